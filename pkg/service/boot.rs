@@ -1,0 +1,175 @@
+//! From the command line to an exit code.
+
+use crate::{Options, Service, admin, telemetry};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::PoisonError;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What sets one program apart from another at start.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Its name, in logs.
+    pub name: &'static str,
+    /// The default of `--admin-port`.
+    pub admin_port: u16,
+    /// Names of the arguments that hold secrets: a warning is logged where one came by a flag,
+    /// which every user of the machine can read in the list of processes.
+    pub secrets: &'static [&'static str],
+}
+
+/// A program's parsed command line.
+pub trait Arguments {
+    /// The flags that every program has.
+    fn service(&self) -> &Options;
+}
+
+/// Runs a program: parses its command line (wrong usage: exit code 2), starts logs and the admin
+/// server, runs `run` until it ends or a signal asks for the end, waits for what it spawned, all
+/// within the shutdown timeout. Exit code 1 after a failure, 0 after a clean end.
+pub fn main<A, R, F>(program: Program, run: R) -> ExitCode
+where
+    A: Arguments + CommandFactory + FromArgMatches + Send + 'static,
+    R: FnOnce(A, Service) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let command = A::command();
+    let matches = admin_port(command, program).get_matches();
+    match A::from_arg_matches(&matches) {
+        Ok(arguments) => start(program, arguments, &matches, run),
+        Err(error) => error.exit(),
+    }
+}
+
+/// Gives `--admin-port` the program's default.
+#[must_use]
+pub fn admin_port(command: Command, program: Program) -> Command {
+    let port: &'static str = program.admin_port.to_string().leak();
+    command.mut_arg("admin_port", |arg| arg.default_value(port))
+}
+
+/// As [`main`], for a program that has parsed its command line itself; `matches` is what
+/// `arguments` were made of.
+pub fn start<A, R, F>(program: Program, arguments: A, matches: &ArgMatches, run: R) -> ExitCode
+where
+    A: Arguments + Send + 'static,
+    R: FnOnce(A, Service) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    telemetry::init(arguments.service().log_format);
+    warn_of_secrets(matches, program.secrets);
+    install_tls();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "could not start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(drive(program, arguments, run));
+    // What is still blocked after the deadline (a name lookup, say) must not hold the exit.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "{} failed", program.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One TLS provider for everything in the process, chosen here and nowhere else.
+pub fn install_tls() {
+    // An error means that it is installed already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn warn_of_secrets(matches: &ArgMatches, secrets: &[&str]) {
+    for id in secrets {
+        if matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine) {
+            let flag = id.replace('_', "-");
+            let variable = id.to_uppercase();
+            tracing::warn!(
+                "--{flag} on the command line is visible to every user of this machine; pass it as the variable {variable} instead"
+            );
+        }
+    }
+}
+
+async fn drive<A, R, F>(program: Program, arguments: A, run: R) -> anyhow::Result<()>
+where
+    A: Arguments,
+    R: FnOnce(A, Service) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let options = arguments.service().clone();
+    let service = Service::new(program.name, options.shutdown_timeout);
+    let admin = service.listen("admin", options.admin_port).await?;
+    // The admin server outlives everything else: probes are answered until the end.
+    let admin_stop = tokio_util::sync::CancellationToken::new();
+    let admin_task = tokio::spawn(web::serve(
+        admin,
+        admin::routes(service.clone()),
+        web::Limits::default(),
+        admin_stop.clone(),
+    ));
+
+    let signals = tokio::spawn(watch_signals(service.clone()));
+    let work = async {
+        let result = run(arguments, service.clone()).await;
+        if let Err(error) = result {
+            service.fail(error);
+        }
+        service.0.stop.cancel();
+        service.0.tasks.close();
+        service.0.tasks.wait().await;
+    };
+    let deadline = async {
+        service.0.stop.cancelled().await;
+        service.0.health.stop();
+        let timeout = service.0.shutdown_timeout;
+        tokio::time::sleep(timeout.mul_f64(0.8)).await;
+        service.0.hurry.cancel();
+        tokio::time::sleep(timeout.mul_f64(0.2)).await;
+    };
+    let in_time = tokio::select! {
+        () = work => true,
+        () = deadline => false,
+    };
+    signals.abort();
+    admin_stop.cancel();
+    // Connections to the admin port are short; whatever is left after the abort is only a probe.
+    admin_task.abort();
+    let _ = admin_task.await;
+    match service.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) => Err(error),
+        None if in_time => Ok(()),
+        None => anyhow::bail!(
+            "did not finish within {:?} of being asked to end",
+            options.shutdown_timeout
+        ),
+    }
+}
+
+/// The first SIGTERM or SIGINT asks for the end; a second one does not wait for it.
+async fn watch_signals(service: Service) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        service.fail(anyhow::anyhow!("could not listen for signals"));
+        return;
+    };
+    for again in [false, true] {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        if again {
+            tracing::warn!(signal = name, "ending at once");
+            std::process::exit(1);
+        }
+        tracing::info!(signal = name, "finishing what is in flight");
+        service.0.stop.cancel();
+    }
+}

@@ -1,0 +1,86 @@
+//! Readiness as a set of latches: each part of a program says for itself whether it can work.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The conditions under which a program is ready.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    stopping: bool,
+    latches: BTreeMap<&'static str, bool>,
+}
+
+impl Health {
+    /// Adds a condition that is not met yet.
+    pub fn latch(&self, name: &'static str) -> Latch {
+        self.lock().latches.insert(name, false);
+        Latch {
+            name,
+            health: self.clone(),
+        }
+    }
+
+    /// Not ready from now on: the program is ending.
+    pub fn stop(&self) {
+        self.lock().stopping = true;
+    }
+
+    /// What is not ready; empty when the program is.
+    pub fn unready(&self) -> Vec<&'static str> {
+        let state = self.lock();
+        let mut unready: Vec<_> = state
+            .latches
+            .iter()
+            .filter(|(_, met)| !**met)
+            .map(|(name, _)| *name)
+            .collect();
+        if state.latches.is_empty() {
+            // Before a program has said what it waits for, it waits for everything.
+            unready.push("starting");
+        }
+        if state.stopping {
+            unready.push("shutting down");
+        }
+        unready
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One condition of readiness.
+#[derive(Clone, Debug)]
+pub struct Latch {
+    name: &'static str,
+    health: Health,
+}
+
+impl Latch {
+    /// Met, or no longer met.
+    pub fn set(&self, met: bool) {
+        self.health.lock().latches.insert(self.name, met);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_not_ready() {
+        let health = Health::default();
+        assert_eq!(health.unready(), ["starting"]);
+        let (bus, database) = (health.latch("event bus"), health.latch("database"));
+        assert_eq!(health.unready(), ["database", "event bus"]);
+        bus.set(true);
+        assert_eq!(health.unready(), ["database"]);
+        database.set(true);
+        assert!(health.unready().is_empty());
+        health.stop();
+        assert_eq!(health.unready(), ["shutting down"]);
+    }
+}

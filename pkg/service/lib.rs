@@ -1,0 +1,171 @@
+//! What every program does around its own work: flags, logs, signals, readiness, metrics, and an
+//! end within a deadline.
+//!
+//! A program's `main` is one line, `service::main(PROGRAM, run)`; its `run` reads top to bottom:
+//! connections, then serve. Tasks it leaves running are spawned through [`Service::spawn`], so
+//! that each is awaited at the end and none fails unseen.
+
+mod admin;
+mod boot;
+mod health;
+mod parse;
+mod telemetry;
+
+pub use admin::METRICS_CONTENT_TYPE;
+pub use boot::{Arguments, Program, admin_port, install_tls, main, start};
+pub use health::{Health, Latch};
+pub use parse::{bytes, duration};
+pub use telemetry::LogFormat;
+
+use anyhow::Context;
+use axum::Router;
+use prometheus_client::registry::Registry;
+use std::future::Future;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The flags that every program has.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Options {
+    /// Port of /livez, /readyz and /metrics; 0 picks a free one and logs it
+    #[arg(long, env, default_value_t = 0, value_name = "PORT")]
+    pub admin_port: u16,
+
+    /// How log lines are written
+    #[arg(long, env, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// Time to finish what is in flight after SIGTERM or SIGINT
+    #[arg(long, env, default_value = "25s", value_parser = duration, value_name = "DURATION")]
+    pub shutdown_timeout: Duration,
+}
+
+/// The running program, as its parts see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    name: &'static str,
+    shutdown_timeout: Duration,
+    health: Health,
+    metrics: Mutex<Registry>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    hurry: CancellationToken,
+    failure: Mutex<Option<anyhow::Error>>,
+}
+
+impl Service {
+    fn new(name: &'static str, shutdown_timeout: Duration) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            shutdown_timeout,
+            health: Health::default(),
+            metrics: Mutex::new(Registry::default()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            hurry: CancellationToken::new(),
+            failure: Mutex::new(None),
+        }))
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Cancelled when the program is to end: take no new work, finish what is in flight.
+    pub fn stop(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
+    /// Cancelled when four fifths of the shutdown timeout are over: break off at the next point
+    /// where nothing is lost.
+    pub fn hurry(&self) -> CancellationToken {
+        self.0.hurry.clone()
+    }
+
+    /// A condition of readiness, unmet until it is set; `/readyz` names it while it is unmet.
+    pub fn latch(&self, name: &'static str) -> Latch {
+        self.0.health.latch(name)
+    }
+
+    /// The registry that `/metrics` shows.
+    pub fn metrics(&self) -> MutexGuard<'_, Registry> {
+        self.0.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `task` until it ends by itself; it watches [`Service::stop`]. Its failure ends the
+    /// program with exit code 1.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+        let service = self.clone();
+        // A panic in the task must not leave a program that looks alive: the task within is
+        // awaited by the one that is tracked.
+        self.0.tasks.spawn(async move {
+            let ended = match tokio::spawn(task).await {
+                Ok(result) => result,
+                Err(error) => Err(anyhow::Error::from(error)),
+            };
+            if let Err(error) = ended {
+                service.fail(error.context(name));
+            }
+        });
+    }
+
+    /// Runs `work` to its end whether or not somebody still waits for it; the program waits for it
+    /// before it ends.
+    pub fn run_to_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.0.tasks.spawn(work)
+    }
+
+    /// Listens on `port` of every interface and serves `routes` until the program is to end.
+    /// Logs the address, so that port 0 can be used.
+    pub async fn serve(&self, port: u16, routes: Router) -> anyhow::Result<()> {
+        self.serve_on(self.listen("main", port).await?, routes).await;
+        Ok(())
+    }
+
+    /// Serves `routes` on a listener of [`Service::listen`] until the program is to end.
+    pub async fn serve_on(&self, listener: TcpListener, routes: Router) {
+        web::serve(listener, routes, web::Limits::default(), self.stop()).await;
+    }
+
+    /// Listens on `port` and logs the address under this name.
+    pub async fn listen(&self, name: &'static str, port: u16) -> anyhow::Result<TcpListener> {
+        let listener = bind(port)
+            .await
+            .with_context(|| format!("listen on port {port}; is another program using it?"))?;
+        let address = loopback(listener.local_addr()?);
+        tracing::info!(service = name, %address, "listening");
+        Ok(listener)
+    }
+
+    fn fail(&self, error: anyhow::Error) {
+        // The first failure is the cause; those that follow from it were logged where they arose.
+        self.0
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+        self.0.stop.cancel();
+    }
+}
+
+/// IPv6 and IPv4 on one socket; IPv4 alone where the machine has no IPv6.
+async fn bind(port: u16) -> std::io::Result<TcpListener> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
+        Err(_) => TcpListener::bind(("0.0.0.0", port)).await,
+    }
+}
+
+/// The address as somebody on this machine would type it.
+fn loopback(address: SocketAddr) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], address.port()))
+}

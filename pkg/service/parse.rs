@@ -1,0 +1,50 @@
+//! Values of flags that clap does not know: spans of time and sizes.
+
+use std::time::Duration;
+
+/// A span of time such as `250ms`, `25s`, `1h30m` or `24h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let help = "write a span of time such as 250ms, 25s, 1h30m or 24h";
+    let signed: jiff::SignedDuration = text.parse().map_err(|_| help.to_owned())?;
+    Duration::try_from(signed).map_err(|_| format!("it is negative; {help}"))
+}
+
+/// A size in bytes such as `65536`, `64KiB` or `2GiB`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let help = || "write a size such as 65536, 64KiB, 300MiB or 2GiB".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        _ => return Err(help()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| help())?;
+    number.checked_mul(unit).ok_or_else(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("65536"), Ok(65536));
+        assert_eq!(bytes("64KiB"), Ok(65536));
+        assert_eq!(bytes("2gib"), Ok(2 << 30));
+        for bad in ["", "KiB", "-1", "1.5GiB", "64 parsecs", "99999999999999TiB"] {
+            assert!(bytes(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        assert_eq!(duration("25s"), Ok(Duration::from_secs(25)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "25", "-3s", "soon"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! HTTP as every service speaks it: serving with deadlines, correlation of requests, and errors
+//! as problem documents (RFC 9457).
+//!
+//! Knows nothing of readings. `axum::serve` is deliberately not used: it installs no timer, and
+//! without one a client that sends its headers a byte a minute is never cut off.
+
+mod correlation;
+mod problem;
+mod query;
+mod serve;
+
+pub use correlation::{Correlation, correlate};
+pub use problem::Problem;
+pub use query::Query;
+pub use serve::{Limits, serve};
+
+use axum::Router;
+use axum::http::StatusCode;
+
+/// The routes as a service shows them: with correlation ids, `/health`, and problem documents for
+/// paths and methods that do not exist.
+pub fn finish(routes: Router) -> Router {
+    routes
+        .route("/health", axum::routing::get(|| async { "ok\n" }))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This path exists, but not for this method.",
+            )
+        })
+        .layer(axum::middleware::from_fn(correlate))
+}
