@@ -1,0 +1,87 @@
+//! Opens pools.
+
+use crate::{Error, tls};
+use backon::{ExponentialBuilder, Retryable};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime};
+use std::time::Duration;
+
+/// A bounded pool of connections.
+pub type Pool = deadpool_postgres::Pool;
+
+/// How long a connection may take to be made, or to become free.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pool of at most `size` connections for a URL such as
+/// `postgres://user:password@host:5432/odograph?sslmode=verify-full`. No connection is made yet.
+///
+/// `statement_timeout` bounds every statement on it; zero is no bound.
+///
+/// # Errors
+/// [`Error::Url`] where the URL cannot be used.
+pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool, Error> {
+    let (url, mode) = tls::Mode::split(url)?;
+    let mut config: tokio_postgres::Config = url.parse().map_err(|error: tokio_postgres::Error| {
+        // The parser's own text can repeat parts of the URL, and the URL holds the password.
+        let reason = std::error::Error::source(&error).map_or(
+            "it is not a PostgreSQL URL",
+            |_| "one of its parameters is unknown or malformed",
+        );
+        Error::Url(format!("{reason}; write postgres://user:password@host:port/database"))
+    })?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        // A peer that vanished without a word is noticed after this long.
+        config.tcp_user_timeout(Duration::from_secs(20));
+    }
+    config.keepalives_idle(Duration::from_secs(20));
+    if config.get_application_name().is_none() {
+        config.application_name("odograph");
+    }
+    config.ssl_mode(mode.protocol());
+    let manager_config = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = Manager::from_config(config, mode.connector()?, manager_config);
+    let settings = format!(
+        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = '5min'; SET timezone = 'UTC'",
+        statement_timeout.as_millis()
+    );
+    let set_up = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        let settings = settings.clone();
+        Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+    });
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT * 2))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .post_create(set_up)
+        .build()
+        .map_err(|error| Error::Url(error.to_string()))
+}
+
+/// Waits until the server answers, however long that takes, and logs each try that failed.
+pub async fn reach(pool: &Pool) {
+    let tried = (|| async { pool.get().await?.simple_query("SELECT 1").await.map_err(Error::from) })
+        .retry(backoff())
+        .notify(|error: &Error, wait| {
+            let cause = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            tracing::warn!(cause, ?wait, "the database does not answer; trying again");
+        })
+        .await;
+    debug_assert!(tried.is_ok(), "retried without an end");
+}
+
+/// Between tries: 200 ms, doubling to 5 s, with jitter, without an end.
+pub(crate) fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+}

@@ -1,0 +1,64 @@
+//! What went wrong, by what the caller does next.
+
+use tokio_postgres::error::SqlState;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL cannot be used; say so and stop.
+    #[error("the database URL cannot be used: {0}")]
+    Url(String),
+    /// The server cannot be reached or cannot work now; try again.
+    #[error("the database does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The schema cannot be brought to the version that this program needs; say so and stop.
+    #[error("the database's schema could not be migrated")]
+    Migrate(#[source] refinery::Error),
+    /// The server answered with an error that trying again does not mend.
+    #[error("the database refused")]
+    Refused(#[source] tokio_postgres::Error),
+}
+
+/// What a failed statement means for what was sent with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Another transaction wrote the same identity first (23505), or the two were in each other's
+    /// way (class 40): do the whole transaction again.
+    Conflict,
+    /// The data itself is at fault (classes 22 and 23): trying again with the same data fails again.
+    Data,
+    /// Anything else: a lost connection, a full disk, a missing privilege, a lock or statement
+    /// timeout. Not the data's fault; try again later, without end.
+    Unavailable,
+}
+
+impl Failure {
+    /// Judges an error of a statement or a transaction.
+    pub fn of(error: &tokio_postgres::Error) -> Self {
+        let Some(state) = error.code() else {
+            return Self::Unavailable;
+        };
+        if *state == SqlState::UNIQUE_VIOLATION || state.code().starts_with("40") {
+            Self::Conflict
+        } else if state.code().starts_with("22") || state.code().starts_with("23") {
+            Self::Data
+        } else {
+            Self::Unavailable
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match Failure::of(&error) {
+            Failure::Data => Self::Refused(error),
+            Failure::Conflict | Failure::Unavailable => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Error {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}

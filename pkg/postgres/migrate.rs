@@ -1,0 +1,74 @@
+//! Brings a database to the schema that a program needs.
+
+use crate::connect::{backoff, reach};
+use crate::{Error, Pool};
+use backon::Retryable;
+use refinery::{Runner, Target};
+
+/// Held while migrating, so that programs started together do it once. The number is arbitrary and
+/// must never change.
+const LOCK: i64 = 0x6f64_6f67_7261_7068;
+
+/// Applies what is missing of `migrations`, waiting for the server and for other programs that
+/// migrate. A schema newer than `migrations` is left as it is.
+///
+/// # Errors
+/// [`Error::Migrate`] where a migration fails or one that was applied has been changed since.
+pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
+    let runner = migrations.set_abort_missing(false).set_target(Target::Latest);
+    loop {
+        reach(pool).await;
+        match apply(pool, &runner).await {
+            Err(Error::Unavailable(error)) => tracing::warn!(%error, "lost the database while migrating; trying again"),
+            ended => return ended,
+        }
+    }
+}
+
+async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
+    // A connection of its own, dropped afterwards: whatever happens, the lock goes with it.
+    let mut client = deadpool_postgres::Object::take(pool.get().await?);
+    client.batch_execute("SET statement_timeout = 0").await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    match runner.run_async(&mut *client).await {
+        Ok(report) => {
+            for migration in report.applied_migrations() {
+                tracing::info!(migration = %migration, "applied migration");
+            }
+            Ok(())
+        }
+        Err(_) if client.is_closed() => Err(Error::Unavailable("connection closed while migrating".into())),
+        Err(error) => Err(Error::Migrate(error)),
+    }
+}
+
+/// Waits, however long, until another program has brought the schema to `version`.
+pub async fn wait_for_version(pool: &Pool, version: i32) {
+    let reached = || async {
+        let client = pool.get().await?;
+        let row = client
+            .query_one(
+                "SELECT coalesce(max(version), 0)::int4 FROM refinery_schema_history",
+                &[],
+            )
+            .await?;
+        let found: i32 = row.get(0);
+        if found >= version {
+            Ok(())
+        } else {
+            Err(Error::Unavailable(
+                format!("schema version is {found}, {version} is needed").into(),
+            ))
+        }
+    };
+    let waited = reached
+        .retry(backoff())
+        .notify(|error: &Error, _| {
+            let cause = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
+        })
+        .await;
+    debug_assert!(waited.is_ok(), "retried without an end");
+}

@@ -1,0 +1,503 @@
+//! A private PostgreSQL: made and started from the programs installed on this machine, in a
+//! folder of its own, reached over a unix socket, and stopped with the [`Server`] that owns it.
+//!
+//! What happened to the last run does not matter to the next: an interrupted `initdb` is begun
+//! again, a server that outlived its owner is stopped first, a pid file that names a stranger is
+//! removed. `fsync` stays on. There is no backup, no upgrade between major versions and no
+//! replication here: who needs those runs a PostgreSQL of their own.
+
+mod account;
+mod binaries;
+mod folder;
+mod leftover;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use account::Account;
+pub use binaries::Binaries;
+use folder::Folder;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use socket::Socket;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+/// The database user, a superuser of this server and nothing beyond it.
+const USER: &str = "odograph";
+/// The database that [`Server::url`] names.
+const DATABASE: &str = "odograph";
+/// How long a start may take: replaying a long write-ahead log after a crash is honest work.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the workers of a killed server may hold on to its memory before a start gives up.
+const ORPHANS_TIMEOUT: Duration = Duration::from_secs(30);
+/// A log longer than this is set aside at the next start.
+const LOG_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Where a [`Server`] lives and how it is set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data folder; made when absent, refused when it holds something else. Files beside it
+    /// with its name and an ending (`.lock`, `.initdb`) belong to it.
+    pub data_dir: PathBuf,
+    /// The socket's folder, private to this server; without one, a short and stable path is
+    /// chosen, since the path of a socket ends at 107 bytes.
+    pub socket_dir: Option<PathBuf>,
+    /// Also listen on this port of 127.0.0.1. Everyone on the machine can connect to it without
+    /// a password: meant for tests.
+    pub port: Option<u16>,
+    /// Settings as in `postgresql.conf`. Those that keep the promises of this module win.
+    pub settings: Vec<(String, String)>,
+    /// The server's log; appended to.
+    pub log: PathBuf,
+}
+
+impl Options {
+    /// A server in `data_dir` with its log beside it, on a socket only.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
+        let log = folder::beside(&data_dir, ".log");
+        Self {
+            data_dir,
+            socket_dir: None,
+            port: None,
+            settings: Vec::new(),
+            log,
+        }
+    }
+}
+
+/// A running PostgreSQL and the only owner of its data folder.
+///
+/// Dropped without [`Server::stop`], it asks the server to end and does not wait: a fast shutdown
+/// closes every session and writes a checkpoint, so that the next start has nothing to recover.
+/// Killing it would be safe as well, but leaves that work to the next start. A start on the same
+/// folder waits until it has ended.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pid: u32,
+    socket: Socket,
+    tcp: Option<u16>,
+    binaries: Binaries,
+    log: Log,
+    /// Held for as long as the server runs.
+    lock: File,
+}
+
+/// Why a private server is not there, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Install PostgreSQL.
+    #[error(
+        "PostgreSQL 14 or newer is not installed: its programs postgres, initdb and pg_ctl are neither on PATH, nor where `pg_config --bindir` points, nor in the usual folders; install it (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql@17) or name a server that you run yourself"
+    )]
+    NotInstalled,
+    /// Install the version that the data needs.
+    #[error(
+        "{} was made by PostgreSQL {needed}, which is not installed (found: {found}); install PostgreSQL {needed}, or move the data with pg_dump",
+        data_dir.display()
+    )]
+    Version {
+        /// The data folder.
+        data_dir: PathBuf,
+        /// The major version that made it.
+        needed: u32,
+        /// The major versions that are there.
+        found: String,
+    },
+    /// End the other program, or choose another folder.
+    #[error("{} is in use by another running program; end that one first, or choose another folder", .0.display())]
+    InUse(PathBuf),
+    /// Choose another folder, or hand this one over.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Refused {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// Let the account in, or choose another folder.
+    #[error(
+        "PostgreSQL does not run as root and so runs as the user {user}, who may not enter {}; allow it (chmod o+x {}) or choose a data folder elsewhere, such as /var/lib/odograph",
+        folder.display(),
+        folder.display()
+    )]
+    Unreachable {
+        /// The outermost folder that is closed.
+        folder: PathBuf,
+        /// The account that PostgreSQL runs as.
+        user: String,
+    },
+    /// Read what the program said.
+    #[error("{program} failed: {output}")]
+    Program {
+        /// The program's name.
+        program: String,
+        /// The end of what it wrote, or why it was stopped.
+        output: String,
+    },
+    /// Read the log; a server that had been running can be started again.
+    #[error("PostgreSQL ended ({status}); the end of its log, {}, says:\n{tail}", log.display())]
+    Ended {
+        /// How it ended.
+        status: ExitStatus,
+        /// The whole log.
+        log: PathBuf,
+        /// Its end.
+        tail: String,
+    },
+    /// Read the log; the machine may be very busy.
+    #[error("PostgreSQL did not answer within {waited:?}; the end of its log, {}, says:\n{tail}", log.display())]
+    NotReady {
+        /// How long it was waited for.
+        waited: Duration,
+        /// The whole log.
+        log: PathBuf,
+        /// Its end.
+        tail: String,
+    },
+    /// The server runs, and a statement at its start failed.
+    #[error("could not {what} on the private PostgreSQL")]
+    Database {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        source: tokio_postgres::Error,
+    },
+    /// Something about a file; the source says what.
+    #[error("could not {what}")]
+    Io {
+        /// What was tried, and on which path.
+        what: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Server {
+    /// Starts a server, making its data folder and the database first where they are absent, and
+    /// returns when it takes connections.
+    ///
+    /// # Errors
+    /// See [`Error`]; a server that was started and is not returned has been asked to end.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let folder = Folder::claim(&options.data_dir)?;
+        let account = Account::of(folder.path())?;
+        account.check_entry(folder.path()).await?;
+        let binaries = Binaries::matching(folder.path(), folder.version()?).await?;
+        leftover::end(folder.path(), &binaries, &account).await?;
+        if folder.version()?.is_none() {
+            folder.create(&binaries, &account).await?;
+        }
+        folder.admit(options.port.is_some(), &account)?;
+        let socket = Socket::prepare(folder.path(), &options, &account)?;
+        account.check_entry(socket.dir()).await?;
+
+        let command = arguments(&binaries, folder.path(), &socket, &options);
+        let give_up = Instant::now() + ORPHANS_TIMEOUT;
+        let mut lock = folder.into_lock();
+        loop {
+            let log = Log::open(&options.log)?;
+            let child = spawn(&account, &binaries, &command, &log)?;
+            let pid = child.id().unwrap_or_default();
+            let mut server = Self {
+                child,
+                pid,
+                socket: socket.clone(),
+                tcp: options.port,
+                binaries: binaries.clone(),
+                log,
+                lock,
+            };
+            match server.ready().await {
+                Ok(()) => return Ok(server),
+                // The workers of a server that was killed hold its memory until they have noticed.
+                Err(Error::Ended { tail, .. })
+                    if tail.contains("pre-existing shared memory block") && Instant::now() < give_up =>
+                {
+                    tracing::debug!("waiting for the workers of a killed PostgreSQL to end");
+                    lock = server
+                        .lock
+                        .try_clone()
+                        .map_err(io("keep the lock on the data folder"))?;
+                    sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => {
+                    server.socket.tidy();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// The database's URL, over the socket: `postgres://odograph@/odograph?host=…`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let port = if self.socket.port() == socket::PORT {
+            String::new()
+        } else {
+            format!("&port={}", self.socket.port())
+        };
+        format!(
+            "postgres://{USER}@/{DATABASE}?host={}{port}",
+            socket::percent_encoded(self.socket.dir())
+        )
+    }
+
+    /// The database's URL over TCP, where [`Options::port`] asked for it.
+    #[must_use]
+    pub fn tcp_url(&self) -> Option<String> {
+        self.tcp
+            .map(|port| format!("postgres://{USER}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"))
+    }
+
+    /// A `psql` command that a person can paste into a shell of this machine.
+    #[must_use]
+    pub fn psql(&self) -> String {
+        let dir = self.socket.dir().display().to_string();
+        format!(
+            "{} -h {} -p {} -U {USER} {DATABASE}",
+            quoted(&self.binaries.psql()),
+            quoted(&dir),
+            self.socket.port()
+        )
+    }
+
+    /// The server's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Completes when the server ends by itself, with the reason. Safe to cancel.
+    pub async fn exited(&mut self) -> Error {
+        match self.child.wait().await {
+            Ok(status) => Error::Ended {
+                status,
+                log: self.log.path.clone(),
+                tail: self.log.tail(),
+            },
+            Err(source) => Error::Io {
+                what: "wait for PostgreSQL".to_owned(),
+                source,
+            },
+        }
+    }
+
+    /// Stops the server: sessions are closed and a checkpoint is written. Past the deadline it is
+    /// stopped hard, which loses nothing that was committed but leaves recovery to the next start.
+    pub async fn stop(mut self, deadline: Duration) {
+        self.signal(Signal::SIGINT);
+        if timeout(deadline, self.child.wait()).await.is_err() {
+            tracing::warn!(
+                ?deadline,
+                "PostgreSQL did not stop in time: stopping it hard, the next start recovers"
+            );
+            self.signal(Signal::SIGQUIT);
+            // It gives its workers five seconds, then kills them.
+            if timeout(Duration::from_secs(10), self.child.wait()).await.is_err() {
+                self.signal(Signal::SIGKILL);
+                let _ = timeout(Duration::from_secs(5), self.child.wait()).await;
+            }
+        }
+        self.socket.tidy();
+    }
+
+    fn signal(&self, signal: Signal) {
+        // No id means that it has ended and been waited for: the number may be another's by now.
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            // An error means that it ended in this moment, which is what was wanted.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Waits until the server takes connections, and makes the database.
+    async fn ready(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let socket = self.socket.clone();
+            let next = async {
+                let attempt = timeout(Duration::from_secs(5), connect(&socket)).await;
+                if !matches!(attempt, Ok(Ok(_))) {
+                    sleep(pause).await;
+                }
+                attempt
+            };
+            let attempt = tokio::select! {
+                ended = self.exited() => return Err(ended),
+                attempt = next => attempt,
+            };
+            if let Ok(Ok(client)) = attempt {
+                let made = timeout(START_TIMEOUT, create_database(&client)).await;
+                return made.unwrap_or_else(|_| Err(self.not_ready(started)));
+            }
+            if started.elapsed() > START_TIMEOUT {
+                return Err(self.not_ready(started));
+            }
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+
+    fn not_ready(&self, started: Instant) -> Error {
+        Error::NotReady {
+            waited: started.elapsed(),
+            log: self.log.path.clone(),
+            tail: self.log.tail(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGINT);
+    }
+}
+
+/// The server's log and where this run's part of it begins.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    begin: u64,
+    file: File,
+}
+
+impl Log {
+    fn open(path: &Path) -> Result<Self, Error> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(io(format!("make the folder {}", parent.display())))?;
+        }
+        if path.metadata().is_ok_and(|log| log.len() > LOG_BYTES) {
+            std::fs::rename(path, folder::beside(path, ".1"))
+                .map_err(io(format!("set the long log {} aside", path.display())))?;
+        }
+        let opened = File::options().create(true).append(true).open(path);
+        let file = opened.map_err(io(format!("open the log {}", path.display())))?;
+        let begin = file.metadata().map_or(0, |log| log.len());
+        Ok(Self {
+            path: path.to_owned(),
+            begin,
+            file,
+        })
+    }
+
+    /// The end of what this run has written.
+    fn tail(&self) -> String {
+        let read = || -> std::io::Result<String> {
+            let mut file = File::open(&self.path)?;
+            let end = file.metadata()?.len();
+            file.seek(SeekFrom::Start(self.begin.max(end.saturating_sub(4096))))?;
+            let mut bytes = Vec::new();
+            file.take(4096).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        };
+        read().unwrap_or_else(|error| format!("(the log could not be read: {error})"))
+    }
+}
+
+fn arguments(binaries: &Binaries, data_dir: &Path, socket: &Socket, options: &Options) -> Vec<String> {
+    let ours = [
+        (
+            "listen_addresses",
+            if options.port.is_some() {
+                "127.0.0.1".to_owned()
+            } else {
+                String::new()
+            },
+        ),
+        ("port", socket.port().to_string()),
+        // A list, in which quotes keep a path with a comma in one piece.
+        (
+            "unix_socket_directories",
+            format!("\"{}\"", socket.dir().display().to_string().replace('"', "\"\"")),
+        ),
+        ("unix_socket_permissions", "0700".to_owned()),
+        ("hba_file", data_dir.join("pg_hba.conf").display().to_string()),
+        ("fsync", "on".to_owned()),
+        ("full_page_writes", "on".to_owned()),
+        ("timezone", "UTC".to_owned()),
+        ("log_timezone", "UTC".to_owned()),
+        // What the log says is looked at here, so it says it in English; it goes to a file that
+        // nothing rotates while it runs, so it says only what is worth keeping.
+        ("lc_messages", "C".to_owned()),
+        ("log_destination", "stderr".to_owned()),
+        ("logging_collector", "off".to_owned()),
+        ("log_checkpoints", "off".to_owned()),
+    ];
+    let mut arguments = vec![
+        binaries.program("postgres").display().to_string(),
+        "-D".to_owned(),
+        data_dir.display().to_string(),
+    ];
+    let theirs = options.settings.iter().map(|(name, value)| (name.as_str(), value));
+    for (name, value) in theirs.chain(ours.iter().map(|(name, value)| (*name, value))) {
+        arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
+    }
+    arguments
+}
+
+fn spawn(account: &Account, binaries: &Binaries, arguments: &[String], log: &Log) -> Result<Child, Error> {
+    let copy = || log.file.try_clone().map_err(io("hand the log to PostgreSQL"));
+    let mut command: Command = account.command(&binaries.program("postgres"));
+    command.args(&arguments[1..]).stdout(copy()?).stderr(copy()?);
+    command.spawn().map_err(io(format!("start {}", arguments[0])))
+}
+
+async fn connect(socket: &Socket) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host_path(socket.dir())
+        .port(socket.port())
+        .user(USER)
+        .dbname("postgres");
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+    // Ends with the client; its error is the client's as well.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn create_database(client: &tokio_postgres::Client) -> Result<(), Error> {
+    let failed = |source| Error::Database {
+        what: "create the database",
+        source,
+    };
+    let there = client
+        .query_opt("SELECT FROM pg_database WHERE datname = $1", &[&DATABASE])
+        .await
+        .map_err(failed)?;
+    if there.is_none() {
+        client
+            .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
+            .await
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    if word
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@:".contains(&byte))
+    {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Names what was tried, for `map_err`.
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+    move |source| Error::Io {
+        what: what.into(),
+        source,
+    }
+}

@@ -1,0 +1,192 @@
+//! TLS by `sslmode`.
+//!
+//! | `sslmode` | connection |
+//! |---|---|
+//! | `disable` | plain |
+//! | `prefer` (default) | encrypted where the server offers it, its certificate unchecked |
+//! | `require`, `verify-ca`, `verify-full` | encrypted, certificate and host name checked against the system's roots or `sslrootcert=FILE` |
+//!
+//! Unlike libpq, `require` checks too: encryption to whoever answers is not what people mean by it.
+
+use crate::Error;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How connections are protected.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Disable,
+    Prefer,
+    Verify { roots: Option<PathBuf> },
+}
+
+impl Mode {
+    /// Takes `sslmode` and `sslrootcert` out of a URL: the driver knows fewer modes than libpq.
+    pub(crate) fn split(url: &str) -> Result<(String, Self), Error> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(Error::Url("write postgres://user:password@host:port/database".into()));
+        }
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut mode, mut roots, mut rest) = ("prefer", None, Vec::new());
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=') {
+                Some(("sslmode", value)) => mode = value,
+                Some(("sslrootcert", value)) => {
+                    roots = Some(PathBuf::from(value.replace("%2F", "/").replace("%2f", "/")));
+                }
+                _ => rest.push(parameter),
+            }
+        }
+        let mode = match mode {
+            "disable" => Self::Disable,
+            "allow" | "prefer" => Self::Prefer,
+            "require" | "verify-ca" | "verify-full" => Self::Verify { roots },
+            _ => {
+                return Err(Error::Url(
+                    "sslmode is one of disable, prefer, require, verify-ca, verify-full".into(),
+                ));
+            }
+        };
+        let query = rest.join("&");
+        Ok((
+            if query.is_empty() {
+                base.to_owned()
+            } else {
+                format!("{base}?{query}")
+            },
+            mode,
+        ))
+    }
+
+    pub(crate) fn protocol(&self) -> SslMode {
+        match self {
+            Self::Disable => SslMode::Disable,
+            Self::Prefer => SslMode::Prefer,
+            Self::Verify { .. } => SslMode::Require,
+        }
+    }
+
+    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Url(error.to_string()))?;
+        let config = match self {
+            Self::Disable | Self::Prefer => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+                .with_no_client_auth(),
+            Self::Verify { roots } => builder
+                .with_root_certificates(root_store(roots.as_ref())?)
+                .with_no_client_auth(),
+        };
+        Ok(MakeRustlsConnect::new(config))
+    }
+}
+
+fn root_store(file: Option<&PathBuf>) -> Result<RootCertStore, Error> {
+    let mut store = RootCertStore::empty();
+    match file {
+        Some(file) => {
+            let unusable =
+                |error: &dyn std::fmt::Display| Error::Url(format!("sslrootcert {}: {error}", file.display()));
+            for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
+                let certificate = certificate.map_err(|error| unusable(&error))?;
+                store.add(certificate).map_err(|error| unusable(&error))?;
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if store.is_empty() {
+        return Err(Error::Url(
+            "no root certificates found to check the server by; name a file with sslrootcert=".into(),
+        ));
+    }
+    Ok(store)
+}
+
+/// Takes any certificate: `prefer` protects against listeners, not against impostors, and without
+/// it the connection would be plain.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_mode_out_of_the_url() {
+        let (url, mode) =
+            Mode::split("postgres://a:b@h/d?sslmode=verify-full&application_name=x&sslrootcert=/ca.pem").unwrap();
+        assert_eq!(url, "postgres://a:b@h/d?application_name=x");
+        assert_eq!(
+            mode,
+            Mode::Verify {
+                roots: Some("/ca.pem".into())
+            }
+        );
+        assert_eq!(Mode::split("postgres://h/d").unwrap().1, Mode::Prefer);
+    }
+
+    #[test]
+    fn refuses_unknown_schemes_and_modes_without_repeating_the_url() {
+        for url in ["mysql://root:hunter2@h/d", "postgres://u:hunter2@h/d?sslmode=maybe"] {
+            let error = Mode::split(url).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}
