@@ -1,0 +1,101 @@
+//! Databases of one's own on the PostgreSQL of this run.
+
+use std::time::Duration;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A fresh database; dropped, it is removed.
+#[derive(Debug)]
+pub struct Database {
+    name: String,
+    server: String,
+}
+
+/// Makes an empty database.
+///
+/// # Panics
+/// Outside `make test`.
+pub async fn database() -> Database {
+    let server = crate::variable("TEST_DATABASE_URL");
+    let name = crate::unique("test");
+    let made = timeout(DEADLINE, execute(&server, &format!("CREATE DATABASE {name}"))).await;
+    match made {
+        Ok(Ok(())) => Database { name, server },
+        Ok(Err(error)) => panic!("could not make a database on TEST_DATABASE_URL: {error:?}"),
+        Err(_) => panic!("TEST_DATABASE_URL did not make a database within {DEADLINE:?}"),
+    }
+}
+
+impl Database {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        with_name(&self.server, &self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (server, statement) = (
+            self.server.clone(),
+            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        );
+        // On a thread of its own, since a runtime cannot be waited for inside another. Best
+        // effort: the whole server goes at the end of the run.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| {
+                runtime.block_on(async { timeout(Duration::from_secs(10), execute(&server, &statement)).await })
+            })
+        });
+        let _ = dropping.join();
+    }
+}
+
+async fn execute(url: &str, statement: &str) -> Result<(), tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let done = client.batch_execute(statement).await;
+    connection.abort();
+    done
+}
+
+/// The URL with another database's name in its path.
+fn with_name(url: &str, name: &str) -> String {
+    let (before, query) = url
+        .split_once('?')
+        .map_or((url, String::new()), |(before, query)| (before, format!("?{query}")));
+    let (scheme, rest) = before.split_once("://").unwrap_or(("postgres", before));
+    let host = rest.split('/').next().unwrap_or_default();
+    format!("{scheme}://{host}/{name}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_name_changes() {
+        for (url, expected) in [
+            (
+                "postgres://odograph@/odograph?host=/run/x",
+                "postgres://odograph@/n?host=/run/x",
+            ),
+            ("postgresql://u:p@h:5/d", "postgresql://u:p@h:5/n"),
+            ("postgres://h", "postgres://h/n"),
+        ] {
+            assert_eq!(with_name(url, "n"), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_is_its_own_and_goes_away() {
+        let (one, other) = (database().await, database().await);
+        execute(&one.url(), "CREATE TABLE here ()").await.unwrap();
+        assert!(execute(&other.url(), "SELECT FROM here").await.is_err());
+        let url = one.url();
+        drop(one);
+        assert!(execute(&url, "SELECT 1").await.is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! What the tests need to run real parts: a fresh database, stream or prefix on the servers that
+//! `make test` starts (the program `with-servers`), private servers that a test may kill, and our
+//! own programs as real processes.
+//!
+//! Everything here panics with a sentence that says what to do: a test has nobody to hand an
+//! error to. Nothing is skipped where a server is missing.
+
+mod database;
+mod http;
+pub mod nats;
+mod postgres;
+mod program;
+mod running;
+pub mod s3;
+mod wait;
+
+pub use database::{Database, database};
+pub use nats::{Nats, nats_url};
+pub use nix::sys::signal::Signal;
+pub use postgres::Postgres;
+pub use program::{Process, Program, code};
+pub use s3::{S3, s3};
+pub use wait::poll;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The folder of the workspace.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// The folder of real recordings beside the workspace; without it, says so loudly.
+#[must_use]
+pub fn recordings() -> Option<PathBuf> {
+    let folder = workspace().parent()?.join("shared/data");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n*** NOT TESTED AGAINST REAL RECORDINGS: {} is not there ***\n",
+        folder.display()
+    );
+    None
+}
+
+/// A name that nothing else in this run has: `prefix_`, then letters and digits. Good for a
+/// database, a stream, a bucket's prefix or a device.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The clock keeps apart what a process with a recycled id has left behind.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    format!("{prefix}_{now:x}_{:x}_{count:x}", std::process::id())
+}
+
+/// A variable that `with-servers` sets.
+fn variable(name: &str) -> String {
+    match std::env::var(name) {
+        Ok(value) => value,
+        Err(_) => panic!(
+            "{name} is not set: the tests need real servers; run `make test`, or put `target/debug/with-servers` in front of the command"
+        ),
+    }
+}
+
+/// A program in `.tools/bin`, else by its name from `PATH`.
+fn tool(name: &str) -> PathBuf {
+    let ours = workspace().join(".tools/bin").join(name);
+    if ours.is_file() { ours } else { name.into() }
+}

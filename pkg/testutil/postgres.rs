@@ -1,0 +1,198 @@
+//! Private PostgreSQL servers, to be killed.
+
+use ::postgres::server::{Error, Options, Server};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A private PostgreSQL, its data in a folder that goes with it. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    url: String,
+    server: Option<Server>,
+}
+
+impl Postgres {
+    /// Starts a server with PostgreSQL's own settings.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server with these settings, as in `postgresql.conf`.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::try_start(settings)
+            .await
+            .unwrap_or_else(|error| panic!("{}", chain(&error)))
+    }
+
+    /// As [`Postgres::start_with`], with an error.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn try_start(settings: &[(&str, &str)]) -> Result<Self, Error> {
+        let failed = |source| Error::Io {
+            what: "make a folder for PostgreSQL".to_owned(),
+            source,
+        };
+        let folder = tempfile::tempdir().map_err(failed)?;
+        // As root, PostgreSQL runs as another user, who has to get in.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).map_err(failed)?;
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let mut postgres = Self {
+            folder,
+            settings,
+            url: String::new(),
+            server: None,
+        };
+        postgres.launch().await?;
+        Ok(postgres)
+    }
+
+    /// The database's URL, the same after a restart.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The postmaster's process id.
+    ///
+    /// # Panics
+    /// When it is stopped.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("the test has not stopped it").pid()
+    }
+
+    /// Stops the server cleanly; its data stays.
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop(STOP_TIMEOUT).await;
+        }
+    }
+
+    /// Kills the postmaster and all its children, as a power cut would; its data stays.
+    pub async fn kill9(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            kill_all(server.pid());
+            let _ = timeout(STOP_TIMEOUT, server.exited()).await;
+        }
+    }
+
+    /// Starts the server again on the same data, stopping it first where it runs.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.launch().await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    async fn launch(&mut self) -> Result<(), Error> {
+        let mut options = Options::new(self.folder.path().join("data"));
+        options.socket_dir = Some(self.folder.path().join("socket"));
+        options.settings.clone_from(&self.settings);
+        let server = Server::start(options).await?;
+        self.url = server.url();
+        self.server = Some(server);
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // The data goes in the same moment: there is nothing left to end cleanly for.
+        if let Some(server) = &self.server {
+            kill_all(server.pid());
+        }
+    }
+}
+
+fn kill_all(postmaster: u32) {
+    // The parent first, or it would start again what is killed under it.
+    for pid in std::iter::once(postmaster).chain(children(postmaster)) {
+        if let Ok(pid) = i32::try_from(pid) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// The children of a process. Without a `/proc` none: PostgreSQL's end by themselves a moment
+/// after their parent.
+fn children(parent: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which is in brackets and may hold anything: the state, then the parent.
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(url: &str, statement: &str) -> Result<i32, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client.query_one(statement, &[]).await?.get(0))
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_outlives_a_kill() {
+        let mut postgres = Postgres::start_with(&[("max_connections", "19")]).await;
+        let url = postgres.url().to_owned();
+        assert_eq!(
+            ask(&url, "SELECT current_setting('max_connections')::int")
+                .await
+                .unwrap(),
+            19
+        );
+        assert_eq!(ask(&url, "WITH made AS (SELECT 1) SELECT 7").await.unwrap(), 7);
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+            .batch_execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)")
+            .await
+            .unwrap();
+        let workers = children(postgres.pid());
+        assert!(!workers.is_empty());
+        postgres.kill9().await;
+        assert!(ask(&url, "SELECT 1").await.is_err(), "it still answers after the kill");
+        postgres.restart().await;
+        assert_eq!(postgres.url(), url);
+        assert_eq!(ask(&url, "SELECT n FROM kept").await.unwrap(), 42);
+    }
+}

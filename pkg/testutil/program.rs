@@ -1,0 +1,414 @@
+//! Our own programs as real processes.
+
+use crate::http;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+/// How long a program may take to listen and to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// What is kept of a program's output: the last lines, and of each line the beginning.
+const LINES: usize = 10_000;
+const LINE_BYTES: usize = 64 * 1024;
+/// What a program sees of the environment of the one who runs the tests: nothing that sets it.
+const KEPT: [&str; 10] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "TMPDIR",
+    "TERM",
+    "XDG_RUNTIME_DIR",
+    "RUST_BACKTRACE",
+    "LLVM_PROFILE_FILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+];
+
+/// A program of this workspace, to be run.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    path: PathBuf,
+    command: Command,
+}
+
+/// A program that runs, with pipes on its output; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    pid: u32,
+    addresses: watch::Receiver<HashMap<String, SocketAddr>>,
+    stdout: Arc<Mutex<VecDeque<String>>>,
+    stderr: Arc<Mutex<VecDeque<String>>>,
+    readers: Vec<JoinHandle<()>>,
+    peak: Arc<AtomicU64>,
+}
+
+impl Program {
+    /// The program of this name from the folder that the tests were built into, set by its
+    /// variables to log JSON and to listen on free ports.
+    ///
+    /// # Panics
+    /// When it has not been built.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let program = Self::at(name, &built(name));
+        assert!(
+            program.path.is_file(),
+            "{} is not there: build the programs first (`cargo build --workspace`; `make test` does)",
+            program.path.display()
+        );
+        program
+    }
+
+    fn at(name: &str, path: &Path) -> Self {
+        let mut command = Command::new(path);
+        command
+            .env_clear()
+            .envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command.envs([("LOG_FORMAT", "json"), ("ADMIN_PORT", "0"), ("PORT", "0")]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            command,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.command.arg(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    /// Gives it something to read; nothing otherwise.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// Starts it in this folder.
+    #[must_use]
+    pub fn current_dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Starts it, for a job or to see it fail. Inside a runtime only.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn(mut self) -> Process {
+        let mut child = match self.command.spawn() {
+            Ok(child) => child,
+            Err(error) => panic!("{} could not be started: {error}", self.path.display()),
+        };
+        let pid = child.id().unwrap_or_default();
+        let (sender, addresses) = watch::channel(HashMap::new());
+        let (stdout, stderr) = (Arc::default(), Arc::default());
+        let mut readers = Vec::new();
+        if let Some(pipe) = child.stdout.take() {
+            readers.push(tokio::spawn(read(pipe, Arc::clone(&stdout), None)));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            readers.push(tokio::spawn(read(pipe, Arc::clone(&stderr), Some(sender))));
+        }
+        let peak = Arc::default();
+        tokio::spawn(watch_memory(pid, Arc::downgrade(&peak)));
+        Process {
+            name: self.name,
+            child,
+            pid,
+            addresses,
+            stdout,
+            stderr,
+            readers,
+            peak,
+        }
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends first, or is not ready within a minute.
+    pub async fn start(self) -> Process {
+        let mut process = self.spawn();
+        process.ready().await;
+        process
+    }
+}
+
+impl Process {
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Where it listens: `main` or `admin`, or another service of a program that has several.
+    ///
+    /// # Panics
+    /// When it ends without having said so, or does not within a minute.
+    pub async fn address(&mut self, service: &str) -> SocketAddr {
+        let waited = {
+            let known = self.addresses.wait_for(|addresses| addresses.contains_key(service));
+            match timeout(START_TIMEOUT, known).await {
+                Ok(Ok(addresses)) => Ok(addresses[service]),
+                Ok(Err(_)) => Err("ended"),
+                Err(_) => Err("took more than a minute"),
+            }
+        };
+        waited.unwrap_or_else(|what| {
+            panic!(
+                "{} {what} before it listened as {service}; it said:\n{}",
+                self.name,
+                self.tail()
+            )
+        })
+    }
+
+    /// `http://ADDRESS` of its main service.
+    ///
+    /// # Panics
+    /// As [`Process::address`].
+    pub async fn url(&mut self) -> String {
+        format!("http://{}", self.address("main").await)
+    }
+
+    /// Waits until `/readyz` answers 200.
+    ///
+    /// # Panics
+    /// When it ends first, or is not ready within a minute.
+    pub async fn ready(&mut self) {
+        let admin = self.address("admin").await.to_string();
+        let deadline = Instant::now() + START_TIMEOUT;
+        while http::status("GET", &admin, "/readyz").await.ok() != Some(200) {
+            assert!(
+                !self.has_ended(),
+                "{} ended before it was ready; it said:\n{}",
+                self.name,
+                self.tail()
+            );
+            assert!(
+                Instant::now() < deadline,
+                "{} was not ready within {START_TIMEOUT:?}; it said:\n{}",
+                self.name,
+                self.tail()
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        // No id: it has ended and the number may be another's.
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn kill9(&mut self) {
+        let _ = self.child.kill().await;
+    }
+
+    /// Waits for its end and for the last of its output: the exit code, or 128 and the number of
+    /// the signal that ended it.
+    ///
+    /// # Panics
+    /// Past the deadline.
+    pub async fn wait(&mut self, deadline: Duration) -> i32 {
+        let ended = timeout(deadline, async {
+            let status = self.child.wait().await;
+            for reader in &mut self.readers {
+                let _ = reader.await;
+            }
+            self.readers.clear();
+            status
+        });
+        match ended.await {
+            Ok(Ok(status)) => code(status),
+            Ok(Err(error)) => panic!("could not wait for {}: {error}", self.name),
+            Err(_) => panic!(
+                "{} did not end within {deadline:?}; it said:\n{}",
+                self.name,
+                self.tail()
+            ),
+        }
+    }
+
+    /// The most memory that it has had resident, in bytes; up to a moment before its end.
+    ///
+    /// # Panics
+    /// On a system without `/proc`.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let peak = self
+            .peak
+            .fetch_max(peak_memory(self.pid).unwrap_or(0), Ordering::Relaxed);
+        let peak = peak.max(self.peak.load(Ordering::Relaxed));
+        assert!(
+            peak > 0,
+            "the memory of {} cannot be read here: this needs /proc/PID/status",
+            self.name
+        );
+        peak
+    }
+
+    /// The last lines that it logged.
+    #[must_use]
+    pub fn output(&self) -> Vec<String> {
+        copy(&self.stderr)
+    }
+
+    /// The last lines on its standard output.
+    #[must_use]
+    pub fn stdout(&self) -> Vec<String> {
+        copy(&self.stdout)
+    }
+
+    fn tail(&self) -> String {
+        let lines = self.output();
+        lines[lines.len().saturating_sub(50)..].join("\n")
+    }
+}
+
+/// The exit code as a shell would tell it.
+#[must_use]
+pub fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Where cargo puts a program of the build that this test belongs to.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running test knows its own path");
+    let mut folder = test.parent().unwrap_or(Path::new(".")).to_owned();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    folder.join(name)
+}
+
+fn copy(lines: &Mutex<VecDeque<String>>) -> Vec<String> {
+    lines
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .cloned()
+        .collect()
+}
+
+/// Keeps the last lines of a pipe and learns from them where the program listens. Reads to the
+/// end whatever happens: a full pipe would stop the program.
+async fn read(
+    pipe: impl AsyncRead + Unpin,
+    lines: Arc<Mutex<VecDeque<String>>>,
+    addresses: Option<watch::Sender<HashMap<String, SocketAddr>>>,
+) {
+    let mut pipe = BufReader::new(pipe);
+    while let Ok(Some(line)) = next_line(&mut pipe).await {
+        if let (Some(addresses), Some((service, address))) = (&addresses, listening(&line)) {
+            addresses.send_modify(|known| {
+                known.insert(service, address);
+            });
+        }
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+}
+
+async fn next_line(pipe: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<String>> {
+    let (mut line, mut ended) = (Vec::new(), false);
+    while !ended {
+        let chunk = pipe.fill_buf().await?;
+        if chunk.is_empty() && line.is_empty() {
+            return Ok(None);
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(chunk.len(), |end| end + 1);
+        let room = LINE_BYTES.saturating_sub(line.len());
+        line.extend_from_slice(&chunk[..end.unwrap_or(chunk.len()).min(room)]);
+        ended = end.is_some() || chunk.is_empty();
+        pipe.consume(used);
+    }
+    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+}
+
+/// The service and address in the log line by which a program says that it listens.
+fn listening(line: &str) -> Option<(String, SocketAddr)> {
+    let event: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = event.get("fields").unwrap_or(&event);
+    if fields.get("message")? != "listening" {
+        return None;
+    }
+    let mut address: SocketAddr = fields.get("address")?.as_str()?.parse().ok()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    Some((fields.get("service")?.as_str()?.to_owned(), address))
+}
+
+/// Reads the peak again and again while the program runs: the system forgets it with its end.
+async fn watch_memory(pid: u32, peak: std::sync::Weak<AtomicU64>) {
+    let mut ticks = interval(Duration::from_millis(20));
+    loop {
+        ticks.tick().await;
+        let (Some(peak), Some(bytes)) = (peak.upgrade(), peak_memory(pid)) else {
+            return;
+        };
+        peak.fetch_max(bytes, Ordering::Relaxed);
+    }
+}
+
+fn peak_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! A foreign server as a child process.
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a server may take to start: the machine may be compiling at the same time.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A child that is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts a program with its output in a log file.
+    pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path, install: &str) -> anyhow::Result<Self> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("open {}", log.display()))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .kill_on_drop(true);
+        // A Ctrl-C in the terminal is for the tests; the servers end after them.
+        command.process_group(0);
+        let child = command
+            .spawn()
+            .with_context(|| format!("{name} could not be started; {install}"))?;
+        Ok(Self {
+            name,
+            child,
+            log: log.to_owned(),
+        })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    /// Waits until `condition` gives a value; an error with the log's end where the program ends
+    /// first or takes too long.
+    pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+        &mut self,
+        mut condition: impl FnMut() -> F,
+    ) -> anyhow::Result<T> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            if let Some(value) = condition().await {
+                return Ok(value);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended ({status}); its log says:\n{}", self.name, self.tail());
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{} was not ready within {START_TIMEOUT:?}; its log says:\n{}",
+                    self.name,
+                    self.tail()
+                );
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks the program to end and waits for it; kills it past ten seconds.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        if timeout(Duration::from_secs(10), self.child.wait()).await.is_err() {
+            self.kill9().await;
+        }
+    }
+
+    /// Kills the program and waits until it is gone.
+    pub(crate) async fn kill9(&mut self) {
+        let _ = self.child.kill().await;
+    }
+
+    fn tail(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&text[text.len().saturating_sub(4096)..]).into_owned()
+    }
+}
