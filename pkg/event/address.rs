@@ -1,0 +1,184 @@
+//! URLs of event buses.
+//!
+//! `memory://NAME`, or
+//! `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[?replicas=N][&max_bytes=N][&creds=FILE]`;
+//! `tls://` in the place of `nats://` insists on TLS. The name, in capitals, is the stream's.
+
+use crate::Error;
+
+/// A URL taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Memory(String),
+    Nats(Nats),
+}
+
+/// A NATS JetStream stream and where it is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Nats {
+    /// Servers, each as the client takes it: `nats://host:port`.
+    pub(crate) servers: Vec<String>,
+    pub(crate) user: Option<(String, String)>,
+    pub(crate) creds: Option<String>,
+    /// The first token of the subjects, in lower case.
+    pub(crate) name: String,
+    pub(crate) replicas: usize,
+    pub(crate) max_bytes: i64,
+}
+
+impl std::fmt::Debug for Nats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the password.
+        write!(f, "Nats({:?}/{})", self.servers, self.name)
+    }
+}
+
+impl Nats {
+    /// The stream of events: `READINGS`.
+    pub(crate) fn stream(&self) -> String {
+        self.name.to_uppercase()
+    }
+
+    /// The stream of dead letters: `READINGS_DEAD`.
+    pub(crate) fn dead_stream(&self) -> String {
+        format!("{}_DEAD", self.stream())
+    }
+}
+
+/// Until somebody says otherwise, the bus may hold this much.
+const DEFAULT_MAX_BYTES: i64 = 4 << 30;
+
+impl Address {
+    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+        let help = "write nats://host:4222/readings, or memory://readings inside one process";
+        let bad = |what: &str| Error::Url(format!("{what}; {help}"));
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("it has no scheme"))?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        match scheme {
+            "memory" if !query.is_empty() => Err(bad("memory:// takes no parameters")),
+            "memory" => Ok(Self::Memory(
+                name_of(rest.trim_matches('/')).ok_or_else(|| bad("its name is not 1 to 64 of A-Z a-z 0-9 _"))?,
+            )),
+            "nats" | "tls" => Self::parse_nats(scheme, rest, query, &bad).map(Self::Nats),
+            other => Err(bad(&format!("the scheme {other} is unknown"))),
+        }
+    }
+
+    fn parse_nats(scheme: &str, rest: &str, query: &str, bad: &dyn Fn(&str) -> Error) -> Result<Nats, Error> {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => {
+                let (name, password) = user
+                    .split_once(':')
+                    .ok_or_else(|| bad("a user needs a password: USER:PASSWORD@"))?;
+                (Some((decode(name, bad)?, decode(password, bad)?)), hosts)
+            }
+            None => (None, authority),
+        };
+        if hosts.split(',').any(str::is_empty) {
+            return Err(bad("a host is missing"));
+        }
+        let name = name_of(path.trim_matches('/'))
+            .ok_or_else(|| bad("the path names the stream with 1 to 64 of A-Z a-z 0-9 _"))?;
+        let mut address = Nats {
+            servers: hosts.split(',').map(|host| format!("{scheme}://{host}")).collect(),
+            user,
+            creds: None,
+            name,
+            replicas: 1,
+            max_bytes: DEFAULT_MAX_BYTES,
+        };
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=') {
+                Some(("replicas", value)) => {
+                    address.replicas = value
+                        .parse()
+                        .ok()
+                        .filter(|n| (1..=5).contains(n))
+                        .ok_or_else(|| bad("replicas is 1 to 5"))?;
+                }
+                Some(("max_bytes", value)) => {
+                    address.max_bytes = value
+                        .parse()
+                        .ok()
+                        .filter(|n| *n > 0)
+                        .ok_or_else(|| bad("max_bytes is a number of bytes"))?;
+                }
+                Some(("creds", value)) => address.creds = Some(decode(value, bad)?),
+                _ => return Err(bad("its parameters are replicas, max_bytes and creds")),
+            }
+        }
+        Ok(address)
+    }
+}
+
+fn name_of(path: &str) -> Option<String> {
+    let valid = (1..=64).contains(&path.len()) && path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    valid.then(|| path.to_lowercase())
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str, bad: &dyn Fn(&str) -> Error) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte == b'%' {
+            let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+            bytes.push(
+                hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())
+                    .ok_or_else(|| bad("a % is not followed by two hex digits"))?,
+            );
+            rest = &tail[2..];
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 after percent-decoding"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_urls_apart() {
+        let Ok(Address::Nats(nats)) =
+            Address::parse("nats://me:p%40ss@a:4222,b:4223/Readings?replicas=3&creds=%2Fetc%2Fn.creds")
+        else {
+            panic!("not a NATS address");
+        };
+        assert_eq!(nats.servers, ["nats://a:4222", "nats://b:4223"]);
+        assert_eq!(nats.user, Some(("me".into(), "p@ss".into())));
+        assert_eq!(nats.creds.as_deref(), Some("/etc/n.creds"));
+        assert_eq!(
+            (nats.stream().as_str(), nats.dead_stream().as_str()),
+            ("READINGS", "READINGS_DEAD")
+        );
+        assert_eq!(nats.replicas, 3);
+        assert!(!format!("{nats:?}").contains("p@ss"));
+        assert_eq!(
+            Address::parse("memory://readings").unwrap(),
+            Address::Memory("readings".into())
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (url, word) in [
+            ("readings", "no scheme"),
+            ("kafka://h/readings", "kafka is unknown"),
+            ("nats://h", "names the stream"),
+            ("nats:///readings", "host is missing"),
+            ("nats://h/a.b", "names the stream"),
+            ("nats://h/readings?replicas=0", "replicas"),
+            ("nats://h/readings?color=red", "parameters are"),
+            ("nats://u@h/readings", "password"),
+            ("memory://readings?x=1", "no parameters"),
+            ("memory://", "name"),
+        ] {
+            let error = Address::parse(url).unwrap_err().to_string();
+            assert!(error.contains(word), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The event bus: events go in through a [`Writer`], come out of a [`Reader`], and what cannot be
+//! handled is kept as a dead letter.
+//!
+//! The URL picks the backend: `nats://host:4222/readings` is a NATS JetStream stream,
+//! `memory://readings` hands events over inside one process. Both keep the same promise: a
+//! published event has been stored or handled when [`Writer::publish`] returns, and an event that
+//! was not acknowledged is not forgotten (NATS delivers it again, memory tells the publisher).
+//! What is in an event is none of this crate's business.
+
+mod address;
+mod error;
+mod memory;
+mod nats;
+
+pub use error::Error;
+
+use address::Address;
+use bytes::Bytes;
+use std::fmt;
+
+/// The largest payload that any backend has to take. NATS servers take 1 MiB unless configured
+/// otherwise; the rest of that is left to headers.
+pub const MAX_PAYLOAD: usize = 1000 * 1000;
+
+/// What [`Reader::next`] must have room for, at the least, to make progress whatever comes.
+pub const MIN_ROOM: usize = 2 * 1024 * 1024;
+
+/// A CloudEvent (v1.0) in binary mode.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    /// `ce-id`: unique among all events.
+    pub id: String,
+    /// `ce-type`.
+    pub kind: String,
+    /// `ce-source`.
+    pub source: String,
+    /// The data, at most [`MAX_PAYLOAD`] bytes.
+    pub payload: Bytes,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the payload: it is somebody's data.
+        write!(
+            f,
+            "Event({} {} from {}, {} bytes)",
+            self.kind,
+            self.id,
+            self.source,
+            self.payload.len()
+        )
+    }
+}
+
+/// Puts events on the bus. Cheap to clone.
+#[derive(Clone)]
+pub struct Writer(WriterBackend);
+
+#[derive(Clone)]
+enum WriterBackend {
+    Memory(memory::Writer),
+    Nats(Box<nats::Writer>),
+}
+
+impl Writer {
+    /// A writer for this URL. Connects in the background: until [`Writer::run`] has prepared the
+    /// bus, publishing fails with [`Error::Unavailable`].
+    ///
+    /// # Errors
+    /// [`Error::Url`] where the URL cannot be used.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        Ok(Self(match Address::parse(url)? {
+            Address::Memory(name) => WriterBackend::Memory(memory::Writer::open(&name)),
+            Address::Nats(address) => WriterBackend::Nats(Box::new(nats::Writer::open(address).await?)),
+        }))
+    }
+
+    /// Prepares the bus and keeps it prepared, through lost connections and streams that vanish;
+    /// tells `ready` whenever that changes. Ends only when dropped or with an error that needs a
+    /// person: [`Error::Refused`].
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the server is too old or its stream would lose data.
+    pub async fn run(&self, ready: impl FnMut(bool)) -> Result<(), Error> {
+        match &self.0 {
+            WriterBackend::Memory(writer) => writer.run(ready).await,
+            WriterBackend::Nats(writer) => writer.run(ready).await,
+        }
+    }
+
+    /// Publishes one event and returns when it is stored (or, with `memory://`, handled). Waits
+    /// while too much is in flight already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: it may or may not have been stored; publish it again.
+    pub async fn publish(&self, event: Event) -> Result<(), Error> {
+        match &self.0 {
+            WriterBackend::Memory(writer) => writer.publish(event).await,
+            WriterBackend::Nats(writer) => writer.publish(event).await,
+        }
+    }
+
+    /// Keeps an event as a dead letter, with the reason why nothing else can be done with it.
+    ///
+    /// # Errors
+    /// As [`Writer::publish`].
+    pub async fn bury(&self, event: Event, reason: &str) -> Result<(), Error> {
+        match &self.0 {
+            WriterBackend::Memory(writer) => writer.bury(event, reason).await,
+            WriterBackend::Nats(writer) => writer.bury(event, reason).await,
+        }
+    }
+}
+
+/// Takes events from the bus. Readers of one bus share its events between them.
+pub struct Reader(ReaderBackend);
+
+enum ReaderBackend {
+    Memory(memory::Reader),
+    Nats(Box<nats::Reader>),
+}
+
+impl Reader {
+    /// A reader for this URL; connects in the background.
+    ///
+    /// # Errors
+    /// [`Error::Url`] where the URL cannot be used.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        Ok(Self(match Address::parse(url)? {
+            Address::Memory(name) => ReaderBackend::Memory(memory::Reader::open(&name)),
+            Address::Nats(address) => ReaderBackend::Nats(Box::new(nats::Reader::open(address).await?)),
+        }))
+    }
+
+    /// The next event, however long it takes to come. `room` is how many bytes of further events
+    /// the caller can hold, at least [`MIN_ROOM`]; no more than that is asked of the bus in
+    /// advance. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: a person is needed.
+    pub async fn next(&mut self, room: usize) -> Result<Delivery, Error> {
+        match &mut self.0 {
+            ReaderBackend::Memory(reader) => reader.next().await,
+            ReaderBackend::Nats(reader) => reader.next(room).await,
+        }
+    }
+
+    /// A writer to the same bus, over the same connection: for dead letters, and to keep the bus
+    /// prepared with [`Writer::run`].
+    pub fn writer(&self) -> Writer {
+        match &self.0 {
+            ReaderBackend::Memory(reader) => Writer(WriterBackend::Memory(reader.writer())),
+            ReaderBackend::Nats(reader) => Writer(WriterBackend::Nats(Box::new(reader.writer()))),
+        }
+    }
+
+    /// The dead letters that the caller has to keep, for a bus that has nowhere to: `memory://`.
+    /// `None` where the bus keeps them itself.
+    pub fn dead_letters(&self) -> Option<DeadLetters> {
+        match &self.0 {
+            ReaderBackend::Memory(reader) => Some(DeadLetters(reader.dead_letters())),
+            ReaderBackend::Nats(_) => None,
+        }
+    }
+}
+
+/// The dead letters of a bus that cannot keep them.
+pub struct DeadLetters(memory::DeadLetters);
+
+impl DeadLetters {
+    /// The next dead letter, its reason, and the delivery by which it is acknowledged once kept.
+    pub async fn next(&mut self) -> (Delivery, String) {
+        self.0.next().await
+    }
+}
+
+/// An event that a reader was given and has not acknowledged yet.
+pub struct Delivery {
+    /// The event.
+    pub event: Event,
+    receipt: Receipt,
+}
+
+enum Receipt {
+    Memory(memory::Receipt),
+    Nats(Box<nats::Receipt>),
+}
+
+impl Delivery {
+    /// Tells the bus that the event is handled for good. An acknowledgement that gets lost on its
+    /// way means that the event is delivered again. A second call does nothing.
+    pub async fn ack(&mut self) {
+        match &mut self.receipt {
+            Receipt::Memory(receipt) => receipt.ack(),
+            Receipt::Nats(receipt) => receipt.ack().await,
+        }
+    }
+
+    /// Stores the event as a dead letter, then acknowledges it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: the dead letter was not stored and the event stays unacknowledged.
+    pub async fn bury(&mut self, writer: &Writer, reason: &str) -> Result<(), Error> {
+        writer.bury(self.event.clone(), reason).await?;
+        self.ack().await;
+        Ok(())
+    }
+
+    /// Tells the bus that the event is still being worked on, so that it is not given to another
+    /// reader meanwhile. To be called at least every [`PROGRESS`].
+    pub async fn progress(&self) {
+        if let Receipt::Nats(receipt) = &self.receipt {
+            receipt.progress().await;
+        }
+    }
+
+    /// Gives the event back, to be delivered again at once.
+    pub async fn release(self) {
+        if let Receipt::Nats(receipt) = &self.receipt {
+            receipt.release().await;
+        }
+    }
+
+    /// Bytes that the event takes in memory, roughly.
+    pub fn size(&self) -> usize {
+        self.event.payload.len() + 512
+    }
+}
+
+/// How often [`Delivery::progress`] is due; the bus gives up on a reader after three times this.
+pub const PROGRESS: std::time::Duration = std::time::Duration::from_secs(10);

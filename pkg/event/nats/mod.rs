@@ -1,0 +1,91 @@
+//! The bus on NATS JetStream.
+//!
+//! Stream `READINGS` (subjects `readings.>`, file storage, `discard: new`, no age limit: nothing
+//! that was not consumed is ever dropped to make room), durable pull consumer `persistor`, dead
+//! letters in the stream `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
+//! headers and the payload as it is.
+
+mod reader;
+mod setup;
+mod writer;
+
+pub(crate) use reader::{Reader, Receipt};
+pub(crate) use writer::Writer;
+
+use crate::address::Nats;
+use crate::{Error, Event};
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use std::time::Duration;
+
+/// How long an answer of the server may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Header that holds why a dead letter is one.
+const REASON: &str = "odograph-reason";
+
+/// Connects in the background and again whenever the connection is lost.
+async fn connect(address: &Nats) -> Result<Context, Error> {
+    let mut options = async_nats::ConnectOptions::new()
+        .name("odograph")
+        .retry_on_initial_connect()
+        .connection_timeout(Duration::from_secs(5))
+        .request_timeout(Some(TIMEOUT))
+        .ping_interval(Duration::from_secs(10))
+        .client_capacity(1024)
+        .reconnect_delay_callback(|attempts| {
+            let doubled = 50_u64 << attempts.min(7);
+            Duration::from_millis(doubled.min(2000))
+        })
+        .event_callback(|event| async move {
+            match event {
+                async_nats::Event::Connected => tracing::info!("connected to the event bus"),
+                async_nats::Event::Disconnected => tracing::warn!("lost the event bus; connecting again"),
+                other => tracing::debug!(event = %other, "event bus"),
+            }
+        });
+    if let Some((user, password)) = address.user.clone() {
+        options = options.user_and_password(user, password);
+    }
+    if let Some(creds) = &address.creds {
+        options = options
+            .credentials_file(creds)
+            .await
+            .map_err(|error| Error::Url(format!("the credentials file {creds} cannot be read: {error}")))?;
+    }
+    let client = async_nats::connect_with_options(&address.servers[..], options)
+        .await
+        .map_err(|error| Error::Url(error.to_string()))?;
+    Ok(ContextBuilder::new()
+        .timeout(TIMEOUT)
+        .ack_timeout(TIMEOUT)
+        .max_ack_inflight(4096)
+        .build(client))
+}
+
+fn connected(context: &Context) -> bool {
+    context.client().connection_state() == async_nats::connection::State::Connected
+}
+
+fn headers(event: &Event) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("ce-specversion", "1.0");
+    headers.insert("ce-id", event.id.as_str());
+    headers.insert("ce-type", event.kind.as_str());
+    headers.insert("ce-source", event.source.as_str());
+    headers
+}
+
+fn event(message: &async_nats::Message) -> Event {
+    let header = |name: &str| {
+        let value = message.headers.as_ref().and_then(|headers| headers.get(name));
+        value.map(|value| value.as_str().to_owned()).unwrap_or_default()
+    };
+    Event {
+        id: header("ce-id"),
+        kind: header("ce-type"),
+        source: header("ce-source"),
+        payload: message.payload.clone(),
+    }
+}

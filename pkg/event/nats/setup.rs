@@ -1,0 +1,185 @@
+//! Makes what is missing on the server and refuses what would lose data; never alters anything.
+
+use crate::Error;
+use crate::address::Nats;
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::{Context, ErrorCode};
+use std::time::Duration;
+
+/// The oldest server that understands all that is asked of it; older ones ignore settings in silence.
+const OLDEST: (i64, i64, i64) = (2, 10, 8);
+
+/// The durable consumer that stores readings.
+const CONSUMER: &str = "persistor";
+
+const DEAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+const DEAD_BYTES: i64 = 1 << 30;
+
+/// Checks the server and makes both streams where they are missing.
+pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
+    check_server(context)?;
+    let wanted = Config {
+        name: address.stream(),
+        subjects: vec![format!("{}.>", address.name)],
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::New,
+        max_age: Duration::ZERO,
+        max_bytes: address.max_bytes,
+        num_replicas: address.replicas,
+        description: Some("Readings on their way to the database, and their history".into()),
+        ..Config::default()
+    };
+    let dead = Config {
+        name: address.dead_stream(),
+        subjects: vec![format!("{}_dead.>", address.name)],
+        storage: StorageType::File,
+        discard: DiscardPolicy::Old,
+        max_age: DEAD_AGE,
+        max_bytes: DEAD_BYTES.min(address.max_bytes),
+        num_replicas: address.replicas,
+        description: Some("What could not be stored, and why".into()),
+        ..Config::default()
+    };
+    let stream = get_or_create(context, wanted.clone()).await?;
+    judge(&stream.cached_info().config, &wanted)?;
+    get_or_create(context, dead).await?;
+    Ok(stream)
+}
+
+/// The durable consumer, made where it is missing.
+pub(super) async fn consumer(stream: &Stream) -> Result<PullConsumer, Error> {
+    let wanted = pull::Config {
+        durable_name: Some(CONSUMER.into()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: crate::PROGRESS * 3,
+        // Without a limit: a message that ran out of tries would be stranded for good.
+        max_deliver: -1,
+        max_ack_pending: 4096,
+        description: Some("Stores readings in the database".into()),
+        ..pull::Config::default()
+    };
+    let consumer: PullConsumer = stream
+        .get_or_create_consumer(CONSUMER, wanted)
+        .await
+        .map_err(unavailable)?;
+    let found = &consumer.cached_info().config;
+    if found.max_deliver > 0 {
+        return Err(Error::Refused(format!(
+            "the consumer {CONSUMER} has max_deliver {}, after which messages would be stranded for good; delete it and start again",
+            found.max_deliver
+        )));
+    }
+    if found.ack_policy != AckPolicy::Explicit {
+        return Err(Error::Refused(format!(
+            "the consumer {CONSUMER} does not acknowledge explicitly and would lose messages; delete it and start again"
+        )));
+    }
+    Ok(consumer)
+}
+
+fn check_server(context: &Context) -> Result<(), Error> {
+    let client = context.client();
+    let (major, minor, patch) = OLDEST;
+    if !client.is_server_compatible(major, minor, patch) {
+        return Err(Error::Refused(format!(
+            "the nats-server is version {}, and older than {major}.{minor}.{patch}: it would ignore settings that keep data safe; update it",
+            client.server_info().version
+        )));
+    }
+    Ok(())
+}
+
+async fn get_or_create(context: &Context, wanted: Config) -> Result<Stream, Error> {
+    let name = wanted.name.clone();
+    match context.get_stream(&name).await {
+        Ok(stream) => Ok(stream),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                create(context, wanted).await
+            }
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED => {
+                Err(no_jetstream())
+            }
+            GetStreamErrorKind::JetStream(error)
+                if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT =>
+            {
+                Err(no_jetstream())
+            }
+            _ => Err(unavailable(error)),
+        },
+    }
+}
+
+async fn create(context: &Context, wanted: Config) -> Result<Stream, Error> {
+    let name = wanted.name.clone();
+    let size = wanted.max_bytes;
+    match context.create_stream(wanted).await {
+        // Made without its state; what is wanted is the handle with its configuration.
+        Ok(_) => {
+            tracing::info!(stream = %name, max_bytes = size, "made the stream");
+            context.get_stream(&name).await.map_err(unavailable)
+        }
+        Err(error) => match error.kind() {
+            CreateStreamErrorKind::JetStream(cause)
+                if [ErrorCode::STORAGE_RESOURCES_EXCEEDED, ErrorCode::INSUFFICIENT_RESOURCES]
+                    .contains(&cause.error_code()) =>
+            {
+                Err(Error::Refused(format!(
+                    "the nats-server has no room for the stream {name} of {size} bytes; raise its max_file_store, or ask for less with ?max_bytes= in the event bus URL"
+                )))
+            }
+            _ => Err(unavailable(error)),
+        },
+    }
+}
+
+/// Refuses a stream that would lose data; warns of other differences.
+fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
+    let name = &found.name;
+    let refuse = |what: &str, mend: &str| {
+        Err(Error::Refused(format!(
+            "the stream {name} has {what}, which loses readings that nobody has stored yet; {mend}"
+        )))
+    };
+    if found.discard != DiscardPolicy::New {
+        return refuse("discard: old", "set it to new");
+    }
+    if !found.max_age.is_zero() {
+        return refuse("a max_age", "remove it");
+    }
+    if found.storage != StorageType::File {
+        return refuse("memory storage", "make it anew with file storage");
+    }
+    if found.retention != RetentionPolicy::Limits {
+        return refuse("a retention other than limits", "make it anew with limits");
+    }
+    if found.max_messages > 0 || found.max_messages_per_subject > 0 {
+        tracing::warn!(stream = %name, "the stream limits the number of messages");
+    }
+    if found.subjects != wanted.subjects {
+        return Err(Error::Refused(format!(
+            "the stream {name} takes the subjects {:?}, not {:?}; give it those",
+            found.subjects, wanted.subjects
+        )));
+    }
+    if (found.max_bytes, found.num_replicas) != (wanted.max_bytes, wanted.num_replicas) {
+        tracing::warn!(
+            stream = %name,
+            max_bytes = found.max_bytes,
+            replicas = found.num_replicas,
+            "the stream was made with other limits than the URL names; it is left as it is"
+        );
+    }
+    Ok(())
+}
+
+fn no_jetstream() -> Error {
+    Error::Refused("the nats-server runs without JetStream, which keeps the readings; start it with jetstream enabled (nats-server -js)".into())
+}
+
+pub(super) fn unavailable(error: impl std::fmt::Display) -> Error {
+    Error::Unavailable(error.to_string())
+}

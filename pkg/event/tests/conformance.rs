@@ -1,0 +1,273 @@
+//! One suite for every backend, and what only NATS has: streams that may be wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use event::{Error, Event, MIN_ROOM, Reader, Writer};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use testutil::{nats_url, poll, unique};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn event(id: &str, payload: &[u8]) -> Event {
+    Event {
+        id: id.into(),
+        kind: "test.v1".into(),
+        source: "/test".into(),
+        payload: payload.to_vec().into(),
+    }
+}
+
+/// A writer that is ready, with its task running.
+async fn writer(url: &str) -> Writer {
+    let writer = Writer::open(url).await.unwrap();
+    let running = writer.clone();
+    let (ready, mut wait) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move { running.run(|now| _ = ready.send_replace(now)).await });
+    tokio::time::timeout(DEADLINE, wait.wait_for(|ready| *ready))
+        .await
+        .unwrap()
+        .unwrap();
+    writer
+}
+
+async fn next(reader: &mut Reader) -> event::Delivery {
+    let next = async {
+        loop {
+            match reader.next(MIN_ROOM).await {
+                Ok(delivery) => return delivery,
+                Err(Error::Unavailable(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, next).await.expect("nothing came")
+}
+
+/// What every backend must do.
+async fn suite(url: &str) {
+    let writer = writer(url).await;
+    let mut reader = Reader::open(url).await.unwrap();
+
+    // What is published comes as it was, and publishing ends well once it is stored or handled.
+    let sent = event("1", b"payload");
+    let publishing = tokio::spawn({
+        let (writer, sent) = (writer.clone(), sent.clone());
+        async move { writer.publish(sent).await }
+    });
+    let mut delivery = next(&mut reader).await;
+    assert_eq!(delivery.event, sent);
+    delivery.progress().await;
+    delivery.ack().await;
+    publishing.await.unwrap().unwrap();
+
+    // The largest payload fits, and an empty one.
+    for payload in [vec![7; event::MAX_PAYLOAD], Vec::new()] {
+        let publishing = tokio::spawn({
+            let (writer, event) = (writer.clone(), event("large", &payload));
+            async move { writer.publish(event).await }
+        });
+        let mut delivery = next(&mut reader).await;
+        assert_eq!(delivery.event.payload.len(), payload.len());
+        delivery.ack().await;
+        publishing.await.unwrap().unwrap();
+    }
+
+    // What is not acknowledged is not forgotten: it comes again, or its publisher is told and
+    // publishes it again.
+    let publishing = tokio::spawn({
+        let writer = writer.clone();
+        async move { while writer.publish(event("again", b"x")).await.is_err() {} }
+    });
+    next(&mut reader).await.release().await;
+    let mut again = next(&mut reader).await;
+    assert_eq!(again.event.id, "again");
+    again.ack().await;
+    publishing.await.unwrap();
+
+    // Many publishers at once, two readers: each event comes to one of them.
+    let publishing: Vec<_> = (0..200)
+        .map(|number| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.publish(event(&format!("many-{number}"), b"x")).await })
+        })
+        .collect();
+    let mut other = Reader::open(url).await.unwrap();
+    let mut seen = BTreeSet::new();
+    for number in 0..200 {
+        let mut delivery = if number % 2 == 0 {
+            next(&mut reader).await
+        } else {
+            next_of(&mut reader, &mut other).await
+        };
+        assert!(
+            seen.insert(delivery.event.id.clone()),
+            "{:?} came twice",
+            delivery.event
+        );
+        delivery.ack().await;
+    }
+    for published in publishing {
+        published.await.unwrap().unwrap();
+    }
+
+    // A dead letter is kept, by the bus or by the reader that the bus hands it to.
+    let keeper = reader.dead_letters().map(|mut letters| {
+        tokio::spawn(async move {
+            let (mut letter, reason) = letters.next().await;
+            letter.ack().await;
+            (letter.event, reason)
+        })
+    });
+    let publishing = tokio::spawn({
+        let writer = writer.clone();
+        async move { writer.publish(event("bad", b"bad")).await }
+    });
+    next(&mut reader).await.bury(&writer, "not\nreadable").await.unwrap();
+    publishing.await.unwrap().unwrap();
+    if let Some(keeper) = keeper {
+        let (letter, reason) = keeper.await.unwrap();
+        assert_eq!((letter, reason.as_str()), (event("bad", b"bad"), "not\nreadable"));
+    }
+}
+
+async fn next_of(one: &mut Reader, other: &mut Reader) -> event::Delivery {
+    let both = async {
+        loop {
+            let next = tokio::select! {
+                next = one.next(MIN_ROOM) => next,
+                next = other.next(MIN_ROOM) => next,
+            };
+            match next {
+                Ok(delivery) => return delivery,
+                Err(Error::Unavailable(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, both).await.expect("nothing came")
+}
+
+#[tokio::test]
+async fn memory() {
+    suite(&format!("memory://{}", unique("memory"))).await;
+}
+
+#[tokio::test]
+async fn nats() {
+    suite(&nats_url("suite")).await;
+}
+
+#[tokio::test]
+async fn nats_keeps_dead_letters_with_their_reason() {
+    let url = nats_url("dead");
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let writer = writer(&url).await;
+    writer.bury(event("1", b"x"), "because\nof this").await.unwrap();
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    let stream = jetstream
+        .get_stream(format!("{}_DEAD", name.to_uppercase()))
+        .await
+        .unwrap();
+    let message = stream.get_raw_message(1).await.unwrap();
+    assert_eq!(
+        message.headers.get("odograph-reason").unwrap().as_str(),
+        "because of this"
+    );
+    assert_eq!(message.headers.get("ce-specversion").unwrap().as_str(), "1.0");
+    assert_eq!(message.headers.get("ce-id").unwrap().as_str(), "1");
+    assert_eq!(&message.payload[..], b"x");
+}
+
+/// A stream that would lose readings is refused by name; other differences are left alone.
+#[tokio::test]
+async fn nats_streams_that_would_lose_readings() {
+    use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+    let right = |name: &str| Config {
+        name: name.to_uppercase(),
+        subjects: vec![format!("{name}.>")],
+        discard: DiscardPolicy::New,
+        max_bytes: 1 << 20,
+        ..Config::default()
+    };
+    type Change = fn(&mut Config);
+    let cases: [(&str, Option<&str>, Change); 5] = [
+        ("fine", None, |_| ()),
+        ("discard", Some("discard: old"), |config| {
+            config.discard = DiscardPolicy::Old;
+        }),
+        ("age", Some("max_age"), |config| {
+            config.max_age = Duration::from_secs(3600);
+        }),
+        ("storage", Some("memory storage"), |config| {
+            config.storage = StorageType::Memory;
+        }),
+        ("subjects", Some("subjects"), |config| {
+            config.subjects = vec![format!("{}.other", config.name.to_lowercase())];
+        }),
+    ];
+    for (case, word, change) in cases {
+        let url = nats_url(case);
+        let (server, name) = url.rsplit_once('/').unwrap();
+        let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+        let mut config = right(&name.to_lowercase());
+        change(&mut config);
+        jetstream.create_stream(config).await.unwrap();
+        let writer = Writer::open(&url).await.unwrap();
+        let (ready, mut wait) = tokio::sync::watch::channel(false);
+        let running = writer.run(|now| _ = ready.send_replace(now));
+        let ended = tokio::select! {
+            ended = running => Some(ended),
+            _ = wait.wait_for(|ready| *ready) => None,
+        };
+        match (word, ended) {
+            (None, None) => {}
+            (Some(word), Some(Err(Error::Refused(reason)))) => {
+                assert!(
+                    reason.contains(word) && reason.contains(&name.to_uppercase()),
+                    "{case}: {reason}"
+                );
+            }
+            (_, ended) => panic!("{case}: {ended:?}"),
+        }
+    }
+}
+
+/// A stream and a consumer that somebody deletes are made again.
+#[tokio::test]
+async fn nats_streams_that_vanish_are_made_again() {
+    let url = nats_url("vanish");
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let writer = writer(&url).await;
+    let mut reader = Reader::open(&url).await.unwrap();
+    writer.publish(event("1", b"x")).await.unwrap();
+    next(&mut reader).await.ack().await;
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    jetstream.delete_stream(name.to_uppercase()).await.unwrap();
+    poll(DEADLINE, async || writer.publish(event("2", b"x")).await.ok()).await;
+    assert_eq!(next(&mut reader).await.event.id, "2");
+}
+
+/// A full stream refuses what is new and keeps what it has.
+#[tokio::test]
+async fn nats_that_is_full_says_so() {
+    let url = format!("{}?max_bytes=100000", nats_url("full"));
+    let writer = writer(&url).await;
+    let mut stored = 0;
+    let refused = loop {
+        match writer.publish(event(&stored.to_string(), &[0; 10_000])).await {
+            Ok(()) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(refused, Error::Unavailable(_)) && (5..10).contains(&stored),
+        "{stored}: {refused}"
+    );
+    let mut reader = Reader::open(&url).await.unwrap();
+    for number in 0..stored {
+        let mut delivery = next(&mut reader).await;
+        assert_eq!(delivery.event.id, number.to_string());
+        delivery.ack().await;
+    }
+}
