@@ -1,0 +1,299 @@
+//! From a URL to a store.
+
+use crate::folder::Folder;
+use crate::{Error, Store};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+const ALLOWED: &str =
+    "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///FOLDER or memory:///PREFIX";
+const S3_PARAMETERS: &[&str] = &["endpoint", "region", "path_style"];
+
+/// One memory for the whole process: who opens the same URL sees the same blobs.
+static MEMORY: LazyLock<InMemory> = LazyLock::new(InMemory::new);
+
+pub(crate) fn open(url: &str) -> Result<Store, Error> {
+    let address = Address::parse(url)?;
+    match address.scheme {
+        "s3" => {
+            let s3 = s3(&address)?.build();
+            address.cloud(s3)
+        }
+        "gs" => {
+            let bucket = address.container("bucket")?;
+            let gcs = GoogleCloudStorageBuilder::from_env()
+                .with_bucket_name(bucket)
+                .with_retry(retry());
+            address.cloud(gcs.with_client_options(client(false)).build())
+        }
+        "az" => {
+            let container = address.container("container")?;
+            let azure = MicrosoftAzureBuilder::from_env()
+                .with_container_name(container)
+                .with_retry(retry());
+            address.cloud(azure.with_client_options(client(false)).build())
+        }
+        "file" => {
+            address.no_host()?;
+            let (folder, store) = Folder::open(&std::path::Path::new("/").join(address.prefix.as_ref()))?;
+            Ok(Store {
+                inner: Arc::new(store),
+                folder: Some(Arc::new(folder)),
+            })
+        }
+        "memory" => {
+            address.no_host()?;
+            Ok(Store {
+                inner: Arc::new(PrefixStore::new(MEMORY.clone(), address.prefix)),
+                folder: None,
+            })
+        }
+        scheme => Err(Error::Url(format!("the scheme {scheme:?} is not known; {ALLOWED}"))),
+    }
+}
+
+/// The parts of a URL, decoded. Error messages never show the query, which is where people put
+/// secrets by mistake.
+#[derive(Debug)]
+struct Address<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    prefix: Path,
+    parameters: Vec<(String, String)>,
+}
+
+impl<'a> Address<'a> {
+    fn parse(url: &'a str) -> Result<Self, Error> {
+        let (scheme, rest) = url
+            .split_once("://")
+            .ok_or_else(|| Error::Url(format!("it has no scheme; {ALLOWED}")))?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = Path::from_url_path(path).map_err(|error| Error::Url(format!("its path is not valid: {error}")))?;
+        let mut parameters = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let allowed = if scheme == "s3" { S3_PARAMETERS } else { &[] };
+            if !allowed.contains(&name) {
+                return Err(Error::Url(unknown_parameter(scheme, name, allowed)));
+            }
+            parameters.push((name.to_owned(), decode(value)?));
+        }
+        Ok(Self {
+            scheme,
+            host,
+            prefix: path,
+            parameters,
+        })
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn container(&self, noun: &str) -> Result<&'a str, Error> {
+        if self.host.is_empty() {
+            return Err(Error::Url(format!(
+                "it names no {noun}: {}://{}/PREFIX",
+                self.scheme,
+                noun.to_uppercase()
+            )));
+        }
+        Ok(self.host)
+    }
+
+    fn no_host(&self) -> Result<(), Error> {
+        if self.host.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Url(format!(
+            "write three slashes: {0}:///{1}, not {0}://{1}",
+            self.scheme, self.host
+        )))
+    }
+
+    fn cloud<S: ObjectStore>(self, store: object_store::Result<S>) -> Result<Store, Error> {
+        let store = store.map_err(|error| Error::Url(error.to_string()))?;
+        Ok(Store {
+            inner: Arc::new(PrefixStore::new(store, self.prefix)),
+            folder: None,
+        })
+    }
+}
+
+fn s3(address: &Address<'_>) -> Result<AmazonS3Builder, Error> {
+    let bucket = address.container("bucket")?;
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry());
+    if let Some(region) = address.parameter("region") {
+        builder = builder.with_region(region);
+    }
+    let virtual_hosted = match address.parameter("path_style") {
+        None => false,
+        Some("true") => false,
+        Some("false") => true,
+        Some(_) => return Err(Error::Url("path_style is neither true nor false".to_owned())),
+    };
+    let environment = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+    let endpoint = address.parameter("endpoint").map(str::to_owned).or(environment);
+    let plain = endpoint
+        .as_deref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    if let Some(endpoint) = endpoint {
+        let Some((scheme, host)) = endpoint
+            .split_once("://")
+            .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
+        else {
+            return Err(Error::Url(
+                "endpoint starts with neither http:// nor https://".to_owned(),
+            ));
+        };
+        let host = host.trim_end_matches('/');
+        // The client wants the bucket in the endpoint's name where the bucket is part of the name.
+        let host = if virtual_hosted {
+            format!("{bucket}.{host}")
+        } else {
+            host.to_owned()
+        };
+        builder = builder.with_endpoint(format!("{scheme}://{host}"));
+    }
+    if address.parameter("path_style").is_some() {
+        builder = builder.with_virtual_hosted_style_request(virtual_hosted);
+    }
+    Ok(builder.with_client_options(client(plain)))
+}
+
+/// Deadlines of a request. A part of 8 MiB passes at 50 KB/s; copying a large blob within S3 is
+/// one request, too.
+fn client(plain: bool) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(plain)
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_timeout(Duration::from_secs(170))
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig {
+        max_retries: 8,
+        retry_timeout: Duration::from_secs(120),
+        ..RetryConfig::default()
+    }
+}
+
+fn unknown_parameter(scheme: &str, name: &str, allowed: &[&str]) -> String {
+    if allowed.is_empty() {
+        format!("{scheme}:// takes no parameters, and it has {name:?}")
+    } else {
+        format!(
+            "the parameter {name:?} is not known; {scheme}:// takes {}",
+            allowed.join(", ")
+        )
+    }
+}
+
+/// Undoes percent encoding.
+fn decode(text: &str) -> Result<String, Error> {
+    let wrong = || Error::Url("a parameter's value is not percent-encoded text".to_owned());
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(if byte == b'%' {
+            let mut digit = || {
+                bytes
+                    .next()
+                    .and_then(|digit| char::from(digit).to_digit(16))
+                    .ok_or_else(wrong)
+            };
+            u8::try_from(digit()? * 16 + digit()?).map_err(|_| wrong())?
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(decoded).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        open(url).expect_err(url).to_string()
+    }
+
+    #[test]
+    fn refusals_name_what_is_allowed() {
+        for (url, expected) in [
+            ("ftp://host/dir", "\"ftp\" is not known; write s3://BUCKET/PREFIX"),
+            ("/var/dumps", "it has no scheme; write s3://"),
+            (
+                "s3://bucket/p?regoin=eu",
+                "\"regoin\" is not known; s3:// takes endpoint, region, path_style",
+            ),
+            ("s3://bucket?path_style=yes", "path_style is neither true nor false"),
+            (
+                "s3://bucket?endpoint=127.0.0.1:9000",
+                "endpoint starts with neither http:// nor https://",
+            ),
+            ("s3://bucket?endpoint=%zz", "not percent-encoded text"),
+            ("s3:///prefix", "it names no bucket: s3://BUCKET/PREFIX"),
+            ("az://", "it names no container: az://CONTAINER/PREFIX"),
+            ("file://var/dumps", "write three slashes: file:///var, not file://var"),
+            ("memory://dumps", "write three slashes"),
+            (
+                "memory:///dumps?region=x",
+                "memory:// takes no parameters, and it has \"region\"",
+            ),
+            ("file:///var/../etc", "its path is not valid"),
+        ] {
+            let refusal = refusal(url);
+            assert!(refusal.contains(expected), "{url}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_secret_put_into_the_query_is_not_repeated() {
+        let refusal = refusal("s3://bucket?secret_access_key=hunter2");
+        assert!(!refusal.contains("hunter2"), "{refusal}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refusal = refusal(&format!("file://{}/below", file.path().display()));
+        assert!(refusal.contains("cannot use the folder /"), "{refusal}");
+    }
+
+    #[test]
+    fn parameters_are_decoded() {
+        let url = "s3://bucket/a/b%20c?endpoint=http%3A%2F%2F127.0.0.1:9000&region=eu-central-1&path_style=true";
+        let address = Address::parse(url).unwrap();
+        assert_eq!((address.host, address.prefix.as_ref()), ("bucket", "a/b c"));
+        assert_eq!(address.parameter("endpoint"), Some("http://127.0.0.1:9000"));
+        let builder = s3(&address).unwrap();
+        assert_eq!(
+            builder.get_config_value(&AmazonS3ConfigKey::Region).as_deref(),
+            Some("eu-central-1")
+        );
+        assert_eq!(
+            builder.get_config_value(&AmazonS3ConfigKey::Endpoint).as_deref(),
+            Some("http://127.0.0.1:9000")
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_part_of_the_host_where_asked_for() {
+        let address = Address::parse("s3://bucket?endpoint=https://s3.example.org&path_style=false").unwrap();
+        let builder = s3(&address).unwrap();
+        let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+        assert_eq!(endpoint.as_deref(), Some("https://bucket.s3.example.org"));
+    }
+}

@@ -1,0 +1,255 @@
+//! One suite over every kind of store.
+
+use crate::{Error, Store};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory() {
+    conformance("memory:///conformance/blobs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    conformance(&format!("file://{}/made/when%20missing", folder.path().display())).await;
+    assert!(folder.path().join("made/when missing").is_dir());
+}
+
+/// The server is the one of `make test`; its bucket is made here.
+#[tokio::test(flavor = "multi_thread")]
+async fn s3() {
+    let Ok(endpoint) = std::env::var("TEST_S3_ENDPOINT") else {
+        panic!("no S3 server to test with: run `make test`, which starts one and sets TEST_S3_ENDPOINT");
+    };
+    // An error means that another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let bucket = format!("blob-{}", std::process::id());
+    make_bucket(&endpoint, &bucket).await;
+    conformance(&format!(
+        "s3://{bucket}/conformance/blobs?endpoint={endpoint}&path_style=true"
+    ))
+    .await;
+}
+
+async fn conformance(url: &str) {
+    let store = Store::open(url).unwrap();
+    names_that_are_refused(&store).await;
+    a_blob_can_be_seen_when_finished(&store).await;
+    nothing_stays_of_an_aborted_blob(&store).await;
+    an_empty_blob(&store).await;
+    a_large_blob_in_many_pieces(&store).await;
+    replacing_needs_the_version_read(&store).await;
+    creating_has_one_winner(url).await;
+    replacing_has_one_winner(url).await;
+    copies_and_deletes(&store).await;
+    lists_by_start_of_name(&store).await;
+    too_large_to_get(&store).await;
+}
+
+async fn names_that_are_refused(store: &Store) {
+    for name in ["", "/", "a//b", "..", "a/../b", ".lock", "a/.hidden"] {
+        let refused = store.create(name, Bytes::from_static(b"x")).await;
+        assert!(matches!(refused, Err(Error::Name { .. })), "{name:?}: {refused:?}");
+    }
+}
+
+async fn a_blob_can_be_seen_when_finished(store: &Store) {
+    let mut writer = store.writer("finished").await.unwrap();
+    writer.write(Bytes::from_static(b"half")).await.unwrap();
+    assert_eq!(store.head("finished").await.unwrap(), None);
+    assert_eq!(names(store, "").await, [""; 0]);
+    writer.write(Bytes::from_static(b" and half")).await.unwrap();
+    writer.finish().await.unwrap();
+    assert_eq!(text(store, "finished").await.as_deref(), Some("half and half"));
+
+    let mut again = store.writer("finished").await.unwrap();
+    again.write(Bytes::from_static(b"anew")).await.unwrap();
+    assert_eq!(text(store, "finished").await.as_deref(), Some("half and half"));
+    again.finish().await.unwrap();
+    assert_eq!(text(store, "finished").await.as_deref(), Some("anew"));
+}
+
+async fn nothing_stays_of_an_aborted_blob(store: &Store) {
+    let mut writer = store.writer("aborted/blob").await.unwrap();
+    writer.write(Bytes::from(vec![7; 9 << 20])).await.unwrap();
+    writer.abort().await.unwrap();
+    assert_eq!(store.head("aborted/blob").await.unwrap(), None);
+    assert_eq!(names(store, "aborted").await, [""; 0]);
+}
+
+async fn an_empty_blob(store: &Store) {
+    store.writer("empty").await.unwrap().finish().await.unwrap();
+    assert_eq!(text(store, "empty").await.as_deref(), Some(""));
+}
+
+/// Pieces that do not divide a part, and one that is larger than a part.
+async fn a_large_blob_in_many_pieces(store: &Store) {
+    let content: Bytes = (0..23_000_000_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    let mut writer = store.writer("large").await.unwrap();
+    writer.write(content.slice(..9_000_001)).await.unwrap();
+    for piece in content[9_000_001..].chunks(100_003) {
+        writer.write(Bytes::copy_from_slice(piece)).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+    assert_eq!(
+        store.head("large").await.unwrap().map(|meta| meta.size),
+        Some(23_000_000)
+    );
+    let read = store
+        .stream("large")
+        .await
+        .unwrap()
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        });
+    assert!(read.await.unwrap() == content, "what was read is not what was written");
+    assert!(matches!(
+        store.get("large").await,
+        Err(Error::TooLarge { size: 23_000_000, .. })
+    ));
+}
+
+async fn replacing_needs_the_version_read(store: &Store) {
+    let write = |text: &'static str| Bytes::from_static(text.as_bytes());
+    assert!(store.get("manifest").await.unwrap().is_none());
+    assert!(store.replace("manifest", write("one"), None).await.unwrap());
+    assert!(!store.replace("manifest", write("two"), None).await.unwrap());
+    let (_, one) = store.get("manifest").await.unwrap().unwrap();
+    assert!(store.replace("manifest", write("two"), Some(&one)).await.unwrap());
+    assert!(!store.replace("manifest", write("three"), Some(&one)).await.unwrap());
+    assert_eq!(text(store, "manifest").await.as_deref(), Some("two"));
+    let (_, two) = store.get("manifest").await.unwrap().unwrap();
+    store.delete("manifest").await.unwrap();
+    assert!(!store.replace("manifest", write("three"), Some(&two)).await.unwrap());
+    assert_eq!(text(store, "manifest").await, None);
+}
+
+async fn creating_has_one_winner(url: &str) {
+    for round in 0..10 {
+        let name = format!("claim.{round}");
+        let won = race(url, 4, |store, me| {
+            let name = name.clone();
+            async move { store.create(&name, Bytes::from(me.to_string())).await.unwrap() }
+        });
+        let winners = won.await;
+        assert_eq!(winners.len(), 1, "round {round}");
+        assert_eq!(
+            text(&Store::open(url).unwrap(), &name).await,
+            Some(winners[0].to_string())
+        );
+    }
+}
+
+async fn replacing_has_one_winner(url: &str) {
+    let store = Store::open(url).unwrap();
+    assert!(store.create("contested", Bytes::from_static(b"start")).await.unwrap());
+    for round in 0..10 {
+        let (_, version) = store.get("contested").await.unwrap().unwrap();
+        let winners = race(url, 4, |store, me| {
+            let version = version.clone();
+            async move {
+                store
+                    .replace("contested", Bytes::from(format!("{round} {me}")), Some(&version))
+                    .await
+                    .unwrap()
+            }
+        });
+        let winners = winners.await;
+        assert_eq!(winners.len(), 1, "round {round}");
+        assert_eq!(text(&store, "contested").await, Some(format!("{round} {}", winners[0])));
+    }
+}
+
+async fn copies_and_deletes(store: &Store) {
+    assert!(store.create("original", Bytes::from_static(b"first")).await.unwrap());
+    store.copy("original", "folder/copy").await.unwrap();
+    store.delete("original").await.unwrap();
+    assert!(store.create("original", Bytes::from_static(b"second")).await.unwrap());
+    assert_eq!(text(store, "folder/copy").await.as_deref(), Some("first"));
+    store.copy("original", "folder/copy").await.unwrap();
+    assert_eq!(text(store, "folder/copy").await.as_deref(), Some("second"));
+    store.delete("folder/copy").await.unwrap();
+    store.delete("folder/copy").await.unwrap();
+    assert_eq!(text(store, "folder/copy").await, None);
+    assert!(matches!(
+        store.copy("folder/copy", "anywhere").await,
+        Err(Error::Missing { .. })
+    ));
+    assert!(matches!(
+        store.stream("folder/copy").await.err(),
+        Some(Error::Missing { .. })
+    ));
+}
+
+async fn lists_by_start_of_name(store: &Store) {
+    for name in ["day-1.r1", "day-1.r2", "day-10.r1", "day-2.r1"] {
+        assert!(store.create(name, Bytes::from_static(b"x")).await.unwrap());
+    }
+    assert_eq!(names(store, "day-1.").await, ["day-1.r1", "day-1.r2"]);
+    assert_eq!(names(store, "day-1").await.len(), 3);
+    assert!(names(store, "").await.iter().all(|name| !name.contains("lock")));
+}
+
+async fn too_large_to_get(store: &Store) {
+    let limit = usize::try_from(crate::GET_LIMIT).unwrap();
+    assert!(store.create("fits", Bytes::from(vec![1; limit])).await.unwrap());
+    assert_eq!(
+        store.get("fits").await.unwrap().map(|(bytes, _)| bytes.len()),
+        Some(limit)
+    );
+    assert!(store.create("does-not", Bytes::from(vec![1; limit + 1])).await.unwrap());
+    assert!(matches!(store.get("does-not").await, Err(Error::TooLarge { .. })));
+}
+
+/// Lets as many tasks, each with a store of its own, do the same at once; who of them won.
+async fn race<F: Future<Output = bool> + Send + 'static>(
+    url: &str,
+    tasks: usize,
+    act: impl Fn(Store, usize) -> F,
+) -> Vec<usize> {
+    let start = std::sync::Arc::new(tokio::sync::Barrier::new(tasks));
+    let racing: Vec<_> = (0..tasks)
+        .map(|me| {
+            let (start, acting) = (start.clone(), act(Store::open(url).unwrap(), me));
+            tokio::spawn(async move {
+                start.wait().await;
+                acting.await
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for (me, task) in racing.into_iter().enumerate() {
+        if task.await.unwrap() {
+            winners.push(me);
+        }
+    }
+    winners
+}
+
+async fn text(store: &Store, name: &str) -> Option<String> {
+    let (bytes, _) = store.get(name).await.unwrap()?;
+    Some(String::from_utf8(bytes.into()).unwrap())
+}
+
+async fn names(store: &Store, prefix: &str) -> Vec<String> {
+    let mut names: Vec<_> = store.list(prefix).map_ok(|meta| meta.name).try_collect().await.unwrap();
+    names.sort();
+    names
+}
+
+/// The one request that the client library has no word for.
+async fn make_bucket(endpoint: &str, bucket: &str) {
+    let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let request = format!("PUT /{bucket} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}

@@ -1,0 +1,292 @@
+//! Blobs: named byte strings in S3, Google Cloud Storage, Azure, a folder or memory, behind one
+//! [`Store`] that a URL opens.
+//!
+//! Promises: a reader sees a blob whole or not at all; [`Store::create`] and [`Store::replace`]
+//! have one winner whoever else writes at that moment, in this process or another; what an
+//! operation reported as written survives a power cut (a folder is synced, the others promise it);
+//! every operation ends within a deadline, its retries included.
+//!
+//! What is deliberately not here: attributes, tags, ranges, and cleaning up after a process that
+//! died in the middle of an upload. A bucket's lifecycle rule for unfinished uploads does that.
+
+mod address;
+#[cfg(test)]
+mod conformance;
+mod error;
+mod folder;
+mod writer;
+
+pub use error::Error;
+pub use writer::Writer;
+
+use bytes::Bytes;
+use error::Failure;
+use folder::Folder;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+use object_store::path::Path;
+use object_store::{
+    GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The largest blob that [`Store::get`] reads into memory.
+pub const GET_LIMIT: u64 = 1 << 20;
+
+/// The longest that one operation may take, or one step of a stream. The client's own limits are
+/// lower; this one also bounds what they do not see, such as a network file system that hangs.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// A place for blobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    folder: Option<Arc<Folder>>,
+}
+
+/// Which state of a blob was read, for [`Store::replace`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(Tag);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tag {
+    /// The store's own word for it.
+    Named(UpdateVersion),
+    /// A folder has none that is exact: two files within a tick of its clock look alike. The
+    /// blobs that are replaced are small, so that the content itself serves.
+    Content(Bytes),
+}
+
+/// What is known of a blob without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Its name.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written, by the store's clock. A copy within a folder keeps the time of the
+    /// original.
+    pub modified: SystemTime,
+}
+
+impl Store {
+    /// Opens `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
+    /// `file:///folder` (made when missing) or `memory:///prefix` (one memory for the whole
+    /// process). Credentials come from the usual variables of each cloud, and so do S3's
+    /// `endpoint`, `region` and `path_style` unless the URL has them as query parameters.
+    ///
+    /// Does not speak to the store yet.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        address::open(url)
+    }
+
+    /// A small blob and its version; none where there is no such blob.
+    pub async fn get(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
+        let get = async {
+            let Some(found) = self.find(name, GetOptions::default()).await? else {
+                return Ok(None);
+            };
+            if found.meta.size > GET_LIMIT {
+                return Err(Error::TooLarge {
+                    name: name.to_owned(),
+                    size: found.meta.size,
+                });
+            }
+            let tag = UpdateVersion {
+                e_tag: found.meta.e_tag.clone(),
+                version: found.meta.version.clone(),
+            };
+            let bytes = found
+                .bytes()
+                .await
+                .map_err(|error| error::explain("read", name, error))?;
+            let tag = if self.folder.is_some() {
+                Tag::Content(bytes.clone())
+            } else {
+                Tag::Named(tag)
+            };
+            Ok(Some((bytes, Version(tag))))
+        };
+        within("read", name, get).await
+    }
+
+    /// The content of a blob of any size, in pieces of a few KiB to a few MiB.
+    pub async fn stream(&self, name: &str) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
+        let found = within("read", name, self.find(name, GetOptions::default())).await?;
+        let found = found.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        let state = Some((found.into_stream(), name.to_owned()));
+        Ok(futures_util::stream::unfold(state, |state| async move {
+            let (mut pieces, name) = state?;
+            let next = async {
+                pieces
+                    .next()
+                    .await
+                    .transpose()
+                    .map_err(|error| error::explain("read", &name, error))
+            };
+            match within("read", &name, next).await.transpose()? {
+                Ok(piece) => Some((Ok(piece), Some((pieces, name)))),
+                Err(error) => Some((Err(error), None)),
+            }
+        }))
+    }
+
+    /// What is known of a blob without reading it; none where there is no such blob.
+    pub async fn head(&self, name: &str) -> Result<Option<Meta>, Error> {
+        let options = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        Ok(within("look up", name, self.find(name, options))
+            .await?
+            .map(|found| Meta::from(found.meta)))
+    }
+
+    /// Starts writing a blob of any size under this name, in constant memory. Nothing of it is
+    /// to be seen before [`Writer::finish`], which replaces what was there.
+    pub async fn writer(&self, name: &str) -> Result<Writer, Error> {
+        let path = path(name)?;
+        let start = async {
+            self.inner
+                .put_multipart(&path)
+                .await
+                .map_err(|error| error::explain("write", name, error))
+        };
+        Ok(Writer::new(name, within("write", name, start).await?))
+    }
+
+    /// Writes a small blob if there is none of this name; says whether it did.
+    ///
+    /// Where the answer to a request was lost and the request repeated, it may have been written
+    /// and yet say `false`.
+    pub async fn create(&self, name: &str, bytes: Bytes) -> Result<bool, Error> {
+        self.put(name, bytes, PutMode::Create).await
+    }
+
+    /// Writes a small blob if its state is still the one expected (`None`: there is no such
+    /// blob); says whether it did, with the same reserve as [`Store::create`].
+    pub async fn replace(&self, name: &str, bytes: Bytes, expected: Option<&Version>) -> Result<bool, Error> {
+        match expected {
+            None => self.put(name, bytes, PutMode::Create).await,
+            Some(Version(Tag::Named(version))) => self.put(name, bytes, PutMode::Update(version.clone())).await,
+            Some(Version(Tag::Content(content))) => {
+                let Some(folder) = &self.folder else { return Ok(false) };
+                let guarded = async {
+                    let _lock = folder.lock(name).await?;
+                    match self.get(name).await? {
+                        Some((now, _)) if now == content => self.put(name, bytes, PutMode::Overwrite).await,
+                        _ => Ok(false),
+                    }
+                };
+                within("replace", name, guarded).await
+            }
+        }
+    }
+
+    /// Copies a blob within the store, replacing what is there: readers see the one or the other.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<(), Error> {
+        let (source, target) = (path(from)?, path(to)?);
+        let copy = async {
+            self.inner
+                .copy(&source, &target)
+                .await
+                .map_err(|error| error::explain("copy", from, error))
+        };
+        within("copy", from, copy).await
+    }
+
+    /// Deletes a blob. One that is not there is no error.
+    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        let path = path(name)?;
+        let delete = async {
+            match self.inner.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error::explain("delete", name, error)),
+            }
+        };
+        within("delete", name, delete).await
+    }
+
+    /// The blobs whose names start with `prefix`, in no promised order.
+    pub fn list(&self, prefix: &str) -> impl Stream<Item = Result<Meta, Error>> + Send + use<> {
+        let (all, prefix) = (self.inner.list(None), prefix.to_owned());
+        let listed = futures_util::stream::unfold(Some(all), |all| async move {
+            let mut all: BoxStream<'static, _> = all?;
+            let next = async {
+                all.next()
+                    .await
+                    .transpose()
+                    .map_err(|error| error::explain("list", "", error))
+            };
+            match within("list", "", next).await.transpose()? {
+                Ok(meta) => Some((Ok(Meta::from(meta)), Some(all))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        listed.filter(move |meta| {
+            let wanted = meta
+                .as_ref()
+                .map_or(true, |meta| meta.name.starts_with(&prefix) && !hidden(&meta.name));
+            futures_util::future::ready(wanted)
+        })
+    }
+
+    async fn find(&self, name: &str, options: GetOptions) -> Result<Option<GetResult>, Error> {
+        match self.inner.get_opts(&path(name)?, options).await {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error::explain("read", name, error)),
+        }
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<bool, Error> {
+        use object_store::Error::{AlreadyExists, Precondition};
+        let path = path(name)?;
+        let put = async {
+            match self.inner.put_opts(&path, bytes.into(), PutOptions::from(mode)).await {
+                Ok(_) => Ok(true),
+                Err(AlreadyExists { .. } | Precondition { .. }) => Ok(false),
+                Err(error) => Err(error::explain("write", name, error)),
+            }
+        };
+        within("write", name, put).await
+    }
+}
+
+impl From<ObjectMeta> for Meta {
+    fn from(meta: ObjectMeta) -> Self {
+        Self {
+            name: meta.location.into(),
+            size: meta.size,
+            modified: meta.last_modified.into(),
+        }
+    }
+}
+
+/// Runs an operation, or one step of a stream, under the deadline.
+async fn within<T>(
+    operation: &'static str,
+    name: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::Unavailable {
+            operation,
+            name: name.to_owned(),
+            source: Failure::Deadline(DEADLINE),
+        }),
+    }
+}
+
+fn path(name: &str) -> Result<Path, Error> {
+    match Path::parse(name) {
+        Ok(path) if path.as_ref() == name && !name.is_empty() && !hidden(name) => Ok(path),
+        _ => Err(Error::Name { name: name.to_owned() }),
+    }
+}
+
+/// The house's own files in a folder.
+fn hidden(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|last| last.starts_with('.'))
+}

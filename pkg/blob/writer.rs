@@ -1,0 +1,76 @@
+//! Writing a blob of any size in constant memory.
+
+use crate::{Error, error, within};
+use bytes::Bytes;
+use object_store::{MultipartUpload, WriteMultipart};
+
+/// The size of a part. S3 takes 10,000 of them: 80 GiB.
+const PART: usize = 8 << 20;
+
+/// Parts on their way at once; as many again may be waiting, so that a writer holds at most
+/// three parts in memory.
+const IN_FLIGHT: usize = 2;
+
+/// A blob that is being written. Nothing of it can be seen before [`Writer::finish`]. Dropping it
+/// leaves nothing in a folder or in memory; elsewhere call [`Writer::abort`], which also frees the
+/// parts that the store has taken.
+#[derive(Debug)]
+pub struct Writer {
+    name: String,
+    upload: WriteMultipart,
+    /// Bytes in the part that is being filled.
+    filled: usize,
+}
+
+impl Writer {
+    pub(crate) fn new(name: &str, upload: Box<dyn MultipartUpload>) -> Self {
+        Self {
+            name: name.to_owned(),
+            upload: WriteMultipart::new_with_chunk_size(upload, PART),
+            filled: 0,
+        }
+    }
+
+    /// Appends bytes; waits while too much is on its way already.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PART - self.filled));
+            if self.filled + piece.len() == PART {
+                // This piece completes a part and sends it off.
+                let capacity = async {
+                    let free = self.upload.wait_for_capacity(IN_FLIGHT).await;
+                    free.map_err(|error| error::explain("write", &self.name, error))
+                };
+                within("write", &self.name, capacity).await?;
+            }
+            self.filled = (self.filled + piece.len()) % PART;
+            self.upload.put(piece);
+        }
+        Ok(())
+    }
+
+    /// Completes the blob: from here on it can be seen, whole. After an error it may be there or
+    /// not.
+    pub async fn finish(self) -> Result<(), Error> {
+        let Self { name, upload, .. } = self;
+        let finish = async {
+            upload
+                .finish()
+                .await
+                .map_err(|error| error::explain("finish", &name, error))
+        };
+        within("finish", &name, finish).await.map(|_| ())
+    }
+
+    /// Gives up and frees what was sent.
+    pub async fn abort(self) -> Result<(), Error> {
+        let Self { name, upload, .. } = self;
+        let abort = async {
+            upload
+                .abort()
+                .await
+                .map_err(|error| error::explain("abort", &name, error))
+        };
+        within("abort", &name, abort).await
+    }
+}
