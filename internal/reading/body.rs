@@ -1,0 +1,276 @@
+//! A request's body as plain bytes, whatever its content encoding, in constant memory.
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use axum::body::{Body, BodyDataStream};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::io::StreamReader;
+
+/// Plain bytes given out at once.
+const CHUNK: usize = 64 * 1024;
+
+/// The largest window that zstd frames may ask for, as a power of two: 8 MiB.
+const ZSTD_WINDOW: u32 = 23;
+
+/// A body may grow this much when it is decoded, once it is past [`FREE`] bytes.
+const MAX_GROWTH: u64 = 1000;
+const FREE: u64 = 1 << 20;
+
+/// How a body is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl Encoding {
+    /// By the value of `Content-Encoding`; `None` where it is not known here.
+    pub(super) fn of(header: Option<&str>) -> Option<Self> {
+        match header.map(|value| value.trim().to_ascii_lowercase()).as_deref() {
+            None | Some("" | "identity") => Some(Self::Identity),
+            Some("gzip" | "x-gzip") => Some(Self::Gzip),
+            Some("zstd") => Some(Self::Zstd),
+            Some(_) => None,
+        }
+    }
+}
+
+/// Why there is no more to read. What was read before stands.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the body broke off")]
+    Broken,
+    #[error("the body cannot be decoded")]
+    Undecodable,
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    #[error("the body grows more than a thousand times when it is decoded")]
+    Bomb,
+    #[error("the zstd window is larger than 8 MiB")]
+    Window,
+}
+
+/// A body being read.
+pub(super) struct Source {
+    coded: Arc<AtomicU64>,
+    max: Option<u64>,
+    plain: u64,
+    inner: Inner,
+}
+
+enum Inner {
+    Identity(BodyDataStream),
+    Decoder {
+        reader: Pin<Box<dyn AsyncRead + Send>>,
+        buffer: BytesMut,
+    },
+}
+
+/// Marks an error of the connection on its way through a decoder.
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+struct Broke;
+
+impl Source {
+    /// Reads `body`, of which no more than `max` encoded bytes are taken.
+    pub(super) fn new(body: Body, encoding: Encoding, max: Option<u64>) -> Self {
+        let coded = Arc::new(AtomicU64::new(0));
+        let inner = match encoding {
+            Encoding::Identity => Inner::Identity(body.into_data_stream()),
+            Encoding::Gzip | Encoding::Zstd => {
+                let count = coded.clone();
+                let counted = body.into_data_stream().map(move |chunk| match chunk {
+                    Ok(chunk) => {
+                        count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                        Ok(chunk)
+                    }
+                    Err(_) => Err(io::Error::other(Broke)),
+                });
+                let bytes = StreamReader::new(counted);
+                let reader: Pin<Box<dyn AsyncRead + Send>> = if encoding == Encoding::Gzip {
+                    let mut decoder = GzipDecoder::new(bytes);
+                    decoder.multiple_members(true);
+                    Box::pin(decoder)
+                } else {
+                    let mut decoder = ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
+                    decoder.multiple_members(true);
+                    Box::pin(decoder)
+                };
+                Inner::Decoder {
+                    reader,
+                    buffer: BytesMut::new(),
+                }
+            }
+        };
+        Self {
+            coded,
+            max,
+            plain: 0,
+            inner,
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let chunk = match &mut self.inner {
+            Inner::Identity(stream) => match stream.next().await {
+                Some(Ok(chunk)) => {
+                    self.coded.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    Some(chunk)
+                }
+                Some(Err(_)) => return Err(Error::Broken),
+                None => None,
+            },
+            Inner::Decoder { reader, buffer } => {
+                buffer.reserve(CHUNK);
+                let read = reader.read_buf(buffer).await.map_err(|error| judge(&error))?;
+                (read > 0).then(|| buffer.split().freeze())
+            }
+        };
+        let coded = self.coded.load(Ordering::Relaxed);
+        self.plain += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if self.max.is_some_and(|max| coded > max) {
+            return Err(Error::TooLarge);
+        }
+        if self.plain > FREE && self.plain > coded.saturating_mul(MAX_GROWTH) {
+            return Err(Error::Bomb);
+        }
+        Ok(chunk)
+    }
+
+    /// Reads on without looking at what comes, so that a client that is still sending gets to see
+    /// its answer.
+    pub(super) async fn drain(self) {
+        // The decoders hold the connection's stream; what is in them matters no more.
+        let Inner::Identity(mut stream) = self.inner else {
+            let mut source = self;
+            while let Ok(Some(_)) = source.next().await {}
+            return;
+        };
+        while let Some(Ok(_)) = stream.next().await {}
+    }
+}
+
+fn judge(error: &io::Error) -> Error {
+    if error
+        .get_ref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Broke>)
+    {
+        Error::Broken
+    } else if error.to_string().contains("too much memory") {
+        // zstd's own words for a frame whose window is above the limit; a test pins them.
+        Error::Window
+    } else {
+        Error::Undecodable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    async fn read(coded: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Option<Error>) {
+        let chunks: Vec<_> = coded
+            .chunks(7)
+            .map(|chunk| Ok::<_, io::Error>(Bytes::copy_from_slice(chunk)))
+            .collect();
+        let body = Body::from_stream(futures_util::stream::iter(chunks));
+        let mut source = Source::new(body, encoding, None);
+        let mut plain = Vec::new();
+        loop {
+            match source.next().await {
+                Ok(Some(chunk)) => plain.extend_from_slice(&chunk),
+                Ok(None) => return (plain, None),
+                Err(error) => return (plain, Some(error)),
+            }
+        }
+    }
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    async fn zstd(plain: &[u8], window: u32) -> Vec<u8> {
+        use async_compression::Level;
+        use async_compression::tokio::bufread::ZstdEncoder;
+        use async_compression::zstd::CParameter;
+        let mut encoder =
+            ZstdEncoder::with_quality_and_params(plain, Level::Default, &[CParameter::window_log(window)]);
+        let mut coded = Vec::new();
+        encoder.read_to_end(&mut coded).await.unwrap();
+        coded
+    }
+
+    /// Bytes that do not compress to nothing.
+    fn noise(size: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        (0..size).map(|_| next()).collect()
+    }
+
+    #[tokio::test]
+    async fn every_encoding_gives_the_same_bytes() {
+        let plain = noise(300_000);
+        let members = [gzip(&plain[..1000]), gzip(&plain[1000..])].concat();
+        let frames = [zstd(&plain[..1000], 20).await, zstd(&plain[1000..], 23).await].concat();
+        for (coded, encoding) in [
+            (plain.clone(), Encoding::Identity),
+            (members, Encoding::Gzip),
+            (frames, Encoding::Zstd),
+        ] {
+            let (read, error) = read(coded, encoding).await;
+            assert!(error.is_none(), "{encoding:?}: {error:?}");
+            assert!(read == plain, "{encoding:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_the_break_is_given() {
+        let plain = noise(300_000);
+        for (coded, encoding) in [(gzip(&plain), Encoding::Gzip), (zstd(&plain, 20).await, Encoding::Zstd)] {
+            let (read, error) = read(coded[..coded.len() - 20_000].to_vec(), encoding).await;
+            assert!(matches!(error, Some(Error::Undecodable)), "{encoding:?}: {error:?}");
+            assert!(
+                read.len() > 100_000 && plain.starts_with(&read),
+                "{encoding:?}: {}",
+                read.len()
+            );
+        }
+        let (_, error) = read(b"this is no gzip".to_vec(), Encoding::Gzip).await;
+        assert!(matches!(error, Some(Error::Undecodable)));
+    }
+
+    #[tokio::test]
+    async fn bombs_and_windows_are_refused() {
+        let (read_bytes, error) = read(gzip(&vec![b'\n'; 64 << 20]), Encoding::Gzip).await;
+        assert!(
+            matches!(error, Some(Error::Bomb)),
+            "{error:?} after {}",
+            read_bytes.len()
+        );
+        let (_, error) = read(zstd(&noise(1 << 20), 27).await, Encoding::Zstd).await;
+        assert!(matches!(error, Some(Error::Window)), "{error:?}");
+    }
+
+    #[test]
+    fn encodings() {
+        assert_eq!(Encoding::of(None), Some(Encoding::Identity));
+        assert_eq!(Encoding::of(Some("GZIP")), Some(Encoding::Gzip));
+        assert_eq!(Encoding::of(Some("br")), None);
+    }
+}

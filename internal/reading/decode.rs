@@ -1,0 +1,285 @@
+//! One line of JSON to one reading, or the reason why not.
+
+use super::{is_name, time};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+/// A reading as its line gives it.
+#[derive(Debug, PartialEq)]
+pub struct Decoded<'a> {
+    /// A valid name.
+    pub sensor: Cow<'a, str>,
+    /// A valid name, if the line gives one.
+    pub device: Option<Cow<'a, str>>,
+    /// Microseconds since 1970 UTC, within the bounds asked for.
+    pub timestamp: i64,
+    /// Finite.
+    pub value: f64,
+}
+
+/// The event times that are believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The first believed moment: earlier ones come from clocks that were never set.
+    pub oldest: i64,
+    /// The last believed moment.
+    pub newest: i64,
+}
+
+/// Decodes a line without its line end.
+///
+/// # Errors
+/// The reason, for the person who sent the line.
+pub fn decode<'a>(line: &'a [u8], bounds: Bounds) -> Result<Decoded<'a>, String> {
+    let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to() + 1))?;
+    let raw: Raw<'a> = serde_json::from_str(text).map_err(|error| reason(&error))?;
+    if !is_name(&raw.sensor) {
+        return Err("sensor: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter first)".into());
+    }
+    if raw.device.as_deref().is_some_and(|device| !is_name(device)) {
+        return Err("device: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter first)".into());
+    }
+    let Some(timestamp) = time::parse(&raw.timestamp) else {
+        return Err("timestamp: not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z".into());
+    };
+    if timestamp < bounds.oldest {
+        return Err("timestamp: too old; was the device's clock set?".into());
+    }
+    if timestamp > bounds.newest {
+        return Err("timestamp: too far in the future; is the device's clock right?".into());
+    }
+    Ok(Decoded {
+        sensor: raw.sensor,
+        device: raw.device,
+        timestamp,
+        value: raw.value,
+    })
+}
+
+/// The parser's reason, without a line number: each line is a document of its own.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    match error.classify() {
+        serde_json::error::Category::Data => text.to_owned(),
+        _ => format!("not a JSON object: {text}, at character {}", error.column()),
+    }
+}
+
+/// A line as JSON gives it, its names and its time unchecked.
+struct Raw<'a> {
+    sensor: Cow<'a, str>,
+    value: f64,
+    timestamp: Cow<'a, str>,
+    device: Option<Cow<'a, str>>,
+}
+
+impl<'de> Deserialize<'de> for Raw<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Object)
+    }
+}
+
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Raw<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with sensor, value and timestamp")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
+        let (mut sensor, mut value, mut timestamp, mut device) = (None, None, None, None);
+        // Only lines with fields of their own pay for remembering them.
+        let mut others: HashSet<Cow<'de, str>> = HashSet::new();
+        let text = |map: &mut A, name: &str| match map.next_value::<Text<'de>>() {
+            Ok(Text(text)) => Ok(Some(text)),
+            Err(_) => Err(de::Error::custom(format_args!("{name}: not a string"))),
+        };
+        while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
+            let twice = match &*key {
+                "sensor" => sensor.is_some(),
+                "value" => value.is_some(),
+                "timestamp" => timestamp.is_some(),
+                "device" => device.is_some(),
+                _ => others.contains(&key),
+            };
+            if twice {
+                return Err(de::Error::custom("a key appears twice"));
+            }
+            match &*key {
+                "sensor" => sensor = text(&mut map, "sensor")?,
+                "timestamp" => timestamp = text(&mut map, "timestamp")?,
+                "device" => device = text(&mut map, "device")?,
+                "value" => {
+                    let number = map
+                        .next_value::<f64>()
+                        .map_err(|_| de::Error::custom("value: not a finite number"))?;
+                    value = Some(number).filter(|number| number.is_finite());
+                    if value.is_none() {
+                        return Err(de::Error::custom("value: not a finite number"));
+                    }
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    others.insert(key);
+                }
+            }
+        }
+        let missing = |name: &str| de::Error::custom(format_args!("{name}: missing"));
+        Ok(Raw {
+            sensor: sensor.ok_or_else(|| missing("sensor"))?,
+            value: value.ok_or_else(|| missing("value"))?,
+            timestamp: timestamp.ok_or_else(|| missing("timestamp"))?,
+            device,
+        })
+    }
+}
+
+/// A string, borrowed from the line where it holds no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BOUNDS: Bounds = Bounds {
+        oldest: 946_684_800_000_000,
+        newest: 4_000_000_000_000_000,
+    };
+
+    fn check(line: &str, expected: Result<(&str, Option<&str>, f64), &str>) {
+        let found = decode(line.as_bytes(), BOUNDS);
+        match expected {
+            Ok((sensor, device, value)) => {
+                let found = found.unwrap();
+                assert_eq!(
+                    (&*found.sensor, found.device.as_deref(), found.value),
+                    (sensor, device, value),
+                    "{line}"
+                );
+                assert_eq!(found.timestamp, 1_335_205_543_511_000, "{line}");
+            }
+            Err(word) => {
+                let reason = found.unwrap_err();
+                assert!(reason.contains(word), "{line}: {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn good_lines() {
+        let t = r#""timestamp":"2012-04-23T18:25:43.511Z""#;
+        check(
+            &format!(r#"{{"sensor":"speed","value":55.5,{t}}}"#),
+            Ok(("speed", None, 55.5)),
+        );
+        check(
+            &format!(r#" {{ {t} , "value" : -0 , "sensor":"a.b", "device":"lada" }} "#),
+            Ok(("a.b", Some("lada"), -0.0)),
+        );
+        check(
+            &format!(r#"{{"sensor":"\u0073peed","value":1E3,{t},"extra":[{{"value":"x"}}],"more":null}}"#),
+            Ok(("speed", None, 1000.0)),
+        );
+        check(
+            &format!(r#"{{"sensor":"x","value":18446744073709551616,{t}}}"#),
+            Ok(("x", None, 18_446_744_073_709_551_616.0)),
+        );
+        check(
+            &format!(r#"{{"sensor":"x","value":5e-324,{t}}}"#),
+            Ok(("x", None, 5e-324)),
+        );
+    }
+
+    #[test]
+    fn bad_lines() {
+        let with = |value: &str| format!(r#"{{"sensor":"x","value":{value},"timestamp":"2012-04-23T18:25:43.511Z"}}"#);
+        for value in [
+            "NaN", "Infinity", "1e400", "-1e400", r#""5""#, "null", "true", "[1]", "01",
+        ] {
+            check(&with(value), Err("value: not a finite number"));
+        }
+        for (line, word) in [
+            ("[]", "an object with"),
+            ("7", "an object with"),
+            ("", "EOF"),
+            ("{", "EOF"),
+            ("{}", "sensor: missing"),
+            (r#"{"sensor":"x","value":1}"#, "timestamp: missing"),
+            (r#"{"sensor":"x","sensor":"x"}"#, "twice"),
+            (r#"{"a":1,"a":1}"#, "twice"),
+            (r#"{"sensor":5}"#, "sensor: not a string"),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":1335205543}"#,
+                "timestamp: not a string",
+            ),
+            (r#"{"sensor":"x","value":1,"timestamp":"yesterday"}"#, "RFC 3339"),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"1901-12-13T20:45:52Z"}"#,
+                "too old",
+            ),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"2099-01-01T00:00:00Z"}"#,
+                "future",
+            ),
+            (
+                r#"{"sensor":"5x","value":1,"timestamp":"2012-04-23T18:25:43Z"}"#,
+                "sensor: not a name",
+            ),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"2012-04-23T18:25:43Z","device":""}"#,
+                "device: not a name",
+            ),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"2012-04-23T18:25:43Z"} {}"#,
+                "trailing",
+            ),
+        ] {
+            check(line, Err(word));
+        }
+        assert!(
+            decode(b"{\"sensor\":\"\xff\"}", BOUNDS)
+                .unwrap_err()
+                .contains("not UTF-8 at byte 12")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn values_arrive_bit_for_bit(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let line = format!(r#"{{"sensor":"x","value":{},"timestamp":"2012-04-23T18:25:43Z"}}"#, ryu::Buffer::new().format(value));
+            prop_assert_eq!(decode(line.as_bytes(), BOUNDS).unwrap().value.to_bits(), bits);
+        }
+
+        #[test]
+        fn never_panics(line: Vec<u8>) {
+            let _ = decode(&line, BOUNDS);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Readings: taken from clients over HTTP, carried on the event bus, kept once each in Postgres.
+//!
+//! A body is split into lines ([`lines`]), each line decoded and judged ([`decode`]), good ones
+//! gathered into segments ([`segment`]) that share messages ([`publish`]); on the other side
+//! messages become a [`batch`] that one transaction stores ([`postgres`]), and only then is
+//! acknowledged ([`events`]).
+
+pub mod batch;
+mod body;
+pub mod decode;
+pub mod events;
+pub mod http;
+pub mod keys;
+mod limits;
+pub mod lines;
+pub mod postgres;
+pub mod publish;
+mod rejects;
+pub mod segment;
+pub mod time;
+mod upload;
+
+/// Names of devices and sensors are this long at the most.
+pub const MAX_NAME: usize = 64;
+
+/// The device of readings that name none and whose credentials name none.
+pub const DEFAULT_DEVICE: &str = "default";
+
+/// One value of one series at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Microseconds since 1970-01-01 UTC.
+    pub timestamp: i64,
+    /// Finite.
+    pub value: f64,
+}
+
+/// Whether this can name a device or a sensor: 1 to 64 of `A-Z a-z 0-9 _ . : -`, a letter first.
+pub fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    (1..=MAX_NAME).contains(&bytes.len())
+        && bytes[0].is_ascii_alphabetic()
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["speed", "S", "obd:0x0C-rpm_1.a", &"x".repeat(64)] {
+            assert!(is_name(good), "{good:?}");
+        }
+        for bad in ["", "1speed", "_x", "sp eed", "größe", "a\0b", "a\"b", &"x".repeat(65)] {
+            assert!(!is_name(bad), "{bad:?}");
+        }
+    }
+}

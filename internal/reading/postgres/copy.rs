@@ -1,0 +1,132 @@
+//! Readings in PostgreSQL's binary COPY format.
+
+use crate::reading::batch::Part;
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's own count begins.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// Signature, no flags, no header extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// Bytes of a row: the number of fields, then three fields each after its length.
+const ROW: usize = 2 + (4 + 4) + (4 + 8) + (4 + 8);
+
+/// About how much goes out at once.
+const CHUNK: usize = 64 * 1024;
+
+/// A moment as PostgreSQL counts it.
+pub(super) fn moment(timestamp: i64) -> i64 {
+    timestamp - EPOCH
+}
+
+/// Rows of (series id, timestamp, value), as chunks to be sent one after the other.
+pub(super) struct Rows<'a> {
+    parts: std::slice::Iter<'a, Part<'a>>,
+    part: Part<'a>,
+    buffer: BytesMut,
+    ended: bool,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(parts: &'a [Part<'a>]) -> Self {
+        let mut buffer = BytesMut::with_capacity(CHUNK + ROW);
+        buffer.put_slice(HEADER);
+        Self {
+            parts: parts.iter(),
+            part: Part { series: 0, points: &[] },
+            buffer,
+            ended: false,
+        }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        while self.buffer.len() < CHUNK {
+            let Some((point, rest)) = self.part.points.split_first() else {
+                if let Some(part) = self.parts.next() {
+                    self.part = *part;
+                    continue;
+                }
+                self.buffer.put_i16(-1);
+                self.ended = true;
+                break;
+            };
+            self.part.points = rest;
+            let mut row = [0; ROW];
+            row[..2].copy_from_slice(&3_i16.to_be_bytes());
+            row[2..6].copy_from_slice(&4_i32.to_be_bytes());
+            row[6..10].copy_from_slice(&self.part.series.to_be_bytes());
+            row[10..14].copy_from_slice(&8_i32.to_be_bytes());
+            row[14..22].copy_from_slice(&moment(point.timestamp).to_be_bytes());
+            row[22..26].copy_from_slice(&8_i32.to_be_bytes());
+            row[26..].copy_from_slice(&point.value.to_be_bytes());
+            self.buffer.put_slice(&row);
+        }
+        let chunk = self.buffer.split().freeze();
+        if !self.ended {
+            self.buffer.reserve(CHUNK + ROW);
+        }
+        Some(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Point;
+
+    #[test]
+    fn rows_as_postgres_reads_them() {
+        let points = [Point {
+            timestamp: EPOCH + 1,
+            value: 1.0,
+        }];
+        let parts = [
+            Part {
+                series: 1,
+                points: &points,
+            },
+            Part {
+                series: 2,
+                points: &points,
+            },
+        ];
+        let sent: Vec<u8> = Rows::new(&parts).flatten().collect();
+        let row = |series: u8| {
+            let mut row = vec![
+                0, 3, 0, 0, 0, 4, 0, 0, 0, series, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 8,
+            ];
+            row.extend(1.0_f64.to_be_bytes());
+            row
+        };
+        assert_eq!(sent, [HEADER, &row(1), &row(2), &[0xff, 0xff]].concat());
+    }
+
+    #[test]
+    fn chunks_stay_small() {
+        let points = vec![
+            Point {
+                timestamp: 0,
+                value: 0.0
+            };
+            10_000
+        ];
+        let parts = [Part {
+            series: 1,
+            points: &points,
+        }];
+        let chunks: Vec<Bytes> = Rows::new(&parts).collect();
+        assert!(chunks.iter().all(|chunk| chunk.len() < CHUNK + ROW + 2));
+        assert_eq!(
+            chunks.iter().map(Bytes::len).sum::<usize>(),
+            HEADER.len() + 10_000 * ROW + 2
+        );
+    }
+}

@@ -1,0 +1,409 @@
+//! The one transaction that stores readings.
+//!
+//! In this order, the same in every process, so that no two writers can deadlock: readings by
+//! month, series and time; then latest values by id; then the versions of the days touched.
+//! Partitions and series are made before, each in a transaction of its own.
+//!
+//! Readings go by COPY straight into their month's partition. Identity is the primary key, and
+//! COPY fails on the first reading that is there already; so what may be there is looked up first:
+//! not at all for readings newer than their series' latest, by one range probe for late ones, and
+//! one by one only where the range is not empty. When another writer commits the same identity in
+//! between, the transaction fails, is done again with everything looked up, and finds it.
+
+mod copy;
+mod dead;
+mod partition;
+mod series;
+
+use super::batch::{Batch, Month, Part, Sorted};
+use super::{Point, time};
+use ::postgres::{Failure, Pool};
+use bytes::BytesMut;
+use futures_util::SinkExt;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Transaction};
+
+/// Identities looked up in one statement.
+const LOOKUP: usize = 20_000;
+
+/// Stores batches of readings.
+pub struct Store {
+    pool: Pool,
+    known: Mutex<series::Known>,
+    months: Mutex<HashSet<(i64, i64)>>,
+}
+
+/// What became of a batch; the three add up to its readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// New rows.
+    pub stored: u64,
+    /// Readings that were there already, with the same value.
+    pub duplicates: u64,
+    /// Readings whose identity was there already, with another value, which stays.
+    pub conflicts: u64,
+}
+
+/// Why a batch was not stored; nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data itself is at fault; the same data will fail again.
+    #[error("the database refused the readings (SQLSTATE {0})")]
+    Data(String),
+    /// Not the data's fault; try again, without end.
+    #[error("the database cannot store readings now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Store {
+    /// A store over this pool.
+    pub fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            known: Mutex::default(),
+            months: Mutex::default(),
+        }
+    }
+
+    /// Keeps a dead letter where the event bus does not.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now; keep it again.
+    pub async fn keep_dead_letter(&self, letter: &event::Event, reason: &str) -> Result<(), ::postgres::Error> {
+        dead::keep(&self.pool, letter, reason).await
+    }
+
+    /// Stores a batch: all of it, in one transaction, or nothing.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn write(&self, batch: Batch) -> Result<Stored, Error> {
+        let mut client = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| Error::Unavailable(error.into()))?;
+        self.prepare_series(&client, &batch).await?;
+        let sorted = {
+            let known = lock(&self.known);
+            // Every name was just learned; only a concurrent batch that overflows the memory of
+            // names can have made this one forgotten, and then the batch is tried again.
+            if batch.names().any(|name| known.id(name).is_none()) {
+                return Err(Error::Unavailable("the memory of series was emptied meanwhile".into()));
+            }
+            batch.sorted(|name| known.id(name).unwrap_or_default())
+        };
+        let months = sorted.months();
+        let mut careful = false;
+        loop {
+            self.prepare_months(&mut client, &months).await?;
+            match self.attempt(&mut client, &sorted, &months, careful).await {
+                Ok(stored) => return Ok(stored),
+                Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                    // A partition is gone that this process knew: forget what is known of them.
+                    if lock(&self.months).is_empty() {
+                        return Err(failed(error));
+                    }
+                    lock(&self.months).clear();
+                }
+                Err(error) if Failure::of(&error) == Failure::Conflict => {
+                    tracing::debug!(%error, "another writer was first; looking up everything");
+                    careful = true;
+                    // So that two writers do not keep step.
+                    tokio::time::sleep(Duration::from_millis(u64::from(std::process::id() % 7))).await;
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    async fn prepare_series(&self, client: &Client, batch: &Batch) -> Result<(), Error> {
+        let missing = lock(&self.known).missing(batch.names());
+        if !missing.is_empty() {
+            let found = series::find_or_make(client, missing).await.map_err(failed)?;
+            lock(&self.known).learn(found);
+        }
+        Ok(())
+    }
+
+    async fn prepare_months(&self, client: &mut Client, months: &[Month<'_>]) -> Result<(), Error> {
+        for month in months {
+            let key = (month.year, month.month);
+            if !lock(&self.months).contains(&key) {
+                partition::make(client, month.year, month.month).await.map_err(failed)?;
+                lock(&self.months).insert(key);
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(
+        &self,
+        client: &mut Client,
+        sorted: &Sorted,
+        months: &[Month<'_>],
+        careful: bool,
+    ) -> Result<Stored, tokio_postgres::Error> {
+        let mut outcome = Stored {
+            stored: 0,
+            duplicates: sorted.duplicates,
+            conflicts: sorted.conflicts,
+        };
+        let mut latest: BTreeMap<i32, Point> = BTreeMap::new();
+        let mut days: BTreeSet<i64> = BTreeSet::new();
+        let transaction = client.transaction().await?;
+        for month in months {
+            let fresh = self.fresh(&transaction, month, careful, &mut outcome).await?;
+            let parts: Vec<Part<'_>> = fresh
+                .iter()
+                .map(Fresh::part)
+                .filter(|part| !part.points.is_empty())
+                .collect();
+            if parts.is_empty() {
+                continue;
+            }
+            copy_in(&transaction, month, &parts).await?;
+            for part in &parts {
+                outcome.stored += part.points.len() as u64;
+                if let Some(last) = part.points.last() {
+                    latest.insert(part.series, *last);
+                }
+                note_days(part.points, &mut days);
+            }
+        }
+        {
+            let known = lock(&self.known);
+            latest.retain(|id, point| known.latest(*id).is_none_or(|latest| latest < point.timestamp));
+        }
+        move_latest(&transaction, &latest).await?;
+        count_days(&transaction, &days).await?;
+        transaction.commit().await?;
+        let mut known = lock(&self.known);
+        for (id, point) in latest {
+            known.moved(id, point.timestamp);
+        }
+        Ok(outcome)
+    }
+
+    /// The readings of a month that are not there yet; those that are, are counted.
+    async fn fresh<'a>(
+        &self,
+        transaction: &Transaction<'_>,
+        month: &Month<'a>,
+        careful: bool,
+        outcome: &mut Stored,
+    ) -> Result<Vec<Fresh<'a>>, tokio_postgres::Error> {
+        let mut fresh: Vec<Fresh<'a>> = month.parts.iter().map(|part| Fresh::All(*part)).collect();
+        let late: Vec<usize> = {
+            let known = lock(&self.known);
+            let newer = |part: &Part<'_>| {
+                known
+                    .latest(part.series)
+                    .is_none_or(|latest| latest < part.points[0].timestamp)
+            };
+            (0..month.parts.len())
+                .filter(|at| careful || !newer(&month.parts[*at]))
+                .collect()
+        };
+        if late.is_empty() {
+            return Ok(fresh);
+        }
+        // Always by the primary key, whatever the planner thinks of a table it never analysed.
+        transaction
+            .batch_execute(
+                "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off",
+            )
+            .await?;
+        let table = partition::name(month.year, month.month);
+        for at in overlapping(transaction, &table, &late, &month.parts).await? {
+            let part = month.parts[at];
+            let mut kept = Vec::new();
+            for points in part.points.chunks(LOOKUP) {
+                let there = existing(transaction, &table, part.series, points).await?;
+                let mut there = there.into_iter().peekable();
+                for (index, point) in points.iter().enumerate() {
+                    match there.next_if(|(found, _)| *found == index) {
+                        None => kept.push(*point),
+                        Some((_, value)) if value == point.value => outcome.duplicates += 1,
+                        Some(_) => outcome.conflicts += 1,
+                    }
+                }
+            }
+            fresh[at] = Fresh::Some(part.series, kept);
+        }
+        Ok(fresh)
+    }
+}
+
+/// What of a part is to be stored.
+enum Fresh<'a> {
+    All(Part<'a>),
+    Some(i32, Vec<Point>),
+}
+
+impl Fresh<'_> {
+    fn part(&self) -> Part<'_> {
+        match self {
+            Self::All(part) => *part,
+            Self::Some(series, points) => Part {
+                series: *series,
+                points,
+            },
+        }
+    }
+}
+
+/// Which of these parts have readings between their first and their last one already.
+async fn overlapping(
+    transaction: &Transaction<'_>,
+    table: &str,
+    late: &[usize],
+    parts: &[Part<'_>],
+) -> Result<Vec<usize>, tokio_postgres::Error> {
+    let ids: Vec<i32> = late.iter().map(|at| parts[*at].series).collect();
+    let first: Vec<Moment> = late.iter().map(|at| Moment(parts[*at].points[0].timestamp)).collect();
+    let last: Vec<Moment> = late
+        .iter()
+        .filter_map(|at| parts[*at].points.last())
+        .map(|point| Moment(point.timestamp))
+        .collect();
+    let rows = transaction
+        .query(
+            &format!(
+                "SELECT number - 1 FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[])
+                 WITH ORDINALITY AS wanted (id, first, last, number)
+                 WHERE EXISTS (SELECT FROM {table} WHERE series_id = id AND timestamp BETWEEN first AND last)
+                 ORDER BY number"
+            ),
+            &[&ids, &first, &last],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| late[index(row.get(0))]).collect())
+}
+
+/// Which of these readings have their identity in the table already, in order, and its value.
+async fn existing(
+    transaction: &Transaction<'_>,
+    table: &str,
+    series: i32,
+    points: &[Point],
+) -> Result<Vec<(usize, f64)>, tokio_postgres::Error> {
+    let moments: Vec<Moment> = points.iter().map(|point| Moment(point.timestamp)).collect();
+    let rows = transaction
+        .query(
+            &format!(
+                "SELECT number - 1, value FROM unnest($2::timestamptz[]) WITH ORDINALITY AS wanted (timestamp, number)
+                 JOIN {table} AS there USING (timestamp) WHERE there.series_id = $1 ORDER BY number"
+            ),
+            &[&series, &moments],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (index(row.get(0)), row.get(1))).collect())
+}
+
+async fn copy_in(
+    transaction: &Transaction<'_>,
+    month: &Month<'_>,
+    parts: &[Part<'_>],
+) -> Result<(), tokio_postgres::Error> {
+    let table = partition::name(month.year, month.month);
+    let sink = transaction
+        .copy_in(&format!("COPY {table} (series_id, timestamp, value) FROM STDIN BINARY"))
+        .await?;
+    let mut sink = std::pin::pin!(sink);
+    for chunk in copy::Rows::new(parts) {
+        sink.feed(chunk).await?;
+    }
+    sink.finish().await?;
+    Ok(())
+}
+
+/// Moves the latest values forward, locking the series in order of id first.
+async fn move_latest(
+    transaction: &Transaction<'_>,
+    latest: &BTreeMap<i32, Point>,
+) -> Result<(), tokio_postgres::Error> {
+    if latest.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i32> = latest.keys().copied().collect();
+    let moments: Vec<Moment> = latest.values().map(|point| Moment(point.timestamp)).collect();
+    let values: Vec<f64> = latest.values().map(|point| point.value).collect();
+    transaction
+        .execute(
+            "SELECT FROM series WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+            &[&ids],
+        )
+        .await?;
+    transaction
+        .execute(
+            "UPDATE series SET latest_timestamp = new.timestamp, latest_value = new.value
+             FROM unnest($1::int4[], $2::timestamptz[], $3::float8[]) AS new (id, timestamp, value)
+             WHERE series.id = new.id AND (latest_timestamp IS NULL OR latest_timestamp < new.timestamp)",
+            &[&ids, &moments, &values],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Counts the change of these days (days since 1970), in order.
+async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Result<(), tokio_postgres::Error> {
+    if days.is_empty() {
+        return Ok(());
+    }
+    let days: Vec<i32> = days.iter().map(|day| i32::try_from(*day).unwrap_or(i32::MAX)).collect();
+    transaction
+        .execute(
+            "INSERT INTO day (day, version) SELECT date '1970-01-01' + number, 1 FROM unnest($1::int4[]) AS number ORDER BY number
+             ON CONFLICT (day) DO UPDATE SET version = day.version + 1",
+            &[&days],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Adds the days (since 1970) that these readings, in order of time, lie in.
+fn note_days(mut points: &[Point], days: &mut BTreeSet<i64>) {
+    while let Some(first) = points.first() {
+        let day = first.timestamp.div_euclid(time::DAY);
+        days.insert(day);
+        let inside = points.partition_point(|point| point.timestamp < (day + 1) * time::DAY);
+        points = &points[inside..];
+    }
+}
+
+/// Microseconds since 1970 as a `timestamptz`.
+#[derive(Debug)]
+struct Moment(i64);
+
+impl ToSql for Moment {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(&copy::moment(self.0).to_be_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).expect("ordinality counts from one, and the query subtracts one")
+}
+
+fn failed(error: tokio_postgres::Error) -> Error {
+    match Failure::of(&error) {
+        Failure::Data => Error::Data(error.code().map(|state| state.code().to_owned()).unwrap_or_default()),
+        Failure::Conflict | Failure::Unavailable => Error::Unavailable(error.into()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,172 @@
+//! Segments of many requests on their way to the event bus.
+//!
+//! Storing a message costs the bus about the same whether it holds six readings or thousands, so
+//! segments that arrive while others are on their way share the next message. Nobody waits for a
+//! timer: an idle bus gets a segment at once.
+
+use super::segment::{self, KIND};
+use bytes::Bytes;
+use event::{Event, Writer};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::future::Future;
+use tokio::sync::{mpsc, oneshot};
+
+/// Segments that may wait to be put into a message.
+const QUEUE: usize = 256;
+
+/// A message holds about this many bytes, so that one never waits long for a transaction.
+const MESSAGE: usize = 384 * 1024;
+
+/// Messages on their way at once while there is more than a message's worth to send.
+const FULL_MESSAGES: usize = 8;
+
+/// Messages on their way at once while there is less.
+const SMALL_MESSAGES: usize = 2;
+
+/// Hands segments to the event bus. Cheap to clone; the publishing ends when the last clone does.
+#[derive(Clone)]
+pub struct Publisher(mpsc::Sender<Waiting>);
+
+struct Waiting {
+    segment: Bytes,
+    stored: oneshot::Sender<Result<(), Unavailable>>,
+}
+
+/// The bus did not take it; it may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event bus cannot take readings now")]
+pub struct Unavailable;
+
+/// Tells when a segment is stored.
+pub struct Ticket(oneshot::Receiver<Result<(), Unavailable>>);
+
+impl Ticket {
+    /// Waits until the bus has stored the segment.
+    ///
+    /// # Errors
+    /// Where it has not.
+    pub async fn stored(self) -> Result<(), Unavailable> {
+        self.0.await.unwrap_or(Err(Unavailable))
+    }
+}
+
+impl Publisher {
+    /// A publisher, and the task that does its work, which the caller has to run. `source` names
+    /// this ingestor in the events.
+    pub fn new(writer: Writer, source: String) -> (Self, impl Future<Output = ()> + Send) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self(sender), work(writer, source, receiver))
+    }
+
+    /// Hands over a segment; waits while too many wait already.
+    pub async fn publish(&self, segment: Bytes) -> Ticket {
+        let (stored, ticket) = oneshot::channel();
+        // Where the work has ended, the ticket says so.
+        let _ = self.0.send(Waiting { segment, stored }).await;
+        Ticket(ticket)
+    }
+}
+
+async fn work(writer: Writer, source: String, mut queue: mpsc::Receiver<Waiting>) {
+    let mut under_way = FuturesUnordered::new();
+    let mut waiting: Vec<Waiting> = Vec::new();
+    let mut bytes = 0;
+    let mut open = true;
+    loop {
+        // Whatever is there already may share a message.
+        while bytes < MESSAGE {
+            let Ok(next) = queue.try_recv() else { break };
+            bytes += next.segment.len();
+            waiting.push(next);
+        }
+        let most = if bytes >= MESSAGE {
+            FULL_MESSAGES
+        } else {
+            SMALL_MESSAGES
+        };
+        if !waiting.is_empty() && under_way.len() < most {
+            under_way.push(send(writer.clone(), &source, std::mem::take(&mut waiting)));
+            bytes = 0;
+            continue;
+        }
+        tokio::select! {
+            Some(()) = under_way.next(), if !under_way.is_empty() => {}
+            next = queue.recv(), if open && bytes < MESSAGE => match next {
+                Some(next) => {
+                    bytes += next.segment.len();
+                    waiting.push(next);
+                }
+                None => open = false,
+            },
+            else => return,
+        }
+    }
+}
+
+fn send(writer: Writer, source: &str, waiting: Vec<Waiting>) -> impl Future<Output = ()> + Send + use<> {
+    let event = Event {
+        id: uuid::Uuid::now_v7().to_string(),
+        kind: KIND.into(),
+        source: source.to_owned(),
+        payload: segment::join(waiting.iter().map(|waiting| &waiting.segment)),
+    };
+    let answers: Vec<_> = waiting.into_iter().map(|waiting| waiting.stored).collect();
+    async move {
+        let result = writer.publish(event).await.map_err(|error| {
+            tracing::warn!(%error, segments = answers.len(), "could not publish readings");
+            Unavailable
+        });
+        for answer in answers {
+            // An upload that broke off no longer asks.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::Reader;
+
+    #[tokio::test]
+    async fn segments_that_wait_together_share_a_message() {
+        let url = format!("memory://publish_{}", std::process::id());
+        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), "/test".into());
+        let mut reader = Reader::open(&url).await.unwrap();
+        let work = tokio::spawn(work);
+        let mut tickets = Vec::new();
+        for byte in 0..10 {
+            tickets.push(publisher.publish(Bytes::from(vec![byte])).await);
+        }
+        drop(publisher);
+        let (mut messages, mut bytes) = (0, 0);
+        while bytes < 10 {
+            let mut delivery = reader.next(event::MIN_ROOM).await.unwrap();
+            messages += 1;
+            bytes += delivery.event.payload.len() - 1;
+            delivery.ack().await;
+        }
+        assert!(
+            messages <= 4,
+            "{messages} messages for ten segments that were there together"
+        );
+        for ticket in tickets {
+            assert_eq!(ticket.stored().await, Ok(()));
+        }
+        work.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_gives_up_is_told_to_the_upload() {
+        let url = format!("memory://publish_fail_{}", std::process::id());
+        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), "/test".into());
+        let mut reader = Reader::open(&url).await.unwrap();
+        let work = tokio::spawn(work);
+        let ticket = publisher.publish(Bytes::from_static(b"x")).await;
+        drop(reader.next(event::MIN_ROOM).await.unwrap());
+        assert_eq!(ticket.stored().await, Err(Unavailable));
+        drop(publisher);
+        work.await.unwrap();
+    }
+}

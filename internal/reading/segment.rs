@@ -1,0 +1,373 @@
+//! Readings as they travel on the event bus.
+//!
+//! The payload of an `odograph.readings.v1` event is a row of segments, each from one upload.
+//! Numbers are little endian; a *text* is one byte of length, then that many bytes of UTF-8.
+//!
+//! ```text
+//! payload  = version: u8 = 1, segment…
+//! segment  = length: u32        of what follows in this segment
+//!            upload: [u8; 16]   the upload's UUID
+//!            correlation: text
+//!            traceparent: text  empty when there was none
+//!            runs: u16
+//!            run…
+//! run      = device: text, sensor: text, points: u32, point…
+//! point    = timestamp: i64     microseconds since 1970-01-01 UTC
+//!            value: f64
+//! ```
+//!
+//! Readings lie by series because that is how they are stored: the name is written, hashed and
+//! looked up once a run instead of once a reading, and 16 bytes a reading are a sixth of its JSON.
+
+use super::{Point, is_name, time};
+use bytes::{BufMut, Bytes};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// The `ce-type` of events that hold readings.
+pub const KIND: &str = "odograph.readings.v1";
+
+/// First byte of every payload.
+const VERSION: u8 = 1;
+
+/// Bytes of one point.
+const POINT: usize = 16;
+
+/// What a segment says of the upload it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The upload, a UUID of version 7.
+    pub upload: Uuid,
+    /// The request's correlation id, at most 128 bytes.
+    pub correlation: String,
+    /// The request's `traceparent`, or empty.
+    pub traceparent: String,
+}
+
+/// Gathers readings of one upload into a segment.
+#[derive(Debug, Default)]
+pub struct Builder {
+    index: HashMap<Box<[u8]>, usize>,
+    runs: Vec<Run>,
+    key: Vec<u8>,
+    readings: u64,
+    size: usize,
+}
+
+#[derive(Debug)]
+struct Run {
+    /// The names as they are written: text, text.
+    names: Box<[u8]>,
+    points: Vec<u8>,
+}
+
+impl Builder {
+    /// Adds a reading; both names have been checked. Tells whether the series is new to this
+    /// segment and `admit`, asked only then, let it in.
+    pub fn push(&mut self, device: &str, sensor: &str, point: Point, admit: impl FnOnce() -> bool) -> bool {
+        self.key.clear();
+        put_text(&mut self.key, device);
+        put_text(&mut self.key, sensor);
+        let run = match self.index.get(&self.key[..]) {
+            Some(run) => *run,
+            None if !admit() => return false,
+            None => {
+                let names: Box<[u8]> = self.key.as_slice().into();
+                self.index.insert(names.clone(), self.runs.len());
+                self.size += names.len() + 4;
+                self.runs.push(Run {
+                    names,
+                    points: Vec::new(),
+                });
+                self.runs.len() - 1
+            }
+        };
+        let points = &mut self.runs[run].points;
+        points.put_i64_le(point.timestamp);
+        points.put_f64_le(point.value);
+        self.readings += 1;
+        self.size += POINT;
+        true
+    }
+
+    /// Bytes that the segment takes by now, but for its head.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Series in it.
+    pub fn series(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Readings in it.
+    pub fn readings(&self) -> u64 {
+        self.readings
+    }
+
+    /// The segment, written; the builder is empty afterwards.
+    pub fn finish(&mut self, origin: &Origin) -> Bytes {
+        let mut body = Vec::with_capacity(self.size + 256);
+        body.put_u32_le(0);
+        body.put_slice(origin.upload.as_bytes());
+        put_text(&mut body, &origin.correlation);
+        put_text(&mut body, &origin.traceparent);
+        body.put_u16_le(
+            u16::try_from(self.runs.len()).expect("the caller finishes a segment before it holds 65,536 series"),
+        );
+        for run in self.runs.drain(..) {
+            body.put_slice(&run.names);
+            body.put_u32_le(
+                u32::try_from(run.points.len() / POINT)
+                    .expect("the caller finishes a segment long before it holds 64 GiB"),
+            );
+            body.put_slice(&run.points);
+        }
+        let length = u32::try_from(body.len() - 4).expect("the caller finishes a segment long before it holds 4 GiB");
+        body[..4].copy_from_slice(&length.to_le_bytes());
+        self.index.clear();
+        self.readings = 0;
+        self.size = 0;
+        body.into()
+    }
+}
+
+/// One payload of these segments.
+pub fn join<'a>(segments: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
+    let size: usize = segments.clone().map(Bytes::len).sum();
+    let mut payload = Vec::with_capacity(size + 1);
+    payload.push(VERSION);
+    for segment in segments {
+        payload.extend_from_slice(segment);
+    }
+    payload.into()
+}
+
+/// The readings of one series in one segment.
+#[derive(Debug)]
+pub struct Series<'a> {
+    /// A valid name.
+    pub device: &'a str,
+    /// A valid name.
+    pub sensor: &'a str,
+    /// Its points, in order of arrival.
+    pub points: Points<'a>,
+}
+
+/// Points as they lie in a payload.
+#[derive(Clone, Debug)]
+pub struct Points<'a>(&'a [u8]);
+
+impl Iterator for Points<'_> {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        let (head, tail) = self.0.split_first_chunk::<POINT>()?;
+        self.0 = tail;
+        let (timestamp, value) = (head[..8].try_into().ok()?, head[8..].try_into().ok()?);
+        Some(Point {
+            timestamp: i64::from_le_bytes(timestamp),
+            value: f64::from_le_bytes(value),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let points = self.0.len() / POINT;
+        (points, Some(points))
+    }
+}
+
+/// Why a payload cannot be read. Trying again is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the payload cannot be read: {0}")]
+pub struct Malformed(&'static str);
+
+/// Reads a whole payload, giving each run of readings to `each`. Nothing in it is trusted: names,
+/// times and values are checked as the ingestor checks them, so that no producer of messages can
+/// make the database refuse a batch.
+///
+/// # Errors
+/// Where the payload is not as described above; `each` may have been called before that is found.
+pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(&Origin, Series<'a>)) -> Result<(), Malformed> {
+    let mut rest = Cursor(payload);
+    if rest.bytes(1)? != [VERSION] {
+        return Err(Malformed("an unknown version"));
+    }
+    while !rest.0.is_empty() {
+        let length = rest.u32()?;
+        let mut segment = Cursor(rest.bytes(length)?);
+        let upload = Uuid::from_slice(segment.bytes(16)?).map_err(|_| Malformed("no upload id"))?;
+        let origin = Origin {
+            upload,
+            correlation: segment.text()?.into(),
+            traceparent: segment.text()?.into(),
+        };
+        for _ in 0..segment.u16()? {
+            let (device, sensor) = (segment.text()?, segment.text()?);
+            if !is_name(device) || !is_name(sensor) {
+                return Err(Malformed("a name that is none"));
+            }
+            let length = segment.u32()?.checked_mul(POINT).ok_or(Malformed("too many points"))?;
+            let points = Points(segment.bytes(length)?);
+            if !points.clone().all(|point| storable(&point)) {
+                return Err(Malformed("a point that cannot be stored"));
+            }
+            each(&origin, Series { device, sensor, points });
+        }
+        if !segment.0.is_empty() {
+            return Err(Malformed("more bytes than readings"));
+        }
+    }
+    Ok(())
+}
+
+/// Finite, and within the years that have partitions: 1 to 9999.
+fn storable(point: &Point) -> bool {
+    const FIRST: i64 = -719_162 * time::DAY;
+    const LAST: i64 = 2_932_897 * time::DAY - 1;
+    point.value.is_finite() && (FIRST..=LAST).contains(&point.timestamp)
+}
+
+fn put_text(to: &mut Vec<u8>, text: &str) {
+    let length = u8::try_from(text.len()).expect("names, correlation ids and traceparents are at most 128 bytes long");
+    to.push(length);
+    to.extend_from_slice(text.as_bytes());
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (head, tail) = self.0.split_at_checked(length).ok_or(Malformed("it ends too early"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        let bytes = self.bytes(2)?;
+        Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+
+    fn u32(&mut self) -> Result<usize, Malformed> {
+        let bytes = self.bytes(4)?;
+        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
+    }
+
+    fn text(&mut self) -> Result<&'a str, Malformed> {
+        let length = self.bytes(1)?[0];
+        std::str::from_utf8(self.bytes(length.into())?).map_err(|_| Malformed("a text that is not UTF-8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn origin() -> Origin {
+        Origin {
+            upload: Uuid::now_v7(),
+            correlation: "trip-7".into(),
+            traceparent: String::new(),
+        }
+    }
+
+    fn readings(payload: &[u8]) -> Vec<(String, String, Point)> {
+        let mut found = Vec::new();
+        read(payload, |_, series| {
+            found.extend(
+                series
+                    .points
+                    .map(|point| (series.device.to_owned(), series.sensor.to_owned(), point)),
+            );
+        })
+        .unwrap();
+        found
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_by_series() {
+        let mut builder = Builder::default();
+        let point = |timestamp, value| Point { timestamp, value };
+        for (sensor, timestamp, value) in [("speed", 1, 5.5), ("fuel", 1, 80.0), ("speed", 2, -0.0)] {
+            assert!(builder.push("lada", sensor, point(timestamp, value), || true));
+        }
+        assert_eq!((builder.readings(), builder.series()), (3, 2));
+        let first = builder.finish(&origin());
+        assert_eq!(builder.size(), 0);
+        builder.push("lada", "fuel", point(3, 79.0), || true);
+        let second = builder.finish(&origin());
+        let payload = join([&first, &second].into_iter());
+        let expected = [
+            ("speed", 1, 5.5),
+            ("speed", 2, -0.0),
+            ("fuel", 1, 80.0),
+            ("fuel", 3, 79.0),
+        ];
+        let expected =
+            expected.map(|(sensor, timestamp, value)| ("lada".into(), sensor.into(), point(timestamp, value)));
+        assert_eq!(readings(&payload), expected);
+    }
+
+    #[test]
+    fn a_series_that_is_not_admitted_leaves_no_trace() {
+        let mut builder = Builder::default();
+        assert!(!builder.push(
+            "d",
+            "s",
+            Point {
+                timestamp: 0,
+                value: 0.0
+            },
+            || false
+        ));
+        assert_eq!((builder.readings(), builder.series(), builder.size()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_the_database_would_refuse_is_malformed() {
+        for point in [
+            Point {
+                timestamp: 0,
+                value: f64::NAN,
+            },
+            Point {
+                timestamp: i64::MAX,
+                value: 1.0,
+            },
+            Point {
+                timestamp: i64::MIN,
+                value: 1.0,
+            },
+        ] {
+            let mut builder = Builder::default();
+            builder.push("d", "s", point, || true);
+            let payload = join([builder.finish(&origin())].iter());
+            assert_eq!(
+                read(&payload, |_, _| ()),
+                Err(Malformed("a point that cannot be stored")),
+                "{point:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_damage_is_noticed_or_harmless(cut in 0_usize..200, byte: u8, at in 0_usize..200) {
+            let mut builder = Builder::default();
+            for timestamp in 0..5 {
+                builder.push("d", "s", Point { timestamp, value: 1.0 }, || true);
+            }
+            let mut payload = join([builder.finish(&origin())].iter()).to_vec();
+            let whole = payload.len();
+            if let Some(target) = payload.get_mut(at) {
+                *target = byte;
+            }
+            let _ = read(&payload, |_, _| ());
+            payload.truncate(cut);
+            if cut > 1 && cut < whole && at > cut {
+                prop_assert!(read(&payload, |_, _| ()).is_err());
+            }
+        }
+    }
+}

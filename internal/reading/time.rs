@@ -1,0 +1,157 @@
+//! Event times as text and as microseconds.
+//!
+//! RFC 3339 and no more: `jiff`'s own parser also takes the wider ISO 8601 and turns second 60 into
+//! 59, and this runs once a line.
+
+/// Microseconds in a second.
+pub const SECOND: i64 = 1_000_000;
+
+/// Microseconds in a UTC day.
+pub const DAY: i64 = 86_400 * SECOND;
+
+/// Reads an RFC 3339 timestamp with an offset; microseconds since 1970 UTC. Further digits are cut.
+/// `None` where it is not one, or where no such moment exists.
+pub fn parse(text: &str) -> Option<i64> {
+    let b = text.as_bytes();
+    if b.len() < 20 {
+        return None;
+    }
+    let digits = |from: usize, to: usize| -> Option<i64> {
+        b[from..to].iter().try_fold(0_i64, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
+    let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
+    if b[4] != b'-' || b[7] != b'-' || !matches!(b[10], b'T' | b't') || b[13] != b':' || b[16] != b':' {
+        return None;
+    }
+    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut at = 19;
+    let mut fraction = 0;
+    if b[at] == b'.' {
+        at += 1;
+        let start = at;
+        let mut scale = SECOND / 10;
+        while b.get(at).is_some_and(u8::is_ascii_digit) {
+            fraction += i64::from(b[at] - b'0') * scale;
+            scale /= 10;
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+    }
+    let offset = match (b.get(at)?, b.len() - at) {
+        (b'Z' | b'z', 1) => 0,
+        (sign @ (b'+' | b'-'), 6) if b[at + 3] == b':' => {
+            let (hours, minutes) = (digits(at + 1, at + 3)?, digits(at + 4, at + 6)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let offset = hours * 3600 + minutes * 60;
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+    Some(seconds * SECOND + fraction)
+}
+
+/// Days from 1970-01-01 to this date of the Gregorian calendar.
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Years start in March, so that the leap day is a year's last.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The year and month that a moment lies in, in UTC.
+pub fn month_of(timestamp: i64) -> (i64, i64) {
+    let shifted = timestamp.div_euclid(DAY) + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month)
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// The moment this is called.
+pub fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn known_moments() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2012-04-23T18:25:43.511Z", 1_335_205_543_511_000),
+            ("2012-04-23t20:25:43.511+02:00", 1_335_205_543_511_000),
+            ("2012-04-23T18:25:43.5119999Z", 1_335_205_543_511_999),
+            ("2000-02-29T00:00:00-00:00", 951_782_400_000_000),
+            ("1901-01-01T00:00:00Z", -2_177_452_800_000_000),
+        ] {
+            assert_eq!(parse(text), Some(micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn not_rfc_3339() {
+        for text in [
+            "",
+            "2012-04-23T18:25:43",
+            "2012-04-23 18:25:43Z",
+            "2012-04-23T18:25:60Z",
+            "2012-04-23T24:00:00Z",
+            "2021-02-30T00:00:00Z",
+            "2021-13-01T00:00:00Z",
+            "2012-04-23T18:25:43.Z",
+            "2012-04-23T18:25:43,5Z",
+            "2012-04-23T18:25:43+0200",
+            "2012-04-23T18:25:43Z ",
+            "2012-04-23T18:25:43Z[UTC]",
+            "20120423T182543Z0000",
+            "+12012-04-23T18:25:43Z",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_jiff(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
+            let moment = jiff::Timestamp::from_microsecond(micros).unwrap();
+            prop_assert_eq!(parse(&moment.to_string()), Some(micros));
+            let date = moment.to_zoned(jiff::tz::TimeZone::UTC).date();
+            prop_assert_eq!(month_of(micros), (i64::from(date.year()), i64::from(date.month())));
+            let days = days_from_civil(date.year().into(), date.month().into(), date.day().into());
+            prop_assert_eq!(days, micros.div_euclid(DAY));
+        }
+
+        #[test]
+        fn never_panics(text in "\\PC{0,40}") {
+            let _ = parse(&text);
+        }
+    }
+}
