@@ -3,5 +3,6 @@
 //!
 //! Domains may use [`reading`] and [`schema`], never each other.
 
+pub mod dump;
 pub mod reading;
 pub mod schema;

@@ -1,0 +1,164 @@
+//! Dumps every day once it is over, for a program that runs for months.
+
+use super::{Day, Dumper};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// After midnight UTC, so that what was on its way at midnight is in the first dump.
+const AFTER_MIDNIGHT: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often to look at the clock. A timer alone would oversleep while the machine is suspended,
+/// and would not see the clock being set.
+const LOOK: Duration = Duration::from_secs(120);
+
+/// Days to make up for after a long sleep, or a clock that leapt.
+const MAKE_UP: usize = 31;
+
+/// How long to wait after a failure, doubling up to [`LOOK`].
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Dumps yesterday unless that is done, then every day ten minutes after its end, until `stop`.
+/// What fails is logged and tried again until it succeeds; one day does not hold up another.
+pub async fn nightly(dumper: Dumper, stop: CancellationToken) {
+    let mut due = Due::default();
+    let mut wait = RETRY;
+    loop {
+        let mut failed = false;
+        for day in due.at(Timestamp::now()) {
+            tokio::select! {
+                biased;
+                // What is half written is not in force, and the next start dumps the day again.
+                () = stop.cancelled() => return,
+                dumped = dumper.dump(day) => match dumped {
+                    Ok(_) => due.done(day),
+                    Err(error) => {
+                        tracing::warn!(%day, error = format!("{error:#}"), "could not dump the day; trying again");
+                        failed = true;
+                    }
+                },
+            }
+        }
+        let pause = if failed { wait } else { LOOK };
+        wait = if failed { (wait * 2).min(LOOK) } else { RETRY };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// The days that are over and not dumped yet.
+#[derive(Debug, Default)]
+struct Due {
+    /// The latest day that was ever due.
+    latest: Option<Day>,
+    days: BTreeSet<Day>,
+}
+
+impl Due {
+    /// The days to dump at this moment.
+    fn at(&mut self, now: Timestamp) -> Vec<Day> {
+        let today = Day::before(now.saturating_sub(AFTER_MIDNIGHT).unwrap_or(now));
+        match self.latest {
+            Some(latest) if latest == today => {}
+            // Later than before: all days since. A clock that leapt far must not dump years.
+            Some(latest) if latest < today => {
+                let since = std::iter::successors(Some(today), |day| Some(day.previous()));
+                self.days.extend(since.take(MAKE_UP).take_while(|day| *day > latest));
+            }
+            // The first look; or the clock was set back, and what it said before is void.
+            _ => self.days = BTreeSet::from([today]),
+        }
+        self.latest = Some(today);
+        while self.days.len() > MAKE_UP {
+            self.days.pop_first();
+        }
+        self.days.iter().copied().collect()
+    }
+
+    fn done(&mut self, day: Day) {
+        self.days.remove(&day);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At each moment, these days are to be dumped; those after the bar then succeed.
+    fn check(steps: &[(&str, &[&str], &[&str])]) {
+        let mut due = Due::default();
+        for (moment, expected, dumped) in steps {
+            let days: Vec<_> = due
+                .at(moment.parse().unwrap())
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(days, *expected, "at {moment}");
+            for day in *dumped {
+                due.done(day.parse().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_day_is_due_once_ten_minutes_after_its_end() {
+        check(&[
+            ("2017-06-03T12:00:00Z", &["2017-06-02"], &["2017-06-02"]),
+            ("2017-06-03T23:59:59Z", &[], &[]),
+            ("2017-06-04T00:09:59Z", &[], &[]),
+            ("2017-06-04T00:10:00Z", &["2017-06-03"], &["2017-06-03"]),
+            ("2017-06-04T00:12:00Z", &[], &[]),
+            ("2017-06-05T00:10:01Z", &["2017-06-04"], &[]),
+        ]);
+    }
+
+    #[test]
+    fn a_start_before_ten_past_midnight_dumps_the_day_that_is_surely_over() {
+        check(&[
+            ("2017-06-03T00:05:00Z", &["2017-06-01"], &["2017-06-01"]),
+            ("2017-06-03T00:11:00Z", &["2017-06-02"], &[]),
+        ]);
+    }
+
+    #[test]
+    fn nights_slept_through_are_made_up_for() {
+        check(&[
+            ("2017-06-03T12:00:00Z", &["2017-06-02"], &["2017-06-02"]),
+            (
+                "2017-06-06T08:00:00Z",
+                &["2017-06-03", "2017-06-04", "2017-06-05"],
+                &["2017-06-03", "2017-06-04", "2017-06-05"],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_day_that_fails_stays_due_beside_the_next() {
+        check(&[
+            ("2017-06-03T12:00:00Z", &["2017-06-02"], &[]),
+            ("2017-06-04T12:00:00Z", &["2017-06-02", "2017-06-03"], &["2017-06-03"]),
+            ("2017-06-04T12:02:00Z", &["2017-06-02"], &["2017-06-02"]),
+            ("2017-06-04T12:04:00Z", &[], &[]),
+        ]);
+    }
+
+    #[test]
+    fn a_clock_that_leaps_forward_and_back_skips_no_day_and_dumps_no_years() {
+        let mut due = Due::default();
+        due.at("2017-06-03T12:00:00Z".parse().unwrap());
+        let days = due.at("2037-06-03T12:00:00Z".parse().unwrap());
+        assert_eq!(days.len(), MAKE_UP);
+        assert_eq!(
+            due.at("2017-06-03T12:10:00Z".parse().unwrap()),
+            ["2017-06-02".parse().unwrap()]
+        );
+        due.done("2017-06-02".parse().unwrap());
+        assert_eq!(
+            due.at("2017-06-04T12:00:00Z".parse().unwrap()),
+            ["2017-06-03".parse().unwrap()]
+        );
+    }
+}

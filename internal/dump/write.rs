@@ -1,0 +1,322 @@
+//! From readings to an upload: lines, gzip, checksum, in constant memory.
+//!
+//! Three stages run at once, joined by short queues: whoever has the readings fills buffers of
+//! lines, a thread of its own compresses and hashes them, and the upload takes what comes out.
+
+use super::Day;
+use super::line::{Line, moment};
+use anyhow::Context;
+use bytes::Bytes;
+use flate2::{Compression, GzBuilder};
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+use tokio::sync::mpsc;
+
+/// Lines are handed on in pieces of about this many bytes.
+const PIECE: usize = 256 << 10;
+
+/// Pieces that wait between two stages.
+const QUEUE: usize = 4;
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) readings: u64,
+    pub(super) devices: u64,
+    pub(super) first_timestamp: Option<String>,
+    pub(super) last_timestamp: Option<String>,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+/// Takes the readings of a day: series by series, sorted bytewise by device and then sensor, each
+/// in order of time.
+#[derive(Debug)]
+pub(super) struct Sink {
+    day: Day,
+    to: mpsc::Sender<Vec<u8>>,
+    buffer: Vec<u8>,
+    series: Option<(String, Line)>,
+    /// The device of the last reading.
+    device: String,
+    readings: u64,
+    devices: u64,
+    span: Option<(i64, i64)>,
+}
+
+/// Writes a day's dump into a blob, which the caller then finishes, or aborts after an error.
+/// `produce` gives every reading to the sink and hands it back.
+pub(super) async fn write<F>(
+    day: Day,
+    to: &mut blob::Writer,
+    produce: impl FnOnce(Sink) -> F,
+) -> anyhow::Result<Written>
+where
+    F: Future<Output = anyhow::Result<Sink>>,
+{
+    let (lines, to_compress) = mpsc::channel(QUEUE);
+    let (compressed, mut to_upload) = mpsc::channel::<Bytes>(QUEUE);
+    let compressing = tokio::task::spawn_blocking(move || compress(to_compress, compressed));
+    let upload = async {
+        while let Some(piece) = to_upload.recv().await {
+            to.write(piece).await.context("upload the dump")?;
+        }
+        anyhow::Ok(())
+    };
+    let compressed = async {
+        compressing
+            .await
+            .context("the compressing thread ended")?
+            .context("compress the dump")
+    };
+    let producing = async {
+        let mut sink = produce(Sink::new(day, lines)).await?;
+        sink.flush().await?;
+        // Dropping the sender is what tells the next stage that this is all.
+        let Sink {
+            readings,
+            devices,
+            span,
+            ..
+        } = sink;
+        anyhow::Ok((readings, devices, span))
+    };
+    // The upload comes first: where it fails, the stages before it fail as a consequence, and the
+    // first error is the one to report.
+    let ((), file, (readings, devices, span)) = tokio::try_join!(upload, compressed, producing)?;
+    Ok(Written {
+        readings,
+        devices,
+        first_timestamp: span.map(|(first, _)| moment(day, first)),
+        last_timestamp: span.map(|(_, last)| moment(day, last)),
+        bytes: file.bytes,
+        sha256: file.sha256,
+    })
+}
+
+impl Sink {
+    fn new(day: Day, to: mpsc::Sender<Vec<u8>>) -> Self {
+        let buffer = Vec::with_capacity(PIECE + 1024);
+        Self {
+            day,
+            to,
+            buffer,
+            series: None,
+            device: String::new(),
+            readings: 0,
+            devices: 0,
+            span: None,
+        }
+    }
+
+    /// The readings that follow are of this series.
+    pub(super) fn series(&mut self, device: &str, sensor: &str) {
+        self.series = Some((device.to_owned(), Line::new(self.day, device, sensor)));
+    }
+
+    /// Takes a reading of the series: microseconds since 1970, within the day, and its value.
+    pub(super) async fn reading(&mut self, timestamp: i64, value: f64) -> anyhow::Result<()> {
+        let (device, line) = self.series.as_ref().context("a reading came before its series")?;
+        // JSON has no word for it. Nothing that came in through the ingestor can be such a value.
+        anyhow::ensure!(
+            value.is_finite(),
+            "the value of device {device} at {} is {value}, which a dump cannot hold; correct that row and dump the day again",
+            moment(self.day, timestamp)
+        );
+        line.write(timestamp, value, &mut self.buffer);
+        self.readings += 1;
+        if self.device != *device {
+            self.device.clone_from(device);
+            self.devices += 1;
+        }
+        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
+        self.span = Some((first.min(timestamp), last.max(timestamp)));
+        if self.buffer.len() >= PIECE {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE + 1024));
+        self.to
+            .send(piece)
+            .await
+            .ok()
+            .context("the compressing thread has gone")
+    }
+}
+
+struct File {
+    bytes: u64,
+    sha256: String,
+}
+
+fn compress(mut lines: mpsc::Receiver<Vec<u8>>, to: mpsc::Sender<Bytes>) -> io::Result<File> {
+    let outlet = Outlet {
+        to,
+        buffer: Vec::with_capacity(PIECE),
+        bytes: 0,
+        hash: Sha256::new(),
+    };
+    // No time and no name in the header: the same readings give the same bytes.
+    let mut gzip = GzBuilder::new().mtime(0).write(outlet, Compression::new(6));
+    while let Some(piece) = lines.blocking_recv() {
+        gzip.write_all(&piece)?;
+    }
+    let mut outlet = gzip.finish()?;
+    outlet.flush()?;
+    let digest = outlet.hash.finalize();
+    Ok(File {
+        bytes: outlet.bytes,
+        sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+/// Counts, hashes and hands on what has been compressed.
+struct Outlet {
+    to: mpsc::Sender<Bytes>,
+    buffer: Vec<u8>,
+    bytes: u64,
+    hash: Sha256,
+}
+
+impl Write for Outlet {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.hash.update(data);
+        self.bytes += data.len() as u64;
+        self.buffer.extend_from_slice(data);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
+        self.to
+            .blocking_send(piece.into())
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn day() -> Day {
+        "2017-06-03".parse().unwrap()
+    }
+
+    async fn dump(store: &blob::Store, name: &str, series: &[(&str, &str, Vec<f64>)]) -> anyhow::Result<Written> {
+        let mut writer = store.writer(name).await.unwrap();
+        let written = write(day(), &mut writer, |mut sink| async move {
+            for (device, sensor, values) in series {
+                sink.series(device, sensor);
+                for (second, value) in (0_i64..).zip(values) {
+                    sink.reading(day().start() + second * 1_000_000, *value).await?;
+                }
+            }
+            Ok(sink)
+        });
+        let written = written.await;
+        match written {
+            Ok(_) => writer.finish().await.unwrap(),
+            Err(_) => writer.abort().await.unwrap(),
+        }
+        written
+    }
+
+    async fn lines(store: &blob::Store, name: &str) -> String {
+        let (file, _) = store.get(name).await.unwrap().unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&file[..])
+            .read_to_string(&mut text)
+            .unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn writes_lines_and_says_what_they_are() {
+        let store = blob::Store::open("memory:///dump-write").unwrap();
+        let series = [
+            ("a", "rpm", vec![]),
+            ("b", "fuel", vec![50.0]),
+            ("b", "speed", vec![1.0, 2.5]),
+            ("c", "fuel", vec![7.0]),
+        ];
+        let written = dump(&store, "one", &series).await.unwrap();
+        assert_eq!(
+            lines(&store, "one").await,
+            "{\"sensor\":\"fuel\",\"value\":50,\"timestamp\":\"2017-06-03T00:00:00Z\",\"device\":\"b\"}\n\
+             {\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"2017-06-03T00:00:00Z\",\"device\":\"b\"}\n\
+             {\"sensor\":\"speed\",\"value\":2.5,\"timestamp\":\"2017-06-03T00:00:01Z\",\"device\":\"b\"}\n\
+             {\"sensor\":\"fuel\",\"value\":7,\"timestamp\":\"2017-06-03T00:00:00Z\",\"device\":\"c\"}\n"
+        );
+        let (file, _) = store.get("one").await.unwrap().unwrap();
+        assert_eq!(
+            (written.readings, written.devices, written.bytes),
+            (4, 2, file.len() as u64)
+        );
+        assert_eq!(written.first_timestamp.as_deref(), Some("2017-06-03T00:00:00Z"));
+        assert_eq!(written.last_timestamp.as_deref(), Some("2017-06-03T00:00:01Z"));
+        let digest: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(written.sha256, digest);
+        assert_eq!(
+            dump(&store, "two", &series).await.unwrap(),
+            written,
+            "the same readings, other bytes"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_day_without_readings_is_an_empty_file() {
+        let store = blob::Store::open("memory:///dump-empty").unwrap();
+        let written = dump(&store, "empty", &[]).await.unwrap();
+        assert_eq!(lines(&store, "empty").await, "");
+        assert_eq!(
+            (
+                written.readings,
+                written.devices,
+                written.first_timestamp,
+                written.last_timestamp
+            ),
+            (0, 0, None, None)
+        );
+    }
+
+    #[tokio::test]
+    async fn many_pieces_arrive_whole_and_in_order() {
+        let store = blob::Store::open("memory:///dump-pieces").unwrap();
+        let values: Vec<f64> = (0..80_000).map(|n| f64::from(n) * 1.1).collect();
+        let written = dump(&store, "large", &[("a", "speed", values.clone())]).await.unwrap();
+        assert_eq!(written.readings, 80_000);
+        let text = lines(&store, "large").await;
+        let read = text.lines().map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["value"]
+                .as_f64()
+                .unwrap()
+        });
+        assert!(read.eq(values));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_json_cannot_hold_is_named_and_nothing_is_written() {
+        let store = blob::Store::open("memory:///dump-nan").unwrap();
+        let error = dump(&store, "nan", &[("a", "speed", vec![1.0, f64::NAN])])
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("device a at 2017-06-03T00:00:01Z is NaN"),
+            "{error}"
+        );
+        assert!(store.head("nan").await.unwrap().is_none());
+    }
+}
