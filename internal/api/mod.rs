@@ -1,0 +1,71 @@
+//! The HTTP API over the readings: the domains' routes as one router, and the words that all of
+//! its endpoints share. Parameters are read (`Name`), times written (`Moment`), the database
+//! asked and its failures told in one way.
+//!
+//! Deliberately not here: any endpoint. Each belongs to its domain.
+
+mod moment;
+mod name;
+mod postgres;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use self::moment::Moment;
+pub(crate) use self::name::Name;
+pub(crate) use self::postgres::query;
+
+use crate::{location, statistics, status};
+use ::postgres::{Error, Pool};
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use std::time::Duration;
+use tower_http::cors::{Any, CorsLayer};
+use web::Problem;
+
+/// How long a browser may remember that it may ask.
+const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// Every route of the API. Pages of any origin may read it.
+///
+/// `location_tolerance` is the farthest that a latitude and a longitude of one place may lie apart
+/// in time. Statements are given up after 35 seconds, so the pool's own timeout should be shorter.
+pub fn routes(pool: Pool, location_tolerance: Duration) -> Router {
+    Router::new()
+        .merge(statistics::routes(pool.clone()))
+        .merge(location::routes(pool.clone(), location_tolerance))
+        .merge(status::routes(pool))
+        // Set before the layers: one set after them would take the place of the answer to a
+        // browser's preflight request.
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.")
+        })
+        .layer(axum::middleware::map_response(must_be_asked_again))
+        .layer(cors())
+}
+
+/// What the client is told of a failure of the database.
+pub(crate) fn problem(error: Error) -> Problem {
+    match error {
+        Error::Unavailable(_) => Problem::unavailable(error),
+        Error::Url(_) | Error::Migrate(_) | Error::Refused(_) => Problem::internal(error),
+    }
+}
+
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(Any)
+        .expose_headers([HeaderName::from_static("x-correlation-id")])
+        .max_age(CORS_MAX_AGE)
+}
+
+/// Readings of any day may still arrive, so no answer is good for later.
+async fn must_be_asked_again(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,26 @@
+//! `GET /api/status`.
+
+use super::{Status, postgres};
+use crate::api::{Name, problem};
+use ::postgres::Pool;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use web::{Problem, Query};
+
+/// The routes of this domain. `?device=` asks for one device's last timestamp; the counts are of
+/// all.
+pub fn routes(pool: Pool) -> Router {
+    Router::new().route("/api/status", get(status)).with_state(pool)
+}
+
+#[derive(Deserialize)]
+struct StatusOf {
+    device: Option<Name>,
+}
+
+async fn status(State(pool): State<Pool>, Query(of): Query<StatusOf>) -> Result<Json<Status>, Problem> {
+    let device = of.device.as_ref().map(Name::as_str);
+    postgres::status(&pool, device).await.map(Json).map_err(problem)
+}
