@@ -7,6 +7,8 @@ pub mod api;
 pub mod dump;
 pub mod location;
 pub mod reading;
+pub mod replay;
 pub mod schema;
+pub mod simulate;
 pub mod statistics;
 pub mod status;

@@ -1,0 +1,309 @@
+//! Sends chunks to the ingestor until it has judged them, however long that takes.
+
+use std::collections::hash_map::RandomState;
+use std::error::Error as _;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use super::{Error, Options, Progress};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A server may ask for a longer wait than ours, but not for one without end.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// An answer lists at most a hundred lines; a longer one is not from an ingestor.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// What the ingestor made of a body, every line of which it has judged.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    pub(super) accepted: u64,
+    pub(super) rejected: u64,
+    /// The first hundred.
+    #[serde(default)]
+    pub(super) invalid: Vec<Invalid>,
+}
+
+/// A line that was not accepted.
+#[derive(Debug, Deserialize)]
+pub(super) struct Invalid {
+    /// Its number in the body, from 1.
+    pub(super) line: u64,
+    pub(super) reason: String,
+}
+
+/// The ingestor, as seen from here.
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: Url,
+    user: Option<(String, SecretString)>,
+    run: String,
+    request_timeout: Duration,
+    max_retry_time: Option<Duration>,
+}
+
+/// One try's outcome, where it is not an answer.
+enum Failure {
+    Refused(Error),
+    Again { reason: String, after: Option<Duration> },
+}
+
+impl Client {
+    pub(super) fn new(options: &Options, run: String) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("odograph/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(options.request_timeout)
+            // A redirected upload would arrive as a GET without its body.
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(|error| Error::Usage(format!("no HTTP client: {}", root_cause(&error))))?;
+        let user = match (&options.device, &options.api_key) {
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(Error::Usage("a device needs its key: give it as API_KEY".to_owned()));
+            }
+            (None, Some(key)) => Some((key.expose_secret().to_owned(), SecretString::default())),
+            (Some(device), Some(key)) => Some((device.clone(), key.clone())),
+        };
+        Ok(Self {
+            http,
+            url: ingest(&options.url)?,
+            user,
+            run,
+            request_timeout: options.request_timeout,
+            max_retry_time: options.max_retry_time,
+        })
+    }
+
+    /// Sends a body until there is an answer, an error that no repetition mends, or the time for
+    /// tries is over. Counts the repetitions.
+    pub(super) async fn send(&self, body: &Bytes, retries: &mut u64, progress: &mut Progress) -> Result<Answer, Error> {
+        let mut wait = FIRST_WAIT;
+        let mut failing_since = None;
+        loop {
+            let (reason, after) = match self.try_once(body.clone()).await {
+                Ok(answer) => {
+                    progress.answered();
+                    return Ok(answer);
+                }
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Again { reason, after }) => (reason, after),
+            };
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            let pause = jittered(wait).max(after.unwrap_or_default());
+            if self
+                .max_retry_time
+                .is_some_and(|longest| since.elapsed() + pause > longest)
+            {
+                return Err(Error::GaveUp { reason });
+            }
+            *retries += 1;
+            progress.waiting(&reason, pause);
+            sleep(pause).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn try_once(&self, body: Bytes) -> Result<Answer, Failure> {
+        let mut request = self
+            .http
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header("X-Correlation-Id", &self.run)
+            .body(body);
+        if let Some((name, password)) = &self.user {
+            request = request.basic_auth(name, Some(password.expose_secret()));
+        }
+        let response = request.send().await.map_err(|error| self.again(&error))?;
+        let status = response.status();
+        let after = retry_after(&response);
+        let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+        let location = location.map(str::to_owned);
+        let text = body_of(response).await.map_err(|error| self.again(&error));
+
+        match status {
+            StatusCode::OK | StatusCode::BAD_REQUEST => {
+                // Only this shape is an ingestor's word; a portal's welcome page is not.
+                let text = text?;
+                serde_json::from_slice(&text).map_err(|_| Failure::Again {
+                    reason: format!("{status}, but not an ingestor's answer{}", detail(&text)),
+                    after,
+                })
+            }
+            StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(Failure::Refused(Error::Refused {
+                answer: format!("{status}{}", detail(&text.unwrap_or_default())),
+                advice: advice(status),
+            })),
+            _ => {
+                let detail = match location {
+                    Some(location) => format!(": it has moved; is --url now {location}?"),
+                    None => detail(&text.unwrap_or_default()),
+                };
+                Err(Failure::Again {
+                    reason: format!("{status}{detail}"),
+                    after,
+                })
+            }
+        }
+    }
+
+    fn again(&self, error: &reqwest::Error) -> Failure {
+        let reason = if error.is_timeout() && !error.is_connect() {
+            format!(
+                "no answer within {:?}; on a slow line try a longer --request-timeout or smaller --chunk-bytes",
+                self.request_timeout
+            )
+        } else if error.is_connect() {
+            format!("no connection to {}: {}", host(&self.url), root_cause(error))
+        } else {
+            format!("the connection broke: {}", root_cause(error))
+        };
+        Failure::Again { reason, after: None }
+    }
+}
+
+/// The address of the endpoint, from that of the ingestor.
+fn ingest(url: &str) -> Result<Url, Error> {
+    let help = "--url is the ingestor's address, such as http://127.0.0.1:5000";
+    let wrong = |reason: String| Error::Usage(format!("{reason}; {help}"));
+    let mut url = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong(format!("{}: is neither http nor https", url.scheme())));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    if !path.ends_with("/ingest") {
+        url.set_path(&format!("{path}/ingest"));
+    }
+    Ok(url)
+}
+
+/// Without what else the address may hold: a password has no place in a log.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+async fn body_of(mut response: Response) -> Result<Bytes, reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            // Cut off, it is no answer any more, and is treated as what it is.
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// What the server says went wrong, if it says so in the agreed form or in a short line.
+fn detail(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        title: Option<String>,
+        detail: Option<String>,
+    }
+    let said = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => problem.detail.or(problem.title).unwrap_or_default(),
+        Err(_) => String::from_utf8_lossy(&body[..body.len().min(600)]).into_owned(),
+    };
+    let said: Vec<&str> = said.split_whitespace().collect();
+    match said.join(" ").chars().take(200).collect::<String>() {
+        said if said.is_empty() => said,
+        said => format!(": {said}"),
+    }
+}
+
+fn advice(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "give the ingestor's key as API_KEY, and --device where the key is bound to one",
+        StatusCode::FORBIDDEN => "this key may not write here; ask for one that may",
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            "is --url the ingestor's address? Its endpoint is /ingest"
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => "try again with smaller --chunk-bytes",
+        _ => "is --url the address of an ingestor?",
+    }
+}
+
+/// `Retry-After` in either of its forms, within reason.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let moment = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+            Duration::try_from(moment.duration_since(Timestamp::now())).ok()?
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+/// Between half of it and all, so that many clients do not come back in step.
+fn jittered(wait: Duration) -> Duration {
+    // The standard library seeds each hasher anew: chance enough for this.
+    let chance = RandomState::new().build_hasher().finish() % 1_000;
+    wait / 2 + wait.mul_f64(chance as f64 / 2_000.0)
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(std::error::Error::source) {
+        cause = Some(deeper);
+    }
+    // The outermost error would spell out the URL, password and all.
+    cause.map_or_else(|| "no reason given".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_follows_from_the_address() {
+        let check = |url, expected| assert_eq!(ingest(url).unwrap().as_str(), expected);
+        check("http://127.0.0.1:5000", "http://127.0.0.1:5000/ingest");
+        check("http://127.0.0.1:5000/", "http://127.0.0.1:5000/ingest");
+        check("https://example.org/cars", "https://example.org/cars/ingest");
+        check("https://example.org/ingest", "https://example.org/ingest");
+        for wrong in ["", "127.0.0.1:5000", "ftp://example.org", "http://"] {
+            assert!(matches!(ingest(wrong), Err(Error::Usage(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_servers_words_are_short_and_on_one_line() {
+        let check = |body: &str, expected: &str| assert_eq!(detail(body.as_bytes()), expected);
+        check(
+            r#"{"title":"Unauthorized","status":401,"detail":"unknown key"}"#,
+            ": unknown key",
+        );
+        check(r#"{"title":"Unauthorized"}"#, ": Unauthorized");
+        check("", "");
+        check("bad\n\n  gateway ", ": bad gateway");
+        assert_eq!(detail("x".repeat(5_000).as_bytes()).len(), 202);
+    }
+
+    #[test]
+    fn waits_are_never_longer_than_said_nor_shorter_than_half() {
+        for _ in 0..1_000 {
+            let wait = jittered(Duration::from_secs(8));
+            assert!((4.0..=8.0).contains(&wait.as_secs_f64()));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Opens an input and reads it ahead on a thread of its own, unpacking gzip where there is any.
+//!
+//! A plain thread rather than the runtime's pool: reading standard input may block for as long
+//! as the other end likes, and a program that was told to end must not wait for it.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use flate2::bufread::MultiGzDecoder;
+use tokio::sync::mpsc;
+
+use super::lines::{Lines, Piece};
+
+/// Read at once.
+const BLOCK: usize = 64 * 1024;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Where readings come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file; a pipe by name is taken for a live stream, as standard input is.
+    File(PathBuf),
+    /// Standard input, a live stream: what has come in is sent without waiting for more.
+    Stdin,
+}
+
+impl Input {
+    /// The file that its rejected lines go to: beside it, or in the current folder.
+    #[must_use]
+    pub fn rejects(&self) -> PathBuf {
+        match self {
+            Self::File(path) => {
+                let mut name = OsString::from(path);
+                name.push(".rejected.ndjson");
+                name.into()
+            }
+            Self::Stdin => "stdin.rejected.ndjson".into(),
+        }
+    }
+
+    /// Its length in bytes, as it lies there; `None` for a stream, whose end nobody knows.
+    pub(super) fn length(&self) -> io::Result<Option<u64>> {
+        let Self::File(path) = self else {
+            return Ok(None);
+        };
+        let about = fs::metadata(path)?;
+        if about.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !about.is_file() {
+            return Ok(None);
+        }
+        // What may not be read is better found before anything is sent. Not so with a pipe:
+        // its writer would see it opened and closed.
+        File::open(path)?;
+        Ok(Some(about.len()))
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(formatter),
+            Self::Stdin => formatter.write_str("standard input"),
+        }
+    }
+}
+
+impl From<PathBuf> for Input {
+    /// `-` is standard input.
+    fn from(path: PathBuf) -> Self {
+        if path == Path::new("-") {
+            Self::Stdin
+        } else {
+            Self::File(path)
+        }
+    }
+}
+
+/// An input being read.
+pub(super) struct Source {
+    blocks: mpsc::Receiver<Block>,
+    lines: Lines,
+    live: bool,
+    read: u64,
+    ended: Option<End>,
+    /// What an input broke off with, until it is handed out.
+    error: Option<io::Error>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Whole,
+    Broken,
+}
+
+enum Block {
+    /// Unpacked bytes, and how many of the input's own had been read for them.
+    Bytes(Vec<u8>, u64),
+    End,
+    Broken(io::Error),
+}
+
+impl Source {
+    /// Begins to read ahead, by at most one chunk.
+    pub(super) fn open(input: &Input, chunk_bytes: usize) -> io::Result<Self> {
+        let live = input.length()?.is_none();
+        let (sender, blocks) = mpsc::channel((chunk_bytes / BLOCK).max(1));
+        let input = input.clone();
+        thread::Builder::new().name("replay-input".to_owned()).spawn(move || {
+            let last = match read_all(&input, &sender) {
+                Ok(()) => Block::End,
+                Err(error) => Block::Broken(error),
+            };
+            // Nobody is left to tell where the replay has ended first.
+            let _gone = sender.blocking_send(last);
+        })?;
+        Ok(Self {
+            blocks,
+            lines: Lines::new(chunk_bytes),
+            live,
+            read: 0,
+            ended: None,
+            error: None,
+        })
+    }
+
+    /// The next piece, `None` at the end. An input that breaks off gives its whole lines first,
+    /// then the error, then nothing more.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Piece>> {
+        while self.ended.is_none() {
+            let due = self.lines.full() || (self.live && self.blocks.is_empty());
+            if due && let Some(piece) = self.lines.take() {
+                return Ok(Some(piece));
+            }
+            match self.blocks.recv().await {
+                Some(Block::Bytes(bytes, read)) => {
+                    self.lines.push(&bytes);
+                    self.read = read;
+                }
+                Some(Block::End) => self.ended = Some(End::Whole),
+                Some(Block::Broken(error)) => self.break_off(error),
+                None => self.break_off(io::Error::other("the reading thread has died")),
+            }
+        }
+        if let Some(piece) = self.lines.finish(self.ended == Some(End::Whole)) {
+            return Ok(Some(piece));
+        }
+        self.error.take().map_or(Ok(None), Err)
+    }
+
+    fn break_off(&mut self, error: io::Error) {
+        self.ended = Some(End::Broken);
+        self.error = Some(error);
+    }
+
+    /// How many bytes of the input itself have been handed out, for a progress bar.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+}
+
+fn read_all(input: &Input, sender: &mpsc::Sender<Block>) -> io::Result<()> {
+    match input {
+        Input::File(path) => unpack(File::open(path)?, sender),
+        Input::Stdin => unpack(io::stdin(), sender),
+    }
+}
+
+fn unpack(input: impl Read, sender: &mpsc::Sender<Block>) -> io::Result<()> {
+    let count = Cell::new(0);
+    let mut input = Counting { input, count: &count };
+    let mut magic = [0; 4];
+    let mut known = 0;
+    // No further than the magic agrees: a live stream may have sent two bytes and wait.
+    while known < magic.len()
+        && [&GZIP[..], &ZSTD[..]]
+            .iter()
+            .any(|wanted| wanted.starts_with(&magic[..known]))
+    {
+        match input.read(&mut magic[known..=known]) {
+            Ok(0) => break,
+            Ok(_) => known += 1,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let magic = &magic[..known];
+    if magic == ZSTD {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is packed with zstd; unpack it on the way: zstd -dc FILE | odograph replay -",
+        ));
+    }
+    let input = Cursor::new(magic).chain(input);
+    if magic.starts_with(&GZIP) {
+        let unpacked = MultiGzDecoder::new(BufReader::with_capacity(BLOCK, input));
+        hand_on(unpacked, &count, sender).map_err(explain)
+    } else {
+        hand_on(input, &count, sender)
+    }
+}
+
+fn hand_on(mut input: impl Read, count: &Cell<u64>, sender: &mpsc::Sender<Block>) -> io::Result<()> {
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                let block = Block::Bytes(buffer[..read].to_vec(), count.get());
+                if sender.blocking_send(block).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Says of an error in gzip data what the user can make of it.
+fn explain(error: io::Error) -> io::Error {
+    let reason = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "its gzip data breaks off: was it copied whole?",
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "its gzip data is damaged.",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{reason} The lines before that were sent"))
+}
+
+/// Counts what is read through it.
+struct Counting<'a, R> {
+    input: R,
+    count: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.count.set(self.count.get() + read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,247 @@
+//! Takes the inputs through, one after another, chunk by chunk.
+
+use std::time::Instant;
+
+use super::client::{Answer, Client};
+use super::lines::{Chunk, Piece, TooLong};
+use super::rejects::{Record, Rejects};
+use super::source::{Input, Source};
+use super::{Broken, Error, Options, Progress, Summary};
+
+/// A replay under way.
+pub(super) struct Upload {
+    client: Client,
+    progress: Progress,
+    summary: Summary,
+    began: Instant,
+    /// How many bytes of input lie behind, in those that are finished.
+    behind: u64,
+    rejects: Option<Rejects>,
+}
+
+impl Upload {
+    pub(super) fn new(client: Client, progress: Progress, summary: Summary) -> Self {
+        let began = Instant::now();
+        Self {
+            client,
+            progress,
+            summary,
+            began,
+            behind: 0,
+            rejects: None,
+        }
+    }
+
+    /// Sends everything.
+    pub(super) async fn all(&mut self, options: &Options) -> Result<(), Error> {
+        let total = check(&options.inputs)?;
+        for input in &options.inputs {
+            Rejects::forget(&input.rejects()).await?;
+        }
+        self.progress.start(total);
+        for input in &options.inputs {
+            self.summary.inputs += 1;
+            self.rejects = Some(Rejects::new(input.rejects()));
+            self.input(input, options.chunk_bytes).await?;
+            self.keep_rejects().await?;
+        }
+        Ok(())
+    }
+
+    /// Brings what was kept to the disk and tells what was done, also where [`Upload::all`] was
+    /// dropped half way.
+    pub(super) async fn finish(mut self) -> (Summary, Result<(), Error>) {
+        let kept = self.keep_rejects().await;
+        self.progress.finish();
+        self.summary.elapsed = self.began.elapsed();
+        (self.summary, kept)
+    }
+
+    async fn input(&mut self, input: &Input, chunk_bytes: usize) -> Result<(), Error> {
+        let mut source = match Source::open(input, chunk_bytes) {
+            Ok(source) => source,
+            Err(error) => {
+                self.broken(input, &error);
+                return Ok(());
+            }
+        };
+        loop {
+            match source.next().await {
+                Ok(Some(Piece::Chunk(chunk))) => self.chunk(&chunk).await?,
+                Ok(Some(Piece::TooLong(long))) => self.too_long(&long, chunk_bytes).await?,
+                Ok(None) => break,
+                // The other inputs may be sound.
+                Err(error) => self.broken(input, &error),
+            }
+            self.progress.advanced(&self.summary, self.behind + source.read());
+        }
+        self.behind += source.read();
+        Ok(())
+    }
+
+    async fn chunk(&mut self, chunk: &Chunk) -> Result<(), Error> {
+        let answer = self.send(chunk).await?;
+        self.summary.bytes += chunk.bytes.len() as u64;
+        self.summary.accepted += answer.accepted;
+        self.summary.rejected += answer.rejected;
+        let listed = self.keep(chunk, &answer).await?;
+        let unlisted = answer.rejected.saturating_sub(listed.count);
+        if unlisted > 0 {
+            let found = self.find(chunk, listed.last()?, unlisted).await?;
+            // What was refused at first and then taken (a clock ahead of the server's, say) has
+            // been accepted after all.
+            self.summary.rejected -= unlisted - found;
+            self.summary.accepted += unlisted - found;
+        }
+        Ok(())
+    }
+
+    /// Finds the rejected lines that an answer was too short to list, all of them after the line
+    /// `last`, by sending those after it again: no line counts twice, so that is safe. In parts
+    /// about as long as the one that an answer could list, so that each is sent about once more.
+    async fn find(&mut self, chunk: &Chunk, last: u64, unlisted: u64) -> Result<u64, Error> {
+        let mut found = 0;
+        let mut span = last + 1 - chunk.first;
+        let (_, mut rest) = chunk.split(last + 1);
+        while found < unlisted && !rest.bytes.is_empty() {
+            let (part, later) = rest.split(rest.first.saturating_add(span));
+            let answer = self.send(&part).await?;
+            let listed = self.keep(&part, &answer).await?;
+            found = (found + listed.count).min(unlisted);
+            if answer.rejected > listed.count {
+                let last = listed.last()?;
+                span = last + 1 - part.first;
+                rest = rest.split(last + 1).1;
+            } else {
+                span = span.saturating_mul(2);
+                rest = later;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn send(&mut self, chunk: &Chunk) -> Result<Answer, Error> {
+        self.client
+            .send(&chunk.bytes, &mut self.summary.retries, &mut self.progress)
+            .await
+    }
+
+    /// Keeps the lines that an answer lists as invalid.
+    async fn keep(&mut self, chunk: &Chunk, answer: &Answer) -> Result<Listed, Error> {
+        let mut listed = Listed { count: 0, last: None };
+        let mut kept = Vec::new();
+        let mut invalid = answer.invalid.iter().peekable();
+        for (number, line) in chunk.numbered() {
+            let Some(next) = invalid.next_if(|next| next.line == number + 1 - chunk.first) else {
+                if invalid.peek().is_none() {
+                    break;
+                }
+                continue;
+            };
+            record(&mut kept, number, &next.reason, line);
+            listed = Listed {
+                count: listed.count + 1,
+                last: Some(number),
+            };
+        }
+        self.write(&kept, listed.count).await?;
+        Ok(listed)
+    }
+
+    async fn too_long(&mut self, long: &TooLong, chunk_bytes: usize) -> Result<(), Error> {
+        let TooLong {
+            line,
+            beginning,
+            length,
+        } = long;
+        let reason =
+            format!("the line has {length} bytes, more than a chunk's {chunk_bytes}: not sent, this is its beginning");
+        let mut kept = Vec::new();
+        record(&mut kept, *line, &reason, beginning);
+        self.summary.rejected += 1;
+        self.write(&kept, 1).await
+    }
+
+    async fn write(&mut self, kept: &[u8], count: u64) -> Result<(), Error> {
+        match &mut self.rejects {
+            Some(rejects) => rejects.write(kept, count).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn keep_rejects(&mut self) -> Result<(), Error> {
+        if let Some(rejects) = self.rejects.take() {
+            self.summary.rejects.extend(rejects.finish().await?);
+        }
+        Ok(())
+    }
+
+    fn broken(&mut self, input: &Input, error: &std::io::Error) {
+        self.summary.broken.push(Broken {
+            input: input.clone(),
+            reason: error.to_string(),
+        });
+    }
+}
+
+/// What of an answer's list was found in the chunk.
+struct Listed {
+    count: u64,
+    last: Option<u64>,
+}
+
+impl Listed {
+    /// The line to go on after, where the list is not complete.
+    fn last(&self) -> Result<u64, Error> {
+        self.last.ok_or(Error::Unlisted)
+    }
+}
+
+fn record(kept: &mut Vec<u8>, line: u64, reason: &str, reading: &[u8]) {
+    let reading = String::from_utf8_lossy(reading);
+    let record = Record {
+        line,
+        reason,
+        reading: &reading,
+    };
+    // Numbers and strings always serialise, and a vector takes whatever it is given.
+    let _infallible = serde_json::to_writer(&mut *kept, &record);
+    kept.push(b'\n');
+}
+
+/// The size of all inputs if it is known. Finds before anything is sent what cannot be opened,
+/// and where one input's rejected lines would overwrite another input.
+fn check(inputs: &[Input]) -> Result<Option<u64>, Error> {
+    let mut total = Some(0_u64);
+    let mut seen = Vec::new();
+    for input in inputs {
+        let length = input.length().map_err(|source| Error::Input {
+            input: input.clone(),
+            source,
+        })?;
+        total = total.zip(length).map(|(total, length)| total.saturating_add(length));
+        if let Input::File(path) = input {
+            seen.push(absolute(path));
+        } else {
+            seen.push("-".into());
+        }
+    }
+    for (index, path) in seen.iter().enumerate() {
+        if seen[..index].contains(path) {
+            return Err(Error::Usage(format!("{} is given twice", inputs[index])));
+        }
+        let rejects = absolute(&inputs[index].rejects());
+        if seen.contains(&rejects) {
+            return Err(Error::Usage(format!(
+                "{} holds the rejected lines of {}: leave it out, or rename it to send it",
+                rejects.display(),
+                inputs[index]
+            )));
+        }
+    }
+    Ok(total)
+}
+
+fn absolute(path: &std::path::Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

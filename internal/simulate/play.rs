@@ -1,0 +1,74 @@
+//! Writes a drive to an output: in the time it takes, or all at once.
+//!
+//! Both block, so they want a thread of their own; a word on the `stop` channel, or its other
+//! end gone, ends them between two ticks, with whole lines written.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{Drive, write_line};
+
+/// Written at once where nobody waits for it.
+const BLOCK: usize = 64 * 1024;
+
+/// Writes the readings that lie before `end`.
+///
+/// # Errors
+///
+/// Whatever the output says; a reader that went away is [`io::ErrorKind::BrokenPipe`].
+pub fn as_fast_as_possible(
+    drive: Drive,
+    end: Timestamp,
+    output: &mut impl Write,
+    stop: &Receiver<()>,
+) -> io::Result<()> {
+    let mut block = Vec::with_capacity(BLOCK + 1024);
+    for reading in drive.take_while(|reading| reading.timestamp < end) {
+        write_line(&mut block, &reading);
+        if block.len() >= BLOCK {
+            output.write_all(&block)?;
+            block.clear();
+            if stop.try_recv() != Err(TryRecvError::Empty) {
+                break;
+            }
+        }
+    }
+    output.write_all(&block)?;
+    output.flush()
+}
+
+/// Writes each reading when its time has come, the first at once.
+///
+/// # Errors
+///
+/// Whatever the output says; a reader that went away is [`io::ErrorKind::BrokenPipe`].
+pub fn in_real_time(drive: Drive, output: &mut impl Write, stop: &Receiver<()>) -> io::Result<()> {
+    let began = Instant::now();
+    let mut drive = drive.peekable();
+    let first = drive.peek().map(|reading| reading.timestamp);
+    let mut tick = Vec::with_capacity(1024);
+    while let Some(reading) = drive.next() {
+        write_line(&mut tick, &reading);
+        let now = reading.timestamp;
+        if drive.peek().is_some_and(|next| next.timestamp == now) {
+            continue;
+        }
+        output.write_all(&tick)?;
+        output.flush()?;
+        tick.clear();
+
+        // Each tick has its own moment on the clock: being late once makes nothing later late.
+        let Some((first, next)) = first.zip(drive.peek()) else {
+            break;
+        };
+        let due = Duration::try_from(next.timestamp.duration_since(first)).unwrap_or_default();
+        let wait = (began + due).saturating_duration_since(Instant::now());
+        if stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+    }
+    Ok(())
+}
