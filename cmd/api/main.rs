@@ -1,0 +1,99 @@
+//! Answers questions about the readings over HTTP.
+
+use anyhow::Context;
+use clap::Parser;
+use internal::{api, schema};
+use service::{Arguments, Latch, Options, Program, Service};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: "api",
+    admin_port: 5101,
+    secrets: &["database_url"],
+};
+
+/// Questions that the database is asked at once; further ones wait for their turn.
+const CONNECTIONS: usize = 8;
+
+/// No question takes the database longer.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Between two looks at whether the database is there, and the longest that one may take.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Answers questions about the readings over HTTP.
+///
+/// Among them GET /api/statistics/latest, /api/location/latest and /api/status.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Port of the API; 0 picks a free one and logs it
+    #[arg(long, env, default_value_t = 5001)]
+    port: u16,
+
+    /// Database that holds the readings: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: String,
+
+    /// Farthest that the latitude and the longitude of one place may lie apart in time
+    #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
+    location_tolerance: Duration,
+
+    /// Bring the database's schema to the version needed; with false, wait for another program to
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+fn main() -> ExitCode {
+    service::main(PROGRAM, run)
+}
+
+async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT)?;
+    // A connection of its own, so that many questions at once do not look like a missing database.
+    let watched = postgres::open(&args.database_url, 1, WATCH)?;
+    let (latch, stop) = (service.latch("database"), service.stop());
+    service.spawn("database", async move {
+        let watching = watch(watched, args.migrate, latch);
+        stop.run_until_cancelled(watching).await.unwrap_or(Ok(()))
+    });
+    // At once: until the database is there, /readyz says so and questions are answered with 503.
+    service
+        .serve(args.port, web::finish(api::routes(pool, args.location_tolerance)))
+        .await
+}
+
+/// Prepares the schema, then keeps saying whether the database answers.
+async fn watch(pool: postgres::Pool, migrate: bool, latch: Latch) -> anyhow::Result<()> {
+    schema::prepare(&pool, migrate).await.context("prepare the database")?;
+    latch.set(true);
+    let mut there = true;
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let answered = answers(&pool).await;
+        if answered != there {
+            if answered {
+                tracing::info!("the database answers again");
+            } else {
+                tracing::warn!("the database does not answer; trying again every {WATCH:?}");
+            }
+            there = answered;
+            latch.set(there);
+        }
+    }
+}
+
+async fn answers(pool: &postgres::Pool) -> bool {
+    let asked = async { pool.get().await.ok()?.simple_query("SELECT 1").await.ok() };
+    matches!(tokio::time::timeout(WATCH, asked).await, Ok(Some(_)))
+}

@@ -1,0 +1,90 @@
+//! The data folder of `odograph up`: its key, its database, its dumps.
+
+use anyhow::Context;
+use internal::reading::keys;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A folder that is there and can be written to.
+#[derive(Clone, Debug)]
+pub(crate) struct Data(PathBuf);
+
+impl Data {
+    /// Makes the folder where it is missing: the one named, or the usual one of this user.
+    pub(crate) fn open(named: Option<PathBuf>) -> anyhow::Result<Self> {
+        let path = match named {
+            Some(path) => path,
+            None => usual().context("there is no home folder; name one with --data-dir")?,
+        };
+        // Others may pass through it: PostgreSQL runs as another user when this is root.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&path)
+            .with_context(|| format!("make the data folder {}; name another with --data-dir", path.display()))?;
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("open the data folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where PostgreSQL keeps its data.
+    pub(crate) fn postgres(&self) -> PathBuf {
+        self.0.join("postgres")
+    }
+
+    /// Where dumps go.
+    pub(crate) fn dumps(&self) -> PathBuf {
+        self.0.join("dumps")
+    }
+
+    /// Where the key is kept.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.0.join("api-key")
+    }
+
+    /// The key that was made when the folder was; readable by nobody else.
+    pub(crate) fn key(&self) -> anyhow::Result<String> {
+        let path = self.key_file();
+        let failed = || format!("keep the key in {}", path.display());
+        match fs::read_to_string(&path) {
+            Ok(key) if !key.trim().is_empty() => return Ok(key.trim().to_owned()),
+            // An empty one is from a start that was cut off; nobody was told that key.
+            Ok(_) => fs::remove_file(&path).with_context(failed)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(failed),
+        }
+        let (key, _) = keys::generate(None);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(failed)?;
+        writeln!(file, "{key}")
+            .and_then(|()| file.sync_all())
+            .with_context(failed)?;
+        Ok(key)
+    }
+}
+
+/// `/var/lib/odograph` for root, whose home nobody else may enter; otherwise the user's own.
+fn usual() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some("/var/lib/odograph".into());
+    }
+    let own = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    own("XDG_DATA_HOME")
+        .or_else(|| own("HOME").map(|home| home.join(".local/share")))
+        .map(|share| share.join("odograph"))
+}

@@ -1,0 +1,42 @@
+//! `odograph key`: keys for an ingestor's keys file.
+
+use internal::reading::keys;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Make keys for an ingestor's keys file
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Print a new key, and the line that lets it in; the file holds only the key's hash
+    New {
+        /// The only device that the key may write as [default: any]
+        #[arg(long, value_parser = device)]
+        device: Option<String>,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Command::New { device } = &args.command;
+    let (key, line) = keys::generate(device.as_deref());
+    let mut out = std::io::stdout();
+    writeln!(out, "Give this key to the device; it is not shown again:\n\n  {key}\n")?;
+    writeln!(
+        out,
+        "Add this line to the file that the ingestor's --api-keys-file names:\n\n  {line}"
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The name of a device, checked.
+pub(crate) fn device(name: &str) -> Result<String, String> {
+    if internal::reading::is_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err("a name has 1 to 64 characters of A-Z a-z 0-9 _ . : - and begins with a letter".to_owned())
+}

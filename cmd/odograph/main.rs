@@ -1,0 +1,73 @@
+//! One program for people: everything in one process, and the tools around it.
+
+mod data;
+mod demo;
+mod key;
+mod replay;
+mod simulate;
+mod up;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use service::Program;
+use std::process::ExitCode;
+
+const UP: Program = Program {
+    name: "odograph",
+    admin_port: 5100,
+    secrets: &["api_key", "database_url", "event_url"],
+};
+
+/// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(Box<up::Args>),
+    Replay(replay::Args),
+    Simulate(simulate::Args),
+    Key(key::Args),
+}
+
+fn main() -> ExitCode {
+    let matches = Args::command()
+        .mut_subcommand("up", |up| service::admin_port(up, UP))
+        .get_matches();
+    let args = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    match args.command {
+        Command::Up(args) => match matches.subcommand_matches("up") {
+            Some(matches) => service::start(UP, *args, matches, up::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Replay(args) => tool(replay::run(args)),
+        Command::Simulate(args) => tool(simulate::run(args)),
+        Command::Key(args) => tool(async { key::run(&args) }),
+    }
+}
+
+/// Runs a command that is over when its work is.
+fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    use std::io::Write;
+    service::install_tls();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(work);
+            // A read from a terminal cannot be called off.
+            runtime.shutdown_background();
+            ended
+        });
+    ended.unwrap_or_else(|error| {
+        let _unread = writeln!(std::io::stderr(), "odograph: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,100 @@
+//! `odograph replay`: recordings to an ingestor.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use internal::replay::{Error, Options, Progress};
+
+/// Half way through, because a signal came: what a shell reports of a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+const USAGE: u8 = 2;
+
+/// Upload recordings, newline-delimited JSON, to an ingestor
+///
+/// Tries again, for as long as it takes, whatever another try may mend; sending something twice
+/// is safe. Lines that the ingestor rejects are kept with the reasons in FILE.rejected.ndjson.
+/// The exit code is 0 only when every line was accepted.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Files to send, plain or gzip; - is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+
+    /// The ingestor's address
+    #[arg(long, default_value = "http://127.0.0.1:5000")]
+    url: String,
+
+    /// The key to authenticate with; better given as the variable, which other users cannot see
+    #[arg(long, env = "API_KEY", hide_env_values = true, value_name = "KEY")]
+    api_key: Option<String>,
+
+    /// The device that these readings are of, where they do not say
+    #[arg(long, requires = "api_key")]
+    device: Option<String>,
+
+    /// The most that one request carries
+    #[arg(long, default_value = "4MiB", value_parser = chunk_bytes, value_name = "SIZE")]
+    chunk_bytes: usize,
+
+    /// The most that one request may take
+    #[arg(long, default_value = "5m", value_parser = service::duration, value_name = "SPAN")]
+    request_timeout: Duration,
+
+    /// How long to try again while nothing gets through [default: for ever]
+    #[arg(long, value_parser = service::duration, value_name = "SPAN")]
+    max_retry_time: Option<Duration>,
+}
+
+/// Sends everything, or until a signal comes, and says on standard output what was done.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        url: args.url,
+        api_key: args.api_key.map(Into::into),
+        device: args.device,
+        inputs: args.files.into_iter().map(Into::into).collect(),
+        chunk_bytes: args.chunk_bytes,
+        request_timeout: args.request_timeout,
+        max_retry_time: args.max_retry_time,
+    };
+    let progress = if io::stderr().is_terminal() {
+        Progress::bar()
+    } else {
+        Progress::lines()
+    };
+    let stop = async {
+        // Without a way to hear of signals there is none to stop for.
+        if crate::simulate::interrupted().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let (summary, ended) = internal::replay::run(&options, progress, stop).await;
+    match &ended {
+        Err(Error::Usage(_) | Error::Input { .. }) => {}
+        // Nobody reading it does not change what was done.
+        _ => drop(write!(io::stdout(), "{summary}")),
+    }
+    match ended {
+        Ok(()) if summary.complete() => Ok(ExitCode::SUCCESS),
+        Ok(()) => Ok(ExitCode::FAILURE),
+        Err(error) => {
+            let code = match &error {
+                Error::Interrupted => ExitCode::from(INTERRUPTED),
+                Error::Usage(_) => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            };
+            let _unread = writeln!(io::stderr(), "{:#}", anyhow::Error::from(error));
+            Ok(code)
+        }
+    }
+}
+
+/// As long as the longest line that an ingestor takes by default, so that no good line is longer
+/// than a chunk; and small enough to be held.
+fn chunk_bytes(text: &str) -> Result<usize, String> {
+    match usize::try_from(service::bytes(text)?) {
+        Ok(bytes @ 65_536..=268_435_456) => Ok(bytes),
+        _ => Err("at least 64KiB, at most 256MiB".to_owned()),
+    }
+}

@@ -1,0 +1,262 @@
+//! `odograph up`: the ingestor, the persistor, the API and the nightly dump in one process, over a
+//! private PostgreSQL unless told otherwise.
+
+use crate::data::Data;
+use crate::demo;
+use anyhow::Context;
+use event::{Reader, Writer};
+use internal::reading::events::{Persistor, Storing};
+use internal::reading::http::{Ingest, Limits};
+use internal::reading::keys::{Keys, Secret};
+use internal::reading::postgres::Store;
+use internal::{api, dump, schema};
+use postgres::server::{self, Server};
+use service::{Arguments, Options, Service};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// No statement takes longer than this.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Connections to the database beside those that store readings.
+const CONNECTIONS: usize = 8;
+
+/// Run everything in one process: ingestor, persistor, API and nightly dumps
+///
+/// Without further flags it keeps everything in a data folder and runs a PostgreSQL of its own
+/// there. Each of --database-url, --event-url and --blob-store-url puts the real thing in the
+/// place of a default.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where data is kept [default: /var/lib/odograph for root, else ~/.local/share/odograph]
+    #[arg(long, env, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+
+    /// Port of POST /ingest; 0 picks a free one
+    #[arg(long, env, default_value_t = 5000)]
+    port: u16,
+
+    /// Port of the HTTP API; 0 picks a free one
+    #[arg(long, env, default_value_t = 5001, value_name = "PORT")]
+    api_port: u16,
+
+    /// A key that lets clients write [default: the one in the data folder, made at first start]
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
+    api_key: Vec<Secret>,
+
+    /// File of keys, a line each: KEY-ID DEVICE-or-* SHA256-HEX; read again when it changes
+    #[arg(long, env, value_name = "FILE")]
+    api_keys_file: Option<PathBuf>,
+
+    /// Database to use instead of a private one
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// Event bus to use instead of this process's memory: nats://HOST:4222/readings
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "memory://readings",
+        value_name = "URL"
+    )]
+    event_url: String,
+
+    /// Where dumps go instead of the data folder: s3://BUCKET/PREFIX and the like
+    #[arg(long, env, value_name = "URL")]
+    blob_store_url: Option<String>,
+
+    /// How far apart two values may be to make one location
+    #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
+    location_tolerance: Duration,
+
+    /// Stream a simulated drive into it
+    #[arg(long)]
+    demo: bool,
+
+    #[command(flatten)]
+    limits: Limits,
+
+    #[command(flatten)]
+    storing: Storing,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+/// Starts the database, runs everything over it, and stops it last of all.
+pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let data = Data::open(args.data_dir.clone())?;
+    if let Some(url) = args.database_url.clone() {
+        let psql = "psql with your own --database-url".to_owned();
+        return everything(args, &data, &url, psql, &service).await;
+    }
+    tracing::info!(folder = %data.path().display(), "starting PostgreSQL");
+    let mut options = server::Options::new(data.postgres());
+    options.settings = settings();
+    let starting = Server::start(options.clone());
+    let Some(server) = service.stop().run_until_cancelled(starting).await else {
+        return Ok(());
+    };
+    let server = server?;
+    let (url, psql) = (server.url(), server.psql());
+    let enough = CancellationToken::new();
+    let keeping = tokio::spawn(keep(server, options, enough.clone()));
+    let ended = everything(args, &data, &url, psql, &service).await;
+    enough.cancel();
+    keeping.await.context("the keeper of PostgreSQL died")?;
+    ended
+}
+
+/// A car's worth of readings, or a small fleet's, on a machine that has other things to do too.
+fn settings() -> Vec<(String, String)> {
+    [
+        ("max_connections", "40"),
+        ("shared_buffers", "64MB"),
+        ("max_wal_size", "512MB"),
+        ("wal_compression", "on"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Starts PostgreSQL again whenever it ends by itself, until `enough`; then stops it.
+async fn keep(mut server: Server, options: server::Options, enough: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = enough.cancelled() => return server.stop(Duration::from_secs(20)).await,
+            error = server.exited() => tracing::error!(%error, "PostgreSQL ended by itself; starting it again"),
+        }
+        drop(server);
+        server = loop {
+            tokio::select! {
+                () = enough.cancelled() => return,
+                started = Server::start(options.clone()) => match started {
+                    Ok(server) => break server,
+                    Err(error) => tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "PostgreSQL does not start; trying again"),
+                },
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+    }
+}
+
+async fn everything(args: Args, data: &Data, database: &str, psql: String, service: &Service) -> anyhow::Result<()> {
+    let pool = postgres::open(
+        database,
+        usize::from(args.storing.writers) + CONNECTIONS,
+        STATEMENT_TIMEOUT,
+    )?;
+    let blobs = match &args.blob_store_url {
+        Some(url) => url.clone(),
+        None => format!("file://{}", data.dumps().display()),
+    };
+    let dumps = blob::Store::open(&blobs)?;
+    let (keys, key) = keys(&args, data)?;
+    let reader = Reader::open(&args.event_url).await?;
+    let writer = Writer::open(&args.event_url).await?;
+    let (connected, migrated) = (service.latch("event bus"), service.latch("database"));
+
+    let Some(prepared) = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await else {
+        return Ok(());
+    };
+    prepared?;
+    migrated.set(true);
+    for (bus, latch) in [(reader.writer(), None), (writer.clone(), Some(connected))] {
+        let stop = service.stop();
+        service.spawn("event bus", async move {
+            let running = bus.run(|ready| latch.iter().for_each(|latch| latch.set(ready)));
+            stop.run_until_cancelled(running)
+                .await
+                .unwrap_or(Ok(()))
+                .map_err(Into::into)
+        });
+    }
+
+    let ingest_listener = service.listen("main", args.port).await?;
+    let api_listener = service.listen("api", args.api_port).await?;
+    let (ingest_port, api_port) = (ingest_listener.local_addr()?.port(), api_listener.local_addr()?.port());
+
+    // The persistor goes on until the last upload is answered: with the bus in memory, an upload
+    // is answered only once its readings are stored.
+    let last_upload = CancellationToken::new();
+    let persistor = Persistor::new(reader, Store::new(pool.clone()), args.storing, service);
+    let persisting = tokio::spawn(persistor.run(last_upload.clone()));
+    let (dumper, stop) = (dump::Dumper::new(pool.clone(), dumps), service.stop());
+    service.spawn("nightly dump", async move {
+        dump::nightly(dumper, stop).await;
+        Ok(())
+    });
+    let ingest = Ingest::new(writer, keys, args.limits, service);
+    let url = format!("http://127.0.0.1:{ingest_port}/ingest");
+    if args.demo {
+        service.spawn("demo", demo::drive(url.clone(), key.clone(), service.stop()));
+    }
+    let place = if args.blob_store_url.is_some() {
+        blobs
+    } else {
+        data.dumps().display().to_string()
+    };
+    greet(&url, api_port, &key, &place, &psql, args.demo);
+
+    tokio::join!(
+        service.serve_on(ingest_listener, web::finish(ingest.routes())),
+        service.serve_on(api_listener, web::finish(api::routes(pool, args.location_tolerance))),
+    );
+    last_upload.cancel();
+    persisting.await.context("the persistor died")?
+}
+
+/// The keys in force, and one of them to show.
+fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
+    use secrecy::ExposeSecret;
+    if args.api_key.is_empty() && args.api_keys_file.is_none() {
+        let key = data.key()?;
+        return Ok((Keys::load(&[key.clone().into()], None)?, key));
+    }
+    let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref())?;
+    let shown = args.api_key.first().map_or("YOUR_KEY", |key| key.expose_secret());
+    Ok((keys, shown.to_owned()))
+}
+
+/// Says where everything is, with a command that works as it stands.
+fn greet(url: &str, api_port: u16, key: &str, dumps: &str, psql: &str, demo: bool) {
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
+    let api = format!("http://127.0.0.1:{api_port}/api");
+    let moving = if demo {
+        "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
+    } else {
+        ""
+    };
+    let _unread = write!(
+        std::io::stdout(),
+        "
+Odograph is running.
+
+  Send readings to  {url}
+  with the key      {key}
+
+  Statistics        {api}/statistics/latest
+  Location          {api}/location/latest
+  Status            {api}/status
+  SQL               {psql}
+  Daily dumps       {dumps}
+{moving}
+Try it:
+
+  curl -u {key}: {url} --data-binary \\
+    '{{\"sensor\":\"speed\",\"value\":55.5,\"timestamp\":\"{now}\"}}'
+
+Ctrl-C ends it; the data stays.
+
+"
+    );
+}

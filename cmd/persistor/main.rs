@@ -1,0 +1,88 @@
+//! Takes readings from the event bus and stores them in Postgres, once each.
+
+use anyhow::Context;
+use clap::Parser;
+use internal::reading::events::{Persistor, Storing};
+use internal::reading::postgres::Store;
+use internal::schema;
+use service::{Arguments, Options, Program, Service};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: "persistor",
+    admin_port: 5102,
+    secrets: &["event_reader_url", "database_url"],
+};
+
+/// No statement takes as long as the event bus waits for an acknowledgement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Takes readings from the event bus and stores them in Postgres, once each.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Event bus that readings are taken from
+    #[arg(
+        long,
+        alias = "event-writer-url",
+        env,
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222/readings",
+        value_name = "URL"
+    )]
+    event_reader_url: String,
+
+    /// Database that readings are stored in: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: String,
+
+    /// Bring the database's schema to the version needed; with false, wait for another program to
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
+
+    #[command(flatten)]
+    storing: Storing,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+fn main() -> ExitCode {
+    service::main(PROGRAM, run)
+}
+
+async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let reader = event::Reader::open(&args.event_reader_url)
+        .await
+        .context("open the event bus")?;
+    let pool = postgres::open(
+        &args.database_url,
+        usize::from(args.storing.writers) + 1,
+        STATEMENT_TIMEOUT,
+    )?;
+    let (connected, migrated) = (service.latch("event bus"), service.latch("database"));
+    let (bus, stop) = (reader.writer(), service.stop());
+    service.spawn("event bus", async move {
+        let running = bus.run(|ready| connected.set(ready));
+        stop.run_until_cancelled(running)
+            .await
+            .unwrap_or(Ok(()))
+            .map_err(Into::into)
+    });
+    let prepared = schema::prepare(&pool, args.migrate);
+    let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
+        return Ok(());
+    };
+    prepared?;
+    migrated.set(true);
+    Persistor::new(reader, Store::new(pool), args.storing, &service)
+        .run(service.stop())
+        .await
+}
