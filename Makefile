@@ -1,0 +1,93 @@
+# Every target is a command or two; `make` alone lists them.
+# ARGS goes to the program that a target runs: make run ARGS='--help', make test ARGS=dump
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+ARGS =
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- running ----
+
+.PHONY: run
+run: ## install what is missing, build, and watch a simulated drive arrive (Ctrl-C ends it)
+	@scripts/install-postgres.sh
+	@cargo build --release --locked -p odograph
+	@exec $(TARGET_DIR)/release/odograph up --demo $(ARGS)
+
+# ---- testing ----
+
+.PHONY: test
+test: tools build-tests ## the whole suite against a real PostgreSQL, nats-server and S3 server
+	$(TARGET_DIR)/debug/with-servers cargo nextest run --locked --workspace $(ARGS)
+
+.PHONY: tools
+tools: ## install what the tests need and this machine lacks
+	@scripts/install-postgres.sh
+	@scripts/install-nats.sh
+	@scripts/install-s3.sh
+	@scripts/install-kubectl.sh
+	@scripts/install-nextest.sh
+
+# Programs and tests in one go: built apart, cargo would settle on other features and compile
+# the dependencies twice.
+.PHONY: build-tests
+build-tests:
+	cargo build --locked --workspace --bins --tests
+
+.PHONY: doc-tests
+doc-tests: ## the examples in the documentation
+	cargo test --locked --workspace --doc
+
+.PHONY: lint format-check clippy doc
+lint: format-check clippy doc ## format, clippy and rustdoc, all without a warning
+
+format-check:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all
+
+# ---- deploying ----
+
+TAG =
+OUT = deploy.yaml
+REGISTRY =
+CONFIG = manifests/config.env
+SECRET = manifests/secret.env
+
+# Rendered from a copy, so that neither the tag nor anybody's credentials end up in the tree;
+# readable by its owner alone, because the result holds those credentials.
+.PHONY: kustomize
+kustomize: ## render the manifests: TAG=v1 [OUT=deploy.yaml] [REGISTRY=…] [CONFIG=…] [SECRET=…]
+	@[[ "$(TAG)" =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$$ ]] || { echo "say which images to deploy: make kustomize TAG=v1" >&2; exit 2; }
+	@command -v kubectl >/dev/null || { echo "kubectl is missing: run scripts/install-kubectl.sh" >&2; exit 1; }
+	@set -euo pipefail; umask 077; \
+	scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	cp -R manifests/. "$$scratch"; \
+	if [[ "$(CONFIG)" != manifests/config.env ]]; then cp "$(CONFIG)" "$$scratch/config.env"; fi; \
+	if [[ "$(SECRET)" != manifests/secret.env ]]; then cp "$(SECRET)" "$$scratch/secret.env"; fi; \
+	sed -e 's|newTag: .*|newTag: "$(TAG)"|' -e 's|newName: |&$(if $(REGISTRY),$(REGISTRY)/)|' \
+		manifests/kustomization.yaml > "$$scratch/kustomization.yaml"; \
+	kubectl kustomize "$$scratch" > "$$scratch/rendered.yaml"; \
+	mv "$$scratch/rendered.yaml" "$(OUT)"; \
+	if grep -v '^#' "$$scratch/secret.env" | grep -q change-me; then \
+		echo "$(OUT) holds placeholders for credentials: render with SECRET=path/to/secret.env before applying it" >&2; \
+	fi
+
+.PHONY: clean
+clean: ## remove what was built, and the tools that the tests installed
+	cargo clean
+	rm -rf .tools deploy.yaml

@@ -1,0 +1,152 @@
+//! A day's dump holds exactly that day, and makes the same day again.
+
+use crate::source::bodies;
+use crate::system::{LONG, System, connect};
+use blob::Store;
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::Path;
+use testutil::{Program, s3};
+
+/// Runs the dumper for one day into a folder.
+async fn dump_to(system: &System, url: &str, day: &str) {
+    let mut dumper = Program::new("dumper")
+        .env("DATABASE_URL", system.database.url())
+        .env("BLOB_STORE_URL", url)
+        .args(["--dump-date", day])
+        .spawn();
+    assert_eq!(dumper.wait(LONG).await, 0, "{}", dumper.output().join("\n"));
+}
+
+/// The lines of a day's dump of this system.
+pub(crate) async fn lines(system: &System, day: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    dump_to(system, &format!("file://{}", folder.path().display()), day).await;
+    check(folder.path(), day)
+}
+
+/// The lines of a dump, once its manifest was found to be true.
+fn check(folder: &Path, day: &str) -> Vec<String> {
+    let manifest = std::fs::read_to_string(folder.join(format!("{day}.manifest.json"))).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let revision = manifest["revision"].as_u64().unwrap();
+    let bytes = std::fs::read(folder.join(format!("{day}.r{revision}.json.gz"))).unwrap();
+    assert_eq!(
+        bytes,
+        std::fs::read(folder.join(format!("{day}.json.gz"))).unwrap(),
+        "the copy under the stable name"
+    );
+    assert_eq!(manifest["bytes"].as_u64(), Some(bytes.len() as u64));
+    let hash: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(manifest["sha256"].as_str(), Some(&*hash));
+    let mut text = String::new();
+    MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    assert_eq!(manifest["readings"].as_u64(), Some(lines.len() as u64), "{manifest}");
+    lines
+}
+
+#[tokio::test]
+async fn days_round_trip() {
+    let bodies = bodies().await;
+    let system = System::start(1).await;
+    let mut sent = 0;
+    for body in &bodies {
+        assert_eq!(system.post(body.text.clone()).await.0, 200);
+        sent += body.text.lines().count();
+    }
+    system.wait_for_rows(i64::try_from(sent).unwrap()).await;
+    let client = connect(&system.database.url()).await;
+
+    // The days around midnight, one without readings among them, and one that holds some.
+    let mut dumped = 0;
+    for day in ["2017-06-02", "2017-06-03", "2017-06-04", "2019-01-01"] {
+        let lines = lines(&system, day).await;
+        let row = client
+            .query_one("SELECT count(*) FROM reading WHERE timestamp >= $1::text::timestamptz AND timestamp < $1::text::timestamptz + interval '1 day'", &[&format!("{day} 00:00+00")])
+            .await
+            .unwrap();
+        assert_eq!(lines.len() as i64, row.get::<_, i64>(0), "{day}");
+        let start = |line: &str| line.split("\"timestamp\":\"").nth(1).unwrap()[..10].to_owned();
+        assert!(
+            lines.iter().all(|line| start(line) == day),
+            "{day} holds another day's readings"
+        );
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.starts_with("{\"sensor\":\"") && line.ends_with("\",\"device\":\"default\"}")),
+            "{day}"
+        );
+        dumped += lines.len();
+        if lines.is_empty() {
+            continue;
+        }
+        let other = System::start(1).await;
+        assert_eq!(other.post(lines.join("\n")).await.0, 200, "{day}");
+        other.wait_for_rows(lines.len() as i64).await;
+        assert!(self::lines(&other, day).await == lines, "{day} made another dump");
+    }
+    assert!(dumped > 0, "no day held readings");
+}
+
+#[tokio::test]
+async fn revisions_and_versions_over_s3() {
+    let system = System::start(1).await;
+    let prefix = testutil::unique("dumps");
+    let url = s3().url(&prefix);
+    let day = "2024-05-01";
+    dump_to(&system, &url, day).await;
+    let store = Store::open(&url).unwrap();
+    let store = async |name: &str| {
+        store
+            .get(name)
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("{name} is not there"))
+            .0
+            .to_vec()
+    };
+    let manifest = async || -> serde_json::Value {
+        serde_json::from_slice(&store(&format!("{day}.manifest.json")).await).unwrap()
+    };
+    let empty = manifest().await;
+    assert_eq!(
+        (
+            empty["revision"].as_u64(),
+            empty["readings"].as_u64(),
+            empty["dayVersion"].as_u64()
+        ),
+        (Some(1), Some(0), Some(0))
+    );
+
+    let body = r#"{"sensor":"speed","value":55.0,"timestamp":"2024-05-01T12:00:00.500Z","device":"lada"}"#;
+    assert_eq!(system.post(body).await.0, 200);
+    system.wait_for_rows(1).await;
+    for _ in 0..2 {
+        // The second time nothing has changed.
+        dump_to(&system, &url, day).await;
+        let found = manifest().await;
+        assert_eq!(
+            (
+                found["revision"].as_u64(),
+                found["readings"].as_u64(),
+                found["dayVersion"].as_u64()
+            ),
+            (Some(2), Some(1), Some(1))
+        );
+        assert_eq!(found["firstTimestamp"], "2024-05-01T12:00:00.500Z");
+    }
+    let mut text = String::new();
+    MultiGzDecoder::new(&store(&format!("{day}.json.gz")).await[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(
+        text,
+        "{\"sensor\":\"speed\",\"value\":55,\"timestamp\":\"2024-05-01T12:00:00.500Z\",\"device\":\"lada\"}\n"
+    );
+}

@@ -1,0 +1,197 @@
+//! What dies comes back, and nothing is missing and nothing twice.
+
+use crate::source::{bodies, distinct};
+use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
+use std::time::Duration;
+use testutil::{Nats, Postgres, Program, nats, poll};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+
+/// kill -9 of the persistor in the middle of a load, again and again.
+#[tokio::test]
+async fn a_killed_persistor_loses_nothing_and_stores_nothing_twice() {
+    let bodies = bodies().await;
+    let expected = distinct(bodies.iter().map(|body| body.text.as_str())).len();
+    let mut system = System::start(1).await;
+    let database = connect(&system.database.url()).await;
+    // Small transactions, so that there is a middle to be killed in.
+    system.persistors[0].kill9().await;
+    let program = || persistor(&system.bus, &system.database.url()).args(["--batch-readings", "1000"]);
+    let mut doomed = program().start().await;
+    for body in &bodies {
+        assert_eq!(system.post(body.text.clone()).await.0, 200);
+    }
+    let rows = poll(LONG, async || {
+        let rows: i64 = database
+            .query_one("SELECT count(*) FROM reading", &[])
+            .await
+            .unwrap()
+            .get(0);
+        (rows > 0).then_some(rows)
+    })
+    .await;
+    doomed.kill9().await;
+    assert!(
+        rows < i64::try_from(expected).unwrap(),
+        "everything was stored before the kill"
+    );
+    let _second = program().start().await;
+    system.wait_for_rows(i64::try_from(expected).unwrap()).await;
+}
+
+/// A database that is down at start and goes away later: unready meanwhile, then on it goes.
+#[tokio::test]
+async fn a_database_that_is_down() {
+    let nats = Nats::start(nats::Options::default()).await;
+    let mut postgres = Postgres::start().await;
+    let bus = format!("{}/readings", nats.url());
+    let url = postgres.url().to_owned();
+    postgres.stop().await;
+
+    let mut ingestor = ingestor(&bus).start().await;
+    let mut persistor = persistor(&bus, &url).spawn();
+    let mut api = Program::new("api").env("DATABASE_URL", &url).spawn();
+    let http = client();
+    let ingest = format!("{}/ingest", ingestor.url().await);
+    let status = format!("{}/api/status", api.url().await);
+    let post = async |second: u8| {
+        let body = format!(r#"{{"sensor":"speed","value":{second},"timestamp":"2024-05-01T12:00:{second:02}Z"}}"#);
+        answer(http.post(&ingest).bearer_auth(KEY).body(body).send().await.unwrap())
+            .await
+            .0
+    };
+    for process in [&mut persistor, &mut api] {
+        let ready = format!("http://{}/readyz", process.address("admin").await);
+        let response = http.get(ready).send().await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert!(response.text().await.unwrap().contains("database"));
+    }
+    assert_eq!(http.get(&status).send().await.unwrap().status(), 503);
+    assert_eq!(post(1).await, 200, "the bus takes readings meanwhile");
+
+    postgres.restart().await;
+    persistor.ready().await;
+    api.ready().await;
+    let rows = async |rows: i64| {
+        poll(LONG, async || {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.ok()?;
+            let connection = tokio::spawn(connection);
+            let found: i64 = client.query_one("SELECT count(*) FROM reading", &[]).await.ok()?.get(0);
+            connection.abort();
+            (found == rows).then_some(())
+        })
+        .await;
+    };
+    rows(1).await;
+    postgres.kill9().await;
+    assert_eq!(post(2).await, 200);
+    postgres.restart().await;
+    rows(2).await;
+    poll(LONG, async || {
+        (http.get(&status).send().await.ok()?.status() == 200).then_some(())
+    })
+    .await;
+}
+
+/// A bus that goes away: 503 with counts and Retry-After, and by itself back to 200.
+#[tokio::test]
+async fn a_bus_that_is_down() {
+    let mut nats = Nats::start(nats::Options::default()).await;
+    let bus = format!("{}/readings", nats.url());
+    let database = testutil::database().await;
+    let mut system = System::over(database, bus, 1, &[]).await;
+    let body = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
+    assert_eq!(system.post(body).await.0, 200);
+    system.wait_for_rows(1).await;
+
+    nats.kill9().await;
+    let refused = poll(LONG, async || {
+        let response = system.upload(body).send().await.unwrap();
+        (response.status() == 503).then_some(response)
+    });
+    let refused = refused.await;
+    assert!(
+        refused.headers()["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            >= 1
+    );
+    let (_, problem) = answer(refused).await;
+    assert_eq!(
+        (problem["accepted"].as_u64(), problem["rejected"].as_u64()),
+        (Some(0), Some(0)),
+        "{problem}"
+    );
+    let ready = format!("http://{}/readyz", system.ingestor.address("admin").await);
+    poll(LONG, async || {
+        (system.http.get(&ready).send().await.unwrap().status() == 503).then_some(())
+    })
+    .await;
+
+    nats.restart().await;
+    poll(LONG, async || {
+        (system.post(body.replace(":00Z", ":01Z")).await.0 == 200).then_some(())
+    })
+    .await;
+    system.wait_for_rows(2).await;
+}
+
+/// A nats-server that ignores settings in silence is refused, with words that help.
+#[tokio::test]
+async fn an_old_nats_server_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (read, mut write) = stream.into_split();
+            let info = r#"INFO {"server_id":"old","server_name":"old","version":"2.9.10","proto":1,"go":"go1.19","host":"127.0.0.1","port":4222,"headers":true,"max_payload":1048576,"jetstream":true,"client_id":1}"#;
+            write.write_all(format!("{info}\r\n").as_bytes()).await.unwrap();
+            let mut lines = BufReader::new(read).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line == "PING" && write.write_all(b"PONG\r\n").await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let mut ingestor = ingestor(&format!("nats://127.0.0.1:{port}/readings")).spawn();
+    assert_eq!(ingestor.wait(LONG).await, 1);
+    let logs = ingestor.output().join("\n");
+    assert!(logs.contains("2.9.10") && logs.contains("update it"), "{logs}");
+    server.abort();
+}
+
+/// An upload under way when the ingestor is asked to end is finished first; one that takes too
+/// long is told how far it came.
+#[tokio::test]
+async fn uploads_under_way_at_the_end() {
+    let mut system = System::start_with(1, &["--shutdown-timeout", "3s"]).await;
+    let line = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
+    let body = reqwest::Body::wrap_stream(stream_of(receiver));
+    let upload = tokio::spawn(system.upload(body).send());
+    sender.send(Ok(format!("{line}\n"))).await.unwrap();
+    // Taken once the channel has room again for the line after the next.
+    sender
+        .send(Ok(format!("{}\n", line.replace(":00Z", ":01Z"))))
+        .await
+        .unwrap();
+    sender.send(Ok("\n".into())).await.unwrap();
+    system.ingestor.signal(testutil::Signal::SIGTERM);
+    let (status, problem) = answer(upload.await.unwrap().unwrap()).await;
+    assert_eq!((status, problem["accepted"].as_u64()), (503, Some(2)), "{problem}");
+    drop(sender);
+    assert_eq!(system.ingestor.wait(LONG).await, 0);
+    tokio::time::timeout(Duration::from_secs(60), system.wait_for_rows(2))
+        .await
+        .unwrap();
+}
+
+fn stream_of<T: Send + 'static>(
+    receiver: tokio::sync::mpsc::Receiver<T>,
+) -> impl futures_util::Stream<Item = T> + Send + 'static {
+    futures_util::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
+}

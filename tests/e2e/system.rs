@@ -1,0 +1,202 @@
+//! A whole Odograph of its own for one test: database, stream, programs.
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use std::time::Duration;
+use testutil::{Database, Process, Program, nats_url, poll, unique};
+
+/// The key that tests write with.
+pub(crate) const KEY: &str = "test-key";
+
+/// What may take long takes no longer than this.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+
+/// An ingestor, persistors and an API around one database and one stream.
+pub(crate) struct System {
+    pub(crate) database: Database,
+    pub(crate) bus: String,
+    pub(crate) ingestor: Process,
+    pub(crate) persistors: Vec<Process>,
+    pub(crate) api: Process,
+    pub(crate) http: Client,
+    pub(crate) ingest_url: String,
+    pub(crate) api_url: String,
+}
+
+impl System {
+    /// Starts everything, with this many persistors.
+    pub(crate) async fn start(persistors: usize) -> Self {
+        Self::start_with(persistors, &[]).await
+    }
+
+    /// Starts everything, the ingestor with these flags.
+    pub(crate) async fn start_with(persistors: usize, flags: &[&str]) -> Self {
+        let database = testutil::database().await;
+        let bus = nats_url(&unique("readings"));
+        Self::over(database, bus, persistors, flags).await
+    }
+
+    /// Starts the programs over this database and this stream.
+    pub(crate) async fn over(database: Database, bus: String, persistors: usize, flags: &[&str]) -> Self {
+        let mut ingestor = ingestor(&bus).args(flags.iter().copied()).start().await;
+        let mut running = Vec::new();
+        for _ in 0..persistors {
+            running.push(persistor(&bus, &database.url()).start().await);
+        }
+        let mut api = Program::new("api").env("DATABASE_URL", database.url()).start().await;
+        let ingest_url = format!("{}/ingest", ingestor.url().await);
+        let api_url = format!("{}/api", api.url().await);
+        Self {
+            database,
+            bus,
+            ingestor,
+            persistors: running,
+            api,
+            http: client(),
+            ingest_url,
+            api_url,
+        }
+    }
+
+    /// An upload of this body, to be changed and sent.
+    pub(crate) fn upload(&self, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.http.post(&self.ingest_url).basic_auth(KEY, Some("")).body(body)
+    }
+
+    /// Uploads and returns the status and the answer.
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        answer(self.upload(body).send().await.unwrap()).await
+    }
+
+    /// The answer of the API at this path below `/api/`.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.http.get(format!("{}/{path}", self.api_url)).send().await.unwrap()).await
+    }
+
+    /// Waits until the database holds this many readings.
+    pub(crate) async fn wait_for_rows(&self, rows: i64) {
+        let client = connect(&self.database.url()).await;
+        poll(LONG, async || {
+            let row = client.query_one("SELECT count(*) FROM reading", &[]).await.ok()?;
+            let found: i64 = row.get(0);
+            assert!(found <= rows, "{found} rows, more than the {rows} that were sent");
+            (found == rows).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the persistors have judged this many readings between them.
+    pub(crate) async fn wait_for_judged(&mut self, readings: f64) {
+        let mut admins = Vec::new();
+        for persistor in &mut self.persistors {
+            admins.push(persistor.address("admin").await);
+        }
+        let http = &self.http;
+        poll(LONG, async || {
+            let mut judged = 0.0;
+            for admin in &admins {
+                let metrics = http
+                    .get(format!("http://{admin}/metrics"))
+                    .send()
+                    .await
+                    .ok()?
+                    .text()
+                    .await
+                    .ok()?;
+                for name in ["stored", "duplicate", "conflict"] {
+                    judged += metric(&metrics, &format!("persistor_readings_{name}_total"));
+                }
+            }
+            (judged >= readings).then_some(())
+        })
+        .await;
+    }
+
+    /// The sum of one counter over all persistors.
+    pub(crate) async fn persisted(&mut self, counter: &str) -> f64 {
+        let mut sum = 0.0;
+        for persistor in &mut self.persistors {
+            let admin = persistor.address("admin").await;
+            let metrics = self
+                .http
+                .get(format!("http://{admin}/metrics"))
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap();
+            sum += metric(&metrics, &format!("persistor_readings_{counter}_total"));
+        }
+        sum
+    }
+
+    /// Every reading, in order of device, sensor and time, as text: what must not depend on how
+    /// it came.
+    pub(crate) async fn rows(&self) -> Vec<String> {
+        let client = connect(&self.database.url()).await;
+        let rows = client
+            .query("SELECT concat_ws(' ', device, sensor, timestamp AT TIME ZONE 'UTC', value) FROM readings ORDER BY device, sensor, timestamp", &[])
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The latest reading of every series, likewise.
+    pub(crate) async fn latest(&self) -> Vec<String> {
+        let client = connect(&self.database.url()).await;
+        let rows = client
+            .query("SELECT concat_ws(' ', device, sensor, latest_timestamp AT TIME ZONE 'UTC', latest_value) FROM series ORDER BY device, sensor", &[])
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+/// An ingestor over this bus, to be started.
+pub(crate) fn ingestor(bus: &str) -> Program {
+    Program::new("ingestor")
+        .env("API_KEY", KEY)
+        .env("EVENT_WRITER_URL", bus)
+}
+
+/// A persistor between this bus and this database, to be started.
+pub(crate) fn persistor(bus: &str, database: &str) -> Program {
+    Program::new("persistor")
+        .env("EVENT_READER_URL", bus)
+        .env("DATABASE_URL", database)
+}
+
+/// An HTTP client with a deadline.
+pub(crate) fn client() -> Client {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().timeout(LONG).build().unwrap()
+}
+
+/// The status and the body of an answer, which must be JSON.
+pub(crate) async fn answer(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {status}: {text:?}")),
+    )
+}
+
+/// A connection to a database.
+pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(async move {
+        // Ends when the client is dropped, or with the server that a test kills.
+        let _ = connection.await;
+    });
+    client
+}
+
+fn metric(metrics: &str, name: &str) -> f64 {
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,194 @@
+//! `odograph up`: everything in one process, over a PostgreSQL of its own.
+
+use crate::system::{LONG, answer, client};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use testutil::{Process, Program, Signal, poll};
+
+struct Up {
+    process: Process,
+    ingest: String,
+    api: String,
+}
+
+async fn up(data: &Path, flags: &[&str]) -> Up {
+    let mut process = Program::new("odograph")
+        .args(["up", "--api-port", "0", "--data-dir"])
+        .arg(data)
+        .args(flags.iter().copied())
+        .start()
+        .await;
+    let ingest = format!("{}/ingest", process.url().await);
+    let api = format!("http://{}/api", process.address("api").await);
+    Up { process, ingest, api }
+}
+
+/// A folder that other users can enter, as PostgreSQL's user has to when the tests run as root.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+async fn latest_speed(up: &Up) -> Option<f64> {
+    let answer: Value = answer(
+        client()
+            .get(format!("{}/statistics/latest", up.api))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await
+    .1;
+    answer["speed"].as_f64()
+}
+
+#[tokio::test]
+async fn the_data_outlives_the_process_however_it_ends() {
+    let folder = folder();
+    let mut running = up(folder.path(), &[]).await;
+    let greeting = poll(LONG, async || {
+        Some(running.process.stdout().join("\n")).filter(|text| text.contains("Ctrl-C"))
+    })
+    .await;
+    let key = std::fs::read_to_string(folder.path().join("api-key"))
+        .unwrap()
+        .trim()
+        .to_owned();
+    let mode = std::fs::metadata(folder.path().join("api-key"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(
+        greeting.contains(&key) && greeting.contains(&running.ingest),
+        "{greeting}"
+    );
+
+    // The curl line works as it is printed, and what it sends is there when it is answered.
+    let curl: String = greeting
+        .split("Try it:")
+        .nth(1)
+        .unwrap()
+        .split("Ctrl-C")
+        .next()
+        .unwrap()
+        .into();
+    let output = std::process::Command::new("sh").args(["-c", &curl]).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(
+        (answer["accepted"].as_u64(), answer["rejected"].as_u64()),
+        (Some(1), Some(0)),
+        "{answer}"
+    );
+    assert_eq!(latest_speed(&running).await, Some(55.5));
+    // And so does the SQL line.
+    let psql = greeting
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("SQL"))
+        .unwrap()
+        .trim();
+    let query = format!("{psql} -Atc 'SELECT device, sensor, value FROM readings'");
+    let output = std::process::Command::new("sh").args(["-c", &query]).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "default|speed|55.5",
+        "{output:?}"
+    );
+    // Yesterday is dumped without being asked.
+    let dumps = folder.path().join("dumps");
+    poll(LONG, async || {
+        std::fs::read_dir(&dumps)
+            .ok()?
+            .flatten()
+            .any(|file| file.path().to_string_lossy().ends_with(".manifest.json"))
+            .then_some(())
+    })
+    .await;
+
+    // A second one on the same folder is refused.
+    let mut second = Program::new("odograph")
+        .args(["up", "--api-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .spawn();
+    assert_eq!(second.wait(LONG).await, 1);
+
+    running.process.signal(Signal::SIGTERM);
+    assert_eq!(
+        running.process.wait(LONG).await,
+        0,
+        "{}",
+        running.process.output().join("\n")
+    );
+    let mut running = up(folder.path(), &[]).await;
+    assert_eq!(latest_speed(&running).await, Some(55.5));
+    running.process.kill9().await;
+    let mut running = up(folder.path(), &[]).await;
+    assert_eq!(latest_speed(&running).await, Some(55.5));
+    let rejected = client()
+        .post(&running.ingest)
+        .bearer_auth(&key)
+        .body("nonsense")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        rejected.status(),
+        400,
+        "a rejected line is kept as a dead letter, and answered"
+    );
+    running.process.signal(Signal::SIGINT);
+    assert_eq!(running.process.wait(LONG).await, 0);
+}
+
+#[tokio::test]
+async fn the_demo_moves() {
+    let folder = folder();
+    let mut running = up(folder.path(), &["--demo"]).await;
+    let latest = async || {
+        let answer = answer(
+            client()
+                .get(format!("{}/location/latest", running.api))
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await;
+        (answer.0 == 200).then(|| answer.1["timestamp"].as_str().unwrap().to_owned())
+    };
+    let first = poll(LONG, latest).await;
+    poll(LONG, async || latest().await.filter(|then| *then > first)).await;
+    running.process.signal(Signal::SIGTERM);
+    assert_eq!(running.process.wait(LONG).await, 0);
+}
+
+/// A PostgreSQL that is killed under it is started again, and uploads go on.
+#[tokio::test]
+async fn its_postgres_may_be_killed() {
+    let folder = folder();
+    let running = up(folder.path(), &["--api-key", "k"]).await;
+    let post = async |second: u8| {
+        let body = format!(r#"{{"sensor":"speed","value":{second},"timestamp":"2024-05-01T12:00:{second:02}Z"}}"#);
+        client()
+            .post(&running.ingest)
+            .bearer_auth("k")
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    assert_eq!(post(1).await, 200);
+    let pid = std::fs::read_to_string(folder.path().join("postgres/postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-9", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    poll(LONG, async || (post(2).await == 200).then_some(())).await;
+    poll(LONG, async || (latest_speed(&running).await == Some(2.0)).then_some(())).await;
+}

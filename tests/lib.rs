@@ -1,0 +1,1 @@
+//! Tests of the programs as real processes against real servers; see `e2e/`.
