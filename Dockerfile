@@ -11,7 +11,7 @@
 FROM --platform=$BUILDPLATFORM rust:1-slim-bookworm AS build
 ARG TARGETARCH
 
-# The C parts (TLS, compression, the allocator) need a C compiler for the target as well.
+# The C parts (TLS, compression) need a C compiler for the target as well.
 RUN set -eux; \
     case "$TARGETARCH" in \
         amd64) gnu=x86_64-linux-gnu; packages="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;; \

@@ -9,13 +9,13 @@
 use super::batch::Batch;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
-use event::{Delivery, PROGRESS, Reader, Writer};
+use event::{DeadLetters, Delivery, PROGRESS, Reader, Writer};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use service::{Latch, Service};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -99,24 +99,27 @@ impl Persistor {
     /// # Errors
     /// Where the bus needs a person: see [`event::Error::Refused`].
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut dead_letters = self.reader.dead_letters();
-        let mut held: Vec<Delivery> = Vec::new();
-        let mut bytes = 0;
         let mut under_way = JoinSet::new();
+        let mut held = Held::default();
         let mut pause = Pause::default();
         let mut progress = interval(PROGRESS);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if let Some(letters) = self.reader.dead_letters() {
+            under_way.spawn(self.work.clone().keep_dead_letters(letters, stop.clone()));
+        }
         loop {
-            let full = bytes >= self.batch_bytes;
-            let room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(bytes);
+            let full = held.bytes >= self.batch_bytes;
+            // A full batch may still be joined by what was asked for already: left with the
+            // client, nobody would tell the bus that it is in work.
+            let room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(held.bytes);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                _ = progress.tick(), if !held.is_empty() => tell_progress(&held).await,
-                next = next(&mut self.reader, room, &pause), if !full => match next {
+                _ = progress.tick(), if !held.is_empty() => tell_progress(&held.deliveries).await,
+                slot = slot(&self.slots), if full => self.store(&mut under_way, held.take(), slot),
+                next = next(&mut self.reader, room, &pause) => match next {
                     Ok(delivery) => {
                         pause.over();
-                        bytes += delivery.size().max(SMALLEST);
                         held.push(delivery);
                     }
                     Err(event::Error::Unavailable(error)) => {
@@ -125,32 +128,57 @@ impl Persistor {
                     }
                     Err(error) => return Err(error.into()),
                 },
-                slot = self.slots.clone().acquire_owned(), if !held.is_empty() => {
-                    let (work, batch) = (self.work.clone(), std::mem::take(&mut held));
-                    bytes = 0;
-                    under_way.spawn(async move {
-                        work.finish(batch).await;
-                        drop(slot);
-                    });
-                },
+                slot = slot(&self.slots), if !held.is_empty() => self.store(&mut under_way, held.take(), slot),
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
-                (delivery, reason) = next_dead(&mut dead_letters) => {
-                    self.work.keep_dead_letter(delivery, reason).await;
-                },
             }
-            self.work
-                .metrics
-                .held
-                .set(i64::try_from(held.len()).unwrap_or(i64::MAX));
+            let count = i64::try_from(held.deliveries.len()).unwrap_or(i64::MAX);
+            self.work.metrics.held.set(count);
         }
+        release(self.reader.taken()).await;
         if !held.is_empty() {
-            self.work.finish(held).await;
+            self.work.finish(held.take()).await;
         }
         while let Some(ended) = under_way.join_next().await {
             ended?;
         }
         Ok(())
     }
+
+    /// Has a batch stored while the next one gathers.
+    fn store(&self, under_way: &mut JoinSet<()>, batch: Vec<Delivery>, slot: OwnedSemaphorePermit) {
+        let work = self.work.clone();
+        under_way.spawn(async move {
+            work.finish(batch).await;
+            drop(slot);
+        });
+    }
+}
+
+/// The batch that gathers.
+#[derive(Default)]
+struct Held {
+    deliveries: Vec<Delivery>,
+    bytes: usize,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.size().max(SMALLEST);
+        self.deliveries.push(delivery);
+    }
+
+    fn take(&mut self) -> Vec<Delivery> {
+        self.bytes = 0;
+        std::mem::take(&mut self.deliveries)
+    }
+}
+
+async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    slots.clone().acquire_owned().await.expect("the slots are never closed")
 }
 
 /// The next delivery, after the pause that is due. Loses nothing when it is dropped.
@@ -159,13 +187,6 @@ async fn next(reader: &mut Reader, room: usize, pause: &Pause) -> Result<Deliver
         sleep_until(until).await;
     }
     reader.next(room).await
-}
-
-async fn next_dead(letters: &mut Option<event::DeadLetters>) -> (Delivery, String) {
-    match letters {
-        Some(letters) => letters.next().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn tell_progress(held: &[Delivery]) {
@@ -289,14 +310,19 @@ impl Work {
         }
     }
 
-    /// Keeps a dead letter that the bus cannot; unacknowledged, its publisher sends it again.
-    async fn keep_dead_letter(&self, mut delivery: Delivery, reason: String) {
-        match self.store.keep_dead_letter(&delivery.event, &reason).await {
-            Ok(()) => delivery.ack().await,
-            Err(error) => tracing::warn!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "could not keep a dead letter"
-            ),
+    /// Keeps the dead letters that the bus cannot, until `stop`. Unacknowledged, the publisher of
+    /// one sends it again.
+    async fn keep_dead_letters(self: Arc<Self>, mut letters: DeadLetters, stop: CancellationToken) {
+        while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
+            match self.store.keep_dead_letter(&delivery.event, &reason).await {
+                Ok(()) => delivery.ack().await,
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{:#}", anyhow::Error::from(error)),
+                        "could not keep a dead letter"
+                    );
+                }
+            }
         }
     }
 }

@@ -28,6 +28,9 @@ pub use super::limits::{Known, Limits};
 /// to read the answer.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// The same, once the program is short of time itself.
+const HURRIED_DRAIN: Duration = Duration::from_millis(200);
+
 /// What an ingestor is made of.
 pub struct Ingest {
     pub(super) writer: Writer,
@@ -87,8 +90,18 @@ impl Ingest {
 
     /// Goes on reading a body that nobody wants any more, for a while.
     fn drain(&self, source: Source) {
+        let hurry = self.hurry.clone();
+        let patience = async move {
+            // A program that has to end has less time for this.
+            if tokio::time::timeout(DRAIN, hurry.cancelled_owned()).await.is_ok() {
+                tokio::time::sleep(HURRIED_DRAIN).await;
+            }
+        };
         self.service.spawn("drain a body", async move {
-            let _ = tokio::time::timeout(DRAIN, source.drain()).await;
+            tokio::select! {
+                () = source.drain() => {}
+                () = patience => {}
+            }
             Ok(())
         });
     }

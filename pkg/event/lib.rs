@@ -133,8 +133,8 @@ impl Reader {
     }
 
     /// The next event, however long it takes to come. `room` is how many bytes of further events
-    /// the caller can hold, at least [`MIN_ROOM`]; no more than that is asked of the bus in
-    /// advance. Dropping the future loses nothing.
+    /// the caller can hold; no more than that is asked of the bus in advance, and nothing new
+    /// below [`MIN_ROOM`]. Dropping the future loses nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: a person is needed.
@@ -142,6 +142,16 @@ impl Reader {
         match &mut self.0 {
             ReaderBackend::Memory(reader) => reader.next().await,
             ReaderBackend::Nats(reader) => reader.next(room).await,
+        }
+    }
+
+    /// The events that have come already and were not asked for yet; for a caller that will not
+    /// ask any more, to give them back.
+    pub fn taken(&mut self) -> Vec<Delivery> {
+        match &mut self.0 {
+            // Its publishers learn from the end of the bus that nobody took them.
+            ReaderBackend::Memory(_) => Vec::new(),
+            ReaderBackend::Nats(reader) => reader.taken(),
         }
     }
 

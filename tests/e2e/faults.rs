@@ -4,8 +4,8 @@ use crate::source::{bodies, distinct};
 use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
 use std::time::Duration;
 use testutil::{Nats, Postgres, Program, nats, poll};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 /// kill -9 of the persistor in the middle of a load, again and again.
 #[tokio::test]
@@ -169,29 +169,34 @@ async fn an_old_nats_server_is_refused() {
 #[tokio::test]
 async fn uploads_under_way_at_the_end() {
     let mut system = System::start_with(1, &["--shutdown-timeout", "3s"]).await;
-    let line = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
-    let body = reqwest::Body::wrap_stream(stream_of(receiver));
-    let upload = tokio::spawn(system.upload(body).send());
-    sender.send(Ok(format!("{line}\n"))).await.unwrap();
-    // Taken once the channel has room again for the line after the next.
-    sender
-        .send(Ok(format!("{}\n", line.replace(":00Z", ":01Z"))))
-        .await
-        .unwrap();
-    sender.send(Ok("\n".into())).await.unwrap();
+    let address = system.ingestor.address("main").await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\nexpect: 100-continue\r\ncontent-length: 1000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = BufReader::new(&mut stream).lines();
+    // Given once the upload is being read.
+    assert_eq!(
+        answer.next_line().await.unwrap().as_deref(),
+        Some("HTTP/1.1 100 Continue")
+    );
     system.ingestor.signal(testutil::Signal::SIGTERM);
-    let (status, problem) = answer(upload.await.unwrap().unwrap()).await;
-    assert_eq!((status, problem["accepted"].as_u64()), (503, Some(2)), "{problem}");
-    drop(sender);
+    for second in 0..2 {
+        let line = format!("{{\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"2024-05-01T12:00:0{second}Z\"}}\n");
+        stream.write_all(line.as_bytes()).await.unwrap();
+    }
+    let mut answer = String::new();
+    tokio::time::timeout(LONG, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        answer.contains("HTTP/1.1 503 ") && answer.contains("\"accepted\":2"),
+        "{answer}"
+    );
     assert_eq!(system.ingestor.wait(LONG).await, 0);
     tokio::time::timeout(Duration::from_secs(60), system.wait_for_rows(2))
         .await
         .unwrap();
-}
-
-fn stream_of<T: Send + 'static>(
-    receiver: tokio::sync::mpsc::Receiver<T>,
-) -> impl futures_util::Stream<Item = T> + Send + 'static {
-    futures_util::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
 }

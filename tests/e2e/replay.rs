@@ -2,48 +2,46 @@
 
 use crate::source::{bodies, distinct};
 use crate::system::{KEY, LONG, System, connect, ingestor};
-use std::fs::File;
+use std::io::Write;
 use testutil::{Program, poll};
 
 #[tokio::test]
 async fn a_replay_outlives_its_ingestor() {
     let bodies = bodies().await;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("all.ndjson");
     let text: String = bodies.iter().map(|body| body.text.as_str()).collect();
-    std::fs::write(&path, &text).unwrap();
     let expected = i64::try_from(distinct([text.as_str()].into_iter()).len()).unwrap();
 
     let mut system = System::start(1).await;
     let port = system.ingestor.address("main").await.port().to_string();
+    let (stdin, pipe) = std::io::pipe().unwrap();
     let mut replay = Program::new("odograph")
-        .args([
-            "replay",
-            "-",
-            "--url",
-            &format!("http://127.0.0.1:{port}"),
-            "--chunk-bytes",
-            "64KiB",
-        ])
+        .args(["replay", "-", "--url", &format!("http://127.0.0.1:{port}")])
+        .args(["--chunk-bytes", "64KiB"])
         .env("API_KEY", KEY)
-        .stdin(File::open(&path).unwrap())
+        .stdin(stdin)
         .current_dir(folder.path())
         .spawn();
     let database = connect(&system.database.url()).await;
-    for part in [10, 2] {
-        poll(LONG, async || {
-            let rows: i64 = database
-                .query_one("SELECT count(*) FROM reading", &[])
-                .await
-                .unwrap()
-                .get(0);
-            (rows > expected / part).then_some(())
-        })
-        .await;
-        assert!(!replay.has_ended(), "the replay ended before the kill");
-        system.ingestor.kill9().await;
-        system.ingestor = ingestor(&system.bus).args(["--port", &port]).start().await;
+    // In three parts, so that it cannot be over before the ingestor was killed twice.
+    let third = text.len() / 3;
+    let parts = [&text[..third], &text[third..2 * third], &text[2 * third..]].map(str::to_owned);
+    for (number, part) in parts.into_iter().enumerate() {
+        let mut pipe = pipe.try_clone().unwrap();
+        let writing = tokio::task::spawn_blocking(move || pipe.write_all(part.as_bytes()));
+        if number < 2 {
+            let goal = expected * i64::try_from(number).unwrap() / 3;
+            poll(LONG, async || {
+                let row = database.query_one("SELECT count(*) FROM reading", &[]).await;
+                (row.unwrap().get::<_, i64>(0) > goal).then_some(())
+            })
+            .await;
+            system.ingestor.kill9().await;
+            system.ingestor = ingestor(&system.bus).args(["--port", &port]).start().await;
+        }
+        writing.await.unwrap().unwrap();
     }
+    drop(pipe);
     assert_eq!(replay.wait(LONG).await, 0, "{}", replay.output().join("\n"));
     system.wait_for_rows(expected).await;
     let summary = replay.stdout().join("\n");

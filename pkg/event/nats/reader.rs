@@ -25,6 +25,10 @@ pub(crate) struct Reader {
     consumer: Option<PullConsumer>,
     starting: Option<BoxFuture<'static, Result<(PullConsumer, Batch), Error>>>,
     pull: Option<Batch>,
+    /// Whether the present pull has brought anything.
+    brought: bool,
+    /// The next message is larger than all the room there is: it is asked for alone.
+    oversized: bool,
 }
 
 impl Reader {
@@ -36,11 +40,23 @@ impl Reader {
             consumer: None,
             starting: None,
             pull: None,
+            brought: false,
+            oversized: false,
         })
     }
 
     pub(crate) fn writer(&self) -> super::Writer {
         super::Writer::over(self.context.clone(), self.address.clone())
+    }
+
+    pub(crate) fn taken(&mut self) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        if let Some(mut pull) = self.pull.take() {
+            while let Some(Some(Ok(message))) = pull.next().now_or_never() {
+                taken.push(delivery(message));
+            }
+        }
+        taken
     }
 
     /// Cancel-safe: what is under way between calls is kept in `self`. A pull that was asked for
@@ -51,15 +67,14 @@ impl Reader {
             if let Some(pull) = &mut self.pull {
                 match pull.next().await {
                     Some(Ok(message)) => {
-                        let (message, acker) = message.split();
-                        let receipt = crate::Receipt::Nats(Box::new(Receipt(Some(acker))));
-                        return Ok(Delivery {
-                            event: event(&message),
-                            receipt,
-                        });
+                        self.brought = true;
+                        return Ok(delivery(message));
                     }
                     // The next message would not fit in what was asked for: ask anew.
-                    Some(Err(error)) if error.to_string().contains("MaxBytes") => self.pull = None,
+                    Some(Err(error)) if error.to_string().contains("MaxBytes") => {
+                        self.oversized = !self.brought;
+                        self.pull = None;
+                    }
                     Some(Err(error)) => {
                         self.pull = None;
                         // It may have been deleted: look for it, make it if need be.
@@ -70,15 +85,23 @@ impl Reader {
                 }
                 continue;
             }
+            if room < crate::MIN_ROOM && self.starting.is_none() {
+                // Room comes with the next call.
+                return std::future::pending().await;
+            }
             if !connected(&self.context) {
                 self.starting = None;
                 return Err(Error::Unavailable("not connected".into()));
             }
+            // No bound on bytes for a message that nobody could ever take otherwise.
+            let (messages, bytes) = if self.oversized { (1, 0) } else { (PULL_MESSAGES, room) };
             let starting = self.starting.get_or_insert_with(|| {
-                start_pull(self.context.clone(), self.address.clone(), self.consumer.take(), room).boxed()
+                let (context, address) = (self.context.clone(), self.address.clone());
+                start_pull(context, address, self.consumer.take(), messages, bytes).boxed()
             });
             let started = starting.await;
             self.starting = None;
+            (self.brought, self.oversized) = (false, false);
             let (consumer, pull) = started?;
             self.consumer = Some(consumer);
             self.pull = Some(pull);
@@ -86,11 +109,21 @@ impl Reader {
     }
 }
 
+fn delivery(message: async_nats::jetstream::Message) -> Delivery {
+    let (message, acker) = message.split();
+    let receipt = crate::Receipt::Nats(Box::new(Receipt(Some(acker))));
+    Delivery {
+        event: event(&message),
+        receipt,
+    }
+}
+
 async fn start_pull(
     context: Context,
     address: Nats,
     consumer: Option<PullConsumer>,
-    room: usize,
+    messages: usize,
+    bytes: usize,
 ) -> Result<(PullConsumer, Batch), Error> {
     let consumer = match consumer {
         Some(consumer) => consumer,
@@ -98,8 +131,8 @@ async fn start_pull(
     };
     let batch = consumer
         .batch()
-        .max_messages(PULL_MESSAGES)
-        .max_bytes(room.max(crate::MIN_ROOM))
+        .max_messages(messages)
+        .max_bytes(bytes)
         .expires(PULL_EXPIRES)
         .messages()
         .await
