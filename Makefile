@@ -44,6 +44,19 @@ build-tests:
 doc-tests: ## the examples in the documentation
 	cargo test --locked --workspace --doc
 
+# ---- measuring ----
+
+QUICK =
+
+.PHONY: bench
+bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [QUICK=1]
+	@scripts/install-postgres.sh
+	@scripts/install-nats.sh
+	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper
+	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
+
+# ---- checking ----
+
 .PHONY: lint format-check clippy doc
 lint: format-check clippy doc ## format, clippy and rustdoc, all without a warning
 

@@ -1,0 +1,103 @@
+//! The readings that are measured with: six sensors at 10 Hz, within one UTC day.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// The sensors, in order of their names.
+pub(crate) const SENSORS: [&str; 6] = [
+    "engine_temperature",
+    "fuel",
+    "location_latitude",
+    "location_longitude",
+    "revolution",
+    "speed",
+];
+
+/// The day that all readings lie in, and the partition that is its month's.
+pub(crate) const DAY: &str = "2024-05-01";
+pub(crate) const PARTITION: &str = "reading_2024_05";
+
+/// Microseconds from 2000-01-01 to the day, as PostgreSQL counts.
+const DAY_START: i64 = 767_836_800_000_000;
+/// Readings of a sensor are this far apart: 10 Hz.
+const STEP_MILLIS: usize = 100;
+
+/// Files of the same readings.
+pub(crate) struct Data {
+    _folder: TempDir,
+    /// As they are uploaded: NDJSON in order of time.
+    pub(crate) ndjson: PathBuf,
+    /// As PostgreSQL's binary COPY takes them, sorted by series.
+    pub(crate) copy: PathBuf,
+    /// How many there are.
+    pub(crate) readings: usize,
+}
+
+impl Data {
+    pub(crate) fn make(readings: usize) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (ndjson, copy) = (
+            folder.path().join("readings.ndjson"),
+            folder.path().join("readings.copy"),
+        );
+        let ticks = readings / SENSORS.len();
+        let mut lines = BufWriter::new(File::create(&ndjson)?);
+        for tick in 0..ticks {
+            let time = time(tick);
+            for (at, sensor) in SENSORS.iter().enumerate() {
+                let value = value(at, tick);
+                writeln!(
+                    lines,
+                    r#"{{"sensor":"{sensor}","value":{value},"timestamp":"{DAY}T{time}Z","device":"lada"}}"#
+                )?;
+            }
+        }
+        lines.flush()?;
+        let mut rows = BufWriter::new(File::create(&copy)?);
+        rows.write_all(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0")?;
+        for (at, series) in (1_i32..).take(SENSORS.len()).enumerate() {
+            for (tick, moment) in (DAY_START..).step_by(STEP_MILLIS * 1000).take(ticks).enumerate() {
+                rows.write_all(&[0, 3, 0, 0, 0, 4])?;
+                rows.write_all(&series.to_be_bytes())?;
+                rows.write_all(&[0, 0, 0, 8])?;
+                rows.write_all(&moment.to_be_bytes())?;
+                rows.write_all(&[0, 0, 0, 8])?;
+                rows.write_all(&value(at, tick).to_be_bytes())?;
+            }
+        }
+        rows.write_all(&[0xff, 0xff])?;
+        rows.flush()?;
+        Ok(Self {
+            _folder: folder,
+            ndjson,
+            copy,
+            readings: ticks * SENSORS.len(),
+        })
+    }
+}
+
+/// Hours, minutes, seconds and milliseconds of a tick.
+fn time(tick: usize) -> String {
+    let millis = tick * STEP_MILLIS;
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    format!(
+        "{:02}:{:02}:{:02}.{millis:03}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// A value that moves, with as many decimals as a sensor has.
+#[expect(clippy::cast_precision_loss, reason = "ticks of a day are far below 2^52")]
+fn value(sensor: usize, tick: usize) -> f64 {
+    let wave = (tick as f64 / (40.0 + 7.0 * sensor as f64)).sin();
+    match sensor {
+        2 => ((45.2 + wave / 50.0) * 1e6).round() / 1e6,
+        3 => ((13.7 + wave / 50.0) * 1e6).round() / 1e6,
+        4 => (2000.0 + 900.0 * wave).round(),
+        _ => ((60.0 + 30.0 * wave) * 10.0).round() / 10.0,
+    }
+}

@@ -1,0 +1,84 @@
+//! How fast it is, side by side with what it is compared to, in one run on one machine.
+//!
+//! Starts a PostgreSQL and a nats-server of its own (`sync_interval: always`), makes its own
+//! data, runs each workload some times interleaved with its rival, checks what arrived by count
+//! and checksum, prints medians and ratios, and writes BENCHMARKS.md. Figures hold for the run
+//! they come from; ratios travel better than seconds.
+
+mod bulk;
+mod data;
+mod dump;
+mod report;
+mod system;
+
+use anyhow::Context;
+use clap::Parser;
+use report::Report;
+use std::process::ExitCode;
+
+/// Measure Odograph against its rivals on this machine
+#[derive(Parser)]
+struct Args {
+    /// Fewer readings and fewer runs: within five minutes
+    #[arg(long)]
+    quick: bool,
+
+    /// Only the workloads whose name holds this
+    #[arg(long, default_value = "", value_name = "WORD")]
+    only: String,
+
+    /// Write BENCHMARKS.md into the workspace
+    #[arg(long)]
+    write: bool,
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Readings in a bulk.
+    pub(crate) readings: usize,
+    /// Runs of each workload; the median is told.
+    pub(crate) runs: usize,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::say(&format!("bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> anyhow::Result<()> {
+    let size = if args.quick {
+        Size {
+            readings: 1_000_000,
+            runs: 3,
+        }
+    } else {
+        Size {
+            readings: 3_000_000,
+            runs: 5,
+        }
+    };
+    let mut report = Report::new(size);
+    let servers = system::Servers::start().await;
+    let data = data::Data::make(size.readings).context("make the data")?;
+    if "bulk".contains(&args.only) {
+        bulk::measure(&servers, &data, size, &mut report).await?;
+    }
+    if "dump".contains(&args.only) {
+        dump::measure(&servers, &data, size, &mut report).await?;
+    }
+    report.print();
+    if args.write {
+        report
+            .write(&testutil::workspace().join("BENCHMARKS.md"))
+            .context("write BENCHMARKS.md")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What was measured, as a table for the terminal and for BENCHMARKS.md.
+
+use crate::Size;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// One figure over several runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figure(Vec<f64>);
+
+impl Figure {
+    /// Adds a run that did `count` in this time.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    pub(crate) fn add_rate(&mut self, count: usize, time: Duration) {
+        self.0.push(count as f64 / time.as_secs_f64());
+    }
+
+    fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    }
+
+    fn span(&self) -> (f64, f64) {
+        self.0.iter().fold((f64::INFINITY, 0.0), |(low, high), value| {
+            (low.min(*value), high.max(*value))
+        })
+    }
+}
+
+/// Everything that a run has found.
+pub(crate) struct Report {
+    size: Size,
+    rows: Vec<String>,
+    services: BTreeMap<(&'static str, &'static str), (u64, f64)>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn new(size: Size) -> Self {
+        Self {
+            size,
+            rows: Vec::new(),
+            services: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A workload beside its rival, run by run, and the ratio that is wanted.
+    pub(crate) fn ratio(&mut self, name: &str, unit: &str, ours: &Figure, rival_name: &str, rival: &Figure, goal: f64) {
+        let ratio = Figure(ours.0.iter().zip(&rival.0).map(|(ours, rival)| ours / rival).collect());
+        let ((low, high), (rival_low, rival_high)) = (ours.span(), rival.span());
+        self.rows.push(format!(
+            "| {name} | {:.0} ({low:.0} to {high:.0}) {unit} | {rival_name}: {:.0} ({rival_low:.0} to {rival_high:.0}) | {:.2} | {goal:.2} |",
+            ours.median(),
+            rival.median(),
+            ratio.median(),
+        ));
+        say(self.rows.last().map_or("", String::as_str));
+    }
+
+    /// What a service took: the most over all runs.
+    pub(crate) fn service(&mut self, name: &'static str, workload: &'static str, memory: u64, cpu: f64) {
+        let entry = self.services.entry((name, workload)).or_default();
+        *entry = (entry.0.max(memory), entry.1.max(cpu));
+    }
+
+    pub(crate) fn note(&mut self, note: &str) {
+        self.notes.push(note.to_owned());
+    }
+
+    pub(crate) fn print(&self) {
+        say(&self.text());
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
+        let head = "# Benchmarks\n\nWritten by `make bench`: medians of runs interleaved with what they are compared to, the\nlowest and the highest in brackets, and the median of the ratios of each pair. Goals are\nratios. nats-server runs with `sync_interval: always`, PostgreSQL with fsync on.\n\n";
+        std::fs::write(path, format!("{head}{}", self.text()))
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{} readings of 6 sensors at 10 Hz, {} runs; {}.\n",
+            self.size.readings,
+            self.size.runs,
+            machine()
+        );
+        let _ = writeln!(
+            text,
+            "| workload | Odograph | compared to | ratio | goal |\n|---|---|---|---|---|"
+        );
+        for row in &self.rows {
+            let _ = writeln!(text, "{row}");
+        }
+        let _ = writeln!(
+            text,
+            "\n| service | workload | peak memory | processor |\n|---|---|---|---|"
+        );
+        for ((name, workload), (memory, cpu)) in &self.services {
+            let cpu = if *cpu > 0.0 {
+                format!("{cpu:.1} s")
+            } else {
+                "not measured".to_owned()
+            };
+            let _ = writeln!(text, "| {name} | {workload} | {} MiB | {cpu} |", memory >> 20);
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "\n{note}");
+        }
+        text
+    }
+}
+
+/// The machine and the versions, as far as they say so themselves.
+fn machine() -> String {
+    let first = |command: &str, flag: &str| {
+        let output = Command::new(command).arg(flag).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().next().map(str::to_owned)
+    };
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("", |(_, name)| name);
+    let versions: Vec<String> = [first("psql", "--version"), first("nats-server", "--version")]
+        .into_iter()
+        .flatten()
+        .collect();
+    format!("{cores} cores ({model}), {}", versions.join(", "))
+}
+
+/// Prints a line.
+pub(crate) fn say(text: &str) {
+    // Nobody reading it does not change what was measured.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

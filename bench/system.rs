@@ -1,0 +1,185 @@
+//! The servers of a run, and a fresh Odograph over them for each measurement.
+
+use crate::data::{PARTITION, SENSORS};
+use anyhow::{Context, ensure};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use testutil::{Nats, Postgres, Process, Program, nats, unique};
+use tokio_postgres::{Client, NoTls};
+
+/// The key that readings are written with.
+pub(crate) const KEY: &str = "bench-key";
+
+/// No measurement takes longer.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// PostgreSQL and nats-server, both syncing every commit to disk.
+pub(crate) struct Servers {
+    pub(crate) postgres: Postgres,
+    nats: Nats,
+}
+
+impl Servers {
+    pub(crate) async fn start() -> Self {
+        // As large as the rows of a run, so that checkpoints fall between measurements, for the
+        // rival as well as for us; everything that keeps data safe stays on.
+        let settings = [
+            ("shared_buffers", "1GB"),
+            ("max_wal_size", "8GB"),
+            ("checkpoint_timeout", "30min"),
+        ];
+        let postgres = Postgres::start_with(&settings).await;
+        let nats = Nats::start(nats::Options {
+            sync_always: true,
+            ..nats::Options::default()
+        })
+        .await;
+        Self { postgres, nats }
+    }
+
+    /// A new, empty database.
+    pub(crate) async fn database(&self) -> anyhow::Result<Database> {
+        let name = unique("bench");
+        let admin = connect(self.postgres.url()).await?;
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        let url = self.postgres.url().replacen("/odograph?", &format!("/{name}?"), 1);
+        Ok(Database { name, url })
+    }
+
+    /// Forgets a database and writes what is dirty, so that no run pays for the one before.
+    pub(crate) async fn forget(&self, database: &Database) -> anyhow::Result<()> {
+        let admin = connect(self.postgres.url()).await?;
+        admin
+            .batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", database.name))
+            .await?;
+        admin.batch_execute("CHECKPOINT").await?;
+        Ok(())
+    }
+
+    /// An ingestor and a persistor over this database and a new stream.
+    pub(crate) async fn start_programs(&self, database: &Database) -> System {
+        let bus = format!("{}/{}", self.nats.url(), unique("readings"));
+        let ingestor = Program::new("ingestor")
+            .env("API_KEY", KEY)
+            .env("EVENT_WRITER_URL", &bus)
+            .start()
+            .await;
+        let persistor = Program::new("persistor")
+            .env("EVENT_READER_URL", &bus)
+            .env("DATABASE_URL", &database.url)
+            .start()
+            .await;
+        System { ingestor, persistor }
+    }
+}
+
+/// A database of one measurement.
+pub(crate) struct Database {
+    name: String,
+    pub(crate) url: String,
+}
+
+impl Database {
+    /// Brings the tables, the series and the partition, for a rival that writes rows only.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        let schema = std::fs::read_to_string(testutil::workspace().join("migrations/V1__readings.sql"))?;
+        let client = connect(&self.url).await?;
+        client.batch_execute(&schema).await?;
+        for (id, sensor) in (1_i32..).zip(SENSORS) {
+            client
+                .execute(
+                    "INSERT INTO series (id, device, sensor) VALUES ($1, 'lada', $2)",
+                    &[&id, &sensor],
+                )
+                .await?;
+        }
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE {PARTITION} (LIKE reading INCLUDING ALL);
+                 ALTER TABLE reading ATTACH PARTITION {PARTITION} FOR VALUES FROM ('2024-05-01 00:00+00') TO ('2024-06-01 00:00+00')"
+            ))
+            .await?;
+        Ok(())
+    }
+
+    /// Count and checksum of all readings, the same whatever their order and ids.
+    pub(crate) async fn checksum(&self) -> anyhow::Result<(i64, i64)> {
+        let client = connect(&self.url).await?;
+        let row = client
+            .query_one(
+                "SELECT count(*), bit_xor(hash_record_extended(ROW(sensor, timestamp, value), 0)) FROM readings",
+                &[],
+            )
+            .await?;
+        Ok((row.get(0), row.try_get(1).unwrap_or_default()))
+    }
+}
+
+/// The programs of one measurement.
+pub(crate) struct System {
+    pub(crate) ingestor: Process,
+    pub(crate) persistor: Process,
+}
+
+impl System {
+    /// Waits until the persistor has judged this many readings.
+    pub(crate) async fn judged(&mut self, readings: usize) -> anyhow::Result<()> {
+        let metrics = format!("http://{}/metrics", self.persistor.address("admin").await);
+        let start = Instant::now();
+        loop {
+            let text = output(Command::new("curl").args(["-s", &metrics]))?;
+            let judged: usize = ["stored", "duplicate", "conflict"]
+                .iter()
+                .filter_map(|name| {
+                    text.lines()
+                        .find_map(|line| line.strip_prefix(&format!("persistor_readings_{name}_total ")))
+                })
+                .filter_map(|count| count.parse::<usize>().ok())
+                .sum();
+            if judged >= readings {
+                return Ok(());
+            }
+            ensure!(
+                start.elapsed() < DEADLINE,
+                "only {judged} of {readings} readings were stored"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Seconds of processor that a process has used.
+pub(crate) fn cpu(process: &Process) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks: f64 = fields
+        .iter()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum();
+    ticks / 100.0
+}
+
+/// The standard output of a command that has to succeed.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {command:?}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(async move {
+        // Ends with the client.
+        let _ = connection.await;
+    });
+    Ok(client)
+}
