@@ -68,6 +68,9 @@ impl Address {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => {
+                if user.contains('@') {
+                    return Err(bad("credentials stand once, before the first host"));
+                }
                 let (name, password) = user
                     .split_once(':')
                     .ok_or_else(|| bad("a user needs a password: USER:PASSWORD@"))?;
@@ -174,6 +177,7 @@ mod tests {
             ("nats://h/readings?replicas=0", "replicas"),
             ("nats://h/readings?color=red", "parameters are"),
             ("nats://u@h/readings", "password"),
+            ("nats://u:p@h1,u:p@h2/readings", "stand once"),
             ("memory://readings?x=1", "no parameters"),
             ("memory://", "name"),
         ] {

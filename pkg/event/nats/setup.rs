@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::address::Nats;
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
@@ -66,16 +66,28 @@ pub(super) async fn consumer(stream: &Stream) -> Result<PullConsumer, Error> {
         .await
         .map_err(unavailable)?;
     let found = &consumer.cached_info().config;
+    let refuse = |what: &str| {
+        Err(Error::Refused(format!(
+            "the consumer {CONSUMER} {what}, so that messages would never be stored; delete it and start again"
+        )))
+    };
     if found.max_deliver > 0 {
-        return Err(Error::Refused(format!(
-            "the consumer {CONSUMER} has max_deliver {}, after which messages would be stranded for good; delete it and start again",
-            found.max_deliver
-        )));
+        return refuse("gives up after max_deliver tries");
     }
     if found.ack_policy != AckPolicy::Explicit {
-        return Err(Error::Refused(format!(
-            "the consumer {CONSUMER} does not acknowledge explicitly and would lose messages; delete it and start again"
-        )));
+        return refuse("does not acknowledge explicitly");
+    }
+    if found.deliver_policy != DeliverPolicy::All {
+        return refuse("does not begin with the first message");
+    }
+    if !found.filter_subject.is_empty() || !found.filter_subjects.is_empty() {
+        return refuse("has a filter");
+    }
+    if found.headers_only {
+        return refuse("leaves out the payload");
+    }
+    if found.ack_wait < crate::PROGRESS * 2 {
+        tracing::warn!(consumer = CONSUMER, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
     }
     Ok(consumer)
 }
@@ -87,6 +99,14 @@ fn check_server(context: &Context) -> Result<(), Error> {
         return Err(Error::Refused(format!(
             "the nats-server is version {}, and older than {major}.{minor}.{patch}: it would ignore settings that keep data safe; update it",
             client.server_info().version
+        )));
+    }
+    // Payload, headers and subject of the largest event.
+    let needed = crate::MAX_PAYLOAD + 8 * 1024;
+    let taken = client.max_payload();
+    if taken < needed {
+        return Err(Error::Refused(format!(
+            "the nats-server takes messages of {taken} bytes at the most, {needed} are needed; raise its max_payload"
         )));
     }
     Ok(())
@@ -156,7 +176,14 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     if found.retention != RetentionPolicy::Limits {
         return refuse("a retention other than limits", "make it anew with limits");
     }
-    if found.max_messages > 0 || found.max_messages_per_subject > 0 {
+    if found.max_messages_per_subject > 0 {
+        // Not covered by discard: new, and all events have one subject.
+        return refuse("max_msgs_per_subject", "remove it");
+    }
+    if found.no_ack {
+        return refuse("no_ack", "turn it off");
+    }
+    if found.max_messages > 0 {
         tracing::warn!(stream = %name, "the stream limits the number of messages");
     }
     if found.subjects != wanted.subjects {

@@ -18,6 +18,9 @@ const WINDOW: usize = 8 << 20;
 /// How often the state of the connection is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// A bus that is away for so many looks is worth a line in the log.
+const LOOKS_AWAY: u32 = 12;
+
 #[derive(Clone)]
 pub(crate) struct Writer {
     context: Context,
@@ -44,6 +47,7 @@ impl Writer {
 
     pub(crate) async fn run(&self, mut ready: impl FnMut(bool)) -> Result<(), Error> {
         let mut told = None;
+        let mut away = 0_u32;
         let mut ticks = tokio::time::interval(LOOK);
         loop {
             ticks.tick().await;
@@ -55,6 +59,14 @@ impl Writer {
                     }
                     Err(error) => return Err(error),
                 }
+            }
+            away = if connected(&self.context) {
+                0
+            } else {
+                away.saturating_add(1)
+            };
+            if away == LOOKS_AWAY {
+                tracing::warn!(servers = ?self.address.servers, "the event bus cannot be reached; trying again");
             }
             let now = self.usable();
             if told != Some(now) {

@@ -191,7 +191,7 @@ async fn nats_streams_that_would_lose_readings() {
         ..Config::default()
     };
     type Change = fn(&mut Config);
-    let cases: [(&str, Option<&str>, Change); 5] = [
+    let cases: [(&str, Option<&str>, Change); 6] = [
         ("fine", None, |_| ()),
         ("discard", Some("discard: old"), |config| {
             config.discard = DiscardPolicy::Old;
@@ -201,6 +201,9 @@ async fn nats_streams_that_would_lose_readings() {
         }),
         ("storage", Some("memory storage"), |config| {
             config.storage = StorageType::Memory;
+        }),
+        ("per_subject", Some("max_msgs_per_subject"), |config| {
+            config.max_messages_per_subject = 2;
         }),
         ("subjects", Some("subjects"), |config| {
             config.subjects = vec![format!("{}.other", config.name.to_lowercase())];
@@ -269,5 +272,53 @@ async fn nats_that_is_full_says_so() {
         let mut delivery = next(&mut reader).await;
         assert_eq!(delivery.event.id, number.to_string());
         delivery.ack().await;
+    }
+}
+
+/// A consumer that would pass over messages is refused; the one that is right is not.
+#[tokio::test]
+async fn nats_consumers_that_would_pass_over_messages() {
+    use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull::Config};
+    type Change = fn(&mut Config, &str);
+    let cases: [(Option<&str>, Change); 5] = [
+        (None, |_, _| ()),
+        (Some("filter"), |config, name| {
+            config.filter_subject = format!("{name}.other");
+        }),
+        (Some("first message"), |config, _| {
+            config.deliver_policy = DeliverPolicy::New;
+        }),
+        (Some("max_deliver"), |config, _| config.max_deliver = 3),
+        (Some("explicitly"), |config, _| config.ack_policy = AckPolicy::None),
+    ];
+    for (word, change) in cases {
+        let url = nats_url("consumer");
+        let (server, name) = url.rsplit_once('/').unwrap();
+        let _writer = writer(&url).await;
+        let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+        let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
+        let mut config = Config {
+            durable_name: Some("persistor".into()),
+            max_deliver: -1,
+            ..Config::default()
+        };
+        change(&mut config, name);
+        stream.create_consumer(config).await.unwrap();
+        let mut reader = Reader::open(&url).await.unwrap();
+        let refused = tokio::time::timeout(DEADLINE, async {
+            loop {
+                match tokio::time::timeout(Duration::from_secs(1), reader.next(MIN_ROOM)).await {
+                    Ok(Err(Error::Refused(reason))) => break Some(reason),
+                    Ok(_) => tokio::task::yield_now().await,
+                    // It waits for a message.
+                    Err(_) => break None,
+                }
+            }
+        });
+        match (word, refused.await.unwrap()) {
+            (None, None) => {}
+            (Some(word), Some(reason)) => assert!(reason.contains(word), "{word}: {reason}"),
+            (word, refused) => panic!("{word:?}: {refused:?}"),
+        }
     }
 }
