@@ -17,7 +17,7 @@ const PROGRAM: Program = Program {
 const CONNECTIONS: usize = 8;
 
 /// No question takes the database longer.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Between two looks at whether the database is there, and the longest that one may take.
 const WATCH: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
-    let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT)?;
+    let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     // A connection of its own, so that many questions at once do not look like a missing database.
     let watched = postgres::open(&args.database_url, 1, WATCH)?;
     let (latch, stop) = (service.latch("database"), service.stop());

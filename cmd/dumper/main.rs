@@ -52,8 +52,13 @@ fn main() -> ExitCode {
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let day = args.dump_date.unwrap_or_else(|| Day::before(jiff::Timestamp::now()));
-    let store = Store::open(&args.blob_store_url)?;
-    let pool = postgres::open(&args.database_url, 1, DATABASE_TIMEOUT)?;
+    if args.blob_store_url.starts_with("memory:") {
+        return Err(service::usage(anyhow::anyhow!(
+            "memory:// ends with this job; name a store that stays"
+        )));
+    }
+    let store = Store::open(&args.blob_store_url).map_err(service::usage)?;
+    let pool = postgres::open(&args.database_url, 1, DATABASE_TIMEOUT).map_err(service::usage)?;
     // Waiting ends with the first signal; a dump then has the time to finish. One that is broken
     // off is not in force, and the job has failed.
     let prepared = service.stop().run_until_cancelled(prepare(&pool)).await;

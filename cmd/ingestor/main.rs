@@ -1,6 +1,5 @@
 //! Accepts readings over HTTP and publishes them to the event bus.
 
-use anyhow::Context;
 use clap::Parser;
 use internal::reading::http::{Ingest, Limits};
 use internal::reading::keys::Keys;
@@ -61,10 +60,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
-    let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref())?;
+    let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
     let events = event::Writer::open(&args.event_writer_url)
         .await
-        .context("open the event bus")?;
+        .map_err(service::usage)?;
     let connected = service.latch("event bus");
     let (bus, stop) = (events.clone(), service.stop());
     service.spawn("event bus", async move {

@@ -1,6 +1,5 @@
 //! Takes readings from the event bus and stores them in Postgres, once each.
 
-use anyhow::Context;
 use clap::Parser;
 use internal::reading::events::{Persistor, Storing};
 use internal::reading::postgres::Store;
@@ -61,12 +60,13 @@ fn main() -> ExitCode {
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let reader = event::Reader::open(&args.event_reader_url)
         .await
-        .context("open the event bus")?;
+        .map_err(service::usage)?;
     let pool = postgres::open(
         &args.database_url,
         usize::from(args.storing.writers) + 1,
         STATEMENT_TIMEOUT,
-    )?;
+    )
+    .map_err(service::usage)?;
     let (connected, migrated) = (service.latch("event bus"), service.latch("database"));
     let (bus, stop) = (reader.writer(), service.stop());
     service.spawn("event bus", async move {

@@ -76,6 +76,11 @@ impl<'a> Address<'a> {
             .ok_or_else(|| Error::Url(format!("it has no scheme; {ALLOWED}")))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if host.contains('@') {
+            return Err(Error::Url(format!(
+                "credentials do not belong in it, but in the usual variables of the store; {ALLOWED}"
+            )));
+        }
         let path = Path::from_url_path(path).map_err(|error| Error::Url(format!("its path is not valid: {error}")))?;
         let mut parameters = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -20,6 +20,28 @@ pub struct Program {
     pub secrets: &'static [&'static str],
 }
 
+/// A failure that another command line mends: exit code 2.
+#[derive(Debug)]
+struct Usage(anyhow::Error);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Usage {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Marks a failure as wrong usage, such as a URL that means nothing: the program ends with exit
+/// code 2, as it does where clap finds the mistake.
+pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    Usage(error.into()).into()
+}
+
 /// A program's parsed command line.
 pub trait Arguments {
     /// The flags that every program has.
@@ -75,10 +97,17 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "{} failed", program.name);
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
+
+/// Signals that come within this time of the first one mean the same.
+const SAME_WISH: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One TLS provider for everything in the process, chosen here and nowhere else.
 pub fn install_tls() {
@@ -88,13 +117,19 @@ pub fn install_tls() {
 
 fn warn_of_secrets(matches: &ArgMatches, secrets: &[&str]) {
     for id in secrets {
-        if matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine) {
-            let flag = id.replace('_', "-");
-            let variable = id.to_uppercase();
-            tracing::warn!(
-                "--{flag} on the command line is visible to every user of this machine; pass it as the variable {variable} instead"
-            );
+        if matches.try_contains_id(id).is_err() || matches.value_source(id) != Some(ValueSource::CommandLine) {
+            continue;
         }
+        let mut values = matches.get_raw(id).into_iter().flatten();
+        // A URL is a secret when somebody's password is in it.
+        if id.ends_with("url") && !values.any(|url| url.to_string_lossy().contains('@')) {
+            continue;
+        }
+        let flag = id.replace('_', "-");
+        let variable = id.to_uppercase();
+        tracing::warn!(
+            "--{flag} on the command line is visible to every user of this machine; pass it as the variable {variable} instead"
+        );
     }
 }
 
@@ -160,14 +195,20 @@ async fn watch_signals(service: Service) {
         service.fail(anyhow::anyhow!("could not listen for signals"));
         return;
     };
-    for again in [false, true] {
+    let mut first: Option<tokio::time::Instant> = None;
+    loop {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        if again {
-            tracing::warn!(signal = name, "ending at once");
-            std::process::exit(1);
+        match first {
+            None => first = Some(tokio::time::Instant::now()),
+            // A terminal, a shell and a supervisor may each pass on the same wish.
+            Some(first) if first.elapsed() < SAME_WISH => continue,
+            Some(_) => {
+                tracing::warn!(signal = name, "ending at once");
+                std::process::exit(1);
+            }
         }
         tracing::info!(signal = name, "finishing what is in flight");
         service.0.stop.cancel();

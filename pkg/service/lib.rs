@@ -12,7 +12,7 @@ mod parse;
 mod telemetry;
 
 pub use admin::METRICS_CONTENT_TYPE;
-pub use boot::{Arguments, Program, admin_port, install_tls, main, start};
+pub use boot::{Arguments, Program, admin_port, install_tls, main, start, usage};
 pub use health::{Health, Latch};
 pub use parse::{bytes, duration};
 pub use telemetry::LogFormat;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,8 @@ pub struct Limits {
     pub connections: usize,
     /// Time for a whole request head, and for the next one on a kept connection.
     pub head: Duration,
+    /// Time for a client to take more of its answer, once it takes none.
+    pub write: Duration,
     /// Bytes read ahead on a connection, which also bounds a request head.
     pub buffer: usize,
 }
@@ -26,9 +29,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 4096,
+            connections: 1024,
             head: Duration::from_secs(30),
-            buffer: 128 * 1024,
+            write: Duration::from_secs(15),
+            buffer: 64 * 1024,
         }
     }
 }
@@ -52,7 +56,9 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some((stream, permit)) = accepted else { continue };
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(limits.write));
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
         let watched = graceful.watch(connection);
         tasks.spawn(async move {
             if let Err(error) = watched.await {
