@@ -123,8 +123,11 @@ impl Persistor {
                         held.push(delivery);
                     }
                     Err(event::Error::Unavailable(error)) => {
-                        tracing::warn!(error, "the event bus does not answer; trying again");
                         pause.longer();
+                        // At start it is only being connected to.
+                        if pause.length > Duration::from_secs(1) {
+                            tracing::warn!(error, "the event bus does not answer; trying again");
+                        }
                     }
                     Err(error) => return Err(error.into()),
                 },

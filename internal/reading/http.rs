@@ -10,7 +10,8 @@ use super::upload::{self, End, Upload};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use event::Writer;
@@ -133,7 +134,7 @@ impl Metrics {
 async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let correlation = parts.extensions.get::<Correlation>().cloned();
-    let plan = match plan(&ingest, &parts.headers) {
+    let plan = match plan(&ingest, &parts) {
         Ok(plan) => plan,
         Err(problem) => {
             // A client that waits for permission to send has sent nothing that is in the way.
@@ -160,7 +161,8 @@ struct Plan {
 }
 
 /// Judges a request by its head.
-fn plan(ingest: &Ingest, headers: &HeaderMap) -> Result<Plan, Problem> {
+fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
+    let headers = &head.headers;
     let caller = authenticate(&ingest.keys, headers)?;
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let Some(encoding) = Encoding::of(text(header::CONTENT_ENCODING)) else {
@@ -174,6 +176,17 @@ fn plan(ingest: &Ingest, headers: &HeaderMap) -> Result<Plan, Problem> {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "This content type is not taken; send lines of JSON as application/x-ndjson.",
+        ));
+    }
+    let said = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+        .iter()
+        .any(|name| headers.contains_key(name));
+    let closing = text(header::CONNECTION).is_some_and(|value| value.to_ascii_lowercase().contains("close"));
+    if !said && (closing || head.version < Version::HTTP_11) {
+        // The client may mean its body to end with the connection; HTTP takes it for empty.
+        return Err(Problem::new(
+            StatusCode::LENGTH_REQUIRED,
+            "Say how long the body is: with Content-Length, or with Transfer-Encoding: chunked.",
         ));
     }
     let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());

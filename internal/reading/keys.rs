@@ -59,6 +59,9 @@ pub enum Error {
     /// A line is not a key; the line's number and why.
     #[error("the keys file, line {0}: {1}; write KEY-ID DEVICE-or-* SHA256-HEX, as `odograph key new` prints it")]
     Line(usize, &'static str),
+    /// It holds no key; perhaps it is just being written.
+    #[error("the keys file holds no key; `odograph key new` prints a line for it")]
+    Empty,
     /// Neither flags nor the file give any key.
     #[error("no key is given, so nobody could write; pass API_KEY, or name a file with --api-keys-file")]
     None,
@@ -72,7 +75,7 @@ impl Keys {
     pub fn load(flags: &[Secret], path: Option<&Path>) -> Result<Self, Error> {
         let flags: Arc<[Key]> = flags
             .iter()
-            .map(ExposeSecret::expose_secret)
+            .map(|key| key.expose_secret().trim())
             .filter(|key| !key.is_empty())
             .enumerate()
             .map(|(number, key)| Key {
@@ -196,9 +199,10 @@ fn read(path: &Path) -> Result<String, Error> {
 fn parse(text: &str) -> Result<Arc<[Key]>, Error> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     let filled = lines.enumerate().filter(|(_, line)| !line.trim().is_empty());
-    filled
+    let keys: Arc<[Key]> = filled
         .map(|(number, line)| key(line).map_err(|why| Error::Line(number + 1, why)))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if keys.is_empty() { Err(Error::Empty) } else { Ok(keys) }
 }
 
 fn key(line: &str) -> Result<Key, &'static str> {

@@ -10,10 +10,15 @@ use event::{Event, Writer};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::future::Future;
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Segments that may wait to be put into a message.
 const QUEUE: usize = 256;
+
+/// Bytes of segments that wait or are on their way, over all uploads: what a bus that has stalled
+/// costs in memory.
+const ROOM: u32 = 16 << 20;
 
 /// A message holds about this many bytes, so that one never waits long for a transaction.
 const MESSAGE: usize = 384 * 1024;
@@ -26,10 +31,15 @@ const SMALL_MESSAGES: usize = 2;
 
 /// Hands segments to the event bus. Cheap to clone; the publishing ends when the last clone does.
 #[derive(Clone)]
-pub struct Publisher(mpsc::Sender<Waiting>);
+pub struct Publisher {
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
 
 struct Waiting {
     segment: Bytes,
+    /// Given back when the segment is stored.
+    room: OwnedSemaphorePermit,
     stored: oneshot::Sender<Result<(), Unavailable>>,
 }
 
@@ -56,14 +66,22 @@ impl Publisher {
     /// this ingestor in the events.
     pub fn new(writer: Writer, source: String) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self(sender), work(writer, source, receiver))
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        (Self { queue: sender, room }, work(writer, source, receiver))
     }
 
     /// Hands over a segment; waits while too many wait already.
     pub async fn publish(&self, segment: Bytes) -> Ticket {
         let (stored, ticket) = oneshot::channel();
+        let size = u32::try_from(segment.len()).unwrap_or(ROOM).min(ROOM);
+        let room = self
+            .room
+            .clone()
+            .acquire_many_owned(size)
+            .await
+            .expect("the room is never closed");
         // Where the work has ended, the ticket says so.
-        let _ = self.0.send(Waiting { segment, stored }).await;
+        let _ = self.queue.send(Waiting { segment, room, stored }).await;
         Ticket(ticket)
     }
 }
@@ -111,13 +129,17 @@ fn send(writer: Writer, source: &str, waiting: Vec<Waiting>) -> impl Future<Outp
         source: source.to_owned(),
         payload: segment::join(waiting.iter().map(|waiting| &waiting.segment)),
     };
-    let answers: Vec<_> = waiting.into_iter().map(|waiting| waiting.stored).collect();
+    let answers: Vec<_> = waiting
+        .into_iter()
+        .map(|waiting| (waiting.stored, waiting.room))
+        .collect();
     async move {
         let result = writer.publish(event).await.map_err(|error| {
             tracing::warn!(%error, segments = answers.len(), "could not publish readings");
             Unavailable
         });
-        for answer in answers {
+        for (answer, room) in answers {
+            drop(room);
             // An upload that broke off no longer asks.
             let _ = answer.send(result);
         }

@@ -12,11 +12,15 @@ use super::{Point, time};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// A segment is handed over once it holds this many bytes or series.
-const SEGMENT_BYTES: usize = 256 * 1024;
+const SEGMENT_BYTES: usize = 128 * 1024;
 const SEGMENT_SERIES: usize = 4096;
+
+/// What a slow body has brought is handed over after this long, full or not: a vehicle that
+/// streams as it drives is seen as it drives.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Segments of one upload that may be on their way at once.
 const UNDER_WAY: usize = 8;
@@ -43,6 +47,8 @@ pub(super) struct Upload<'a> {
     origin: Origin,
     splitter: Splitter,
     builder: Builder,
+    /// Since when the builder holds readings.
+    since: Option<Instant>,
     under_way: VecDeque<(u64, Ticket)>,
     bus_failed: bool,
     pub(super) accepted: u64,
@@ -57,6 +63,7 @@ impl<'a> Upload<'a> {
             caller,
             origin,
             builder: Builder::default(),
+            since: None,
             under_way: VecDeque::new(),
             bus_failed: false,
             accepted: 0,
@@ -95,13 +102,21 @@ impl<'a> Upload<'a> {
         let total = Instant::now() + limits.upload_timeout;
         loop {
             let deadline = total.min(Instant::now() + limits.upload_idle_timeout);
+            let due = self.since.map(|since| since + PATIENCE);
             let chunk = tokio::select! {
                 biased;
                 () = self.ingest.hurry.cancelled() => return Err(End::Stopping),
+                () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => {
+                    self.hand_over().await;
+                    continue;
+                }
                 chunk = timeout_at(deadline, source.next()) => chunk.map_err(|_| End::Late)?.map_err(End::Body)?,
             };
             let Some(chunk) = chunk else { return Ok(()) };
             self.take(&chunk).await?;
+            if self.builder.readings() > 0 {
+                self.since.get_or_insert_with(Instant::now);
+            }
         }
     }
 
@@ -187,6 +202,7 @@ impl<'a> Upload<'a> {
     /// Hands the segment to the publisher, waiting for earlier ones where too many are under way.
     async fn hand_over(&mut self) {
         let readings = self.builder.readings();
+        self.since = None;
         if readings == 0 {
             return;
         }

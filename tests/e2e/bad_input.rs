@@ -278,7 +278,7 @@ async fn credentials() {
     assert_eq!(devices, ["default", "gaz", "lada", "lada"]);
 
     // A changed file is in force without a restart.
-    std::fs::write(keys.path(), "").unwrap();
+    std::fs::write(keys.path(), format!("other * {}\n", "0".repeat(64))).unwrap();
     poll(LONG, async || {
         (post(basic(&bound, ""), good(1)).await.0 == 401).then_some(())
     })
@@ -325,6 +325,31 @@ async fn correlation_ids_come_back_and_errors_are_problems() {
         .await
         .unwrap();
     assert_eq!(health.status(), 200);
+}
+
+/// A body that is meant to end with the connection is not taken for an empty one.
+#[tokio::test]
+async fn a_body_without_a_length() {
+    let system = System::start(1).await;
+    let address = system
+        .ingest_url
+        .trim_start_matches("http://")
+        .trim_end_matches("/ingest")
+        .to_owned();
+    for (version, headers) in [("1.0", ""), ("1.1", "connection: close\r\n")] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST /ingest HTTP/{version}\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n{headers}\r\n{}\n",
+            good(0)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        tokio::time::timeout(LONG, stream.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(answer.ends_with(b" 411"), "{:?}", String::from_utf8_lossy(&answer));
+    }
 }
 
 /// A client that vanishes half way leaves the ingestor as it was, and sending all of it again
@@ -432,7 +457,7 @@ async fn urls_and_dates_that_mean_nothing() {
             program = program.env(variable, value);
         }
         let mut process = program.spawn();
-        assert_eq!(process.wait(LONG).await, 1, "{name} {word}");
+        assert_eq!(process.wait(LONG).await, 2, "{name} {word}");
         let logs = process.output().join("\n");
         assert!(logs.contains(word), "{word}: {logs}");
         assert!(!logs.contains("hunter2"), "{logs}");

@@ -62,9 +62,12 @@ async fn a_database_that_is_down() {
     };
     for process in [&mut persistor, &mut api] {
         let ready = format!("http://{}/readyz", process.address("admin").await);
-        let response = http.get(ready).send().await.unwrap();
-        assert_eq!(response.status(), 503);
-        assert!(response.text().await.unwrap().contains("database"));
+        poll(LONG, async || {
+            let response = http.get(&ready).send().await.unwrap();
+            assert_eq!(response.status(), 503);
+            response.text().await.unwrap().contains("database").then_some(())
+        })
+        .await;
     }
     assert_eq!(http.get(&status).send().await.unwrap().status(), 503);
     assert_eq!(post(1).await, 200, "the bus takes readings meanwhile");
@@ -199,4 +202,55 @@ async fn uploads_under_way_at_the_end() {
     tokio::time::timeout(Duration::from_secs(60), system.wait_for_rows(2))
         .await
         .unwrap();
+}
+
+/// A database that comes back as an older one: what a persistor knew of it no longer holds.
+#[tokio::test]
+async fn a_database_that_was_restored() {
+    let mut postgres = Postgres::start().await;
+    let nats = Nats::start(nats::Options::default()).await;
+    let bus = format!("{}/readings", nats.url());
+    let url = postgres.url().to_owned();
+    let mut ingestor = ingestor(&bus).start().await;
+    let _persistor = persistor(&bus, &url).start().await;
+    let ingest = format!("{}/ingest", ingestor.url().await);
+    let http = client();
+    let post = async |sensor: &str, second: u8| {
+        let body = format!(r#"{{"sensor":"{sensor}","value":{second},"timestamp":"2024-05-01T12:00:{second:02}Z"}}"#);
+        assert_eq!(
+            http.post(&ingest)
+                .bearer_auth(KEY)
+                .body(body)
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200
+        );
+    };
+    let wait_for = async |expected: &[&str]| {
+        poll(LONG, async || {
+            let client = connect(&url).await;
+            let query = "SELECT concat_ws(' ', sensor, value, latest_value) FROM readings JOIN series USING (device, sensor) ORDER BY 1";
+            let rows = client.query(query, &[]).await.ok()?;
+            (rows.iter().map(|row| row.get::<_, &str>(0)).eq(expected.iter().copied())).then_some(())
+        })
+        .await;
+    };
+    post("fuel", 30).await;
+    wait_for(&["fuel 30 30"]).await;
+    post("speed", 31).await;
+    wait_for(&["fuel 30 30", "speed 31 31"]).await;
+    connect(&url)
+        .await
+        .batch_execute("TRUNCATE series RESTART IDENTITY; TRUNCATE reading, day")
+        .await
+        .unwrap();
+    // A restored server has no connections from before.
+    postgres.stop().await;
+    postgres.restart().await;
+    post("speed", 5).await;
+    wait_for(&["speed 5 5"]).await;
+    post("fuel", 6).await;
+    wait_for(&["fuel 6 6", "speed 5 5"]).await;
 }

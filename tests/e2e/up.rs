@@ -192,3 +192,34 @@ async fn its_postgres_may_be_killed() {
     poll(LONG, async || (post(2).await == 200).then_some(())).await;
     poll(LONG, async || (latest_speed(&running).await == Some(2.0)).then_some(())).await;
 }
+
+/// A persistor that cannot work ends the whole: nobody is told 200 for what is never stored.
+#[tokio::test]
+async fn a_persistor_that_gives_up_ends_it() {
+    let bus = testutil::nats_url("up");
+    let (server, name) = bus.rsplit_once('/').unwrap();
+    let database = testutil::database().await;
+    // The right streams, then a consumer that gives up on messages.
+    let mut first = crate::system::ingestor(&bus).start().await;
+    first.kill9().await;
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
+    let consumer = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("persistor".into()),
+        max_deliver: 3,
+        ..Default::default()
+    };
+    stream.create_consumer(consumer).await.unwrap();
+    let folder = folder();
+    let mut process = Program::new("odograph")
+        .args(["up", "--api-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .args(["--event-url", &bus, "--database-url", &database.url()])
+        .spawn();
+    assert_eq!(process.wait(LONG).await, 1);
+    assert!(
+        process.output().join("\n").contains("max_deliver"),
+        "{:?}",
+        process.output()
+    );
+}

@@ -19,8 +19,9 @@ use super::batch::{Batch, Month, Part, Sorted};
 use super::{Point, time};
 use ::postgres::{Failure, Pool};
 use bytes::BytesMut;
+use deadpool_postgres::Object;
 use futures_util::SinkExt;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
@@ -87,6 +88,12 @@ impl Store {
             .get()
             .await
             .map_err(|error| Error::Unavailable(error.into()))?;
+        if Object::metrics(&client).recycle_count == 0 {
+            // A new connection may lead to another database: one restored from a backup, or a
+            // replica that took over before it had everything. What was known may not hold there.
+            *lock(&self.known) = series::Known::default();
+            lock(&self.months).clear();
+        }
         self.prepare_series(&client, &batch).await?;
         let sorted = {
             let known = lock(&self.known);
@@ -219,21 +226,21 @@ impl Store {
             )
             .await?;
         let table = partition::name(month.year, month.month);
-        for at in overlapping(transaction, &table, &late, &month.parts).await? {
-            let part = month.parts[at];
-            let mut kept = Vec::new();
-            for points in part.points.chunks(LOOKUP) {
-                let there = existing(transaction, &table, part.series, points).await?;
-                let mut there = there.into_iter().peekable();
-                for (index, point) in points.iter().enumerate() {
-                    match there.next_if(|(found, _)| *found == index) {
-                        None => kept.push(*point),
-                        Some((_, value)) if value == point.value => outcome.duplicates += 1,
-                        Some(_) => outcome.conflicts += 1,
-                    }
+        let overlapping = overlapping(transaction, &table, &late, &month.parts).await?;
+        let mut rest: VecDeque<(usize, Part<'a>)> = overlapping.iter().map(|at| (*at, month.parts[*at])).collect();
+        while !rest.is_empty() {
+            let asked = take(&mut rest, LOOKUP);
+            let mut there = existing(transaction, &table, &asked).await?.into_iter().peekable();
+            for (number, (at, series, point)) in asked.into_iter().enumerate() {
+                if let Fresh::All(_) = fresh[at] {
+                    fresh[at] = Fresh::Some(series, Vec::new());
+                }
+                match there.next_if(|(found, _)| *found == number) {
+                    None => fresh[at].push(point),
+                    Some((_, value)) if value == point.value => outcome.duplicates += 1,
+                    Some(_) => outcome.conflicts += 1,
                 }
             }
-            fresh[at] = Fresh::Some(part.series, kept);
         }
         Ok(fresh)
     }
@@ -246,6 +253,12 @@ enum Fresh<'a> {
 }
 
 impl Fresh<'_> {
+    fn push(&mut self, point: Point) {
+        if let Self::Some(_, points) = self {
+            points.push(point);
+        }
+    }
+
     fn part(&self) -> Part<'_> {
         match self {
             Self::All(part) => *part,
@@ -285,21 +298,39 @@ async fn overlapping(
     Ok(rows.iter().map(|row| late[index(row.get(0))]).collect())
 }
 
+/// The next readings of these parts, so many at the most, each with the number of its part.
+fn take(parts: &mut VecDeque<(usize, Part<'_>)>, most: usize) -> Vec<(usize, i32, Point)> {
+    let mut taken = Vec::new();
+    while let Some((at, part)) = parts.front_mut() {
+        let (now, later) = part.points.split_at(part.points.len().min(most - taken.len()));
+        taken.extend(now.iter().map(|point| (*at, part.series, *point)));
+        part.points = later;
+        if !later.is_empty() {
+            break;
+        }
+        parts.pop_front();
+    }
+    taken
+}
+
 /// Which of these readings have their identity in the table already, in order, and its value.
 async fn existing(
     transaction: &Transaction<'_>,
     table: &str,
-    series: i32,
-    points: &[Point],
+    asked: &[(usize, i32, Point)],
 ) -> Result<Vec<(usize, f64)>, tokio_postgres::Error> {
-    let moments: Vec<Moment> = points.iter().map(|point| Moment(point.timestamp)).collect();
+    let (ids, moments): (Vec<i32>, Vec<Moment>) = asked
+        .iter()
+        .map(|(_, series, point)| (*series, Moment(point.timestamp)))
+        .unzip();
     let rows = transaction
         .query(
             &format!(
-                "SELECT number - 1, value FROM unnest($2::timestamptz[]) WITH ORDINALITY AS wanted (timestamp, number)
-                 JOIN {table} AS there USING (timestamp) WHERE there.series_id = $1 ORDER BY number"
+                "SELECT number - 1, value FROM unnest($1::int4[], $2::timestamptz[])
+                 WITH ORDINALITY AS wanted (series_id, timestamp, number)
+                 JOIN {table} AS there USING (series_id, timestamp) ORDER BY number"
             ),
-            &[&series, &moments],
+            &[&ids, &moments],
         )
         .await?;
     Ok(rows.iter().map(|row| (index(row.get(0)), row.get(1))).collect())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio_postgres::{Client, Error};
 
 /// Names remembered at the most; a series costs some 150 bytes.
-const REMEMBERED: usize = 100_000;
+const REMEMBERED: usize = 50_000;
 
 /// What is known of the series: their ids, and their latest timestamps as far as this process has
 /// seen. The latter are only hints, other processes write too.
