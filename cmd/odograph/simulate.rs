@@ -83,6 +83,8 @@ fn drive(args: Args, stop: &Receiver<()>) -> anyhow::Result<ExitCode> {
             .context("--for reaches back too far; make it shorter")?,
         (None, None) => now,
     };
+    // As the drive cuts it, so that a span holds the same number of readings wherever it begins.
+    let start = Timestamp::from_microsecond(start.as_microsecond()).context("--start is out of range")?;
     let drive = Drive::new(&Options {
         seed: args.seed,
         device: args.device,

@@ -154,15 +154,16 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
         database,
         usize::from(args.storing.writers) + CONNECTIONS,
         STATEMENT_TIMEOUT,
-    )?;
+    )
+    .map_err(service::usage)?;
     let blobs = match &args.blob_store_url {
         Some(url) => url.clone(),
         None => format!("file://{}", data.dumps().display()),
     };
-    let dumps = blob::Store::open(&blobs)?;
+    let dumps = blob::Store::open(&blobs).map_err(service::usage)?;
     let (keys, key) = keys(&args, data)?;
-    let reader = Reader::open(&args.event_url).await?;
-    let writer = Writer::open(&args.event_url).await?;
+    let reader = Reader::open(&args.event_url).await.map_err(service::usage)?;
+    let writer = Writer::open(&args.event_url).await.map_err(service::usage)?;
     let (connected, migrated) = (service.latch("event bus"), service.latch("database"));
 
     let Some(prepared) = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await else {
@@ -189,7 +190,13 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
     // is answered only once its readings are stored.
     let last_upload = CancellationToken::new();
     let persistor = Persistor::new(reader, Store::new(pool.clone()), args.storing, service);
-    let persisting = tokio::spawn(persistor.run(last_upload.clone()));
+    let (persisted, mut all_persisted) = tokio::sync::oneshot::channel::<()>();
+    let until = last_upload.clone();
+    service.spawn("persistor", async move {
+        // Dropped at its end, however it ends.
+        let _persisted = persisted;
+        persistor.run(until).await
+    });
     let (dumper, stop) = (dump::Dumper::new(pool.clone(), dumps), service.stop());
     service.spawn("nightly dump", async move {
         dump::nightly(dumper, stop).await;
@@ -212,18 +219,21 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
         service.serve_on(api_listener, web::finish(api::routes(pool, args.location_tolerance))),
     );
     last_upload.cancel();
-    persisting.await.context("the persistor died")?
+    // Before PostgreSQL is stopped. An error of the persistor has been noted by the service.
+    let _ended = (&mut all_persisted).await;
+    Ok(())
 }
 
-/// The keys in force, and one of them to show.
+/// The keys in force, and one of them to show and to write the demo with.
 fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
     use secrecy::ExposeSecret;
-    if args.api_key.is_empty() && args.api_keys_file.is_none() {
-        let key = data.key()?;
-        return Ok((Keys::load(&[key.clone().into()], None)?, key));
+    let file = args.api_keys_file.as_deref();
+    let mut flags = args.api_key.clone();
+    if flags.is_empty() && (file.is_none() || args.demo) {
+        flags.push(data.key()?.into());
     }
-    let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref())?;
-    let shown = args.api_key.first().map_or("YOUR_KEY", |key| key.expose_secret());
+    let keys = Keys::load(&flags, file).map_err(service::usage)?;
+    let shown = flags.first().map_or("YOUR_KEY", |key| key.expose_secret());
     Ok((keys, shown.to_owned()))
 }
 

@@ -65,7 +65,7 @@ impl Rejects {
     async fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::create(&self.path).await?),
+            none => none.insert(File::options().append(true).create(true).open(&self.path).await?),
         };
         file.write_all(lines).await?;
         file.flush().await

@@ -36,7 +36,10 @@ impl Upload {
     pub(super) async fn all(&mut self, options: &Options) -> Result<(), Error> {
         let total = check(&options.inputs)?;
         for input in &options.inputs {
-            Rejects::forget(&input.rejects()).await?;
+            // What came over standard input may stand nowhere else: its file is only added to.
+            if *input != Input::Stdin {
+                Rejects::forget(&input.rejects()).await?;
+            }
         }
         self.progress.start(total);
         for input in &options.inputs {
