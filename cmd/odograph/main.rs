@@ -7,8 +7,10 @@ mod replay;
 mod simulate;
 mod up;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::Program;
+use std::io::Write;
 use std::process::ExitCode;
 
 const UP: Program = Program {
@@ -46,7 +48,18 @@ fn main() -> ExitCode {
             Some(matches) => service::start(UP, *args, matches, up::run),
             None => ExitCode::FAILURE,
         },
-        Command::Replay(args) => tool(replay::run(args)),
+        Command::Replay(args) => {
+            let given = matches
+                .subcommand_matches("replay")
+                .and_then(|replay| replay.value_source("api_key"));
+            if given == Some(ValueSource::CommandLine) {
+                let _unread = writeln!(
+                    std::io::stderr(),
+                    "--api-key on the command line is visible to every user of this machine; pass it as the variable API_KEY instead"
+                );
+            }
+            tool(replay::run(args))
+        }
         Command::Simulate(args) => tool(simulate::run(args)),
         Command::Key(args) => tool(async { key::run(&args) }),
     }
@@ -54,7 +67,6 @@ fn main() -> ExitCode {
 
 /// Runs a command that is over when its work is.
 fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
-    use std::io::Write;
     service::install_tls();
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -50,6 +50,15 @@ pub struct Persistor {
     batch_bytes: usize,
 }
 
+/// Why a batch is not tried again as a whole.
+#[derive(Debug)]
+enum Refusal {
+    /// Its data is at fault; why.
+    Data(String),
+    /// It is too much at once.
+    Slow,
+}
+
 /// What every batch being stored needs.
 struct Work {
     store: Store,
@@ -213,16 +222,16 @@ impl Work {
         match self.store_or_give_up(&mut batch).await {
             None => release(batch).await,
             Some(Ok(stored)) => self.acknowledge(batch, stored).await,
-            Some(Err(reason)) if batch.len() == 1 => {
+            Some(Err(Refusal::Data(reason))) if batch.len() == 1 => {
                 for mut delivery in batch {
                     self.bury(&mut delivery, &reason).await;
                 }
             }
-            Some(Err(reason)) => {
+            Some(Err(refusal)) => {
                 tracing::warn!(
-                    reason,
+                    ?refusal,
                     messages = batch.len(),
-                    "a batch was refused; storing its messages one by one"
+                    "storing the messages of a batch one by one"
                 );
                 for delivery in batch {
                     // One level deep: a batch of one is never taken apart again.
@@ -243,8 +252,8 @@ impl Work {
     }
 
     /// Stores a batch, however long it takes. `None` where the program ends first; an error where
-    /// its data is refused.
-    async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, String>> {
+    /// trying again with all of it is of no use.
+    async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
         let mut pause = Pause::default();
         loop {
             let mut readings = Batch::default();
@@ -257,8 +266,13 @@ impl Work {
                     self.stored.set(true);
                     return Some(Ok(stored));
                 }
-                Err(Error::Data(state)) => return Some(Err(format!("the database refuses it (SQLSTATE {state})"))),
-                Err(error @ Error::Unavailable(_)) => {
+                Err(Error::Data(state)) => {
+                    return Some(Err(Refusal::Data(format!(
+                        "the database refuses it (SQLSTATE {state})"
+                    ))));
+                }
+                Err(Error::Slow(_)) if batch.len() > 1 => return Some(Err(Refusal::Slow)),
+                Err(error @ (Error::Slow(_) | Error::Unavailable(_))) => {
                     self.stored.set(false);
                     self.metrics.retries.inc();
                     let cause = anyhow::Error::from(error);

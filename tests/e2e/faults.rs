@@ -7,7 +7,7 @@ use testutil::{Nats, Postgres, Program, nats, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// kill -9 of the persistor in the middle of a load, again and again.
+/// kill -9 of the persistor in the middle of a load, then a restart.
 #[tokio::test]
 async fn a_killed_persistor_loses_nothing_and_stores_nothing_twice() {
     let bodies = bodies().await;

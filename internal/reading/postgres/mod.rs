@@ -55,6 +55,9 @@ pub enum Error {
     /// The data itself is at fault; the same data will fail again.
     #[error("the database refused the readings (SQLSTATE {0})")]
     Data(String),
+    /// It took longer than a statement may: less at once can do.
+    #[error("the database took too long to store the readings")]
+    Slow(#[source] tokio_postgres::Error),
     /// Not the data's fault; try again, without end.
     #[error("the database cannot store readings now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -429,6 +432,9 @@ fn index(number: i64) -> usize {
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {
+    if error.code() == Some(&SqlState::QUERY_CANCELED) {
+        return Error::Slow(error);
+    }
     match Failure::of(&error) {
         Failure::Data => Error::Data(error.code().map(|state| state.code().to_owned()).unwrap_or_default()),
         Failure::Conflict | Failure::Unavailable => Error::Unavailable(error.into()),
