@@ -4,6 +4,7 @@
 //! Domains may use [`reading`], [`schema`] and the shared words of [`api`], never each other.
 
 pub mod api;
+pub mod bus;
 pub mod dump;
 pub mod location;
 pub mod reading;

@@ -1,6 +1,7 @@
 //! Accepts readings over HTTP and publishes them to the event bus.
 
 use clap::Parser;
+use internal::bus;
 use internal::reading::http::{Ingest, Limits};
 use internal::reading::keys::Keys;
 use service::{Arguments, Options, Program, Service};
@@ -64,15 +65,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let events = event::Writer::open(&args.event_writer_url)
         .await
         .map_err(service::usage)?;
-    let connected = service.latch("event bus");
-    let (bus, stop) = (events.clone(), service.stop());
-    service.spawn("event bus", async move {
-        let running = bus.run(|ready| connected.set(ready));
-        stop.run_until_cancelled(running)
-            .await
-            .unwrap_or(Ok(()))
-            .map_err(Into::into)
-    });
+    bus::keep(events.clone(), "event bus", &service);
     let ingest = Ingest::new(events, keys, args.limits, &service);
     service.serve(args.port, web::finish(ingest.routes())).await
 }

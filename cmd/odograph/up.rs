@@ -4,12 +4,12 @@
 use crate::data::Data;
 use crate::demo;
 use anyhow::Context;
-use event::{Reader, Writer};
+use event::Writer;
 use internal::reading::events::{Persistor, Storing};
 use internal::reading::http::{Ingest, Limits};
 use internal::reading::keys::{Keys, Secret};
 use internal::reading::postgres::Store;
-use internal::{api, dump, schema};
+use internal::{api, bus, dump, schema};
 use postgres::server::{self, Server};
 use service::{Arguments, Options, Service};
 use std::io::Write;
@@ -150,37 +150,26 @@ async fn keep(mut server: Server, options: server::Options, enough: Cancellation
 }
 
 async fn everything(args: Args, data: &Data, database: &str, psql: String, service: &Service) -> anyhow::Result<()> {
-    let pool = postgres::open(
-        database,
-        usize::from(args.storing.writers) + CONNECTIONS,
-        STATEMENT_TIMEOUT,
-    )
-    .map_err(service::usage)?;
+    let pool = postgres::open(database, args.storing.connections() + CONNECTIONS, STATEMENT_TIMEOUT)
+        .map_err(service::usage)?;
     let blobs = match &args.blob_store_url {
         Some(url) => url.clone(),
         None => format!("file://{}", data.dumps().display()),
     };
     let dumps = blob::Store::open(&blobs).map_err(service::usage)?;
     let (keys, key) = keys(&args, data)?;
-    let reader = Reader::open(&args.event_url).await.map_err(service::usage)?;
+    let readers = Persistor::readers(&args.event_url).await.map_err(service::usage)?;
     let writer = Writer::open(&args.event_url).await.map_err(service::usage)?;
-    let (connected, migrated) = (service.latch("event bus"), service.latch("database"));
+    let migrated = service.latch("database");
 
     let Some(prepared) = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await else {
         return Ok(());
     };
     prepared?;
     migrated.set(true);
-    for (bus, latch) in [(reader.writer(), None), (writer.clone(), Some(connected))] {
-        let stop = service.stop();
-        service.spawn("event bus", async move {
-            let running = bus.run(|ready| latch.iter().for_each(|latch| latch.set(ready)));
-            stop.run_until_cancelled(running)
-                .await
-                .unwrap_or(Ok(()))
-                .map_err(Into::into)
-        });
-    }
+    // Each connects by itself.
+    bus::keep(writer.clone(), "event bus", service);
+    bus::keep(readers[0].writer(), "event bus of the persistor", service);
 
     let ingest_listener = service.listen("main", args.port).await?;
     let api_listener = service.listen("api", args.api_port).await?;
@@ -189,7 +178,7 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
     // The persistor goes on until the last upload is answered: with the bus in memory, an upload
     // is answered only once its readings are stored.
     let last_upload = CancellationToken::new();
-    let persistor = Persistor::new(reader, Store::new(pool.clone()), args.storing, service);
+    let persistor = Persistor::new(readers, Store::new(pool.clone()), args.storing, service);
     let (persisted, mut all_persisted) = tokio::sync::oneshot::channel::<()>();
     let until = last_upload.clone();
     service.spawn("persistor", async move {

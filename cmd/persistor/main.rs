@@ -3,7 +3,7 @@
 use clap::Parser;
 use internal::reading::events::{Persistor, Storing};
 use internal::reading::postgres::Store;
-use internal::schema;
+use internal::{bus, schema};
 use service::{Arguments, Options, Program, Service};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -58,31 +58,20 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
-    let reader = event::Reader::open(&args.event_reader_url)
+    let readers = Persistor::readers(&args.event_reader_url)
         .await
         .map_err(service::usage)?;
-    let pool = postgres::open(
-        &args.database_url,
-        usize::from(args.storing.writers) + 1,
-        STATEMENT_TIMEOUT,
-    )
-    .map_err(service::usage)?;
-    let (connected, migrated) = (service.latch("event bus"), service.latch("database"));
-    let (bus, stop) = (reader.writer(), service.stop());
-    service.spawn("event bus", async move {
-        let running = bus.run(|ready| connected.set(ready));
-        stop.run_until_cancelled(running)
-            .await
-            .unwrap_or(Ok(()))
-            .map_err(Into::into)
-    });
+    let pool =
+        postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let migrated = service.latch("database");
+    bus::keep(readers[0].writer(), "event bus", &service);
     let prepared = schema::prepare(&pool, args.migrate);
     let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
         return Ok(());
     };
     prepared?;
     migrated.set(true);
-    Persistor::new(reader, Store::new(pool), args.storing, &service)
+    Persistor::new(readers, Store::new(pool), args.storing, &service)
         .run(service.stop())
         .await
 }

@@ -162,7 +162,7 @@ mod tests {
                     timestamp: *timestamp,
                     value: *value,
                 },
-                || true,
+                |_| true,
             );
         }
         let origin = Origin {

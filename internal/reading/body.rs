@@ -2,9 +2,11 @@
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,11 +64,13 @@ pub(super) struct Source {
     coded: Arc<AtomicU64>,
     max: Option<u64>,
     plain: u64,
+    /// What was read before anybody wanted it.
+    first: Option<Result<Option<Bytes>, Error>>,
     inner: Inner,
 }
 
 enum Inner {
-    Identity(BodyDataStream),
+    Identity(Body),
     Decoder {
         reader: Pin<Box<dyn AsyncRead + Send>>,
         buffer: BytesMut,
@@ -83,7 +87,7 @@ impl Source {
     pub(super) fn new(body: Body, encoding: Encoding, max: Option<u64>) -> Self {
         let coded = Arc::new(AtomicU64::new(0));
         let inner = match encoding {
-            Encoding::Identity => Inner::Identity(body.into_data_stream()),
+            Encoding::Identity => Inner::Identity(body),
             Encoding::Gzip | Encoding::Zstd => {
                 let count = coded.clone();
                 let counted = body.into_data_stream().map(move |chunk| match chunk {
@@ -113,21 +117,23 @@ impl Source {
             coded,
             max,
             plain: 0,
+            first: None,
             inner,
         }
     }
 
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
         let chunk = match &mut self.inner {
-            Inner::Identity(stream) => match stream.next().await {
-                Some(Ok(chunk)) => {
-                    self.coded.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    Some(chunk)
-                }
-                Some(Err(_)) => return Err(Error::Broken),
-                None => None,
-            },
+            Inner::Identity(body) => {
+                let chunk = data(body).await?;
+                let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                self.coded.fetch_add(bytes, Ordering::Relaxed);
+                chunk
+            }
             Inner::Decoder { reader, buffer } => {
                 buffer.reserve(CHUNK);
                 let read = reader.read_buf(buffer).await.map_err(|error| judge(&error))?;
@@ -145,16 +151,48 @@ impl Source {
         Ok(chunk)
     }
 
+    /// All of the body, where it is plain and came together with its head, as small ones do. To be
+    /// asked before anything else; loses nothing where it answers `None`.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        if !matches!(self.inner, Inner::Identity(_)) {
+            return None;
+        }
+        let first = self.next().now_or_never()?;
+        let ended = matches!(&self.inner, Inner::Identity(body) if body.is_end_stream());
+        match first {
+            Ok(Some(chunk)) if ended => Some(chunk),
+            first => {
+                self.first = Some(first);
+                None
+            }
+        }
+    }
+
     /// Reads on without looking at what comes, so that a client that is still sending gets to see
     /// its answer.
     pub(super) async fn drain(self) {
         // The decoders hold the connection's stream; what is in them matters no more.
-        let Inner::Identity(mut stream) = self.inner else {
+        let Inner::Identity(mut body) = self.inner else {
             let mut source = self;
             while let Ok(Some(_)) = source.next().await {}
             return;
         };
-        while let Some(Ok(_)) = stream.next().await {}
+        while let Ok(Some(_)) = data(&mut body).await {}
+    }
+}
+
+/// The next bytes of a body that is not encoded. Trailers are passed over.
+async fn data(body: &mut Body) -> Result<Option<Bytes>, Error> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Error::Broken),
+            Some(Ok(frame)) => {
+                if let Ok(chunk) = frame.into_data() {
+                    return Ok(Some(chunk));
+                }
+            }
+        }
     }
 }
 
@@ -265,6 +303,42 @@ mod tests {
         );
         let (_, error) = read(zstd(&noise(1 << 20), 27).await, Encoding::Zstd).await;
         assert!(matches!(error, Some(Error::Window)), "{error:?}");
+    }
+
+    /// Whether a body of these chunks is taken as a whole, and what comes in all.
+    async fn whole(chunks: Vec<io::Result<&'static str>>) -> (bool, String, Option<Error>) {
+        let chunks = chunks
+            .into_iter()
+            .map(|chunk| chunk.map(|chunk| Bytes::from_static(chunk.as_bytes())));
+        let mut source = Source::new(
+            Body::from_stream(futures_util::stream::iter(chunks)),
+            Encoding::Identity,
+            Some(8),
+        );
+        let whole = source.whole();
+        let (is_whole, mut text) = (whole.is_some(), whole.unwrap_or_default().to_vec());
+        loop {
+            match source.next().await {
+                Ok(Some(chunk)) => text.extend_from_slice(&chunk),
+                Ok(None) => return (is_whole, String::from_utf8(text).unwrap(), None),
+                Err(error) => return (is_whole, String::from_utf8(text).unwrap(), Some(error)),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_here_as_a_whole_is_not_lost() {
+        let mut source = Source::new(Body::from("small"), Encoding::Identity, None);
+        assert_eq!(source.whole().as_deref(), Some(&b"small"[..]));
+        let (is_whole, text, error) = whole(vec![Ok("in "), Ok("two")]).await;
+        assert!(!is_whole && text == "in two" && error.is_none(), "{text} {error:?}");
+        let (is_whole, text, error) = whole(vec![Err(io::Error::other("gone"))]).await;
+        assert!(
+            !is_whole && text.is_empty() && matches!(error, Some(Error::Broken)),
+            "{text} {error:?}"
+        );
+        let (is_whole, _, error) = whole(vec![Ok("much too large")]).await;
+        assert!(!is_whole && matches!(error, Some(Error::TooLarge)), "{error:?}");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Takes readings from the event bus, has them stored, and only then acknowledges them.
 //!
-//! A batch closes when it is full, or when nothing more is waiting and a connection is free to
-//! store it: while some batches are being stored, the next one gathers. A batch that the database
+//! Each lane of the bus is read by itself and has connections of its own, so that a small upload
+//! never waits for a month of history. A batch closes when it is full, or when nothing more is
+//! waiting and a connection is free to store it: while some batches are being stored, the next one
+//! gathers. Small batches keep a short distance, because a transaction costs the database about
+//! the same whether it holds six readings or a thousand. A batch that the database
 //! cannot take now is kept and tried again without end, its messages told to be still in work. One
 //! whose data is refused is taken apart: each message alone, and one that fails alone becomes a
 //! dead letter. Nothing else does.
@@ -9,7 +12,8 @@
 use super::batch::Batch;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
-use event::{DeadLetters, Delivery, PROGRESS, Reader, Writer};
+use event::{DeadLetters, Delivery, Lane, PROGRESS, Reader, Writer};
+use futures_util::future::try_join_all;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use service::{Latch, Service};
@@ -27,9 +31,23 @@ pub struct Storing {
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     pub batch_readings: usize,
 
-    /// Transactions at once, each over a connection of its own
+    /// Transactions at once for large uploads, and as many for small ones, each over a connection
+    /// of its own
     #[arg(long, env, default_value_t = 2, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub writers: u8,
+
+    /// Transactions that are not full begin at least this far apart, so that many small posts
+    /// share them
+    #[arg(long, env, default_value = "20ms", value_parser = service::duration, value_name = "DURATION")]
+    pub batch_interval: Duration,
+}
+
+impl Storing {
+    /// Connections to the database that a persistor with these settings uses at the most.
+    pub fn connections(&self) -> usize {
+        // One more, for dead letters.
+        usize::from(self.writers) * Lane::ALL.len() + 1
+    }
 }
 
 /// Bytes of a batch's messages beyond which nothing is added to it.
@@ -44,10 +62,36 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Stores what the event bus brings.
 pub struct Persistor {
+    lanes: Vec<Gatherer>,
+    work: Arc<Work>,
+}
+
+/// Gathers the batches of one reader.
+struct Gatherer {
     reader: Reader,
     work: Arc<Work>,
     slots: Arc<Semaphore>,
     batch_bytes: usize,
+    /// Between the beginnings of two batches that are not full.
+    interval: Duration,
+    /// It ends once everything is stored that there is to read.
+    once: bool,
+}
+
+/// How often somebody who reads everything once looks whether that is all.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a persistor has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Readings stored.
+    pub stored: u64,
+    /// Readings that were there already.
+    pub duplicates: u64,
+    /// Readings whose identity was there already with another value.
+    pub conflicts: u64,
+    /// Messages that became dead letters.
+    pub dead: u64,
 }
 
 /// Why a batch is not tried again as a whole.
@@ -80,52 +124,110 @@ struct Metrics {
 }
 
 impl Persistor {
-    /// Stores what `reader` brings through `store`.
-    pub fn new(reader: Reader, store: Store, options: Storing, service: &Service) -> Self {
+    /// Readers of every lane of this bus.
+    ///
+    /// # Errors
+    /// [`event::Error::Url`] where the URL cannot be used.
+    pub async fn readers(url: &str) -> Result<Vec<Reader>, event::Error> {
+        try_join_all(Lane::ALL.map(|lane| Reader::open(url, lane))).await
+    }
+
+    /// Stores what these readers bring through `store`. They read one bus.
+    ///
+    /// # Panics
+    /// Without any reader.
+    pub fn new(readers: Vec<Reader>, store: Store, options: Storing, service: &Service) -> Self {
         let metrics = Metrics::default();
         metrics.register(service);
         let stored = service.latch("storing");
         stored.set(true);
-        let work = Work {
+        let work = Arc::new(Work {
             store,
-            writer: reader.writer(),
+            writer: readers.first().expect("a persistor reads something").writer(),
             metrics,
             stored,
             hurry: service.hurry(),
-        };
-        // A reading takes 16 bytes of a message.
-        let batch_bytes = options.batch_readings.saturating_mul(16).clamp(SMALLEST, BATCH_BYTES);
-        Self {
+        });
+        let gatherer = |reader: Reader| Gatherer {
+            // Where somebody waits for each event, letting it lie would only make them wait.
+            interval: if reader.is_awaited() {
+                Duration::ZERO
+            } else {
+                options.batch_interval
+            },
             reader,
-            work: Arc::new(work),
+            once: false,
+            work: work.clone(),
             slots: Arc::new(Semaphore::new(options.writers.into())),
-            batch_bytes,
+            // A reading takes 16 bytes of a message.
+            batch_bytes: options.batch_readings.saturating_mul(16).clamp(SMALLEST, BATCH_BYTES),
+        };
+        Self {
+            lanes: readers.into_iter().map(gatherer).collect(),
+            work,
         }
+    }
+
+    /// Works until all that its readers have is stored, or until `stop`, and tells what it did.
+    ///
+    /// # Errors
+    /// As [`Persistor::run`].
+    pub async fn run_once(mut self, stop: CancellationToken) -> anyhow::Result<Totals> {
+        for lane in &mut self.lanes {
+            lane.once = true;
+        }
+        let work = self.work.clone();
+        self.run(stop).await?;
+        Ok(Totals {
+            stored: work.metrics.stored.get(),
+            duplicates: work.metrics.duplicates.get(),
+            conflicts: work.metrics.conflicts.get(),
+            dead: work.metrics.dead.get(),
+        })
     }
 
     /// Works until `stop`, then stores what it holds.
     ///
     /// # Errors
     /// Where the bus needs a person: see [`event::Error::Refused`].
-    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let letters = self.lanes.iter().find_map(|lane| lane.reader.dead_letters());
+        let burying = async {
+            if let Some(letters) = letters {
+                self.work.keep_dead_letters(letters, stop.clone()).await;
+            }
+            Ok(())
+        };
+        let lanes = try_join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
+        tokio::try_join!(lanes, burying)?;
+        Ok(())
+    }
+}
+
+impl Gatherer {
+    async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut under_way = JoinSet::new();
         let mut held = Held::default();
         let mut pause = Pause::default();
+        let mut due = Instant::now();
         let mut progress = interval(PROGRESS);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        if let Some(letters) = self.reader.dead_letters() {
-            under_way.spawn(self.work.clone().keep_dead_letters(letters, stop.clone()));
-        }
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let full = held.bytes >= self.batch_bytes;
             // A full batch may still be joined by what was asked for already: left with the
             // client, nobody would tell the bus that it is in work.
             let room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(held.bytes);
+            let before = held.deliveries.len();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = progress.tick(), if !held.is_empty() => tell_progress(&held.deliveries).await,
-                slot = slot(&self.slots), if full => self.store(&mut under_way, held.take(), slot),
+                slot = slot(&self.slots), if full => {
+                    due = Instant::now() + self.interval;
+                    self.store(&mut under_way, held.take(), slot);
+                }
                 next = next(&mut self.reader, room, &pause) => match next {
                     Ok(delivery) => {
                         pause.over();
@@ -140,14 +242,23 @@ impl Persistor {
                     }
                     Err(error) => return Err(error.into()),
                 },
-                slot = slot(&self.slots), if !held.is_empty() => self.store(&mut under_way, held.take(), slot),
+                slot = due_slot(&self.slots, due), if !held.is_empty() => {
+                    due = Instant::now() + self.interval;
+                    self.store(&mut under_way, held.take(), slot);
+                }
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
+                _ = look.tick(), if self.once && held.is_empty() && under_way.is_empty() => {
+                    // Where the bus cannot say it now, it will.
+                    if matches!(self.reader.backlog().await, Ok(0)) {
+                        break;
+                    }
+                }
             }
-            let count = i64::try_from(held.deliveries.len()).unwrap_or(i64::MAX);
-            self.work.metrics.held.set(count);
+            self.work.metrics.hold(before, held.deliveries.len());
         }
         release(self.reader.taken()).await;
         if !held.is_empty() {
+            self.work.metrics.hold(held.deliveries.len(), 0);
             self.work.finish(held.take()).await;
         }
         while let Some(ended) = under_way.join_next().await {
@@ -191,6 +302,12 @@ impl Held {
 
 async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     slots.clone().acquire_owned().await.expect("the slots are never closed")
+}
+
+/// A slot, but not before this moment. Takes none when it is dropped.
+async fn due_slot(slots: &Arc<Semaphore>, due: Instant) -> OwnedSemaphorePermit {
+    sleep_until(due).await;
+    slot(slots).await
 }
 
 /// The next delivery, after the pause that is due. Loses nothing when it is dropped.
@@ -329,7 +446,7 @@ impl Work {
 
     /// Keeps the dead letters that the bus cannot, until `stop`. Unacknowledged, the publisher of
     /// one sends it again.
-    async fn keep_dead_letters(self: Arc<Self>, mut letters: DeadLetters, stop: CancellationToken) {
+    async fn keep_dead_letters(&self, mut letters: DeadLetters, stop: CancellationToken) {
         while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
             match self.store.keep_dead_letter(&delivery.event, &reason).await {
                 Ok(()) => delivery.ack().await,
@@ -386,6 +503,12 @@ impl Pause {
 }
 
 impl Metrics {
+    /// The messages that a lane holds were so many and are so many now.
+    fn hold(&self, before: usize, now: usize) {
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.held.inc_by(signed(now) - signed(before));
+    }
+
     fn register(&self, service: &Service) {
         let mut registry = service.metrics();
         let counters = [

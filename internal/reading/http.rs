@@ -8,13 +8,13 @@ use super::publish::Publisher;
 use super::segment::Origin;
 use super::upload::{self, End, Upload};
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use event::Writer;
+use bytes::Bytes;
+use event::{Lane, Writer};
 use prometheus_client::metrics::counter::Counter;
 use service::Service;
 use std::sync::Arc;
@@ -35,7 +35,8 @@ const HURRIED_DRAIN: Duration = Duration::from_millis(200);
 /// What an ingestor is made of.
 pub struct Ingest {
     pub(super) writer: Writer,
-    pub(super) publisher: Publisher,
+    live: Publisher,
+    bulk: Publisher,
     pub(super) limits: Limits,
     pub(super) series: Known,
     pub(super) source: String,
@@ -58,11 +59,15 @@ impl Ingest {
     /// An ingestor that publishes to `writer`. Its tasks run under `service`.
     pub fn new(writer: Writer, keys: Keys, limits: Limits, service: &Service) -> Self {
         let source = format!("/ingestor/{}", Uuid::now_v7().simple());
-        let (publisher, publishing) = Publisher::new(writer.clone(), source.clone());
-        service.spawn("publish readings", async move {
-            publishing.await;
-            Ok(())
-        });
+        let publisher = |lane| {
+            let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone());
+            service.spawn("publish readings", async move {
+                publishing.await;
+                Ok(())
+            });
+            publisher
+        };
+        let (live, bulk) = (publisher(Lane::Live), publisher(Lane::Bulk));
         let (watched, stop) = (keys.clone(), service.stop());
         service.spawn("watch the keys file", async move {
             watched.watch(stop).await;
@@ -72,7 +77,8 @@ impl Ingest {
         metrics.register(service);
         Self {
             writer,
-            publisher,
+            live,
+            bulk,
             series: Known::new(limits.max_series),
             admission: Admission::new(&limits),
             limits,
@@ -87,6 +93,14 @@ impl Ingest {
     /// The routes of an ingestor.
     pub fn routes(self) -> Router {
         Router::new().route("/ingest", post(ingest)).with_state(Arc::new(self))
+    }
+
+    /// The publisher to this lane.
+    pub(super) fn publisher(&self, lane: Lane) -> &Publisher {
+        match lane {
+            Lane::Live => &self.live,
+            Lane::Bulk => &self.bulk,
+        }
     }
 
     /// Goes on reading a body that nobody wants any more, for a while.
@@ -144,10 +158,15 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
             return problem.into_response();
         }
     };
+    let mut source = Source::new(body, plan.encoding, ingest.limits.max_body);
+    if let Some(body) = source.whole() {
+        // There is nothing to wait for until its readings are on their way: they need no task.
+        return receive(&ingest, plan, source, Some(body), correlation).await;
+    }
     // In a task of its own: a client that vanishes half way takes the connection's future with it,
     // and what it had sent would be lost with that.
     let service = ingest.service.clone();
-    let received = service.run_to_end(async move { receive(&ingest, plan, body, correlation).await });
+    let received = service.run_to_end(async move { receive(&ingest, plan, source, None, correlation).await });
     received
         .await
         .unwrap_or_else(|error| Problem::internal(error).into_response())
@@ -203,7 +222,14 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     })
 }
 
-async fn receive(ingest: &Ingest, plan: Plan, body: Body, correlation: Option<Correlation>) -> Response {
+/// Takes a body in, `whole` where it is here already, and answers.
+async fn receive(
+    ingest: &Ingest,
+    plan: Plan,
+    mut source: Source,
+    whole: Option<Bytes>,
+    correlation: Option<Correlation>,
+) -> Response {
     let id = Uuid::now_v7();
     let origin = Origin {
         upload: id,
@@ -217,9 +243,11 @@ async fn receive(ingest: &Ingest, plan: Plan, body: Body, correlation: Option<Co
             .unwrap_or_default(),
     };
     let correlation_id = origin.correlation.clone();
-    let mut source = Source::new(body, plan.encoding, ingest.limits.max_body);
     let mut upload = Upload::new(ingest, &plan.caller, origin);
-    let end = upload.run(&mut source).await;
+    let end = match whole {
+        Some(body) => upload.take_whole(&body).await,
+        None => upload.run(&mut source).await,
+    };
     let (accepted, rejected) = (upload.accepted, upload.rejects.count);
     let metrics = &ingest.metrics;
     metrics.accepted.inc_by(accepted);
@@ -239,7 +267,7 @@ async fn receive(ingest: &Ingest, plan: Plan, body: Body, correlation: Option<Co
     let problem = match &end {
         End::Whole => {
             tracing::debug!(correlation_id, upload = %id, key = %plan.caller.key, accepted, rejected, "upload finished");
-            return whole(id, accepted, upload.rejects);
+            return answer(id, accepted, upload.rejects);
         }
         End::Body(body::Error::Broken | body::Error::Undecodable) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -275,7 +303,7 @@ async fn receive(ingest: &Ingest, plan: Plan, body: Body, correlation: Option<Co
 }
 
 /// The answer to an upload that was read to its end.
-fn whole(id: Uuid, accepted: u64, rejects: super::rejects::Rejects) -> Response {
+fn answer(id: Uuid, accepted: u64, rejects: super::rejects::Rejects) -> Response {
     #[derive(serde::Serialize)]
     struct Answer {
         id: Uuid,

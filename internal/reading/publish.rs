@@ -6,7 +6,7 @@
 
 use super::segment::{self, KIND};
 use bytes::Bytes;
-use event::{Event, Writer};
+use event::{Event, Lane, Writer};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::future::Future;
@@ -26,8 +26,8 @@ const MESSAGE: usize = 384 * 1024;
 /// Messages on their way at once while there is more than a message's worth to send.
 const FULL_MESSAGES: usize = 8;
 
-/// Messages on their way at once while there is less.
-const SMALL_MESSAGES: usize = 2;
+/// Messages on their way at once while there is less: what comes meanwhile shares the next.
+const SMALL_MESSAGES: usize = 1;
 
 /// Hands segments to the event bus. Cheap to clone; the publishing ends when the last clone does.
 #[derive(Clone)]
@@ -62,12 +62,12 @@ impl Ticket {
 }
 
 impl Publisher {
-    /// A publisher, and the task that does its work, which the caller has to run. `source` names
-    /// this ingestor in the events.
-    pub fn new(writer: Writer, source: String) -> (Self, impl Future<Output = ()> + Send) {
+    /// A publisher to one lane, and the task that does its work, which the caller has to run.
+    /// `source` names this ingestor in the events.
+    pub fn new(writer: Writer, lane: Lane, source: String) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let room = Arc::new(Semaphore::new(ROOM as usize));
-        (Self { queue: sender, room }, work(writer, source, receiver))
+        (Self { queue: sender, room }, work(writer, lane, source, receiver))
     }
 
     /// Hands over a segment; waits while too many wait already.
@@ -86,7 +86,7 @@ impl Publisher {
     }
 }
 
-async fn work(writer: Writer, source: String, mut queue: mpsc::Receiver<Waiting>) {
+async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Receiver<Waiting>) {
     let mut under_way = FuturesUnordered::new();
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut bytes = 0;
@@ -104,7 +104,7 @@ async fn work(writer: Writer, source: String, mut queue: mpsc::Receiver<Waiting>
             SMALL_MESSAGES
         };
         if !waiting.is_empty() && under_way.len() < most {
-            under_way.push(send(writer.clone(), &source, std::mem::take(&mut waiting)));
+            under_way.push(send(writer.clone(), lane, &source, std::mem::take(&mut waiting)));
             bytes = 0;
             continue;
         }
@@ -122,7 +122,7 @@ async fn work(writer: Writer, source: String, mut queue: mpsc::Receiver<Waiting>
     }
 }
 
-fn send(writer: Writer, source: &str, waiting: Vec<Waiting>) -> impl Future<Output = ()> + Send + use<> {
+fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl Future<Output = ()> + Send + use<> {
     let event = Event {
         id: uuid::Uuid::now_v7().to_string(),
         kind: KIND.into(),
@@ -134,7 +134,7 @@ fn send(writer: Writer, source: &str, waiting: Vec<Waiting>) -> impl Future<Outp
         .map(|waiting| (waiting.stored, waiting.room))
         .collect();
     async move {
-        let result = writer.publish(event).await.map_err(|error| {
+        let result = writer.publish(lane, event).await.map_err(|error| {
             tracing::warn!(%error, segments = answers.len(), "could not publish readings");
             Unavailable
         });
@@ -154,8 +154,8 @@ mod tests {
     #[tokio::test]
     async fn segments_that_wait_together_share_a_message() {
         let url = format!("memory://publish_{}", std::process::id());
-        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), "/test".into());
-        let mut reader = Reader::open(&url).await.unwrap();
+        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), Lane::Live, "/test".into());
+        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
         let work = tokio::spawn(work);
         let mut tickets = Vec::new();
         for byte in 0..10 {
@@ -182,8 +182,8 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_gives_up_is_told_to_the_upload() {
         let url = format!("memory://publish_fail_{}", std::process::id());
-        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), "/test".into());
-        let mut reader = Reader::open(&url).await.unwrap();
+        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), Lane::Live, "/test".into());
+        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
         let work = tokio::spawn(work);
         let ticket = publisher.publish(Bytes::from_static(b"x")).await;
         drop(reader.next(event::MIN_ROOM).await.unwrap());

@@ -21,7 +21,9 @@
 
 use super::{Point, is_name, time};
 use bytes::{BufMut, Bytes};
-use std::collections::HashMap;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use uuid::Uuid;
 
 /// The `ce-type` of events that hold readings.
@@ -44,50 +46,100 @@ pub struct Origin {
     pub traceparent: String,
 }
 
-/// Gathers readings of one upload into a segment.
+/// Gathers readings of one upload into a segment. What is gathered lies in a few flat lists, so that
+/// a post of six readings costs a few allocations and not a few for each series.
 #[derive(Debug, Default)]
 pub struct Builder {
-    index: HashMap<Box<[u8]>, usize>,
+    /// The names of each run as they are written, one after the other: text, text.
+    names: Vec<u8>,
     runs: Vec<Run>,
-    key: Vec<u8>,
-    readings: u64,
+    /// Hashes of series, and the numbers of their runs; empty while there are few.
+    index: HashTable<(u64, usize)>,
+    hasher: RandomState,
+    /// In order of arrival, each with the number of its run.
+    readings: Vec<(usize, Point)>,
+    /// The run after that of the last reading: sensors are mostly read in turn.
+    likely: usize,
     size: usize,
 }
 
 #[derive(Debug)]
 struct Run {
-    /// The names as they are written: text, text.
-    names: Box<[u8]>,
-    points: Vec<u8>,
+    /// Where its names begin and end.
+    names: Range<usize>,
+    hash: u64,
+    points: usize,
 }
 
+/// So many series are found faster by looking at each.
+const FEW: usize = 8;
+
 impl Builder {
-    /// Adds a reading; both names have been checked. Tells whether the series is new to this
-    /// segment and `admit`, asked only then, let it in.
-    pub fn push(&mut self, device: &str, sensor: &str, point: Point, admit: impl FnOnce() -> bool) -> bool {
-        self.key.clear();
-        put_text(&mut self.key, device);
-        put_text(&mut self.key, sensor);
-        let run = match self.index.get(&self.key[..]) {
-            Some(run) => *run,
-            None if !admit() => return false,
-            None => {
-                let names: Box<[u8]> = self.key.as_slice().into();
-                self.index.insert(names.clone(), self.runs.len());
-                self.size += names.len() + 4;
-                self.runs.push(Run {
-                    names,
-                    points: Vec::new(),
-                });
-                self.runs.len() - 1
+    /// A builder that knows series by this hasher.
+    pub fn new(hasher: RandomState) -> Self {
+        Self {
+            hasher,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a reading; both names have been checked. False where the series is new to this segment
+    /// and `admit`, asked only then and by the hash of (device, sensor), did not let it in.
+    pub fn push(&mut self, device: &str, sensor: &str, point: Point, admit: impl FnOnce(u64) -> bool) -> bool {
+        let likely = self
+            .runs
+            .get(self.likely)
+            .is_some_and(|run| self.is_of(run, device, sensor));
+        let run = if likely {
+            self.likely
+        } else {
+            match self.run(device, sensor, admit) {
+                Some(run) => run,
+                None => return false,
             }
         };
-        let points = &mut self.runs[run].points;
-        points.put_i64_le(point.timestamp);
-        points.put_f64_le(point.value);
-        self.readings += 1;
+        self.runs[run].points += 1;
+        self.readings.push((run, point));
+        self.likely = if run + 1 < self.runs.len() { run + 1 } else { 0 };
         self.size += POINT;
         true
+    }
+
+    /// The number of this series' run, a new one where `admit` lets it in.
+    fn run(&mut self, device: &str, sensor: &str, admit: impl FnOnce(u64) -> bool) -> Option<usize> {
+        let hash = self.hasher.hash_one((device, sensor));
+        let found = if self.runs.len() <= FEW {
+            self.runs.iter().position(|run| self.is_of(run, device, sensor))
+        } else {
+            let same = |(other, run): &(u64, usize)| *other == hash && self.is_of(&self.runs[*run], device, sensor);
+            self.index.find(hash, same).map(|(_, run)| *run)
+        };
+        if found.is_some() {
+            return found;
+        }
+        if !admit(hash) {
+            return None;
+        }
+        let (run, start) = (self.runs.len(), self.names.len());
+        put_text(&mut self.names, device);
+        put_text(&mut self.names, sensor);
+        let names = start..self.names.len();
+        self.size += names.len() + 4;
+        self.runs.push(Run { names, hash, points: 0 });
+        let from = match self.runs.len() {
+            ..=FEW => return Some(run),
+            // The first that is one too many to look at each.
+            count if count == FEW + 1 => 0,
+            _ => run,
+        };
+        for (run, Run { hash, .. }) in self.runs.iter().enumerate().skip(from) {
+            self.index.insert_unique(*hash, (*hash, run), |(hash, _)| *hash);
+        }
+        Some(run)
+    }
+
+    fn is_of(&self, run: &Run, device: &str, sensor: &str) -> bool {
+        split_names(&self.names[run.names.clone()]) == (device.as_bytes(), sensor.as_bytes())
     }
 
     /// Bytes that the segment takes by now, but for its head.
@@ -102,7 +154,7 @@ impl Builder {
 
     /// Readings in it.
     pub fn readings(&self) -> u64 {
-        self.readings
+        self.readings.len() as u64
     }
 
     /// The segment, written; the builder is empty afterwards.
@@ -115,21 +167,38 @@ impl Builder {
         body.put_u16_le(
             u16::try_from(self.runs.len()).expect("the caller finishes a segment before it holds 65,536 series"),
         );
-        for run in self.runs.drain(..) {
-            body.put_slice(&run.names);
+        // First the room of each run, then each point into the place that is next in its run.
+        let mut next = Vec::with_capacity(self.runs.len());
+        for run in &self.runs {
+            body.put_slice(&self.names[run.names.clone()]);
             body.put_u32_le(
-                u32::try_from(run.points.len() / POINT)
-                    .expect("the caller finishes a segment long before it holds 64 GiB"),
+                u32::try_from(run.points).expect("the caller finishes a segment long before it holds 64 GiB"),
             );
-            body.put_slice(&run.points);
+            next.push(body.len());
+            body.resize(body.len() + run.points * POINT, 0);
+        }
+        for (run, point) in &self.readings {
+            let (place, end) = (next[*run], next[*run] + POINT);
+            body[place..place + 8].copy_from_slice(&point.timestamp.to_le_bytes());
+            body[place + 8..end].copy_from_slice(&point.value.to_le_bytes());
+            next[*run] = end;
         }
         let length = u32::try_from(body.len() - 4).expect("the caller finishes a segment long before it holds 4 GiB");
         body[..4].copy_from_slice(&length.to_le_bytes());
+        self.names.clear();
+        self.runs.clear();
         self.index.clear();
-        self.readings = 0;
+        self.readings.clear();
+        self.likely = 0;
         self.size = 0;
         body.into()
     }
+}
+
+/// The two names of a run that this program has written.
+fn split_names(written: &[u8]) -> (&[u8], &[u8]) {
+    let (device, sensor) = written[1..].split_at(written[0].into());
+    (device, &sensor[1..])
 }
 
 /// One payload of these segments.
@@ -290,12 +359,12 @@ mod tests {
         let mut builder = Builder::default();
         let point = |timestamp, value| Point { timestamp, value };
         for (sensor, timestamp, value) in [("speed", 1, 5.5), ("fuel", 1, 80.0), ("speed", 2, -0.0)] {
-            assert!(builder.push("lada", sensor, point(timestamp, value), || true));
+            assert!(builder.push("lada", sensor, point(timestamp, value), |_| true));
         }
         assert_eq!((builder.readings(), builder.series()), (3, 2));
         let first = builder.finish(&origin());
         assert_eq!(builder.size(), 0);
-        builder.push("lada", "fuel", point(3, 79.0), || true);
+        builder.push("lada", "fuel", point(3, 79.0), |_| true);
         let second = builder.finish(&origin());
         let payload = join([&first, &second].into_iter());
         let expected = [
@@ -319,7 +388,7 @@ mod tests {
                 timestamp: 0,
                 value: 0.0
             },
-            || false
+            |_| false
         ));
         assert_eq!((builder.readings(), builder.series(), builder.size()), (0, 0, 0));
     }
@@ -341,7 +410,7 @@ mod tests {
             },
         ] {
             let mut builder = Builder::default();
-            builder.push("d", "s", point, || true);
+            builder.push("d", "s", point, |_| true);
             let payload = join([builder.finish(&origin())].iter());
             assert_eq!(
                 read(&payload, |_, _| ()),
@@ -356,7 +425,7 @@ mod tests {
         fn any_damage_is_noticed_or_harmless(cut in 0_usize..200, byte: u8, at in 0_usize..200) {
             let mut builder = Builder::default();
             for timestamp in 0..5 {
-                builder.push("d", "s", Point { timestamp, value: 1.0 }, || true);
+                builder.push("d", "s", Point { timestamp, value: 1.0 }, |_| true);
             }
             let mut payload = join([builder.finish(&origin())].iter()).to_vec();
             let whole = payload.len();

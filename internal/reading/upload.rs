@@ -10,6 +10,7 @@ use super::rejects::Rejects;
 use super::segment::{Builder, Origin};
 use super::{Point, time};
 use bytes::Bytes;
+use event::Lane;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -50,6 +51,8 @@ pub(super) struct Upload<'a> {
     /// Since when the builder holds readings.
     since: Option<Instant>,
     under_way: VecDeque<(u64, Ticket)>,
+    /// Small until it has filled a segment: what is small never waits behind what is large.
+    lane: Lane,
     bus_failed: bool,
     pub(super) accepted: u64,
     pub(super) rejects: Rejects,
@@ -62,9 +65,10 @@ impl<'a> Upload<'a> {
             ingest,
             caller,
             origin,
-            builder: Builder::default(),
+            builder: Builder::new(ingest.series.hasher()),
             since: None,
             under_way: VecDeque::new(),
+            lane: Lane::Live,
             bus_failed: false,
             accepted: 0,
             rejects: Rejects::default(),
@@ -80,6 +84,22 @@ impl<'a> Upload<'a> {
             }
             Err(end) => end,
         };
+        self.finish(end).await
+    }
+
+    /// Takes a body that is here as a whole.
+    pub(super) async fn take_whole(&mut self, body: &Bytes) -> End {
+        let end = match self.take(body).await {
+            Ok(()) => {
+                self.last_line();
+                End::Whole
+            }
+            Err(end) => end,
+        };
+        self.finish(end).await
+    }
+
+    async fn finish(&mut self, end: End) -> End {
         // However it ended, what was read is stored and counted.
         self.hand_over().await;
         while self.settle().await {}
@@ -128,6 +148,7 @@ impl<'a> Upload<'a> {
         while let Some((number, line)) = splitter.next(&mut rest) {
             self.judge(number, &line, bounds);
             if self.builder.size() >= SEGMENT_BYTES || self.builder.series() >= SEGMENT_SERIES {
+                self.lane = Lane::Bulk;
                 self.hand_over().await;
             }
             if self.rejects.full()
@@ -189,10 +210,7 @@ impl<'a> Upload<'a> {
         };
         let series = &self.ingest.series;
         let point = Point { timestamp, value };
-        if self
-            .builder
-            .push(device, &sensor, point, || series.admit(device, &sensor))
-        {
+        if self.builder.push(device, &sensor, point, |hash| series.admit(hash)) {
             Ok(())
         } else {
             Err("sensor: there are too many series already, new names are not taken".into())
@@ -211,7 +229,7 @@ impl<'a> Upload<'a> {
             self.settle().await;
         }
         if !self.bus_failed {
-            let ticket = self.ingest.publisher.publish(segment).await;
+            let ticket = self.ingest.publisher(self.lane).publish(segment).await;
             self.under_way.push_back((readings, ticket));
         }
     }

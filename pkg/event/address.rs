@@ -4,7 +4,7 @@
 //! `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[?replicas=N][&max_bytes=N][&creds=FILE]`;
 //! `tls://` in the place of `nats://` insists on TLS. The name, in capitals, is the stream's.
 
-use crate::Error;
+use crate::{Error, Lane};
 
 /// A URL taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +37,11 @@ impl Nats {
     /// The stream of events: `READINGS`.
     pub(crate) fn stream(&self) -> String {
         self.name.to_uppercase()
+    }
+
+    /// The subject of a lane: `readings.live`, `readings.bulk`.
+    pub(crate) fn subject(&self, lane: Lane) -> String {
+        format!("{}.{}", self.name, lane.name())
     }
 
     /// The stream of dead letters: `READINGS_DEAD`.

@@ -6,6 +6,9 @@
 //! published event has been stored or handled when [`Writer::publish`] returns, and an event that
 //! was not acknowledged is not forgotten (NATS delivers it again, memory tells the publisher).
 //! What is in an event is none of this crate's business.
+//!
+//! A bus has two [`Lane`]s, each read by itself: what somebody waits for does not queue behind
+//! what is merely much.
 
 mod address;
 mod error;
@@ -52,6 +55,28 @@ impl fmt::Debug for Event {
     }
 }
 
+/// Which of a bus's two queues an event goes through. Order is kept within a lane at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Small events that are wanted at once.
+    Live,
+    /// Much of it: events that fill their messages.
+    Bulk,
+}
+
+impl Lane {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Bulk];
+
+    /// `live` or `bulk`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
 /// Puts events on the bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer(WriterBackend);
@@ -93,10 +118,10 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Unavailable`]: it may or may not have been stored; publish it again.
-    pub async fn publish(&self, event: Event) -> Result<(), Error> {
+    pub async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
         match &self.0 {
-            WriterBackend::Memory(writer) => writer.publish(event).await,
-            WriterBackend::Nats(writer) => writer.publish(event).await,
+            WriterBackend::Memory(writer) => writer.publish(lane, event).await,
+            WriterBackend::Nats(writer) => writer.publish(lane, event).await,
         }
     }
 
@@ -112,7 +137,7 @@ impl Writer {
     }
 }
 
-/// Takes events from the bus. Readers of one bus share its events between them.
+/// Takes events from one lane of the bus. Readers of one lane share its events between them.
 pub struct Reader(ReaderBackend);
 
 enum ReaderBackend {
@@ -121,15 +146,52 @@ enum ReaderBackend {
 }
 
 impl Reader {
-    /// A reader for this URL; connects in the background.
+    /// A reader of this lane of the bus of this URL; connects in the background.
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
-    pub async fn open(url: &str) -> Result<Self, Error> {
+    pub async fn open(url: &str, lane: Lane) -> Result<Self, Error> {
         Ok(Self(match Address::parse(url)? {
-            Address::Memory(name) => ReaderBackend::Memory(memory::Reader::open(&name)),
-            Address::Nats(address) => ReaderBackend::Nats(Box::new(nats::Reader::open(address).await?)),
+            Address::Memory(name) => ReaderBackend::Memory(memory::Reader::open(&name, lane)),
+            Address::Nats(address) => {
+                ReaderBackend::Nats(Box::new(nats::Reader::open(address, nats::Wanted::Lane(lane)).await?))
+            }
         }))
+    }
+
+    /// A reader of everything that the bus has kept, of both lanes, from its start or from what
+    /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not.
+    /// It takes nothing away from other readers, and what it has acknowledged is remembered for
+    /// as long as it lives.
+    ///
+    /// # Errors
+    /// [`Error::Url`] where the URL cannot be used, or names a bus that keeps nothing.
+    pub async fn history(url: &str, since: Option<i64>) -> Result<Self, Error> {
+        match Address::parse(url)? {
+            Address::Memory(_) => Err(Error::Url(
+                "memory:// keeps nothing that could be read again; name a nats:// bus".into(),
+            )),
+            Address::Nats(address) => Ok(Self(ReaderBackend::Nats(Box::new(
+                nats::Reader::open(address, nats::Wanted::History(since)).await?,
+            )))),
+        }
+    }
+
+    /// How many events of the lane, or of the history, are not acknowledged yet.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: ask again after a while.
+    pub async fn backlog(&mut self) -> Result<u64, Error> {
+        match &mut self.0 {
+            ReaderBackend::Memory(reader) => Ok(reader.backlog()),
+            ReaderBackend::Nats(reader) => reader.backlog().await,
+        }
+    }
+
+    /// Whether publishers wait until their events are acknowledged: then whoever takes one should
+    /// not let it lie to gather more.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.0, ReaderBackend::Memory(_))
     }
 
     /// The next event, however long it takes to come. `room` is how many bytes of further events

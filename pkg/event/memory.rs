@@ -1,6 +1,6 @@
 //! The bus inside one process: no log, so the publisher waits until its event is handled.
 
-use crate::{Delivery, Error, Event};
+use crate::{Delivery, Error, Event, Lane};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -13,11 +13,21 @@ const CAPACITY: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Bus {
-    events: Lane,
-    dead: Lane,
+    live: Queue,
+    bulk: Queue,
+    dead: Queue,
 }
 
-struct Lane {
+impl Bus {
+    fn lane(&self, lane: Lane) -> &Queue {
+        match lane {
+            Lane::Live => &self.live,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+}
+
+struct Queue {
     sender: mpsc::Sender<Letter>,
     receiver: AsyncMutex<mpsc::Receiver<Letter>>,
 }
@@ -28,7 +38,7 @@ struct Letter {
     handled: oneshot::Sender<()>,
 }
 
-impl Lane {
+impl Queue {
     fn new() -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         Self {
@@ -80,8 +90,9 @@ fn bus(name: &str) -> Arc<Bus> {
     }
     buses.retain(|_, bus| bus.strong_count() > 0);
     let bus = Arc::new(Bus {
-        events: Lane::new(),
-        dead: Lane::new(),
+        live: Queue::new(),
+        bulk: Queue::new(),
+        dead: Queue::new(),
     });
     buses.insert(name.to_owned(), Arc::downgrade(&bus));
     bus
@@ -100,8 +111,8 @@ impl Writer {
         std::future::pending().await
     }
 
-    pub(crate) async fn publish(&self, event: Event) -> Result<(), Error> {
-        self.0.events.send(event, String::new()).await
+    pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
+        self.0.lane(lane).send(event, String::new()).await
     }
 
     pub(crate) async fn bury(&self, event: Event, reason: &str) -> Result<(), Error> {
@@ -109,23 +120,31 @@ impl Writer {
     }
 }
 
-pub(crate) struct Reader(Arc<Bus>);
+pub(crate) struct Reader {
+    bus: Arc<Bus>,
+    lane: Lane,
+}
 
 impl Reader {
-    pub(crate) fn open(name: &str) -> Self {
-        Self(bus(name))
+    pub(crate) fn open(name: &str, lane: Lane) -> Self {
+        Self { bus: bus(name), lane }
     }
 
     pub(crate) fn writer(&self) -> Writer {
-        Writer(self.0.clone())
+        Writer(self.bus.clone())
     }
 
     pub(crate) fn dead_letters(&self) -> DeadLetters {
-        DeadLetters(self.0.clone())
+        DeadLetters(self.bus.clone())
     }
 
     pub(crate) async fn next(&mut self) -> Result<Delivery, Error> {
-        Ok(self.0.events.next().await.0)
+        Ok(self.bus.lane(self.lane).next().await.0)
+    }
+
+    pub(crate) fn backlog(&self) -> u64 {
+        let sender = &self.bus.lane(self.lane).sender;
+        (sender.max_capacity() - sender.capacity()) as u64
     }
 }
 

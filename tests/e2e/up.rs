@@ -205,7 +205,7 @@ async fn a_persistor_that_gives_up_ends_it() {
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
     let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
     let consumer = async_nats::jetstream::consumer::pull::Config {
-        durable_name: Some("persistor".into()),
+        durable_name: Some("persistor_live".into()),
         max_deliver: 3,
         ..Default::default()
     };

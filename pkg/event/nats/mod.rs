@@ -1,15 +1,16 @@
 //! The bus on NATS JetStream.
 //!
-//! Stream `READINGS` (subjects `readings.>`, file storage, `discard: new`, no age limit: nothing
-//! that was not consumed is ever dropped to make room), durable pull consumer `persistor`, dead
-//! letters in the stream `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
+//! Stream `READINGS` (file storage, `discard: new`, no age limit: nothing that was not consumed is
+//! ever dropped to make room); the lanes are its subjects `readings.live` and `readings.bulk`, each
+//! with a durable pull consumer, `persistor_live` and `persistor_bulk`. Dead letters in the stream
+//! `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
 //! headers and the payload as it is.
 
 mod reader;
 mod setup;
 mod writer;
 
-pub(crate) use reader::{Reader, Receipt};
+pub(crate) use reader::{Reader, Receipt, Wanted};
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;

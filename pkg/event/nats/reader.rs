@@ -3,9 +3,9 @@
 
 use super::{connect, connected, event, setup};
 use crate::address::Nats;
-use crate::{Delivery, Error};
-use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::jetstream::consumer::pull::Batch;
+use crate::{Delivery, Error, Lane};
+use async_nats::jetstream::consumer::pull::{Batch, Config};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Context};
 use futures_util::future::BoxFuture;
@@ -19,9 +19,23 @@ const PULL_MESSAGES: usize = 512;
 /// with a connection is only noticed by its end.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
 
+/// How long the server remembers what somebody who reads the history has acknowledged, once
+/// nobody asks any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// What a reader is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// To share the lane's events with others.
+    Lane(Lane),
+    /// To read everything that is kept, or all since this moment (microseconds since 1970).
+    History(Option<i64>),
+}
+
 pub(crate) struct Reader {
     context: Context,
     address: Nats,
+    wanted: Config,
     consumer: Option<PullConsumer>,
     starting: Option<BoxFuture<'static, Result<(PullConsumer, Batch), Error>>>,
     pull: Option<Batch>,
@@ -32,11 +46,13 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) async fn open(address: Nats) -> Result<Self, Error> {
+    pub(crate) async fn open(address: Nats, wanted: Wanted) -> Result<Self, Error> {
         let context = connect(&address).await?;
+        let wanted = config(&address, wanted, &context)?;
         Ok(Self {
             context,
             address,
+            wanted,
             consumer: None,
             starting: None,
             pull: None,
@@ -47,6 +63,17 @@ impl Reader {
 
     pub(crate) fn writer(&self) -> super::Writer {
         super::Writer::over(self.context.clone(), self.address.clone())
+    }
+
+    pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {
+        let stream = self.context.get_stream_no_info(self.address.stream()).await;
+        let name = self.wanted.durable_name.as_deref().unwrap_or_default();
+        let info = stream
+            .map_err(setup::unavailable)?
+            .consumer_info(name)
+            .await
+            .map_err(setup::unavailable)?;
+        Ok(info.num_pending + info.num_ack_pending as u64)
     }
 
     pub(crate) fn taken(&mut self) -> Vec<Delivery> {
@@ -97,7 +124,8 @@ impl Reader {
             let (messages, bytes) = if self.oversized { (1, 0) } else { (PULL_MESSAGES, room) };
             let starting = self.starting.get_or_insert_with(|| {
                 let (context, address) = (self.context.clone(), self.address.clone());
-                start_pull(context, address, self.consumer.take(), messages, bytes).boxed()
+                let wanted = self.wanted.clone();
+                start_pull(context, address, wanted, self.consumer.take(), messages, bytes).boxed()
             });
             let started = starting.await;
             self.starting = None;
@@ -107,6 +135,43 @@ impl Reader {
             self.pull = Some(pull);
         }
     }
+}
+
+/// The consumer that a reader wants.
+fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
+    // The client makes unique names for its inboxes; the last part of one is unique by itself.
+    let inbox = context.client().new_inbox();
+    let name = inbox.rsplit('.').next().unwrap_or_default();
+    let shared = Config {
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: crate::PROGRESS * 3,
+        // Without a limit: a message that ran out of tries would be stranded for good.
+        max_deliver: -1,
+        max_ack_pending: 4096,
+        ..Config::default()
+    };
+    Ok(match wanted {
+        Wanted::Lane(lane) => Config {
+            durable_name: Some(format!("persistor_{}", lane.name())),
+            filter_subject: address.subject(lane),
+            description: Some("Stores readings in the database".into()),
+            ..shared
+        },
+        Wanted::History(since) => Config {
+            // A name, so that it is found again when the connection is lost on the way.
+            durable_name: Some(format!("history_{name}")),
+            deliver_policy: match since {
+                None => DeliverPolicy::All,
+                Some(since) => DeliverPolicy::ByStartTime {
+                    start_time: async_nats::datetime::DateTime::from_unix_timestamp_nanos(i128::from(since) * 1000)
+                        .map_err(|_| Error::Url("the moment to read from is out of range".into()))?,
+                },
+            },
+            inactive_threshold: FORGOTTEN_AFTER,
+            description: Some("Reads the history again".into()),
+            ..shared
+        },
+    })
 }
 
 fn delivery(message: async_nats::jetstream::Message) -> Delivery {
@@ -121,13 +186,14 @@ fn delivery(message: async_nats::jetstream::Message) -> Delivery {
 async fn start_pull(
     context: Context,
     address: Nats,
+    wanted: Config,
     consumer: Option<PullConsumer>,
     messages: usize,
     bytes: usize,
 ) -> Result<(PullConsumer, Batch), Error> {
     let consumer = match consumer {
         Some(consumer) => consumer,
-        None => setup::consumer(&setup::streams(&context, &address).await?).await?,
+        None => setup::consumer(&setup::streams(&context, &address).await?, wanted).await?,
     };
     let batch = consumer
         .batch()

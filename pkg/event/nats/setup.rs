@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::address::Nats;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
@@ -10,9 +10,6 @@ use std::time::Duration;
 
 /// The oldest server that understands all that is asked of it; older ones ignore settings in silence.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
-
-/// The durable consumer that stores readings.
-const CONSUMER: &str = "persistor";
 
 const DEAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 const DEAD_BYTES: i64 = 1 << 30;
@@ -49,26 +46,17 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     Ok(stream)
 }
 
-/// The durable consumer, made where it is missing.
-pub(super) async fn consumer(stream: &Stream) -> Result<PullConsumer, Error> {
-    let wanted = pull::Config {
-        durable_name: Some(CONSUMER.into()),
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: crate::PROGRESS * 3,
-        // Without a limit: a message that ran out of tries would be stranded for good.
-        max_deliver: -1,
-        max_ack_pending: 4096,
-        description: Some("Stores readings in the database".into()),
-        ..pull::Config::default()
-    };
+/// The consumer that `wanted` describes, made where it is missing.
+pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<PullConsumer, Error> {
+    let name = wanted.durable_name.clone().unwrap_or_default();
     let consumer: PullConsumer = stream
-        .get_or_create_consumer(CONSUMER, wanted)
+        .get_or_create_consumer(&name, wanted.clone())
         .await
         .map_err(unavailable)?;
     let found = &consumer.cached_info().config;
     let refuse = |what: &str| {
         Err(Error::Refused(format!(
-            "the consumer {CONSUMER} {what}, so that messages would never be stored; delete it and start again"
+            "the consumer {name} {what}, so that messages would never be stored; delete it and start again"
         )))
     };
     if found.max_deliver > 0 {
@@ -77,17 +65,17 @@ pub(super) async fn consumer(stream: &Stream) -> Result<PullConsumer, Error> {
     if found.ack_policy != AckPolicy::Explicit {
         return refuse("does not acknowledge explicitly");
     }
-    if found.deliver_policy != DeliverPolicy::All {
+    if found.deliver_policy != wanted.deliver_policy {
         return refuse("does not begin with the first message");
     }
-    if !found.filter_subject.is_empty() || !found.filter_subjects.is_empty() {
-        return refuse("has a filter");
+    if found.filter_subject != wanted.filter_subject || !found.filter_subjects.is_empty() {
+        return refuse("has another filter than its lane's subject");
     }
     if found.headers_only {
         return refuse("leaves out the payload");
     }
     if found.ack_wait < crate::PROGRESS * 2 {
-        tracing::warn!(consumer = CONSUMER, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
+        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
     }
     Ok(consumer)
 }

@@ -2,7 +2,7 @@
 
 use super::{REASON, connect, connected, headers, setup};
 use crate::address::Nats;
-use crate::{Error, Event, MAX_PAYLOAD};
+use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
@@ -80,8 +80,8 @@ impl Writer {
         connected(&self.context) && self.prepared.load(Ordering::Acquire)
     }
 
-    pub(crate) async fn publish(&self, event: Event) -> Result<(), Error> {
-        let subject = format!("{}.events", self.address.name);
+    pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
+        let subject = self.address.subject(lane);
         self.send(subject, headers(&event), event.payload).await
     }
 

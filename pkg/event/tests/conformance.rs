@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use event::{Error, Event, MIN_ROOM, Reader, Writer};
+use event::{Error, Event, Lane, MIN_ROOM, Reader, Writer};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use testutil::{nats_url, poll, unique};
@@ -47,13 +47,13 @@ async fn next(reader: &mut Reader) -> event::Delivery {
 /// What every backend must do.
 async fn suite(url: &str) {
     let writer = writer(url).await;
-    let mut reader = Reader::open(url).await.unwrap();
+    let mut reader = Reader::open(url, Lane::Live).await.unwrap();
 
     // What is published comes as it was, and publishing ends well once it is stored or handled.
     let sent = event("1", b"payload");
     let publishing = tokio::spawn({
         let (writer, sent) = (writer.clone(), sent.clone());
-        async move { writer.publish(sent).await }
+        async move { writer.publish(Lane::Live, sent).await }
     });
     let mut delivery = next(&mut reader).await;
     assert_eq!(delivery.event, sent);
@@ -65,7 +65,7 @@ async fn suite(url: &str) {
     for payload in [vec![7; event::MAX_PAYLOAD], Vec::new()] {
         let publishing = tokio::spawn({
             let (writer, event) = (writer.clone(), event("large", &payload));
-            async move { writer.publish(event).await }
+            async move { writer.publish(Lane::Live, event).await }
         });
         let mut delivery = next(&mut reader).await;
         assert_eq!(delivery.event.payload.len(), payload.len());
@@ -77,7 +77,7 @@ async fn suite(url: &str) {
     // publishes it again.
     let publishing = tokio::spawn({
         let writer = writer.clone();
-        async move { while writer.publish(event("again", b"x")).await.is_err() {} }
+        async move { while writer.publish(Lane::Live, event("again", b"x")).await.is_err() {} }
     });
     next(&mut reader).await.release().await;
     let mut again = next(&mut reader).await;
@@ -89,10 +89,10 @@ async fn suite(url: &str) {
     let publishing: Vec<_> = (0..200)
         .map(|number| {
             let writer = writer.clone();
-            tokio::spawn(async move { writer.publish(event(&format!("many-{number}"), b"x")).await })
+            tokio::spawn(async move { writer.publish(Lane::Live, event(&format!("many-{number}"), b"x")).await })
         })
         .collect();
-    let mut other = Reader::open(url).await.unwrap();
+    let mut other = Reader::open(url, Lane::Live).await.unwrap();
     let mut seen = BTreeSet::new();
     for number in 0..200 {
         let mut delivery = if number % 2 == 0 {
@@ -111,6 +111,31 @@ async fn suite(url: &str) {
         published.await.unwrap().unwrap();
     }
 
+    // Lanes do not wait for each other: what lies in one is passed by what comes through the other.
+    let lying: Vec<_> = (0..50)
+        .map(|number| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.publish(Lane::Bulk, event(&format!("bulk-{number}"), b"x")).await })
+        })
+        .collect();
+    let publishing = tokio::spawn({
+        let writer = writer.clone();
+        async move { writer.publish(Lane::Live, event("quick", b"x")).await }
+    });
+    let mut delivery = next(&mut reader).await;
+    assert_eq!(delivery.event.id, "quick");
+    delivery.ack().await;
+    publishing.await.unwrap().unwrap();
+    let mut bulk = Reader::open(url, Lane::Bulk).await.unwrap();
+    for _ in 0..lying.len() {
+        let mut delivery = next(&mut bulk).await;
+        assert!(delivery.event.id.starts_with("bulk-"), "{:?}", delivery.event);
+        delivery.ack().await;
+    }
+    for published in lying {
+        published.await.unwrap().unwrap();
+    }
+
     // A dead letter is kept, by the bus or by the reader that the bus hands it to.
     let keeper = reader.dead_letters().map(|mut letters| {
         tokio::spawn(async move {
@@ -121,7 +146,7 @@ async fn suite(url: &str) {
     });
     let publishing = tokio::spawn({
         let writer = writer.clone();
-        async move { writer.publish(event("bad", b"bad")).await }
+        async move { writer.publish(Lane::Live, event("bad", b"bad")).await }
     });
     next(&mut reader).await.bury(&writer, "not\nreadable").await.unwrap();
     publishing.await.unwrap().unwrap();
@@ -177,6 +202,51 @@ async fn nats_keeps_dead_letters_with_their_reason() {
     assert_eq!(message.headers.get("ce-specversion").unwrap().as_str(), "1.0");
     assert_eq!(message.headers.get("ce-id").unwrap().as_str(), "1");
     assert_eq!(&message.payload[..], b"x");
+}
+
+/// The history can be read again, from both lanes, and takes nothing from those who read a lane.
+#[tokio::test]
+async fn nats_history_is_read_again() {
+    let url = nats_url("history");
+    let writer = writer(&url).await;
+    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    for number in 0..3 {
+        writer
+            .publish(Lane::Live, event(&format!("live-{number}"), b"x"))
+            .await
+            .unwrap();
+        writer
+            .publish(Lane::Bulk, event(&format!("bulk-{number}"), b"x"))
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        next(&mut reader).await.ack().await;
+    }
+    let mut history = Reader::history(&url, None).await.unwrap();
+    let mut seen = BTreeSet::new();
+    for left in (0..6).rev() {
+        let mut delivery = next(&mut history).await;
+        seen.insert(delivery.event.id.clone());
+        delivery.ack().await;
+        // Acknowledgements are not waited for.
+        let reached = async {
+            while history.backlog().await.unwrap() != left {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, reached).await.unwrap();
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(next(&mut reader).await.event.id, "live-2");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let later = i64::try_from(now.as_micros()).unwrap() + 1;
+    writer.publish(Lane::Bulk, event("late", b"x")).await.unwrap();
+    let mut history = Reader::history(&url, Some(later)).await.unwrap();
+    assert_eq!(next(&mut history).await.event.id, "late");
+    assert!(matches!(Reader::history("memory://x", None).await, Err(Error::Url(_))));
 }
 
 /// A stream that would lose readings is refused by name; other differences are left alone.
@@ -242,12 +312,15 @@ async fn nats_streams_that_vanish_are_made_again() {
     let url = nats_url("vanish");
     let (server, name) = url.rsplit_once('/').unwrap();
     let writer = writer(&url).await;
-    let mut reader = Reader::open(&url).await.unwrap();
-    writer.publish(event("1", b"x")).await.unwrap();
+    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    writer.publish(Lane::Live, event("1", b"x")).await.unwrap();
     next(&mut reader).await.ack().await;
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
     jetstream.delete_stream(name.to_uppercase()).await.unwrap();
-    poll(DEADLINE, async || writer.publish(event("2", b"x")).await.ok()).await;
+    poll(DEADLINE, async || {
+        writer.publish(Lane::Live, event("2", b"x")).await.ok()
+    })
+    .await;
     assert_eq!(next(&mut reader).await.event.id, "2");
 }
 
@@ -258,7 +331,10 @@ async fn nats_that_is_full_says_so() {
     let writer = writer(&url).await;
     let mut stored = 0;
     let refused = loop {
-        match writer.publish(event(&stored.to_string(), &[0; 10_000])).await {
+        match writer
+            .publish(Lane::Live, event(&stored.to_string(), &[0; 10_000]))
+            .await
+        {
             Ok(()) => stored += 1,
             Err(error) => break error,
         }
@@ -267,7 +343,7 @@ async fn nats_that_is_full_says_so() {
         matches!(refused, Error::Unavailable(_)) && (5..10).contains(&stored),
         "{stored}: {refused}"
     );
-    let mut reader = Reader::open(&url).await.unwrap();
+    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
     for number in 0..stored {
         let mut delivery = next(&mut reader).await;
         assert_eq!(delivery.event.id, number.to_string());
@@ -298,13 +374,14 @@ async fn nats_consumers_that_would_pass_over_messages() {
         let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
         let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
         let mut config = Config {
-            durable_name: Some("persistor".into()),
+            durable_name: Some("persistor_live".into()),
+            filter_subject: format!("{name}.live"),
             max_deliver: -1,
             ..Config::default()
         };
         change(&mut config, name);
         stream.create_consumer(config).await.unwrap();
-        let mut reader = Reader::open(&url).await.unwrap();
+        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
         let refused = tokio::time::timeout(DEADLINE, async {
             loop {
                 match tokio::time::timeout(Duration::from_secs(1), reader.next(MIN_ROOM)).await {
