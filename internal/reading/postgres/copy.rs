@@ -1,7 +1,9 @@
-//! Readings in PostgreSQL's binary COPY format.
+//! Readings and moments as PostgreSQL's binary format has them.
 
 use crate::reading::batch::Part;
 use bytes::{BufMut, Bytes, BytesMut};
+use std::error::Error;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 /// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's own count begins.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -15,9 +17,37 @@ const ROW: usize = 2 + (4 + 4) + (4 + 8) + (4 + 8);
 /// About how much goes out at once.
 const CHUNK: usize = 64 * 1024;
 
+/// Microseconds since 1970 as a `timestamptz`.
+#[derive(Debug)]
+pub(super) struct Moment(pub(super) i64);
+
 /// A moment as PostgreSQL counts it.
-pub(super) fn moment(timestamp: i64) -> i64 {
+fn moment(timestamp: i64) -> i64 {
     timestamp - EPOCH
+}
+
+impl ToSql for Moment {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_i64(moment(self.0));
+        Ok(IsNull::No)
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Moment {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        // Wraps for `infinity` only, which no reading has.
+        Ok(Self(i64::from_be_bytes(raw.try_into()?).wrapping_add(EPOCH)))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::TIMESTAMPTZ
+    }
 }
 
 /// Rows of (series id, timestamp, value), as chunks to be sent one after the other.

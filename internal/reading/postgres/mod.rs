@@ -5,31 +5,30 @@
 //! Partitions and series are made before, each in a transaction of its own.
 //!
 //! Readings go by COPY straight into their month's partition. Identity is the primary key, and
-//! COPY fails on the first reading that is there already; so what may be there is looked up first:
-//! not at all for readings newer than their series' latest, by one range probe for late ones, and
-//! one by one only where the range is not empty. When another writer commits the same identity in
-//! between, the transaction fails, is done again with everything looked up, and finds it.
+//! COPY fails on the first reading that is there already; so what may be there is looked up first
+//! (`there.rs`), but for readings newer than their series' latest. When another writer commits the
+//! same identity in between, the transaction fails, is done again with everything looked up, and
+//! finds it.
 
 mod copy;
 mod dead;
 mod partition;
 mod series;
+#[cfg(test)]
+mod tests;
+mod there;
 
 use super::batch::{Batch, Month, Part, Sorted};
 use super::{Point, time};
 use ::postgres::{Failure, Pool};
-use bytes::BytesMut;
-use deadpool_postgres::Object;
+use copy::Moment;
+use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Transaction};
-
-/// Identities looked up in one statement.
-const LOOKUP: usize = 20_000;
 
 /// Stores batches of readings.
 pub struct Store {
@@ -153,7 +152,7 @@ impl Store {
 
     async fn attempt(
         &self,
-        client: &mut Client,
+        client: &mut ClientWrapper,
         sorted: &Sorted,
         months: &[Month<'_>],
         careful: bool,
@@ -222,28 +221,20 @@ impl Store {
         if late.is_empty() {
             return Ok(fresh);
         }
-        // Always by the primary key, whatever the planner thinks of a table it never analysed.
-        transaction
-            .batch_execute(
-                "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off",
-            )
-            .await?;
         let table = partition::name(month.year, month.month);
-        let overlapping = overlapping(transaction, &table, &late, &month.parts).await?;
-        let mut rest: VecDeque<(usize, Part<'a>)> = overlapping.iter().map(|at| (*at, month.parts[*at])).collect();
-        while !rest.is_empty() {
-            let asked = take(&mut rest, LOOKUP);
-            let mut there = existing(transaction, &table, &asked).await?.into_iter().peekable();
-            for (number, (at, series, point)) in asked.into_iter().enumerate() {
-                if let Fresh::All(_) = fresh[at] {
-                    fresh[at] = Fresh::Some(series, Vec::new());
-                }
-                match there.next_if(|(found, _)| *found == number) {
-                    None => fresh[at].push(point),
-                    Some((_, value)) if value == point.value => outcome.duplicates += 1,
+        let asked: Vec<Part<'a>> = late.iter().map(|at| month.parts[*at]).collect();
+        for (at, found) in there::find(transaction, &table, &asked).await? {
+            let (part, mut found) = (asked[at], found.into_iter().peekable());
+            let mut points = Vec::with_capacity(part.points.len());
+            for point in part.points {
+                while found.next_if(|there| there.timestamp < point.timestamp).is_some() {}
+                match found.next_if(|there| there.timestamp == point.timestamp) {
+                    None => points.push(*point),
+                    Some(there) if there.value == point.value => outcome.duplicates += 1,
                     Some(_) => outcome.conflicts += 1,
                 }
             }
+            fresh[late[at]] = Fresh::Some(part.series, points);
         }
         Ok(fresh)
     }
@@ -256,12 +247,6 @@ enum Fresh<'a> {
 }
 
 impl Fresh<'_> {
-    fn push(&mut self, point: Point) {
-        if let Self::Some(_, points) = self {
-            points.push(point);
-        }
-    }
-
     fn part(&self) -> Part<'_> {
         match self {
             Self::All(part) => *part,
@@ -271,72 +256,6 @@ impl Fresh<'_> {
             },
         }
     }
-}
-
-/// Which of these parts have readings between their first and their last one already.
-async fn overlapping(
-    transaction: &Transaction<'_>,
-    table: &str,
-    late: &[usize],
-    parts: &[Part<'_>],
-) -> Result<Vec<usize>, tokio_postgres::Error> {
-    let ids: Vec<i32> = late.iter().map(|at| parts[*at].series).collect();
-    let first: Vec<Moment> = late.iter().map(|at| Moment(parts[*at].points[0].timestamp)).collect();
-    let last: Vec<Moment> = late
-        .iter()
-        .filter_map(|at| parts[*at].points.last())
-        .map(|point| Moment(point.timestamp))
-        .collect();
-    let rows = transaction
-        .query(
-            &format!(
-                "SELECT number - 1 FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[])
-                 WITH ORDINALITY AS wanted (id, first, last, number)
-                 WHERE EXISTS (SELECT FROM {table} WHERE series_id = id AND timestamp BETWEEN first AND last)
-                 ORDER BY number"
-            ),
-            &[&ids, &first, &last],
-        )
-        .await?;
-    Ok(rows.iter().map(|row| late[index(row.get(0))]).collect())
-}
-
-/// The next readings of these parts, so many at the most, each with the number of its part.
-fn take(parts: &mut VecDeque<(usize, Part<'_>)>, most: usize) -> Vec<(usize, i32, Point)> {
-    let mut taken = Vec::new();
-    while let Some((at, part)) = parts.front_mut() {
-        let (now, later) = part.points.split_at(part.points.len().min(most - taken.len()));
-        taken.extend(now.iter().map(|point| (*at, part.series, *point)));
-        part.points = later;
-        if !later.is_empty() {
-            break;
-        }
-        parts.pop_front();
-    }
-    taken
-}
-
-/// Which of these readings have their identity in the table already, in order, and its value.
-async fn existing(
-    transaction: &Transaction<'_>,
-    table: &str,
-    asked: &[(usize, i32, Point)],
-) -> Result<Vec<(usize, f64)>, tokio_postgres::Error> {
-    let (ids, moments): (Vec<i32>, Vec<Moment>) = asked
-        .iter()
-        .map(|(_, series, point)| (*series, Moment(point.timestamp)))
-        .unzip();
-    let rows = transaction
-        .query(
-            &format!(
-                "SELECT number - 1, value FROM unnest($1::int4[], $2::timestamptz[])
-                 WITH ORDINALITY AS wanted (series_id, timestamp, number)
-                 JOIN {table} AS there USING (series_id, timestamp) ORDER BY number"
-            ),
-            &[&ids, &moments],
-        )
-        .await?;
-    Ok(rows.iter().map(|row| (index(row.get(0)), row.get(1))).collect())
 }
 
 async fn copy_in(
@@ -367,20 +286,14 @@ async fn move_latest(
     let ids: Vec<i32> = latest.keys().copied().collect();
     let moments: Vec<Moment> = latest.values().map(|point| Moment(point.timestamp)).collect();
     let values: Vec<f64> = latest.values().map(|point| point.value).collect();
-    transaction
-        .execute(
-            "SELECT FROM series WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-            &[&ids],
-        )
-        .await?;
-    transaction
-        .execute(
-            "UPDATE series SET latest_timestamp = new.timestamp, latest_value = new.value
+    let lock = "SELECT FROM series WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+    let lock = transaction.prepare_cached(lock).await?;
+    transaction.execute(&lock, &[&ids]).await?;
+    let update = "UPDATE series SET latest_timestamp = new.timestamp, latest_value = new.value
              FROM unnest($1::int4[], $2::timestamptz[], $3::float8[]) AS new (id, timestamp, value)
-             WHERE series.id = new.id AND (latest_timestamp IS NULL OR latest_timestamp < new.timestamp)",
-            &[&ids, &moments, &values],
-        )
-        .await?;
+             WHERE series.id = new.id AND (latest_timestamp IS NULL OR latest_timestamp < new.timestamp)";
+    let update = transaction.prepare_cached(update).await?;
+    transaction.execute(&update, &[&ids, &moments, &values]).await?;
     Ok(())
 }
 
@@ -390,13 +303,10 @@ async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Resu
         return Ok(());
     }
     let days: Vec<i32> = days.iter().map(|day| i32::try_from(*day).unwrap_or(i32::MAX)).collect();
-    transaction
-        .execute(
-            "INSERT INTO day (day, version) SELECT date '1970-01-01' + number, 1 FROM unnest($1::int4[]) AS number ORDER BY number
-             ON CONFLICT (day) DO UPDATE SET version = day.version + 1",
-            &[&days],
-        )
-        .await?;
+    let count = "INSERT INTO day (day, version) SELECT date '1970-01-01' + number, 1 FROM unnest($1::int4[]) AS number ORDER BY number
+             ON CONFLICT (day) DO UPDATE SET version = day.version + 1";
+    let count = transaction.prepare_cached(count).await?;
+    transaction.execute(&count, &[&days]).await?;
     Ok(())
 }
 
@@ -408,27 +318,6 @@ fn note_days(mut points: &[Point], days: &mut BTreeSet<i64>) {
         let inside = points.partition_point(|point| point.timestamp < (day + 1) * time::DAY);
         points = &points[inside..];
     }
-}
-
-/// Microseconds since 1970 as a `timestamptz`.
-#[derive(Debug)]
-struct Moment(i64);
-
-impl ToSql for Moment {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.extend_from_slice(&copy::moment(self.0).to_be_bytes());
-        Ok(IsNull::No)
-    }
-
-    fn accepts(of: &Type) -> bool {
-        *of == Type::TIMESTAMPTZ
-    }
-
-    to_sql_checked!();
-}
-
-fn index(number: i64) -> usize {
-    usize::try_from(number).expect("ordinality counts from one, and the query subtracts one")
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {
