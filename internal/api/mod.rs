@@ -7,18 +7,22 @@
 mod moment;
 mod name;
 mod postgres;
+mod shared;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use self::moment::Moment;
 pub(crate) use self::name::Name;
-pub(crate) use self::postgres::query;
+pub(crate) use self::postgres::{query, query_series};
+pub(crate) use self::shared::Questions;
 
 use crate::{location, statistics, status};
 use ::postgres::{Error, Pool};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
 use std::time::Duration;
 use tower_http::cors::{Any, CorsLayer};
 use web::Problem;
@@ -42,6 +46,22 @@ pub fn routes(pool: Pool, location_tolerance: Duration) -> Router {
         })
         .layer(axum::middleware::map_response(must_be_asked_again))
         .layer(cors())
+}
+
+/// An answer that several may be given: its JSON, written once.
+pub(crate) type Answer = Result<Bytes, Problem>;
+
+/// Writes an answer as JSON.
+pub(crate) fn json(answer: &impl Serialize) -> Answer {
+    serde_json::to_vec(answer).map(Bytes::from).map_err(Problem::internal)
+}
+
+/// An answer as a response.
+pub(crate) fn respond(answer: Answer) -> Response {
+    match answer {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// What the client is told of a failure of the database.

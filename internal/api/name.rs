@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// The name of a device or a sensor, as a parameter of a request. What cannot be a name never
 /// reaches the database.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Name(String);
 

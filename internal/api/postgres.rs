@@ -10,6 +10,24 @@ use tokio_postgres::types::{ToSql, Type};
 /// stopped answering altogether.
 const PATIENCE: Duration = Duration::from_secs(35);
 
+/// The answer to one statement that touches no partition: planned once for each connection.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) async fn query_series(
+    pool: &Pool,
+    statement: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, Error> {
+    let client = pool.get().await?;
+    let asked = async {
+        let statement = client.prepare_cached(statement).await?;
+        client.query(&statement, parameters).await
+    };
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    within(client, answer)
+}
+
 /// The answer to one statement.
 ///
 /// It is planned for these very parameters: a plan for any parameters would have to lock and look
@@ -25,6 +43,13 @@ pub(crate) async fn query(
 ) -> Result<Vec<Row>, Error> {
     let client = pool.get().await?;
     let answer = tokio::time::timeout(PATIENCE, client.query_typed(statement, parameters)).await;
+    within(client, answer)
+}
+
+fn within(
+    client: Object,
+    answer: Result<Result<Vec<Row>, tokio_postgres::Error>, tokio::time::error::Elapsed>,
+) -> Result<Vec<Row>, Error> {
     match answer {
         Ok(rows) => Ok(rows?),
         Err(elapsed) => {

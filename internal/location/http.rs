@@ -1,12 +1,13 @@
 //! `GET /api/location/latest`.
 
-use super::{Location, postgres};
-use crate::api::{Name, problem};
+use super::postgres;
+use crate::api::{Answer, Name, Questions, json, problem, respond};
 use ::postgres::Pool;
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::Deserialize;
 use std::time::Duration;
 use web::{Problem, Query};
@@ -16,13 +17,19 @@ use web::{Problem, Query};
 pub fn routes(pool: Pool, tolerance: Duration) -> Router {
     Router::new()
         .route("/api/location/latest", get(latest))
-        .with_state(Source { pool, tolerance })
+        .with_state(Source {
+            pool,
+            tolerance,
+            latest: Questions::default(),
+        })
 }
 
 #[derive(Clone)]
 struct Source {
     pool: Pool,
     tolerance: Duration,
+    /// By device.
+    latest: Questions<Option<Name>, Answer>,
 }
 
 #[derive(Deserialize)]
@@ -30,14 +37,17 @@ struct LatestOf {
     device: Option<Name>,
 }
 
-async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Result<Json<Location>, Problem> {
-    let device = of.device.as_ref().map(Name::as_str);
-    let location = postgres::latest(&source.pool, device, source.tolerance)
-        .await
-        .map_err(problem)?;
-    location.map(Json).ok_or_else(|| {
-        let detail =
-            "No location yet: it takes a location_latitude and a location_longitude of one device, close in time.";
-        Problem::new(StatusCode::NOT_FOUND, detail)
-    })
+async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
+    let (pool, tolerance, device) = (source.pool, source.tolerance, of.device.clone());
+    let put = || async move {
+        let device = device.as_ref().map(Name::as_str);
+        let location = postgres::latest(&pool, device, tolerance).await.map_err(problem)?;
+        let location = location.ok_or_else(|| {
+            let detail =
+                "No location yet: it takes a location_latitude and a location_longitude of one device, close in time.";
+            Problem::new(StatusCode::NOT_FOUND, detail)
+        })?;
+        json(&location)
+    };
+    respond(source.latest.ask(of.device, put).await)
 }

@@ -4,7 +4,7 @@
 //! looked at, so that no other month's partition is touched (see [`query`]).
 
 use super::{Candidate, Latest, Location, in_question, pick};
-use crate::api::query;
+use crate::api::{query, query_series};
 use ::postgres::{Error, Pool};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -62,17 +62,7 @@ async fn candidates(
         ORDER BY moment DESC, device
         LIMIT $4";
     let (moment, after) = (last.map(Candidate::moment), last.map(|last| &*last.device));
-    let rows = query(
-        pool,
-        statement,
-        &[
-            (&device, Type::TEXT),
-            (&moment, Type::TIMESTAMPTZ),
-            (&after, Type::TEXT),
-            (&page, Type::INT8),
-        ],
-    )
-    .await?;
+    let rows = query_series(pool, statement, &[&device, &moment, &after, &page]).await?;
     let latest = |row: &Row, at: usize| {
         let latest = Latest {
             series: row.try_get(at)?,

@@ -1,10 +1,11 @@
 //! `GET /api/statistics/latest` and `GET /api/statistics/sensor/{sensor}/date/{date}`.
 
 use super::{Bucket, Day, Fill, Latest, buckets, postgres};
-use crate::api::{Name, problem};
+use crate::api::{Answer, Name, Questions, json, problem, respond};
 use ::postgres::Pool;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -15,7 +16,17 @@ pub fn routes(pool: Pool) -> Router {
     Router::new()
         .route("/api/statistics/latest", get(latest))
         .route("/api/statistics/sensor/{sensor}/date/{date}", get(averages))
-        .with_state(pool)
+        .with_state(Source {
+            pool,
+            latest: Questions::default(),
+        })
+}
+
+#[derive(Clone)]
+struct Source {
+    pool: Pool,
+    /// By device.
+    latest: Questions<Option<Name>, Answer>,
 }
 
 #[derive(Deserialize)]
@@ -23,10 +34,14 @@ struct LatestOf {
     device: Option<Name>,
 }
 
-async fn latest(State(pool): State<Pool>, Query(of): Query<LatestOf>) -> Result<Json<Latest>, Problem> {
-    let device = of.device.as_ref().map(Name::as_str);
-    let sensors = postgres::latest(&pool, device).await.map_err(problem)?;
-    Ok(Json(Latest::of(sensors)))
+async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
+    let (pool, device) = (source.pool, of.device.clone());
+    let put = || async move {
+        let device = device.as_ref().map(Name::as_str);
+        let sensors = postgres::latest(&pool, device).await.map_err(problem)?;
+        json(&Latest::of(sensors))
+    };
+    respond(source.latest.ask(of.device, put).await)
 }
 
 #[derive(Deserialize)]
@@ -37,7 +52,7 @@ struct AveragesOf {
 }
 
 async fn averages(
-    State(pool): State<Pool>,
+    State(source): State<Source>,
     path: Result<Path<(String, String)>, PathRejection>,
     Query(of): Query<AveragesOf>,
 ) -> Result<Json<Vec<Bucket>>, Problem> {
@@ -47,7 +62,7 @@ async fn averages(
         .parse()
         .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
     let device = of.device.as_ref().map(Name::as_str);
-    let averages = postgres::averages(&pool, sensor.as_str(), device, day)
+    let averages = postgres::averages(&source.pool, sensor.as_str(), device, day)
         .await
         .map_err(problem)?;
     Ok(Json(buckets(sensor.as_str(), day, &averages, of.fill)))

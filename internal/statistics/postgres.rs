@@ -1,7 +1,7 @@
 //! Latest values and averages from Postgres.
 
 use super::{BUCKET_SECONDS, BUCKETS, Day, Sensor, unit};
-use crate::api::{Moment, query};
+use crate::api::{Moment, query, query_series};
 use ::postgres::{Error, Pool};
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -17,7 +17,7 @@ pub(super) async fn latest(pool: &Pool, device: Option<&str>) -> Result<BTreeMap
         FROM series
         WHERE latest_timestamp IS NOT NULL AND ($1::text IS NULL OR device = $1)
         ORDER BY sensor, latest_timestamp DESC, device";
-    let rows = query(pool, statement, &[(&device, Type::TEXT)]).await?;
+    let rows = query_series(pool, statement, &[&device]).await?;
     let sensor = |row: &Row| {
         let name: String = row.try_get(0)?;
         let sensor = Sensor {

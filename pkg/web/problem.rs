@@ -13,7 +13,7 @@ use std::time::Duration;
 /// ```json
 /// {"type":"about:blank","title":"Not Found","status":404,"detail":"…"}
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
     members: Map<String, Value>,
