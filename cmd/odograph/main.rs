@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod key;
+mod rebuild;
 mod replay;
 mod simulate;
 mod up;
@@ -19,6 +20,12 @@ const UP: Program = Program {
     secrets: &["api_key", "database_url", "event_url"],
 };
 
+const REBUILD: Program = Program {
+    name: "odograph",
+    admin_port: 0,
+    secrets: &["database_url", "event_reader_url"],
+};
+
 /// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
@@ -31,6 +38,7 @@ struct Args {
 enum Command {
     Up(Box<up::Args>),
     Replay(replay::Args),
+    Rebuild(Box<rebuild::Args>),
     Simulate(simulate::Args),
     Key(key::Args),
 }
@@ -46,6 +54,10 @@ fn main() -> ExitCode {
     match args.command {
         Command::Up(args) => match matches.subcommand_matches("up") {
             Some(matches) => service::start(UP, *args, matches, up::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Rebuild(args) => match matches.subcommand_matches("rebuild") {
+            Some(matches) => service::start(REBUILD, *args, matches, rebuild::run),
             None => ExitCode::FAILURE,
         },
         Command::Replay(args) => {

@@ -10,6 +10,7 @@ mod faults;
 mod lanes;
 mod manifests;
 mod memory;
+mod rebuild;
 mod replay;
 mod source;
 mod system;

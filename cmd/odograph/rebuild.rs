@@ -1,0 +1,85 @@
+//! `odograph rebuild`: the history that the event bus keeps, read again into a database.
+
+use event::Reader;
+use internal::reading::events::{Persistor, Storing};
+use internal::reading::postgres::Store;
+use internal::{bus, schema};
+use service::{Arguments, Options, Service};
+use std::io::Write;
+use std::time::Duration;
+
+/// No statement takes as long as the event bus waits for an acknowledgement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Read the event bus's history again into a database
+///
+/// Stores every reading that the stream still holds, in a database that may be empty or hold some
+/// of them already: each is there once in the end. Persistors that are at work go on meanwhile and
+/// miss nothing. Broken off, it can be started again.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Event bus whose history is read
+    #[arg(
+        long,
+        alias = "event-writer-url",
+        env,
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222/readings",
+        value_name = "URL"
+    )]
+    event_reader_url: String,
+
+    /// Database that the readings are stored in: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: String,
+
+    /// Only what the bus has stored since this moment, such as 2024-05-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: Option<jiff::Timestamp>,
+
+    #[command(flatten)]
+    storing: Storing,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+/// Reads everything, or until a signal comes, and says on standard output what was done.
+pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let since = args.from.map(jiff::Timestamp::as_microsecond);
+    let reader = Reader::history(&args.event_reader_url, since)
+        .await
+        .map_err(service::usage)?;
+    let pool =
+        postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let migrated = service.latch("database");
+    bus::keep(reader.writer(), "event bus", &service);
+    let prepared = schema::prepare(&pool, true);
+    let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
+        return Ok(());
+    };
+    prepared?;
+    migrated.set(true);
+    let persistor = Persistor::new(vec![reader], Store::new(pool), args.storing, &service);
+    let done = persistor.run_once(service.stop()).await?;
+    // Nobody reading it does not change what was done.
+    let _unread = writeln!(
+        std::io::stdout(),
+        "{} readings stored, {} were there already, {} conflict with what is there, {} messages cannot be stored",
+        done.stored,
+        done.duplicates,
+        done.conflicts,
+        done.dead
+    );
+    anyhow::ensure!(
+        !service.stop().is_cancelled(),
+        "broken off before the end of the history; start it again"
+    );
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `odograph rebuild`: a database lost is a database read again.
+
+use crate::source::bodies;
+use crate::system::{LONG, System, connect};
+use testutil::{Database, Process, Program};
+
+fn rebuild(system: &System, database: &Database) -> Program {
+    Program::new("odograph")
+        .arg("rebuild")
+        .env("EVENT_READER_URL", &system.bus)
+        .env("DATABASE_URL", database.url())
+}
+
+/// What it said on standard output.
+async fn said(mut process: Process) -> String {
+    let code = process.wait(LONG).await;
+    let said = process.stdout().join("\n");
+    assert_eq!(code, 0, "{said} {}", process.output().join("\n"));
+    said
+}
+
+#[tokio::test]
+async fn the_history_makes_the_same_database_again() {
+    let bodies = bodies().await;
+    let mut system = System::start(1).await;
+    let mut lines = 0;
+    for body in &bodies {
+        let (status, answer) = system.post(body.text.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        lines += answer["accepted"].as_u64().unwrap();
+    }
+    system.wait_for_judged(lines as f64).await;
+    let (rows, latest) = (system.rows().await, system.latest().await);
+
+    let lost = std::mem::replace(&mut system.database, testutil::database().await);
+    let said_first = said(rebuild(&system, &system.database).spawn()).await;
+    assert!(
+        said_first.starts_with(&format!("{} readings stored, ", rows.len())),
+        "{said_first}"
+    );
+    assert!(rows == system.rows().await, "the rows differ");
+    assert!(latest == system.latest().await, "the latest values differ");
+
+    // Again it finds everything there; and what came in meanwhile is only in the live database.
+    let said_again = said(rebuild(&system, &system.database).spawn()).await;
+    assert!(
+        said_again.starts_with(&format!("0 readings stored, {lines} were there already")),
+        "{said_again}"
+    );
+    let now = jiff::Timestamp::now().to_string();
+    let line = r#"{"sensor":"speed","value":1,"timestamp":"2025-05-01T12:00:00Z"}"#;
+    assert_eq!(system.post(line).await.0, 200);
+    let live = connect(&lost.url()).await;
+    testutil::poll(LONG, async || {
+        let row = live.query_one("SELECT count(*) FROM reading", &[]).await.ok()?;
+        (row.get::<_, i64>(0) == rows.len() as i64 + 1).then_some(())
+    })
+    .await;
+    assert_eq!(system.rows().await.len(), rows.len());
+    let said_late = said(rebuild(&system, &system.database).args(["--from", &now]).spawn()).await;
+    assert!(
+        said_late.starts_with("1 readings stored, 0 were there already"),
+        "{said_late}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_rebuilt_from_is_wrong_usage() {
+    let database = testutil::database().await;
+    let mut process = Program::new("odograph")
+        .arg("rebuild")
+        .env("EVENT_READER_URL", "memory://readings")
+        .env("DATABASE_URL", database.url())
+        .spawn();
+    assert_eq!(process.wait(LONG).await, 2);
+    assert!(
+        process.output().join("\n").contains("keeps nothing"),
+        "{:?}",
+        process.output()
+    );
+}
