@@ -3,22 +3,19 @@
 //! partition; then the same body again, when every row is there already.
 
 use crate::Size;
-use crate::data::{Data, PARTITION};
+use crate::data::Data;
 use crate::report::{Figure, Report};
-use crate::system::{Database, KEY, Servers, System, cpu, output};
+use crate::system::{Database, KEY, Servers, System, output};
 use anyhow::ensure;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
     let (mut ours, mut again, mut copy) = (Figure::default(), Figure::default(), Figure::default());
     for _ in 0..size.runs {
         let rival = servers.database().await?;
-        rival.prepare().await?;
-        let start = Instant::now();
-        let load = format!("\\copy {PARTITION} from '{}' binary", data.copy.display());
-        output(Command::new("psql").args(["-qX", "-d", &rival.url, "-c", &load]))?;
-        copy.add_rate(data.readings, start.elapsed());
+        drop(rival.prepare().await?);
+        copy.add_rate(data.readings, rival.load(&data.copy)?);
         let expected = rival.checksum().await?;
         servers.forget(&rival).await?;
 
@@ -30,18 +27,8 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
         let seconds = upload(&mut system, data, 2 * data.readings).await?;
         again.add_rate(data.readings, seconds);
         check(&database, expected).await?;
-        report.service(
-            "ingestor",
-            "bulk, twice",
-            system.ingestor.peak_memory(),
-            cpu(&system.ingestor),
-        );
-        report.service(
-            "persistor",
-            "bulk, twice",
-            system.persistor.peak_memory(),
-            cpu(&system.persistor),
-        );
+        report.service("ingestor", "bulk, twice", &system.ingestor);
+        report.service("persistor", "bulk, twice", &system.persistor);
         drop(system);
         servers.forget(&database).await?;
     }
@@ -65,24 +52,34 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
 }
 
 /// Uploads the body and waits until the persistor has judged as many readings.
-async fn upload(system: &mut System, data: &Data, judged: usize) -> anyhow::Result<std::time::Duration> {
-    let url = format!("{}/ingest", system.ingestor.url().await);
+pub(crate) async fn upload(system: &mut System, data: &Data, judged: usize) -> anyhow::Result<Duration> {
+    let mut posting = post(data, &system.ingestor.url().await);
     let start = Instant::now();
-    let answer = output(
-        Command::new("curl")
-            .args(["-sS", "-u", &format!("{KEY}:"), "-X", "POST", "-T"])
-            .arg(&data.ndjson)
-            .arg(&url),
-    )?;
-    ensure!(
-        answer.contains(&format!("\"accepted\":{},\"rejected\":0", data.readings)),
-        "{answer}"
-    );
+    all_accepted(&output(&mut posting)?, data)?;
     system.judged(judged).await?;
     Ok(start.elapsed())
 }
 
-async fn check(database: &Database, expected: (i64, i64)) -> anyhow::Result<()> {
+/// curl, to send all of it to this ingestor as one body.
+pub(crate) fn post(data: &Data, ingestor: &str) -> Command {
+    let mut command = Command::new("curl");
+    command
+        .args(["-sS", "-u", &format!("{KEY}:"), "-X", "POST", "-T"])
+        .arg(&data.ndjson)
+        .arg(format!("{ingestor}/ingest"));
+    command
+}
+
+/// Whether this answer says so.
+pub(crate) fn all_accepted(answer: &str, data: &Data) -> anyhow::Result<()> {
+    ensure!(
+        answer.contains(&format!("\"accepted\":{},\"rejected\":0", data.readings)),
+        "{answer}"
+    );
+    Ok(())
+}
+
+pub(crate) async fn check(database: &Database, expected: (i64, i64)) -> anyhow::Result<()> {
     let found = database.checksum().await?;
     ensure!(
         found == expected,

@@ -15,12 +15,13 @@ pub(crate) const SENSORS: [&str; 6] = [
     "speed",
 ];
 
-/// The day that all readings lie in, and the partition that is its month's.
-pub(crate) const DAY: &str = "2024-05-01";
+/// The day that all readings lie in, its month's first, and that month's partition.
+pub(crate) const DAY: &str = "2024-05-15";
+pub(crate) const MONTH: &str = "2024-05-01";
 pub(crate) const PARTITION: &str = "reading_2024_05";
 
 /// Microseconds from 2000-01-01 to the day, as PostgreSQL counts.
-const DAY_START: i64 = 767_836_800_000_000;
+const DAY_START: i64 = 769_046_400_000_000;
 /// Readings of a sensor are this far apart: 10 Hz.
 const STEP_MILLIS: usize = 100;
 

@@ -1,9 +1,9 @@
 //! A day to json.gz, beside psql and gzip.
 
 use crate::Size;
-use crate::data::{DAY, Data, PARTITION};
+use crate::data::{DAY, Data};
 use crate::report::{Figure, Report};
-use crate::system::{Servers, connect, output};
+use crate::system::{Servers, output};
 use anyhow::ensure;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,26 +11,12 @@ use testutil::Program;
 
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
     let database = servers.database().await?;
-    // The tables as the programs make them, the rows by COPY.
-    let system = servers.start_programs(&database).await;
-    drop(system);
-    let client = connect(&database.url).await?;
-    for (id, sensor) in (1_i32..).zip(crate::data::SENSORS) {
-        client
-            .execute(
-                "INSERT INTO series (id, device, sensor, latest_timestamp) VALUES ($1, 'lada', $2, '2024-05-02Z')",
-                &[&id, &sensor],
-            )
-            .await?;
-    }
+    let client = database.prepare().await?;
+    database.load(&data.copy)?;
+    // As the persistor leaves them: the dumper passes over series that end before the day.
     client
-        .batch_execute(&format!(
-            "CREATE TABLE {PARTITION} (LIKE reading INCLUDING ALL);
-             ALTER TABLE reading ATTACH PARTITION {PARTITION} FOR VALUES FROM ('2024-05-01 00:00+00') TO ('2024-06-01 00:00+00')"
-        ))
+        .batch_execute("UPDATE series SET latest_timestamp = (SELECT max(timestamp) FROM reading WHERE series_id = id)")
         .await?;
-    let load = format!("\\copy {PARTITION} from '{}' binary", data.copy.display());
-    output(Command::new("psql").args(["-qX", "-d", &database.url, "-c", &load]))?;
     for statement in ["VACUUM ANALYZE", "CHECKPOINT"] {
         client.batch_execute(statement).await?;
     }
@@ -70,7 +56,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
             lines.trim() == data.readings.to_string(),
             "the dump holds {lines} readings"
         );
-        report.service("dumper", "dump", dumper.peak_memory(), 0.0);
+        report.service("dumper", "dump", &dumper);
     }
     drop(client);
     servers.forget(&database).await?;

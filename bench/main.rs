@@ -8,6 +8,10 @@
 mod bulk;
 mod data;
 mod dump;
+mod growth;
+mod live;
+mod load;
+mod rebuild;
 mod report;
 mod system;
 
@@ -39,6 +43,13 @@ pub(crate) struct Size {
     pub(crate) readings: usize,
     /// Runs of each workload; the median is told.
     pub(crate) runs: usize,
+    /// Readings of twelve months that are there already.
+    pub(crate) history: usize,
+    /// Seconds and runs of the load of small posts.
+    pub(crate) live_seconds: u64,
+    pub(crate) live_runs: usize,
+    /// Seconds of each load of questions.
+    pub(crate) asking_seconds: u64,
 }
 
 #[tokio::main]
@@ -54,25 +65,45 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> anyhow::Result<()> {
+    // An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let size = if args.quick {
         Size {
             readings: 1_000_000,
             runs: 3,
+            history: 3_000_000,
+            live_seconds: 10,
+            live_runs: 1,
+            asking_seconds: 3,
         }
     } else {
         Size {
             readings: 3_000_000,
             runs: 5,
+            history: 30_000_000,
+            live_seconds: 60,
+            live_runs: 3,
+            asking_seconds: 10,
         }
     };
     let mut report = Report::new(size);
     let servers = system::Servers::start().await;
     let data = data::Data::make(size.readings).context("make the data")?;
-    if "bulk".contains(&args.only) {
+    let wanted = |name: &str| name.contains(&args.only);
+    if wanted("bulk") {
         bulk::measure(&servers, &data, size, &mut report).await?;
     }
-    if "dump".contains(&args.only) {
+    if wanted("live") {
+        live::measure(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("dump") {
         dump::measure(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("growth") {
+        growth::measure(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("rebuild") {
+        rebuild::measure(&servers, &data, size, &mut report).await?;
     }
     report.print();
     if args.write {

@@ -1,12 +1,14 @@
 //! What was measured, as a table for the terminal and for BENCHMARKS.md.
 
 use crate::Size;
+use crate::system::cpu;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use testutil::Process;
 
 /// One figure over several runs.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,11 @@ impl Figure {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub(crate) fn add_rate(&mut self, count: usize, time: Duration) {
         self.0.push(count as f64 / time.as_secs_f64());
+    }
+
+    /// Adds what one run came to.
+    pub(crate) fn add(&mut self, value: f64) {
+        self.0.push(value);
     }
 
     fn median(&self) -> f64 {
@@ -55,18 +62,36 @@ impl Report {
         let ratio = Figure(ours.0.iter().zip(&rival.0).map(|(ours, rival)| ours / rival).collect());
         let ((low, high), (rival_low, rival_high)) = (ours.span(), rival.span());
         self.rows.push(format!(
-            "| {name} | {:.0} ({low:.0} to {high:.0}) {unit} | {rival_name}: {:.0} ({rival_low:.0} to {rival_high:.0}) | {:.2} | {goal:.2} |",
-            ours.median(),
-            rival.median(),
+            "| {name} | {} ({} to {}) {unit} | {rival_name}: {} ({} to {}) | {:.2} | {goal:.2}{} |",
+            short(ours.median()),
+            short(low),
+            short(high),
+            short(rival.median()),
+            short(rival_low),
+            short(rival_high),
             ratio.median(),
+            missed(ratio.median() < goal),
         ));
         say(self.rows.last().map_or("", String::as_str));
     }
 
-    /// What a service took: the most over all runs.
-    pub(crate) fn service(&mut self, name: &'static str, workload: &'static str, memory: u64, cpu: f64) {
+    /// A figure that is to stay below a limit.
+    pub(crate) fn limit(&mut self, name: &str, unit: &str, ours: &Figure, limit: f64) {
+        let (low, high) = ours.span();
+        self.rows.push(format!(
+            "| {name} | {} ({} to {}) {unit} | | | below {limit:.0} {unit}{} |",
+            short(ours.median()),
+            short(low),
+            short(high),
+            missed(ours.median() >= limit),
+        ));
+        say(self.rows.last().map_or("", String::as_str));
+    }
+
+    /// What a service has taken by now: the most over all runs.
+    pub(crate) fn service(&mut self, name: &'static str, workload: &'static str, process: &Process) {
         let entry = self.services.entry((name, workload)).or_default();
-        *entry = (entry.0.max(memory), entry.1.max(cpu));
+        *entry = (entry.0.max(process.peak_memory()), entry.1.max(cpu(process)));
     }
 
     pub(crate) fn note(&mut self, note: &str) {
@@ -115,6 +140,20 @@ impl Report {
         }
         text
     }
+}
+
+/// Three digits, or all of them before the point.
+fn short(value: f64) -> String {
+    let digits = match value {
+        100.0.. => 0,
+        10.0.. => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$}")
+}
+
+fn missed(missed: bool) -> &'static str {
+    if missed { " (missed)" } else { "" }
 }
 
 /// The machine and the versions, as far as they say so themselves.

@@ -1,7 +1,8 @@
 //! The servers of a run, and a fresh Odograph over them for each measurement.
 
-use crate::data::{PARTITION, SENSORS};
+use crate::data::{MONTH, PARTITION, SENSORS};
 use anyhow::{Context, ensure};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use testutil::{Nats, Postgres, Process, Program, nats, unique};
@@ -69,7 +70,16 @@ impl Servers {
             .env("DATABASE_URL", &database.url)
             .start()
             .await;
-        System { ingestor, persistor }
+        System {
+            bus,
+            ingestor,
+            persistor,
+        }
+    }
+
+    /// An API over this database.
+    pub(crate) async fn start_api(&self, database: &Database) -> Process {
+        Program::new("api").env("DATABASE_URL", &database.url).start().await
     }
 }
 
@@ -80,11 +90,12 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Brings the tables, the series and the partition, for a rival that writes rows only.
-    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
-        let schema = std::fs::read_to_string(testutil::workspace().join("migrations/V1__readings.sql"))?;
+    /// Brings the tables as the programs make them, the series and the partition, for rows that
+    /// come by COPY.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<Client> {
+        // It migrates before it is ready.
+        drop(Program::new("api").env("DATABASE_URL", &self.url).start().await);
         let client = connect(&self.url).await?;
-        client.batch_execute(&schema).await?;
         for (id, sensor) in (1_i32..).zip(SENSORS) {
             client
                 .execute(
@@ -93,13 +104,16 @@ impl Database {
                 )
                 .await?;
         }
-        client
-            .batch_execute(&format!(
-                "CREATE TABLE {PARTITION} (LIKE reading INCLUDING ALL);
-                 ALTER TABLE reading ATTACH PARTITION {PARTITION} FOR VALUES FROM ('2024-05-01 00:00+00') TO ('2024-06-01 00:00+00')"
-            ))
-            .await?;
-        Ok(())
+        partition(&client, MONTH).await?;
+        Ok(client)
+    }
+
+    /// Loads rows of PostgreSQL's binary format into the partition.
+    pub(crate) fn load(&self, rows: &Path) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        let load = format!("\\copy {PARTITION} from '{}' binary", rows.display());
+        output(Command::new("psql").args(["-qX", "-d", &self.url, "-c", &load]))?;
+        Ok(start.elapsed())
     }
 
     /// Count and checksum of all readings, the same whatever their order and ids.
@@ -115,8 +129,22 @@ impl Database {
     }
 }
 
+/// Makes the partition of a month, named by its first day.
+pub(crate) async fn partition(client: &Client, month: &str) -> anyhow::Result<()> {
+    let name = format!("reading_{}", month[..7].replace('-', "_"));
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE {name} (LIKE reading INCLUDING ALL);
+             ALTER TABLE reading ATTACH PARTITION {name}
+             FOR VALUES FROM ('{month} 00:00+00') TO (timestamptz '{month} 00:00+00' AT TIME ZONE 'UTC' + interval '1 month')"
+        ))
+        .await?;
+    Ok(())
+}
+
 /// The programs of one measurement.
 pub(crate) struct System {
+    pub(crate) bus: String,
     pub(crate) ingestor: Process,
     pub(crate) persistor: Process,
 }
@@ -124,18 +152,9 @@ pub(crate) struct System {
 impl System {
     /// Waits until the persistor has judged this many readings.
     pub(crate) async fn judged(&mut self, readings: usize) -> anyhow::Result<()> {
-        let metrics = format!("http://{}/metrics", self.persistor.address("admin").await);
         let start = Instant::now();
         loop {
-            let text = output(Command::new("curl").args(["-s", &metrics]))?;
-            let judged: usize = ["stored", "duplicate", "conflict"]
-                .iter()
-                .filter_map(|name| {
-                    text.lines()
-                        .find_map(|line| line.strip_prefix(&format!("persistor_readings_{name}_total ")))
-                })
-                .filter_map(|count| count.parse::<usize>().ok())
-                .sum();
+            let judged = self.judged_now().await?;
             if judged >= readings {
                 return Ok(());
             }
@@ -146,6 +165,25 @@ impl System {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+impl System {
+    /// How many readings the persistor has judged.
+    pub(crate) async fn judged_now(&mut self) -> anyhow::Result<usize> {
+        let mut judged = 0;
+        for name in ["stored", "duplicate", "conflict"] {
+            judged += counter(&mut self.persistor, &format!("persistor_readings_{name}_total")).await?;
+        }
+        Ok(judged)
+    }
+}
+
+/// The value of one of a program's counters.
+pub(crate) async fn counter(process: &mut Process, name: &str) -> anyhow::Result<usize> {
+    let url = format!("http://{}/metrics", process.address("admin").await);
+    let text = output(Command::new("curl").args(["-s", &url]))?;
+    let count = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(count.unwrap_or("0").parse()?)
 }
 
 /// Seconds of processor that a process has used.

@@ -163,7 +163,7 @@ fn compress(mut lines: mpsc::Receiver<Vec<u8>>, to: mpsc::Sender<Bytes>) -> io::
         hash: Sha256::new(),
     };
     // No time and no name in the header: the same readings give the same bytes.
-    let mut gzip = GzBuilder::new().mtime(0).write(outlet, Compression::new(6));
+    let mut gzip = GzBuilder::new().mtime(0).write(outlet, Compression::new(7));
     while let Some(piece) = lines.blocking_recv() {
         gzip.write_all(&piece)?;
     }
