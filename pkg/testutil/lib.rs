@@ -19,6 +19,7 @@ pub use nats::{Nats, nats_url};
 pub use nix::sys::signal::Signal;
 pub use postgres::Postgres;
 pub use program::{Process, Program, code};
+pub use running::Running;
 pub use s3::{S3, s3};
 pub use wait::poll;
 

@@ -16,15 +16,18 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A child that is killed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     name: &'static str,
     child: Child,
     log: PathBuf,
 }
 
 impl Running {
-    /// Starts a program with its output in a log file.
-    pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path, install: &str) -> anyhow::Result<Self> {
+    /// Starts a program with its output in a log file. `install` says where to get it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(name: &'static str, command: &mut Command, log: &Path, install: &str) -> anyhow::Result<Self> {
         let file = File::options()
             .create(true)
             .append(true)
@@ -47,13 +50,17 @@ impl Running {
         })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// The process id; 0 once it has ended.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }
 
-    /// Waits until `condition` gives a value; an error with the log's end where the program ends
-    /// first or takes too long.
-    pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    /// Waits until `condition` gives a value.
+    ///
+    /// # Errors
+    /// With the log's end, when the program ends first or takes too long.
+    pub async fn until<T, F: Future<Output = Option<T>>>(
         &mut self,
         mut condition: impl FnMut() -> F,
     ) -> anyhow::Result<T> {
@@ -77,7 +84,7 @@ impl Running {
     }
 
     /// Asks the program to end and waits for it; kills it past ten seconds.
-    pub(crate) async fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
@@ -87,7 +94,7 @@ impl Running {
     }
 
     /// Kills the program and waits until it is gone.
-    pub(crate) async fn kill9(&mut self) {
+    pub async fn kill9(&mut self) {
         let _ = self.child.kill().await;
     }
 
