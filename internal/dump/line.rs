@@ -9,7 +9,7 @@ use crate::reading::is_name;
 /// Writes the readings of one series on one day. What is the same in each line is written out
 /// once; a line allocates nothing.
 #[derive(Debug)]
-pub(super) struct Line {
+pub struct Line {
     /// Up to the value.
     head: Vec<u8>,
     /// From the value to the hour.
@@ -20,7 +20,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(day: Day, device: &str, sensor: &str) -> Self {
+    /// The lines of this series. Both names have been checked.
+    pub fn new(day: Day, device: &str, sensor: &str) -> Self {
         // Such names need no escaping.
         debug_assert!(is_name(device) && is_name(sensor), "{device:?} {sensor:?}");
         Self {
@@ -33,7 +34,7 @@ impl Line {
 
     /// Appends a line. The timestamp is in microseconds since 1970 and within the day; the value
     /// is finite.
-    pub(super) fn write(&self, timestamp: i64, value: f64, to: &mut Vec<u8>) {
+    pub fn write(&self, timestamp: i64, value: f64, to: &mut Vec<u8>) {
         to.extend_from_slice(&self.head);
         number(value, to);
         to.extend_from_slice(&self.middle);

@@ -51,7 +51,7 @@ impl<'a> FromSql<'a> for Moment {
 }
 
 /// Rows of (series id, timestamp, value), as chunks to be sent one after the other.
-pub(super) struct Rows<'a> {
+pub struct Rows<'a> {
     parts: std::slice::Iter<'a, Part<'a>>,
     part: Part<'a>,
     buffer: BytesMut,
@@ -59,7 +59,8 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(parts: &'a [Part<'a>]) -> Self {
+    /// The rows of these parts, in their order.
+    pub fn new(parts: &'a [Part<'a>]) -> Self {
         let mut buffer = BytesMut::with_capacity(CHUNK + ROW);
         buffer.put_slice(HEADER);
         Self {
