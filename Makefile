@@ -55,6 +55,10 @@ bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [Q
 	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: ## install InfluxDB, VictoriaMetrics and wrk, for `make bench` to stand beside
+	@scripts/install-bench-peers.sh
+
 .PHONY: micro
 micro: ## readings a second through each hot loop, and what has changed since the last time
 	cargo bench --locked -p internal $(if $(ARGS),-- $(ARGS))

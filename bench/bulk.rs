@@ -4,6 +4,7 @@
 
 use crate::Size;
 use crate::data::Data;
+use crate::peers;
 use crate::report::{Figure, Report};
 use crate::system::{Database, KEY, Servers, System, output};
 use anyhow::ensure;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
     let (mut ours, mut again, mut copy) = (Figure::default(), Figure::default(), Figure::default());
+    let mut peers = peers::Bulk::of(data);
     for _ in 0..size.runs {
         let rival = servers.database().await?;
         drop(rival.prepare().await?);
@@ -31,6 +33,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
         report.service("persistor", "bulk, twice", &system.persistor);
         drop(system);
         servers.forget(&database).await?;
+        peers.run().await?;
     }
     report.ratio(
         "bulk",
@@ -48,6 +51,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
         &ours,
         1.0,
     );
+    peers.tell(&ours, report);
     Ok(())
 }
 

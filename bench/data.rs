@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -24,6 +25,20 @@ pub(crate) const PARTITION: &str = "reading_2024_05";
 const DAY_START: i64 = 769_046_400_000_000;
 /// Readings of a sensor are this far apart: 10 Hz.
 const STEP_MILLIS: usize = 100;
+
+/// What every file of PostgreSQL's binary COPY begins with, and its end.
+const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_END: &[u8] = &[0xff, 0xff];
+
+/// One reading of the one device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// Its place in [`SENSORS`].
+    pub(crate) sensor: usize,
+    /// Microseconds since 2000-01-01.
+    pub(crate) moment: i64,
+    pub(crate) value: f64,
+}
 
 /// Files of the same readings.
 pub(crate) struct Data {
@@ -57,18 +72,13 @@ impl Data {
         }
         lines.flush()?;
         let mut rows = BufWriter::new(File::create(&copy)?);
-        rows.write_all(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0")?;
+        rows.write_all(COPY_HEAD)?;
         for (at, series) in (1_i32..).take(SENSORS.len()).enumerate() {
             for (tick, moment) in (DAY_START..).step_by(STEP_MILLIS * 1000).take(ticks).enumerate() {
-                rows.write_all(&[0, 3, 0, 0, 0, 4])?;
-                rows.write_all(&series.to_be_bytes())?;
-                rows.write_all(&[0, 0, 0, 8])?;
-                rows.write_all(&moment.to_be_bytes())?;
-                rows.write_all(&[0, 0, 0, 8])?;
-                rows.write_all(&value(at, tick).to_be_bytes())?;
+                copy_row(&mut rows, series, moment, value(at, tick))?;
             }
         }
-        rows.write_all(&[0xff, 0xff])?;
+        rows.write_all(COPY_END)?;
         rows.flush()?;
         Ok(Self {
             _folder: folder,
@@ -77,6 +87,34 @@ impl Data {
             readings: ticks * SENSORS.len(),
         })
     }
+
+    /// The readings, as the NDJSON has them.
+    pub(crate) fn in_order_of_time(&self) -> impl Iterator<Item = Reading> {
+        let ticks = self.readings / SENSORS.len();
+        in_order_of_time(0..SENSORS.len(), DAY_START, STEP_MILLIS * 1000, ticks)
+    }
+}
+
+/// Readings of these sensors, so many of each, so many microseconds apart.
+fn in_order_of_time(sensors: Range<usize>, start: i64, step: usize, ticks: usize) -> impl Iterator<Item = Reading> {
+    let moments = (start..).step_by(step).take(ticks).enumerate();
+    moments.flat_map(move |(tick, moment)| {
+        sensors.clone().map(move |sensor| Reading {
+            sensor,
+            moment,
+            value: value(sensor, tick),
+        })
+    })
+}
+
+/// A row as PostgreSQL's binary COPY takes it.
+fn copy_row(to: &mut impl Write, series: i32, moment: i64, value: f64) -> io::Result<()> {
+    to.write_all(&[0, 3, 0, 0, 0, 4])?;
+    to.write_all(&series.to_be_bytes())?;
+    to.write_all(&[0, 0, 0, 8])?;
+    to.write_all(&moment.to_be_bytes())?;
+    to.write_all(&[0, 0, 0, 8])?;
+    to.write_all(&value.to_be_bytes())
 }
 
 /// Hours, minutes, seconds and milliseconds of a tick.

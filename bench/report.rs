@@ -37,6 +37,17 @@ impl Figure {
             (low.min(*value), high.max(*value))
         })
     }
+
+    /// Run by run.
+    fn by(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(this, other)| this / other).collect())
+    }
+
+    /// Median and span with so many decimals.
+    fn cell(&self, decimals: usize) -> String {
+        let (low, high) = self.span();
+        format!("{:.decimals$} ({low:.decimals$} to {high:.decimals$})", self.median())
+    }
 }
 
 /// Everything that a run has found.

@@ -1,0 +1,81 @@
+//! One keep-alive connection to a server: no measurement pays for a second one, and none measures
+//! more of the client than has to be.
+
+use anyhow::{Context, ensure};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, header};
+use hyper_util::rt::TokioIo;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// No answer takes longer.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// No answer is longer.
+const LONGEST: usize = 64 << 20;
+
+/// A connection that is used for one request after the other.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    address: SocketAddr,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            // Ends with the sender; a failure is told by the request that meets it.
+            let _ = connection.await;
+        });
+        Ok(Self { sender, address })
+    }
+
+    /// The answer to a question, which has to be a good one.
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
+        self.ask(Method::GET, path, Bytes::new()).await
+    }
+
+    /// As [`Connection::get`], with a body.
+    pub(crate) async fn post(&mut self, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        self.ask(Method::POST, path, body).await
+    }
+
+    async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, self.address.to_string())
+            .body(Full::new(body))?;
+        let exchange = async {
+            self.sender.ready().await?;
+            let answer = self.sender.send_request(request).await?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), LONGEST).collect().await;
+            let body = body.map_err(anyhow::Error::from_boxed)?.to_bytes();
+            let start = String::from_utf8_lossy(&body[..body.len().min(500)]);
+            ensure!(status.is_success(), "{path}: {status}: {start}");
+            Ok(body)
+        };
+        timeout(DEADLINE, exchange).await.context("no answer in time")?
+    }
+}
+
+/// The text as it can stand in a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

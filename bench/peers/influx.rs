@@ -1,0 +1,113 @@
+//! InfluxDB 1.6.
+
+use super::load::{Load, Totals};
+use crate::http::{Connection, encoded};
+use anyhow::{Context, ensure};
+use hyper::body::Bytes;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+use testutil::Running;
+use tokio::process::Command;
+
+const INSTALL: &str = "run `make bench-peers`";
+const WRITE: &str = "/write?db=bench";
+
+/// A private InfluxDB with an empty database. Dropped, it is killed.
+pub(super) struct Influx {
+    // Before its files, so that it is dropped before them.
+    server: Running,
+    connection: Connection,
+    _folder: TempDir,
+}
+
+impl Influx {
+    /// Starts one on free ports, if it is installed.
+    pub(super) async fn start() -> anyhow::Result<Option<Self>> {
+        let Some(program) = super::installed("influxd") else {
+            return Ok(None);
+        };
+        let folder = tempfile::tempdir()?;
+        let (config, log) = (folder.path().join("influxdb.conf"), folder.path().join("influxdb.log"));
+        std::fs::write(&config, configuration(folder.path())).context("write InfluxDB's configuration")?;
+        let mut command = Command::new(program);
+        command.arg("-config").arg(&config);
+        let mut server = Running::start("influxd", &mut command, &log, INSTALL)?;
+        let address = server.until(|| async { logged_address(&log) }).await?;
+        let mut connection = server.until(|| async { Connection::open(address).await.ok() }).await?;
+        connection.get("/ping").await?;
+        let create = format!("/query?q={}", encoded("CREATE DATABASE bench"));
+        answer(&connection.post(&create, Bytes::new()).await?)?;
+        Ok(Some(Self {
+            server,
+            connection,
+            _folder: folder,
+        }))
+    }
+
+    pub(super) async fn stop(mut self) {
+        self.server.kill9().await;
+    }
+}
+
+/// How long it takes to take the readings of a bulk in.
+pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
+    let Some(mut influx) = Influx::start().await? else {
+        return Ok(None);
+    };
+    let time = load.send(&mut influx.connection, WRITE).await?;
+    let query = "SELECT count(value), sum(value) FROM reading";
+    let path = format!("/query?db=bench&q={}", encoded(query));
+    let totals = answer(&influx.connection.get(&path).await?)?;
+    let row = &totals["series"][0]["values"][0];
+    let found = Totals {
+        readings: row[1]
+            .as_u64()
+            .and_then(|count| count.try_into().ok())
+            .unwrap_or_default(),
+        sum: row[2].as_f64().unwrap_or_default(),
+    };
+    influx.stop().await;
+    load.check("InfluxDB", found)?;
+    Ok(Some(time))
+}
+
+/// Everything that it comes with but for where its files are, who reaches it, and its watching
+/// itself and reporting home.
+fn configuration(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        r#"
+reporting-disabled = true
+bind-address = "127.0.0.1:0"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+[monitor]
+store-enabled = false
+[http]
+bind-address = "127.0.0.1:0"
+log-enabled = false
+"#
+    )
+}
+
+/// The address that it logs once it listens on the free port that it chose.
+fn logged_address(log: &Path) -> Option<SocketAddr> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let (_, line) = text.split_once("Listening on HTTP")?;
+    let (_, address) = line.lines().next()?.split_once("addr=")?;
+    address.split(' ').next()?.parse().ok()
+}
+
+/// The one result of an answer; failures come with 200 as well.
+fn answer(body: &[u8]) -> anyhow::Result<Value> {
+    let mut answer: Value = serde_json::from_slice(body).context("not JSON")?;
+    let result = answer["results"][0].take();
+    ensure!(result["error"].is_null(), "InfluxDB says {}", result["error"]);
+    Ok(result)
+}

@@ -1,0 +1,83 @@
+//! Readings in the line protocol that both peers take, and whether they have them.
+
+use crate::data::{Data, Reading, SENSORS};
+use crate::http::Connection;
+use anyhow::ensure;
+use hyper::body::Bytes;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+/// Lines in a body: as many as InfluxDB is at its fastest with.
+pub(super) const LINES: usize = 100_000;
+
+/// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's count begins.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// The readings of a bulk, written before any clock runs.
+pub(super) struct Load {
+    bodies: Vec<Bytes>,
+    sent: Totals,
+}
+
+/// What readings come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) readings: usize,
+    pub(super) sum: f64,
+}
+
+impl Load {
+    pub(super) fn of(data: &Data) -> Self {
+        let mut sent = Totals::default();
+        let counted = data.in_order_of_time().inspect(|reading| {
+            sent.readings += 1;
+            sent.sum += reading.value;
+        });
+        let bodies = bodies(counted).collect();
+        Self { bodies, sent }
+    }
+
+    pub(super) fn readings(&self) -> usize {
+        self.sent.readings
+    }
+
+    /// Sends one body after the other; how long it took until the last was answered.
+    pub(super) async fn send(&self, connection: &mut Connection, path: &str) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        for body in &self.bodies {
+            connection.post(path, body.clone()).await?;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Fails unless these are the readings that were sent.
+    pub(super) fn check(&self, peer: &str, found: Totals) -> anyhow::Result<()> {
+        let same = found.readings == self.sent.readings
+            // The order in which a peer adds up is its own.
+            && (found.sum - self.sent.sum).abs() <= 1e-9 * self.sent.sum.abs();
+        ensure!(
+            same,
+            "{peer} does not hold what was sent: {found:?}, not {:?}",
+            self.sent
+        );
+        Ok(())
+    }
+}
+
+/// Bodies of so many lines.
+fn bodies(mut readings: impl Iterator<Item = Reading>) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let mut body = String::new();
+        for reading in readings.by_ref().take(LINES) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                body,
+                "reading,device=lada,sensor={} value={} {}",
+                SENSORS[reading.sensor],
+                reading.value,
+                (reading.moment + EPOCH) * 1000
+            );
+        }
+        (!body.is_empty()).then(|| body.into())
+    })
+}

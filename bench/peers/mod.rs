@@ -1,0 +1,71 @@
+//! Time series databases that our figures stand beside, as Debian ships them: InfluxDB 1.6 and
+//! VictoriaMetrics 1.79, each started for one measurement, with the settings that it comes with.
+//!
+//! `make bench-peers` installs them. One that is not there is named in the report.
+
+mod influx;
+mod load;
+mod victoria;
+
+use crate::data::Data;
+use crate::report::{Figure, Report};
+use load::Load;
+use std::path::PathBuf;
+
+/// What the peers make of the readings of a bulk.
+pub(crate) struct Bulk {
+    load: Load,
+    influx: Figure,
+    victoria: Figure,
+}
+
+impl Bulk {
+    pub(crate) fn of(data: &Data) -> Self {
+        Self {
+            load: Load::of(data),
+            influx: Figure::default(),
+            victoria: Figure::default(),
+        }
+    }
+
+    /// One run of each peer.
+    pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
+        if let Some(time) = influx::bulk(&self.load).await? {
+            self.influx.add_rate(self.load.readings(), time);
+        }
+        if let Some(time) = victoria::bulk(&self.load).await? {
+            self.victoria.add_rate(self.load.readings(), time);
+        }
+        Ok(())
+    }
+
+    /// Two rows beside ours.
+    pub(crate) fn tell(&self, ours: &Figure, report: &mut Report) {
+        let peers = [
+            ("InfluxDB", "synced before the answer", &self.influx),
+            ("VictoriaMetrics", "in memory before the answer", &self.victoria),
+        ];
+        for (peer, answer, figure) in peers {
+            if figure.is_empty() {
+                report.note(&absent(peer));
+            } else {
+                let rival = format!("{peer} /write, bodies of {} lines, {answer}", load::LINES);
+                report.beside(&format!("bulk, beside {peer}"), "readings/s", ours, &rival, figure);
+            }
+        }
+    }
+}
+
+/// What to say of a peer that is not there.
+fn absent(peer: &str) -> String {
+    format!("{peer} is not installed here, so nothing was compared to it: run `make bench-peers`.")
+}
+
+/// Where a program is: in `.tools/bin`, else in a folder of `PATH`.
+fn installed(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::iter::once(testutil::workspace().join(".tools/bin"))
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

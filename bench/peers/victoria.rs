@@ -1,0 +1,62 @@
+//! VictoriaMetrics 1.79.
+
+use super::load::{Load, Totals};
+use crate::http::{Connection, encoded};
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+use testutil::Running;
+use tokio::process::Command;
+
+const INSTALL: &str = "run `make bench-peers`";
+
+/// The end of the second day: two days up to here hold all readings of a bulk.
+const AFTER: u32 = 1_714_608_000;
+
+/// How long it takes to take the readings of a bulk in, if it is installed.
+pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
+    let Some(program) = super::installed("victoria-metrics") else {
+        return Ok(None);
+    };
+    let folder = tempfile::tempdir()?;
+    let address = free()?;
+    let mut command = Command::new(program);
+    command
+        .arg(format!("-httpListenAddr={address}"))
+        .arg(format!("-storageDataPath={}", folder.path().join("data").display()))
+        // The readings are years old, and it keeps a month by itself.
+        .arg("-retentionPeriod=100y");
+    let log = folder.path().join("victoria.log");
+    let mut server = Running::start("victoria-metrics", &mut command, &log, INSTALL)?;
+    let mut connection = server.until(|| async { Connection::open(address).await.ok() }).await?;
+    connection.get("/health").await?;
+    let time = load.send(&mut connection, "/write").await?;
+    // What it has taken is shown some time later, unless it is asked for.
+    connection.get("/internal/force_flush").await?;
+    let found = Totals {
+        readings: ask(&mut connection, "sum(count_over_time(reading_value[2d]))")
+            .await?
+            .parse()?,
+        sum: ask(&mut connection, "sum(sum_over_time(reading_value[2d]))")
+            .await?
+            .parse()?,
+    };
+    server.kill9().await;
+    load.check("VictoriaMetrics", found)?;
+    Ok(Some(time))
+}
+
+/// The value of a query that has one, over the raw readings: nothing here is cached or thinned out.
+async fn ask(connection: &mut Connection, query: &str) -> anyhow::Result<String> {
+    let path = format!("/api/v1/query?nocache=1&time={AFTER}&query={}", encoded(query));
+    let answer: Value = serde_json::from_slice(&connection.get(&path).await?).context("not JSON")?;
+    ensure!(answer["status"] == "success", "VictoriaMetrics says {answer}");
+    let value = answer["data"]["result"][0]["value"][1].as_str();
+    Ok(value.context("VictoriaMetrics holds no readings")?.to_owned())
+}
+
+/// An address that is free now. Given port 0 it would choose one itself, and tell nobody.
+fn free() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
