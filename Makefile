@@ -52,7 +52,7 @@ QUICK =
 bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [QUICK=1]
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
-	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper
+	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers

@@ -22,13 +22,13 @@ pub(crate) const MONTH: &str = "2024-05-01";
 pub(crate) const PARTITION: &str = "reading_2024_05";
 
 /// Microseconds from 2000-01-01 to the day, as PostgreSQL counts.
-const DAY_START: i64 = 769_046_400_000_000;
+pub(crate) const DAY_START: i64 = 769_046_400_000_000;
 /// Readings of a sensor are this far apart: 10 Hz.
 const STEP_MILLIS: usize = 100;
 
 /// What every file of PostgreSQL's binary COPY begins with, and its end.
-const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-const COPY_END: &[u8] = &[0xff, 0xff];
+pub(crate) const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(crate) const COPY_END: &[u8] = &[0xff, 0xff];
 
 /// One reading of the one device.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,12 @@ impl Data {
 }
 
 /// Readings of these sensors, so many of each, so many microseconds apart.
-fn in_order_of_time(sensors: Range<usize>, start: i64, step: usize, ticks: usize) -> impl Iterator<Item = Reading> {
+pub(crate) fn in_order_of_time(
+    sensors: Range<usize>,
+    start: i64,
+    step: usize,
+    ticks: usize,
+) -> impl Iterator<Item = Reading> {
     let moments = (start..).step_by(step).take(ticks).enumerate();
     moments.flat_map(move |(tick, moment)| {
         sensors.clone().map(move |sensor| Reading {
@@ -108,7 +113,7 @@ fn in_order_of_time(sensors: Range<usize>, start: i64, step: usize, ticks: usize
 }
 
 /// A row as PostgreSQL's binary COPY takes it.
-fn copy_row(to: &mut impl Write, series: i32, moment: i64, value: f64) -> io::Result<()> {
+pub(crate) fn copy_row(to: &mut impl Write, series: i32, moment: i64, value: f64) -> io::Result<()> {
     to.write_all(&[0, 3, 0, 0, 0, 4])?;
     to.write_all(&series.to_be_bytes())?;
     to.write_all(&[0, 0, 0, 8])?;

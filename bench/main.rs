@@ -6,6 +6,7 @@
 //! they come from; ratios travel better than seconds.
 
 mod bulk;
+mod chart;
 mod data;
 mod dump;
 mod growth;
@@ -52,6 +53,8 @@ pub(crate) struct Size {
     pub(crate) live_runs: usize,
     /// Seconds of each load of questions.
     pub(crate) asking_seconds: u64,
+    /// Days of history that a trend is over.
+    pub(crate) days: usize,
 }
 
 #[tokio::main]
@@ -77,6 +80,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             live_seconds: 10,
             live_runs: 1,
             asking_seconds: 3,
+            days: 10,
         }
     } else {
         Size {
@@ -86,6 +90,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             live_seconds: 60,
             live_runs: 3,
             asking_seconds: 10,
+            days: 30,
         }
     };
     let mut report = Report::new(size);
@@ -106,6 +111,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("rebuild") {
         rebuild::measure(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("chart") {
+        chart::measure(&servers, size, &mut report).await?;
     }
     report.print();
     if args.write {

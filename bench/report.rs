@@ -26,27 +26,32 @@ impl Figure {
         self.0.push(value);
     }
 
+    /// Adds a run that took this long, in milliseconds.
+    pub(crate) fn add_time(&mut self, time: Duration) {
+        self.0.push(time.as_secs_f64() * 1e3);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied().unwrap_or_default()
     }
 
-    fn span(&self) -> (f64, f64) {
-        self.0.iter().fold((f64::INFINITY, 0.0), |(low, high), value| {
+    /// The median of the ratios run by run.
+    fn by(&self, other: &Self) -> f64 {
+        Self(self.0.iter().zip(&other.0).map(|(this, other)| this / other).collect()).median()
+    }
+
+    /// Median, lowest and highest.
+    fn cell(&self) -> String {
+        let (low, high) = self.0.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
             (low.min(*value), high.max(*value))
-        })
-    }
-
-    /// Run by run.
-    fn by(&self, other: &Self) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(this, other)| this / other).collect())
-    }
-
-    /// Median and span with so many decimals.
-    fn cell(&self, decimals: usize) -> String {
-        let (low, high) = self.span();
-        format!("{:.decimals$} ({low:.decimals$} to {high:.decimals$})", self.median())
+        });
+        format!("{} ({} to {})", short(self.median()), short(low), short(high))
     }
 }
 
@@ -70,33 +75,49 @@ impl Report {
 
     /// A workload beside its rival, run by run, and the ratio that is wanted.
     pub(crate) fn ratio(&mut self, name: &str, unit: &str, ours: &Figure, rival_name: &str, rival: &Figure, goal: f64) {
-        let ratio = Figure(ours.0.iter().zip(&rival.0).map(|(ours, rival)| ours / rival).collect());
-        let ((low, high), (rival_low, rival_high)) = (ours.span(), rival.span());
-        self.rows.push(format!(
-            "| {name} | {} ({} to {}) {unit} | {rival_name}: {} ({} to {}) | {:.2} | {goal:.2}{} |",
-            short(ours.median()),
-            short(low),
-            short(high),
-            short(rival.median()),
-            short(rival_low),
-            short(rival_high),
-            ratio.median(),
-            missed(ratio.median() < goal),
-        ));
-        say(self.rows.last().map_or("", String::as_str));
+        self.row(name, unit, ours, (rival_name, rival), Some((ours.by(rival), goal)));
+    }
+
+    /// As [`Report::ratio`], of times. The ratio is of speeds here as well: above 1 we are faster.
+    pub(crate) fn times(&mut self, name: &str, ours: &Figure, rival_name: &str, rival: &Figure, goal: f64) {
+        self.row(name, "ms", ours, (rival_name, rival), Some((rival.by(ours), goal)));
+    }
+
+    /// As [`Report::ratio`], without a goal: for what stands beside.
+    pub(crate) fn beside(&mut self, name: &str, unit: &str, ours: &Figure, rival_name: &str, rival: &Figure) {
+        self.row(name, unit, ours, (rival_name, rival), None);
     }
 
     /// A figure that is to stay below a limit.
     pub(crate) fn limit(&mut self, name: &str, unit: &str, ours: &Figure, limit: f64) {
-        let (low, high) = ours.span();
-        self.rows.push(format!(
-            "| {name} | {} ({} to {}) {unit} | | | below {limit:.0} {unit}{} |",
-            short(ours.median()),
-            short(low),
-            short(high),
-            missed(ours.median() >= limit),
+        let missed = missed(ours.median() >= limit);
+        self.add(format!(
+            "| {name} | {} {unit} | | | below {limit:.0} {unit}{missed} |",
+            ours.cell()
         ));
-        say(self.rows.last().map_or("", String::as_str));
+    }
+
+    fn row(
+        &mut self,
+        name: &str,
+        unit: &str,
+        ours: &Figure,
+        (rival_name, rival): (&str, &Figure),
+        ratio_and_goal: Option<(f64, f64)>,
+    ) {
+        let (ratio, goal) = match ratio_and_goal {
+            Some((ratio, goal)) => (ratio, format!("{goal:.2}{}", missed(ratio < goal))),
+            None => (ours.by(rival), "none".to_owned()),
+        };
+        let (ours, rival) = (ours.cell(), rival.cell());
+        self.add(format!(
+            "| {name} | {ours} {unit} | {rival_name}: {rival} | {ratio:.2} | {goal} |"
+        ));
+    }
+
+    fn add(&mut self, row: String) {
+        say(&row);
+        self.rows.push(row);
     }
 
     /// What a service has taken by now: the most over all runs.

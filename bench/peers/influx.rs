@@ -16,7 +16,7 @@ const INSTALL: &str = "run `make bench-peers`";
 const WRITE: &str = "/write?db=bench";
 
 /// A private InfluxDB with an empty database. Dropped, it is killed.
-pub(super) struct Influx {
+pub(crate) struct Influx {
     // Before its files, so that it is dropped before them.
     server: Running,
     connection: Connection,
@@ -25,7 +25,7 @@ pub(super) struct Influx {
 
 impl Influx {
     /// Starts one on free ports, if it is installed.
-    pub(super) async fn start() -> anyhow::Result<Option<Self>> {
+    pub(crate) async fn start() -> anyhow::Result<Option<Self>> {
         let Some(program) = super::installed("influxd") else {
             return Ok(None);
         };
@@ -47,7 +47,32 @@ impl Influx {
         }))
     }
 
-    pub(super) async fn stop(mut self) {
+    /// Takes readings in.
+    pub(crate) async fn load(&mut self, bodies: impl Iterator<Item = Bytes>) -> anyhow::Result<()> {
+        for body in bodies {
+            self.connection.post(WRITE, body).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing that was loaded is still being put into shape.
+    pub(crate) async fn settled(&mut self) -> anyhow::Result<()> {
+        let Self { server, connection, .. } = self;
+        let connection = tokio::sync::Mutex::new(connection);
+        let path = format!("/query?q={}", encoded("SHOW STATS"));
+        server
+            .until(|| async {
+                let stats = connection.lock().await.get(&path).await.ok()?;
+                (compactions(&answer(&stats).ok()?) == 0).then_some(())
+            })
+            .await
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    pub(crate) async fn stop(mut self) {
         self.server.kill9().await;
     }
 }
@@ -72,6 +97,24 @@ pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     influx.stop().await;
     load.check("InfluxDB", found)?;
     Ok(Some(time))
+}
+
+/// The path that asks for the means of a sensor's quarters of an hour, and what the answer holds.
+pub(crate) fn means_path(sensor: &str, from: &str, to: &str) -> String {
+    let query = format!(
+        "SELECT mean(value) FROM reading WHERE device = 'lada' AND sensor = '{sensor}' \
+         AND time >= '{from}' AND time < '{to}' GROUP BY time(15m)"
+    );
+    format!("/query?db=bench&epoch=ms&q={}", encoded(&query))
+}
+
+/// The means in an answer.
+pub(crate) fn means(body: &[u8]) -> anyhow::Result<Vec<f64>> {
+    let result = answer(body)?;
+    let rows = result["series"][0]["values"].as_array().context("no buckets")?;
+    rows.iter()
+        .map(|row| row[1].as_f64().context("an empty bucket"))
+        .collect()
 }
 
 /// Everything that it comes with but for where its files are, who reaches it, and its watching
@@ -110,4 +153,21 @@ fn answer(body: &[u8]) -> anyhow::Result<Value> {
     let result = answer["results"][0].take();
     ensure!(result["error"].is_null(), "InfluxDB says {}", result["error"]);
     Ok(result)
+}
+
+/// Compactions that wait or are under way.
+fn compactions(stats: &Value) -> u64 {
+    let mut sum = 0;
+    for series in stats["series"].as_array().into_iter().flatten() {
+        let (Some(columns), Some(values)) = (series["columns"].as_array(), series["values"][0].as_array()) else {
+            continue;
+        };
+        for (column, value) in columns.iter().zip(values) {
+            let name = column.as_str().unwrap_or_default();
+            if name.ends_with("CompactionsActive") || name.ends_with("CompactionQueue") {
+                sum += value.as_u64().unwrap_or_default();
+            }
+        }
+    }
+    sum
 }

@@ -65,7 +65,7 @@ impl Load {
 }
 
 /// Bodies of so many lines.
-fn bodies(mut readings: impl Iterator<Item = Reading>) -> impl Iterator<Item = Bytes> {
+pub(crate) fn bodies(mut readings: impl Iterator<Item = Reading>) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let mut body = String::new();
         for reading in readings.by_ref().take(LINES) {

@@ -3,9 +3,12 @@
 //!
 //! `make bench-peers` installs them. One that is not there is named in the report.
 
-mod influx;
+pub(crate) mod influx;
 mod load;
 mod victoria;
+
+pub(crate) use influx::Influx;
+pub(crate) use load::bodies;
 
 use crate::data::Data;
 use crate::report::{Figure, Report};
@@ -57,7 +60,7 @@ impl Bulk {
 }
 
 /// What to say of a peer that is not there.
-fn absent(peer: &str) -> String {
+pub(crate) fn absent(peer: &str) -> String {
     format!("{peer} is not installed here, so nothing was compared to it: run `make bench-peers`.")
 }
 

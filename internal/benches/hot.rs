@@ -161,7 +161,7 @@ fn segments(readings: &[Decoded<'_>]) -> Vec<Bytes> {
             value: reading.value,
         };
         let device = reading.device.as_deref().unwrap_or_default();
-        builder.push(device, &reading.sensor, point, || true);
+        builder.push(device, &reading.sensor, point, |_| true);
         if builder.size() >= SEGMENT {
             segments.push(builder.finish(&origin));
         }
