@@ -213,3 +213,14 @@ async fn answers_are_asked_for_again() {
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     assert!(response.headers().contains_key("x-correlation-id"));
 }
+
+/// Both have made the averages of a day several times slower.
+#[tokio::test]
+async fn statements_are_neither_compiled_nor_run_by_workers() {
+    let api = Api::start().await;
+    let client = api.pool.get().await.unwrap();
+    for (setting, expected) in [("jit", "off"), ("max_parallel_workers_per_gather", "0")] {
+        let row = client.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), expected, "{setting}");
+    }
+}

@@ -14,7 +14,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pool of at most `size` connections for a URL such as
 /// `postgres://user:password@host:5432/odograph?sslmode=verify-full`. No connection is made yet.
 ///
-/// `statement_timeout` bounds every statement on it; zero is no bound.
+/// `statement_timeout` bounds every statement on it; zero is no bound. Statements are neither
+/// compiled nor run by parallel workers.
 ///
 /// # Errors
 /// [`Error::Url`] where the URL cannot be used.
@@ -44,8 +45,11 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
         recycling_method: RecyclingMethod::Fast,
     };
     let manager = Manager::from_config(config, mode.connector()?, manager_config);
+    // Statements here are short, or bound by the rows they read. To compile one, or to start workers
+    // for it, has cost more than it gained wherever it was measured (ARCHITECTURE.md).
     let settings = format!(
-        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = '5min'; SET timezone = 'UTC'",
+        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = '5min'; SET timezone = 'UTC';
+         SET jit = off; SET max_parallel_workers_per_gather = 0",
         statement_timeout.as_millis()
     );
     let set_up = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
