@@ -1,12 +1,14 @@
-//! Times in answers.
+//! Times in requests and answers.
 
+use crate::reading::time;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// A moment, written as RFC 3339 in UTC with 0, 3 or 6 digits of a second, the shortest that is
-/// exact to the microsecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// exact to the microsecond; read as RFC 3339 with any offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Moment(pub(crate) Timestamp);
 
 impl fmt::Display for Moment {
@@ -16,6 +18,18 @@ impl fmt::Display for Moment {
             micros if micros % 1000 == 0 => write!(f, "{:.3}", self.0),
             _ => write!(f, "{:.6}", self.0),
         }
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let moment = time::parse(&text).and_then(|moment| Timestamp::from_microsecond(moment).ok());
+        // A bare + in a query string is a space, so an offset that was written well may still fail.
+        moment
+            .map(Self)
+            .ok_or("not a moment: write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL")
     }
 }
 
@@ -43,6 +57,21 @@ mod tests {
             let moment = Moment(Timestamp::from_microsecond(microseconds).unwrap());
             assert_eq!(moment.to_string(), expected);
             assert_eq!(serde_json::to_string(&moment).unwrap(), format!("\"{expected}\""));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (text, expected) in [
+            ("2012-04-23T18:25:43.511Z", Some(1_335_205_543_511_000)),
+            ("2012-04-23T20:25:43.511+02:00", Some(1_335_205_543_511_000)),
+            ("2012-04-23T20:25:43.511 02:00", None),
+            ("2012-04-23", None),
+            ("9999-12-31T23:59:59Z", None),
+            ("now", None),
+        ] {
+            let read = Moment::try_from(text.to_owned()).ok();
+            assert_eq!(read.map(|moment| moment.0.as_microsecond()), expected, "{text}");
         }
     }
 }
