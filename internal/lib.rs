@@ -13,3 +13,4 @@ pub mod schema;
 pub mod simulate;
 pub mod statistics;
 pub mod status;
+pub mod trend;

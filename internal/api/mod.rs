@@ -1,9 +1,10 @@
 //! The HTTP API over the readings: the domains' routes as one router, and the words that all of
-//! its endpoints share. Parameters are read (`Name`), times written (`Moment`), the database
-//! asked and its failures told in one way.
+//! its endpoints share. Parameters are read (`Name`), times read and written (`Moment`), readings
+//! gathered over time (`bucket`), the database asked and its failures told in one way.
 //!
 //! Deliberately not here: any endpoint. Each belongs to its domain.
 
+pub(crate) mod bucket;
 mod moment;
 mod name;
 mod postgres;
@@ -16,7 +17,7 @@ pub(crate) use self::name::Name;
 pub(crate) use self::postgres::{query, query_series};
 pub(crate) use self::shared::Questions;
 
-use crate::{location, statistics, status};
+use crate::{location, statistics, status, trend};
 use ::postgres::{Error, Pool};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -38,6 +39,7 @@ pub fn routes(pool: Pool, location_tolerance: Duration) -> Router {
     Router::new()
         .merge(statistics::routes(pool.clone()))
         .merge(location::routes(pool.clone(), location_tolerance))
+        .merge(trend::routes(pool.clone()))
         .merge(status::routes(pool))
         // Set before the layers: one set after them would take the place of the answer to a
         // browser's preflight request.

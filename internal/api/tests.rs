@@ -111,10 +111,11 @@ async fn json(response: Response) -> Value {
 }
 
 /// Every endpoint, asked well.
-const ENDPOINTS: [&str; 4] = [
+const ENDPOINTS: [&str; 5] = [
     "/api/statistics/latest",
     "/api/statistics/sensor/speed/date/2021-02-28",
     "/api/location/latest",
+    "/api/trends?sensor=speed",
     "/api/status",
 ];
 
@@ -170,11 +171,12 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
         (day("speed", "2021-02-28?fill="), "`linear`"),
     ];
     for endpoint in ENDPOINTS {
-        wrong.push((format!("{endpoint}?device="), "not a name"));
-        wrong.push((format!("{endpoint}?device=a%00b"), "not a name"));
-        wrong.push((format!("{endpoint}?device={long}"), "not a name"));
-        wrong.push((format!("{endpoint}?device=%ff"), "not a name"));
-        wrong.push((format!("{endpoint}?device=a&device=b"), "device"));
+        let mark = if endpoint.contains('?') { '&' } else { '?' };
+        wrong.push((format!("{endpoint}{mark}device="), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device=a%00b"), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device={long}"), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device=%ff"), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device=a&device=b"), "device"));
     }
     for (path, word) in wrong {
         let response = ask(&nowhere(), Method::GET, &path, &[]).await;

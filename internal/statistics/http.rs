@@ -1,6 +1,7 @@
 //! `GET /api/statistics/latest` and `GET /api/statistics/sensor/{sensor}/date/{date}`.
 
-use super::{Bucket, Day, Fill, Latest, buckets, postgres};
+use super::{Average, Day, Latest, postgres, quarters};
+use crate::api::bucket::{Fill, Function, aggregates};
 use crate::api::{Answer, Name, Questions, json, problem, respond};
 use ::postgres::Pool;
 use axum::extract::rejection::PathRejection;
@@ -47,23 +48,29 @@ async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Res
 #[derive(Deserialize)]
 struct AveragesOf {
     device: Option<Name>,
-    #[serde(default)]
+    #[serde(default = "zero")]
     fill: Fill,
+}
+
+/// As the original answers; other endpoints leave empty buckets out.
+fn zero() -> Fill {
+    Fill::Zero
 }
 
 async fn averages(
     State(source): State<Source>,
     path: Result<Path<(String, String)>, PathRejection>,
     Query(of): Query<AveragesOf>,
-) -> Result<Json<Vec<Bucket>>, Problem> {
+) -> Result<Json<Vec<Average>>, Problem> {
     let Path((sensor, date)) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let sensor = Name::try_from(sensor).map_err(|reason| Problem::bad_request(format!("sensor: {reason}")))?;
     let day: Day = date
         .parse()
         .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
     let device = of.device.as_ref().map(Name::as_str);
-    let averages = postgres::averages(&source.pool, sensor.as_str(), device, day)
+    let averages = aggregates(&source.pool, sensor.as_str(), device, day.quarters(), &[Function::Avg])
         .await
-        .map_err(problem)?;
-    Ok(Json(buckets(sensor.as_str(), day, &averages, of.fill)))
+        .map_err(problem)?
+        .concat();
+    Ok(Json(quarters(sensor.as_str(), day, &averages, of.fill)))
 }

@@ -1,7 +1,6 @@
 //! What the sensors read: the latest value of each, and the averages of a day.
 //!
-//! Averages are over readings, whichever device they come from. Empty quarters of an hour are
-//! filled here and not in the database, where each way of filling would be a statement of its own.
+//! Averages are over readings, whichever device they come from.
 
 mod http;
 mod postgres;
@@ -11,18 +10,17 @@ mod tests;
 pub use http::routes;
 
 use crate::api::Moment;
+use crate::api::bucket::{Buckets, Fill, Function, filled};
+use crate::reading::time::SECOND;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// Averages in a day.
-const BUCKETS: usize = 96;
-
-/// Seconds that an average is over.
-const BUCKET_SECONDS: i64 = 900;
+/// What an average is over, in microseconds: a quarter of an hour.
+const QUARTER: i64 = 15 * 60 * SECOND;
 
 /// The latest reading of every sensor that was ever seen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,6 +80,13 @@ struct Day {
     end: Timestamp,
 }
 
+impl Day {
+    /// The quarters of an hour that it has, 96 of them.
+    fn quarters(self) -> Buckets {
+        Buckets::new(self.start, self.end, QUARTER)
+    }
+}
+
 impl FromStr for Day {
     type Err = &'static str;
 
@@ -108,7 +113,7 @@ impl FromStr for Day {
 
 /// The average of a quarter of an hour.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Bucket {
+struct Average {
     sensor: String,
     /// Null where there is none and nothing is put in its place.
     value: Option<f64>,
@@ -116,75 +121,16 @@ struct Bucket {
     timestamp: Moment,
 }
 
-/// What stands for a quarter without readings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Fill {
-    /// 0.
-    #[default]
-    Zero,
-    /// Null.
-    Null,
-    /// The average before it; null before the day's first.
-    Previous,
-    /// What lies on the straight line between its neighbours; null before the first and after the
-    /// last.
-    Linear,
-    /// Nothing: the quarter is left out.
-    None,
-}
-
-/// The buckets of a day from the averages that there are.
-fn buckets(sensor: &str, day: Day, averages: &[Option<f64>; BUCKETS], fill: Fill) -> Vec<Bucket> {
-    let starts = (0_i64..).map(|bucket| day.start.as_second() + bucket * BUCKET_SECONDS);
-    let starts = starts.map_while(|second| Timestamp::from_second(second).ok());
-    let bucket = |(start, value)| Bucket {
+/// The averages of a day from those that there are.
+fn quarters(sensor: &str, day: Day, averages: &[Option<f64>], fill: Fill) -> Vec<Average> {
+    let average = |(start, value)| Average {
         sensor: sensor.to_owned(),
         value,
         timestamp: Moment(start),
     };
-    let buckets = starts.zip(filled(averages, fill)).map(bucket);
-    buckets
-        .filter(|bucket| fill != Fill::None || bucket.value.is_some())
+    let values = filled(Function::Avg, averages, fill);
+    let averages = day.quarters().starts().zip(values).map(average);
+    averages
+        .filter(|average| fill != Fill::None || average.value.is_some())
         .collect()
-}
-
-fn filled(averages: &[Option<f64>], fill: Fill) -> Vec<Option<f64>> {
-    match fill {
-        Fill::Zero => averages.iter().map(|average| average.or(Some(0.0))).collect(),
-        Fill::Null | Fill::None => averages.to_vec(),
-        Fill::Previous => {
-            let mut previous = None;
-            let carried = averages.iter().map(|average| {
-                previous = average.or(previous);
-                previous
-            });
-            carried.collect()
-        }
-        Fill::Linear => linear(averages),
-    }
-}
-
-fn linear(averages: &[Option<f64>]) -> Vec<Option<f64>> {
-    let mut filled = averages.to_vec();
-    let known: Vec<(usize, f64)> = averages
-        .iter()
-        .enumerate()
-        .filter_map(|(at, average)| Some((at, (*average)?)))
-        .collect();
-    for pair in known.windows(2) {
-        let [(from, first), (to, last)] = *pair else { continue };
-        let steps = share(to - from);
-        for (step, value) in filled[from + 1..to].iter_mut().enumerate() {
-            let way = share(step + 1) / steps;
-            // Each end by its share: the difference of two large ones may be no number.
-            *value = Some(first * (1.0 - way) + last * way);
-        }
-    }
-    filled
-}
-
-/// A count of buckets, of which a day has few, as a number to divide by.
-fn share(buckets: usize) -> f64 {
-    f64::from(u32::try_from(buckets).unwrap_or(u32::MAX))
 }

@@ -1,56 +1,6 @@
 use super::*;
 use crate::api::tests::Api;
-use proptest::prelude::*;
 use serde_json::{Value, json};
-
-fn check_filled(fill: Fill, averages: &[Option<f64>], expected: &[Option<f64>]) {
-    assert_eq!(filled(averages, fill), expected, "{fill:?} of {averages:?}");
-}
-
-#[test]
-fn gaps_are_filled() {
-    const GAP: Option<f64> = None;
-    let day = [GAP, Some(1.0), GAP, GAP, GAP, Some(5.0), GAP];
-    check_filled(
-        Fill::Zero,
-        &day,
-        &[
-            Some(0.0),
-            Some(1.0),
-            Some(0.0),
-            Some(0.0),
-            Some(0.0),
-            Some(5.0),
-            Some(0.0),
-        ],
-    );
-    check_filled(Fill::Null, &day, &day);
-    check_filled(
-        Fill::Previous,
-        &day,
-        &[GAP, Some(1.0), Some(1.0), Some(1.0), Some(1.0), Some(5.0), Some(5.0)],
-    );
-    check_filled(
-        Fill::Linear,
-        &day,
-        &[GAP, Some(1.0), Some(2.0), Some(3.0), Some(4.0), Some(5.0), GAP],
-    );
-    for fill in [Fill::Previous, Fill::Linear, Fill::Null] {
-        check_filled(fill, &[GAP; 3], &[GAP; 3]);
-        check_filled(fill, &[Some(1.0), Some(-1.0)], &[Some(1.0), Some(-1.0)]);
-    }
-    check_filled(Fill::Zero, &[GAP; 2], &[Some(0.0); 2]);
-    check_filled(
-        Fill::Linear,
-        &[Some(2.0), GAP, Some(-2.0), GAP],
-        &[Some(2.0), Some(0.0), Some(-2.0), GAP],
-    );
-    check_filled(
-        Fill::Linear,
-        &[Some(f64::MAX), GAP, Some(f64::MIN)],
-        &[Some(f64::MAX), Some(0.0), Some(f64::MIN)],
-    );
-}
 
 #[test]
 fn days() {
@@ -76,20 +26,6 @@ fn days() {
         "２０２１",
     ] {
         assert!(text.parse::<Day>().is_err(), "{text:?}");
-    }
-}
-
-proptest! {
-    #[test]
-    fn filling_keeps_what_is_there(averages in prop::collection::vec(prop::option::of(-1e308..1e308), 0..96)) {
-        for fill in [Fill::Zero, Fill::Null, Fill::Previous, Fill::Linear, Fill::None] {
-            let filled = filled(&averages, fill);
-            prop_assert_eq!(filled.len(), averages.len());
-            for (found, average) in filled.iter().zip(&averages) {
-                prop_assert!(average.is_none() || found == average);
-                prop_assert!(found.is_none_or(f64::is_finite));
-            }
-        }
     }
 }
 
@@ -129,7 +65,7 @@ async fn the_latest_of_each_sensor() {
 /// The buckets that hold something else than a filled zero: their number in the day and value.
 fn set(day: &Value) -> Vec<(usize, f64)> {
     let buckets = day.as_array().unwrap();
-    assert_eq!(buckets.len(), BUCKETS);
+    assert_eq!(buckets.len(), 96);
     let values = buckets.iter().map(|bucket| bucket["value"].as_f64().unwrap());
     values.enumerate().filter(|(_, value)| *value != 0.0).collect()
 }

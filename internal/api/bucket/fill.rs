@@ -1,0 +1,158 @@
+//! What stands for buckets without readings.
+//!
+//! They are filled here and not in the database, where each way of filling would be a statement of
+//! its own.
+
+use super::Function;
+use serde::Deserialize;
+
+/// What stands for a bucket without readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Fill {
+    /// 0.
+    Zero,
+    /// Null.
+    Null,
+    /// The value before it; null before the first.
+    Previous,
+    /// What lies on the straight line between its neighbours; null before the first and after the
+    /// last.
+    Linear,
+    /// Nothing: the bucket is left out.
+    #[default]
+    None,
+}
+
+/// What a function tells of buckets in order of time, gaps filled. [`Fill::None`] fills nothing:
+/// leaving buckets out is up to the caller.
+///
+/// A count is never carried or drawn on a line, since nothing was counted there: it is 0, and null
+/// only where that is asked for.
+pub(crate) fn filled(function: Function, values: &[Option<f64>], fill: Fill) -> Vec<Option<f64>> {
+    let fill = match (function, fill) {
+        (Function::Count, Fill::Previous | Fill::Linear) => Fill::Zero,
+        _ => fill,
+    };
+    match fill {
+        Fill::Zero => values.iter().map(|value| value.or(Some(0.0))).collect(),
+        Fill::Null | Fill::None => values.to_vec(),
+        Fill::Previous => {
+            let mut previous = None;
+            let carried = values.iter().map(|value| {
+                previous = value.or(previous);
+                previous
+            });
+            carried.collect()
+        }
+        Fill::Linear => linear(values),
+    }
+}
+
+fn linear(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let mut filled = values.to_vec();
+    let known: Vec<(usize, f64)> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(at, value)| Some((at, (*value)?)))
+        .collect();
+    for pair in known.windows(2) {
+        let [(from, first), (to, last)] = *pair else { continue };
+        let steps = share(to - from);
+        for (step, value) in filled[from + 1..to].iter_mut().enumerate() {
+            let way = share(step + 1) / steps;
+            // Each end by its share: the difference of two large ones may be no number.
+            *value = Some(first * (1.0 - way) + last * way);
+        }
+    }
+    filled
+}
+
+/// A count of buckets, of which an answer has few, as a number to divide by.
+fn share(buckets: usize) -> f64 {
+    f64::from(u32::try_from(buckets).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check_filled(fill: Fill, values: &[Option<f64>], expected: &[Option<f64>]) {
+        assert_eq!(filled(Function::Avg, values, fill), expected, "{fill:?} of {values:?}");
+    }
+
+    #[test]
+    fn gaps_are_filled() {
+        const GAP: Option<f64> = None;
+        let day = [GAP, Some(1.0), GAP, GAP, GAP, Some(5.0), GAP];
+        check_filled(
+            Fill::Zero,
+            &day,
+            &[
+                Some(0.0),
+                Some(1.0),
+                Some(0.0),
+                Some(0.0),
+                Some(0.0),
+                Some(5.0),
+                Some(0.0),
+            ],
+        );
+        check_filled(Fill::Null, &day, &day);
+        check_filled(
+            Fill::Previous,
+            &day,
+            &[GAP, Some(1.0), Some(1.0), Some(1.0), Some(1.0), Some(5.0), Some(5.0)],
+        );
+        check_filled(
+            Fill::Linear,
+            &day,
+            &[GAP, Some(1.0), Some(2.0), Some(3.0), Some(4.0), Some(5.0), GAP],
+        );
+        for fill in [Fill::Previous, Fill::Linear, Fill::Null] {
+            check_filled(fill, &[GAP; 3], &[GAP; 3]);
+            check_filled(fill, &[Some(1.0), Some(-1.0)], &[Some(1.0), Some(-1.0)]);
+        }
+        check_filled(Fill::Zero, &[GAP; 2], &[Some(0.0); 2]);
+        check_filled(
+            Fill::Linear,
+            &[Some(2.0), GAP, Some(-2.0), GAP],
+            &[Some(2.0), Some(0.0), Some(-2.0), GAP],
+        );
+        check_filled(
+            Fill::Linear,
+            &[Some(f64::MAX), GAP, Some(f64::MIN)],
+            &[Some(f64::MAX), Some(0.0), Some(f64::MIN)],
+        );
+    }
+
+    #[test]
+    fn counts_are_not_made_up() {
+        let counts = [None, Some(2.0), None, Some(4.0)];
+        let zero = [Some(0.0), Some(2.0), Some(0.0), Some(4.0)];
+        for (fill, expected) in [
+            (Fill::Zero, zero),
+            (Fill::Previous, zero),
+            (Fill::Linear, zero),
+            (Fill::Null, counts),
+            (Fill::None, counts),
+        ] {
+            assert_eq!(filled(Function::Count, &counts, fill), expected, "{fill:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn filling_keeps_what_is_there(values in prop::collection::vec(prop::option::of(-1e308..1e308), 0..96)) {
+            for fill in [Fill::Zero, Fill::Null, Fill::Previous, Fill::Linear, Fill::None] {
+                let filled = filled(Function::Avg, &values, fill);
+                prop_assert_eq!(filled.len(), values.len());
+                for (found, value) in filled.iter().zip(&values) {
+                    prop_assert!(value.is_none() || found == value);
+                    prop_assert!(found.is_none_or(f64::is_finite));
+                }
+            }
+        }
+    }
+}
