@@ -52,11 +52,12 @@ QUICK =
 bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [QUICK=1]
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
-	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api
+	@scripts/install-wrk.sh
+	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p odograph
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: ## install InfluxDB, VictoriaMetrics and wrk, for `make bench` to stand beside
+bench-peers: ## install InfluxDB and VictoriaMetrics, for `make bench` to stand beside
 	@scripts/install-bench-peers.sh
 
 .PHONY: micro

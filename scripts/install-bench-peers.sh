@@ -1,34 +1,13 @@
 #!/usr/bin/env bash
-# Makes sure that what `make bench` stands beside is on this machine: InfluxDB, VictoriaMetrics and
-# the load generator wrk, as Debian and Ubuntu ship them. The two databases are unpacked into .tools
-# and not installed, because their packages would start servers now and at every boot; the
-# benchmarks start private ones.
+# Makes sure that what `make bench` stands beside is on this machine: InfluxDB and VictoriaMetrics,
+# as Debian and Ubuntu ship them. They are unpacked into .tools and not installed, because their
+# packages would start servers now and at every boot; the benchmarks start private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-fail() {
-    printf 'install-bench-peers: %s\n' "$1" >&2
-    exit 1
-}
+. scripts/install.sh
 
 found() {
     [ -x ".tools/bin/$1" ] || command -v "$1" >/dev/null
-}
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
-}
-
-# What apt has to say matters only when it fails.
-quietly() {
-    local log
-    log=$(mktemp)
-    if ! "$@" >"$log" 2>&1; then
-        cat "$log" >&2
-        rm -f "$log"
-        fail "\`$*\` failed; what it said is above."
-    fi
-    rm -f "$log"
 }
 
 # With its lists in a scratch folder, apt needs no root and changes nothing on the machine.
@@ -57,9 +36,9 @@ unpack() {
     fi
 }
 
-if found influxd && found victoria-metrics && found wrk; then exit 0; fi
+if found influxd && found victoria-metrics; then exit 0; fi
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-    fail "the peers come from Debian's or Ubuntu's packages, and there is no apt here. Put influxd (1.x), victoria-metrics and wrk on PATH, those you have; the benchmarks name what is missing."
+    fail "the peers come from Debian's or Ubuntu's packages, and there is no apt here. Put influxd (1.x) and victoria-metrics on PATH, those you have; the benchmarks name what is missing."
 
 for peer in influxdb:influxd victoria-metrics:victoria-metrics; do
     if ! found "${peer#*:}"; then
@@ -67,11 +46,3 @@ for peer in influxdb:influxd victoria-metrics:victoria-metrics; do
         unpack "${peer%:*}" "${peer#*:}"
     fi
 done
-
-# A tool and no server, so it may be installed.
-if ! found wrk; then
-    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "wrk is missing and installing it needs root. As root: apt-get install wrk, then try again."
-    echo "Installing wrk with apt."
-    quietly as_root apt-get update
-    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends wrk
-fi

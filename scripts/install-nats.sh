@@ -3,6 +3,7 @@
 # Ubuntu the package is unpacked into .tools: no root, and nothing on the machine changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/install.sh
 
 oldest=2.10.8
 
@@ -15,11 +16,6 @@ usable() {
 
 found() {
     usable .tools/bin/nats-server || usable nats-server
-}
-
-fail() {
-    printf 'install-nats: %s\n' "$1" >&2
-    exit 1
 }
 
 # Debian 12 has 2.9, which is too old, and the next release's package runs on it. So apt is asked

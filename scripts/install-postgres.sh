@@ -3,6 +3,7 @@
 # programs: `odograph up` and the tests make private servers of their own, so the cluster that the
 # Debian package would create and start on port 5432 is not wanted.
 set -euo pipefail
+. "$(dirname "$0")/install.sh"
 
 # Says whether a folder holds a server of 14 or newer.
 usable() {
@@ -22,39 +23,10 @@ found() {
     return 1
 }
 
-fail() {
-    printf 'install-postgres: %s\n' "$1" >&2
-    exit 1
-}
-
-may_install() {
-    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "PostgreSQL is missing and installing it needs root. As root: apt-get install postgresql (14 or newer), then try again."
-}
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
-}
-
-# What apt has to say matters only when it fails.
-quietly() {
-    local log
-    log=$(mktemp)
-    if ! "$@" >"$log" 2>&1; then
-        cat "$log" >&2
-        rm -f "$log"
-        fail "\`$*\` failed; what it said is above."
-    fi
-    rm -f "$log"
-}
-
-apt_install() {
-    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
-}
-
 if found; then exit 0; fi
 
 if command -v apt-get >/dev/null; then
-    may_install
+    may_install "PostgreSQL" "apt-get install postgresql (14 or newer)"
     echo "Installing PostgreSQL's programs with apt (no server is started by it)."
     quietly as_root apt-get update
     # A machine that already has postgresql-common has somebody's choice in this file: kept.

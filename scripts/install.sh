@@ -1,0 +1,31 @@
+# Sourced by the install scripts: how they say what is wrong, and how they use package managers.
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0" .sh)" "$1" >&2
+    exit 1
+}
+
+# may_install WHAT COMMAND: fails where WHAT is missing and nobody here may install it.
+may_install() {
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "$1 is missing and installing it needs root. As root: $2, then try again."
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# What a package manager has to say matters only when it fails.
+quietly() {
+    local log
+    log=$(mktemp)
+    if ! "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        fail "\`$*\` failed; what it said is above."
+    fi
+    rm -f "$log"
+}
+
+apt_install() {
+    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
