@@ -1,8 +1,9 @@
 //! Segments of many requests on their way to the event bus.
 //!
 //! Storing a message costs the bus about the same whether it holds six readings or thousands, so
-//! segments that arrive while others are on their way share the next message. Nobody waits for a
-//! timer: an idle bus gets a segment at once.
+//! segments that arrive while others are on their way share the next message. An idle bus gets a
+//! segment at once. Behind a message of many segments the next one gives those who were answered a
+//! moment to come again: clients that post one after the other then share a message all together.
 
 use super::segment::{self, KIND};
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 /// Segments that may wait to be put into a message.
 const QUEUE: usize = 256;
@@ -28,6 +31,9 @@ const FULL_MESSAGES: usize = 8;
 
 /// Messages on their way at once while there is less: what comes meanwhile shares the next.
 const SMALL_MESSAGES: usize = 1;
+
+/// How long a small message waits, at the most, for as many segments as the one before had.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// Hands segments to the event bus. Cheap to clone; the publishing ends when the last clone does.
 #[derive(Clone)]
@@ -91,6 +97,8 @@ async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Recei
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut bytes = 0;
     let mut open = true;
+    // As many segments are likely to come, until then.
+    let (mut likely, mut until) = (0, Instant::now());
     loop {
         // Whatever is there already may share a message.
         while bytes < MESSAGE {
@@ -103,13 +111,17 @@ async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Recei
         } else {
             SMALL_MESSAGES
         };
-        if !waiting.is_empty() && under_way.len() < most {
+        let gathered = bytes >= MESSAGE || waiting.len() >= likely || !open;
+        if !waiting.is_empty() && under_way.len() < most && gathered {
             under_way.push(send(writer.clone(), lane, &source, std::mem::take(&mut waiting)));
             bytes = 0;
             continue;
         }
         tokio::select! {
-            Some(()) = under_way.next(), if !under_way.is_empty() => {}
+            Some(segments) = under_way.next(), if !under_way.is_empty() => {
+                (likely, until) = (segments, Instant::now() + MOMENT);
+            }
+            () = sleep_until(until), if !gathered => likely = 0,
             next = queue.recv(), if open && bytes < MESSAGE => match next {
                 Some(next) => {
                     bytes += next.segment.len();
@@ -122,7 +134,7 @@ async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Recei
     }
 }
 
-fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl Future<Output = ()> + Send + use<> {
+fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl Future<Output = usize> + Send + use<> {
     let event = Event {
         id: uuid::Uuid::now_v7().to_string(),
         kind: KIND.into(),
@@ -134,6 +146,7 @@ fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl
         .map(|waiting| (waiting.stored, waiting.room))
         .collect();
     async move {
+        let segments = answers.len();
         let result = writer.publish(lane, event).await.map_err(|error| {
             tracing::warn!(%error, segments = answers.len(), "could not publish readings");
             Unavailable
@@ -143,6 +156,7 @@ fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl
             // An upload that broke off no longer asks.
             let _ = answer.send(result);
         }
+        segments
     }
 }
 
