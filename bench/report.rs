@@ -135,8 +135,8 @@ impl Report {
     }
 
     pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
-        let head = "# Benchmarks\n\nWritten by `make bench`: medians of runs interleaved with what they are compared to, the\nlowest and the highest in brackets, and the median of the ratios of each pair. Goals are\nratios. nats-server runs with `sync_interval: always`, PostgreSQL with fsync on.\n\n";
-        std::fs::write(path, format!("{head}{}", self.text()))
+        let head = format!("# Benchmarks\n\n{}\n", include_str!("head.md"));
+        std::fs::write(path, format!("{head}{}\n{}", self.text(), include_str!("notes.md")))
     }
 
     fn text(&self) -> String {
@@ -190,7 +190,10 @@ fn missed(missed: bool) -> &'static str {
 
 /// The machine and the versions, as far as they say so themselves.
 fn machine() -> String {
-    let first = |command: &str, flag: &str| {
+    let first = |name: &str, flag: &str| {
+        // Where the install scripts put it, else from PATH.
+        let ours = testutil::workspace().join(".tools/bin").join(name);
+        let command = if ours.is_file() { ours } else { name.into() };
         let output = Command::new(command).arg(flag).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().next().map(str::to_owned)
@@ -201,9 +204,17 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("", |(_, name)| name);
-    let versions: Vec<String> = [first("psql", "--version"), first("nats-server", "--version")]
-        .into_iter()
-        .flatten()
+    // wrk says its version in front of its help.
+    let versions = [
+        ("psql", "--version"),
+        ("nats-server", "--version"),
+        ("influxd", "version"),
+        ("wrk", "--version"),
+    ];
+    let versions: Vec<String> = versions
+        .iter()
+        .filter_map(|(name, flag)| first(name, flag))
+        .filter(|version| !version.is_empty())
         .collect();
     format!("{cores} cores ({model}), {}", versions.join(", "))
 }

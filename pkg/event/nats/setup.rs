@@ -1,6 +1,6 @@
 //! Makes what is missing on the server and refuses what would lose data; never alters anything.
 
-use crate::Error;
+use crate::{Error, Lane};
 use crate::address::Nats;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
@@ -19,7 +19,8 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     check_server(context)?;
     let wanted = Config {
         name: address.stream(),
-        subjects: vec![format!("{}.>", address.name)],
+        // No others: what comes under another subject would be kept, and read by nobody.
+        subjects: Lane::ALL.map(|lane| address.subject(lane)).to_vec(),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
@@ -176,7 +177,7 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     }
     if found.subjects != wanted.subjects {
         return Err(Error::Refused(format!(
-            "the stream {name} takes the subjects {:?}, not {:?}; give it those",
+            "the stream {name} takes the subjects {:?}, not {:?}; let whoever reads it finish, then give it those",
             found.subjects, wanted.subjects
         )));
     }

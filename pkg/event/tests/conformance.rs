@@ -255,7 +255,7 @@ async fn nats_streams_that_would_lose_readings() {
     use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
     let right = |name: &str| Config {
         name: name.to_uppercase(),
-        subjects: vec![format!("{name}.>")],
+        subjects: vec![format!("{name}.live"), format!("{name}.bulk")],
         discard: DiscardPolicy::New,
         max_bytes: 1 << 20,
         ..Config::default()
@@ -276,7 +276,7 @@ async fn nats_streams_that_would_lose_readings() {
             config.max_messages_per_subject = 2;
         }),
         ("subjects", Some("subjects"), |config| {
-            config.subjects = vec![format!("{}.other", config.name.to_lowercase())];
+            config.subjects = vec![format!("{}.>", config.name.to_lowercase())];
         }),
     ];
     for (case, word, change) in cases {
