@@ -3,7 +3,7 @@
 use event::Reader;
 use internal::reading::events::{Persistor, Storing};
 use internal::reading::postgres::Store;
-use internal::{bus, schema};
+use internal::schema;
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
@@ -59,14 +59,13 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool =
         postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
     let migrated = service.latch("database");
-    bus::keep(reader.writer(), "event bus", &service);
     let prepared = schema::prepare(&pool, true);
     let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
         return Ok(());
     };
     prepared?;
     migrated.set(true);
-    let persistor = Persistor::new(vec![reader], Store::new(pool), args.storing, &service);
+    let persistor = Persistor::of_history(reader, Store::new(pool), args.storing, &service);
     let done = persistor.run_once(service.stop()).await?;
     // Nobody reading it does not change what was done.
     let _unread = writeln!(

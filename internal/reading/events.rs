@@ -31,15 +31,22 @@ pub struct Storing {
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     pub batch_readings: usize,
 
-    /// Transactions at once for large uploads, and as many for small ones, each over a connection
-    /// of its own
-    #[arg(long, env, default_value_t = 2, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Transactions at once on each lane of the bus, large uploads and small ones, each over a
+    /// connection of its own
+    #[arg(long, env, default_value_t = 2, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub writers: u8,
 
     /// Transactions that are not full begin at least this far apart, so that many small posts
-    /// share them
-    #[arg(long, env, default_value = "20ms", value_parser = service::duration, value_name = "DURATION")]
+    /// share them; at most 1s
+    #[arg(long, env, default_value = "20ms", value_parser = batch_interval, value_name = "DURATION")]
     pub batch_interval: Duration,
+}
+
+fn batch_interval(text: &str) -> Result<Duration, String> {
+    match service::duration(text)? {
+        interval if interval <= Duration::from_secs(1) => Ok(interval),
+        _ => Err("at most 1s: small posts are not visible before".to_owned()),
+    }
 }
 
 impl Storing {
@@ -74,8 +81,6 @@ struct Gatherer {
     batch_bytes: usize,
     /// Between the beginnings of two batches that are not full.
     interval: Duration,
-    /// It ends once everything is stored that there is to read.
-    once: bool,
 }
 
 /// How often somebody who reads everything once looks whether that is all.
@@ -110,6 +115,8 @@ struct Work {
     metrics: Metrics,
     stored: Latch,
     hurry: CancellationToken,
+    /// Everything that there is to read is read once, by somebody beside the ones whose work it is.
+    once: bool,
 }
 
 #[derive(Default)]
@@ -137,6 +144,16 @@ impl Persistor {
     /// # Panics
     /// Without any reader.
     pub fn new(readers: Vec<Reader>, store: Store, options: Storing, service: &Service) -> Self {
+        Self::over(readers, store, options, service, false)
+    }
+
+    /// Stores a history, for [`Persistor::run_once`]. What cannot be stored was buried when it
+    /// came first: it is counted and logged, and the bus is only read.
+    pub fn of_history(reader: Reader, store: Store, options: Storing, service: &Service) -> Self {
+        Self::over(vec![reader], store, options, service, true)
+    }
+
+    fn over(readers: Vec<Reader>, store: Store, options: Storing, service: &Service, once: bool) -> Self {
         let metrics = Metrics::default();
         metrics.register(service);
         let stored = service.latch("storing");
@@ -147,6 +164,7 @@ impl Persistor {
             metrics,
             stored,
             hurry: service.hurry(),
+            once,
         });
         let gatherer = |reader: Reader| Gatherer {
             // Where somebody waits for each event, letting it lie would only make them wait.
@@ -156,7 +174,6 @@ impl Persistor {
                 options.batch_interval
             },
             reader,
-            once: false,
             work: work.clone(),
             slots: Arc::new(Semaphore::new(options.writers.into())),
             // A reading takes 16 bytes of a message.
@@ -172,10 +189,7 @@ impl Persistor {
     ///
     /// # Errors
     /// As [`Persistor::run`].
-    pub async fn run_once(mut self, stop: CancellationToken) -> anyhow::Result<Totals> {
-        for lane in &mut self.lanes {
-            lane.once = true;
-        }
+    pub async fn run_once(self, stop: CancellationToken) -> anyhow::Result<Totals> {
         let work = self.work.clone();
         self.run(stop).await?;
         Ok(Totals {
@@ -247,7 +261,7 @@ impl Gatherer {
                     self.store(&mut under_way, held.take(), slot);
                 }
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
-                _ = look.tick(), if self.once && held.is_empty() && under_way.is_empty() => {
+                _ = look.tick(), if self.work.once && held.is_empty() && under_way.is_empty() => {
                     // Where the bus cannot say it now, it will.
                     if matches!(self.reader.backlog().await, Ok(0)) {
                         break;
@@ -329,13 +343,20 @@ impl Work {
     /// before the database can take them.
     async fn finish(&self, batch: Vec<Delivery>) {
         let (batch, unreadable) = sort_out(batch);
-        for (mut delivery, reason) in unreadable {
-            self.bury(&mut delivery, &reason).await;
-        }
+        let burying = async {
+            for (mut delivery, reason) in unreadable {
+                self.bury(&mut delivery, &reason).await;
+            }
+        };
+        // Side by side: a bad message never waits for its neighbours, nor they for it.
+        tokio::join!(burying, self.finish_good(batch));
+    }
+
+    /// The same, for messages that can be read.
+    async fn finish_good(&self, mut batch: Vec<Delivery>) {
         if batch.is_empty() {
             return;
         }
-        let mut batch = batch;
         match self.store_or_give_up(&mut batch).await {
             None => release(batch).await,
             Some(Ok(stored)) => self.acknowledge(batch, stored).await,
@@ -352,7 +373,7 @@ impl Work {
                 );
                 for delivery in batch {
                     // One level deep: a batch of one is never taken apart again.
-                    Box::pin(self.finish(vec![delivery])).await;
+                    Box::pin(self.finish_good(vec![delivery])).await;
                 }
             }
         }
@@ -422,6 +443,11 @@ impl Work {
     async fn bury(&self, delivery: &mut Delivery, reason: &str) {
         self.metrics.dead.inc();
         let event = delivery.event.id.clone();
+        if self.once {
+            tracing::error!(event, reason, "a message cannot be stored");
+            delivery.ack().await;
+            return;
+        }
         let mut pause = Pause::default();
         loop {
             match delivery.bury(&self.writer, reason).await {

@@ -254,3 +254,49 @@ async fn a_database_that_was_restored() {
     post("fuel", 6).await;
     wait_for(&["fuel 6 6", "speed 5 5"]).await;
 }
+
+/// Messages that nobody can read, on each lane, between good ones: they become dead letters, and
+/// cost their neighbours nothing.
+#[tokio::test]
+async fn messages_that_cannot_be_read() {
+    let mut system = System::start(1).await;
+    let (server, name) = system.bus.rsplit_once('/').unwrap();
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    let line = |second: usize| format!(r#"{{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:{second:02}Z"}}"#);
+    for second in 0..8 {
+        for lane in ["live", "bulk"] {
+            let stored = jetstream
+                .publish(format!("{name}.{lane}"), "junk".into())
+                .await
+                .unwrap();
+            stored.await.unwrap();
+        }
+        assert_eq!(system.post(line(second)).await.0, 200);
+    }
+    system.wait_for_rows(8).await;
+    let dead = async || {
+        let stream = jetstream
+            .get_stream(format!("{}_DEAD", name.to_uppercase()))
+            .await
+            .unwrap();
+        stream.cached_info().state.messages
+    };
+    poll(LONG, async || (dead().await == 16).then_some(())).await;
+
+    // Who reads the history again finds them again, counts them, and buries none.
+    let database = testutil::database().await;
+    let mut rebuild = Program::new("odograph")
+        .arg("rebuild")
+        .env("EVENT_READER_URL", &system.bus)
+        .env("DATABASE_URL", database.url())
+        .spawn();
+    assert_eq!(rebuild.wait(LONG).await, 0);
+    let said = rebuild.stdout().join("\n");
+    assert!(
+        said.starts_with("8 readings stored, ") && said.contains(" 16 messages cannot"),
+        "{said}"
+    );
+    assert_eq!(dead().await, 16);
+    system.ingestor.signal(testutil::Signal::SIGTERM);
+    assert_eq!(system.ingestor.wait(LONG).await, 0);
+}

@@ -65,17 +65,19 @@ async fn the_history_makes_the_same_database_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_rebuilt_from_is_wrong_usage() {
+async fn what_cannot_be_rebuilt_from_is_said() {
     let database = testutil::database().await;
-    let mut process = Program::new("odograph")
-        .arg("rebuild")
-        .env("EVENT_READER_URL", "memory://readings")
-        .env("DATABASE_URL", database.url())
-        .spawn();
-    assert_eq!(process.wait(LONG).await, 2);
-    assert!(
-        process.output().join("\n").contains("keeps nothing"),
-        "{:?}",
-        process.output()
-    );
+    let nowhere = testutil::nats_url("nowhere");
+    for (bus, code, word) in [
+        ("memory://readings", 2, "keeps nothing"),
+        (&*nowhere, 1, "there is no stream NOWHERE"),
+    ] {
+        let mut process = Program::new("odograph")
+            .arg("rebuild")
+            .env("EVENT_READER_URL", bus)
+            .env("DATABASE_URL", database.url())
+            .spawn();
+        assert_eq!(process.wait(LONG).await, code, "{bus}");
+        assert!(process.output().join("\n").contains(word), "{:?}", process.output());
+    }
 }

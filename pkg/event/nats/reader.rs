@@ -36,6 +36,8 @@ pub(crate) struct Reader {
     context: Context,
     address: Nats,
     wanted: Config,
+    /// The one that all who bury share: it works once somebody runs it.
+    writer: super::Writer,
     consumer: Option<PullConsumer>,
     starting: Option<BoxFuture<'static, Result<(PullConsumer, Batch), Error>>>,
     pull: Option<Batch>,
@@ -50,6 +52,7 @@ impl Reader {
         let context = connect(&address).await?;
         let wanted = config(&address, wanted, &context)?;
         Ok(Self {
+            writer: super::Writer::over(context.clone(), address.clone()),
             context,
             address,
             wanted,
@@ -62,7 +65,7 @@ impl Reader {
     }
 
     pub(crate) fn writer(&self) -> super::Writer {
-        super::Writer::over(self.context.clone(), self.address.clone())
+        self.writer.clone()
     }
 
     pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {
@@ -193,7 +196,15 @@ async fn start_pull(
 ) -> Result<(PullConsumer, Batch), Error> {
     let consumer = match consumer {
         Some(consumer) => consumer,
-        None => setup::consumer(&setup::streams(&context, &address).await?, wanted).await?,
+        None => {
+            // Who reads a lane may be the first; a history that is not there has no reader.
+            let stream = if wanted.filter_subject.is_empty() {
+                setup::existing(&context, &address).await?
+            } else {
+                setup::streams(&context, &address).await?
+            };
+            setup::consumer(&stream, wanted).await?
+        }
     };
     let batch = consumer
         .batch()

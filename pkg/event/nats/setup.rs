@@ -1,7 +1,7 @@
 //! Makes what is missing on the server and refuses what would lose data; never alters anything.
 
-use crate::{Error, Lane};
 use crate::address::Nats;
+use crate::{Error, Lane};
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
@@ -45,6 +45,23 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     judge(&stream.cached_info().config, &wanted)?;
     get_or_create(context, dead).await?;
     Ok(stream)
+}
+
+/// The stream of events, which has to be there.
+pub(super) async fn existing(context: &Context, address: &Nats) -> Result<Stream, Error> {
+    check_server(context)?;
+    let name = address.stream();
+    match context.get_stream(&name).await {
+        Ok(stream) => Ok(stream),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Err(Error::Refused(format!(
+                    "there is no stream {name} on this server; is it named right in the event bus URL?"
+                )))
+            }
+            _ => Err(unavailable(error)),
+        },
+    }
 }
 
 /// The consumer that `wanted` describes, made where it is missing.
