@@ -168,6 +168,11 @@ impl Source {
         }
     }
 
+    /// Gives back what [`Source::whole`] gave, to be read again.
+    pub(super) fn put_back(&mut self, whole: Bytes) {
+        self.first = Some(Ok(Some(whole)));
+    }
+
     /// Reads on without looking at what comes, so that a client that is still sending gets to see
     /// its answer.
     pub(super) async fn drain(self) {

@@ -5,6 +5,7 @@ use super::decode::Bounds;
 use super::keys::{Caller, Keys};
 use super::limits::{Admission, Refusal, Turn};
 use super::publish::Publisher;
+use super::rejects::Rejects;
 use super::segment::Origin;
 use super::upload::{self, End, Upload};
 use axum::Router;
@@ -13,7 +14,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use event::{Lane, Writer};
 use prometheus_client::metrics::counter::Counter;
 use service::Service;
@@ -31,6 +31,10 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// The same, once the program is short of time itself.
 const HURRIED_DRAIN: Duration = Duration::from_millis(200);
+
+/// Bodies up to this size, if they come with their head and every line is good, are not worth a
+/// task of their own. Far smaller than a segment.
+const SMALL: usize = 16 * 1024;
 
 /// What an ingestor is made of.
 pub struct Ingest {
@@ -59,8 +63,11 @@ impl Ingest {
     /// An ingestor that publishes to `writer`. Its tasks run under `service`.
     pub fn new(writer: Writer, keys: Keys, limits: Limits, service: &Service) -> Self {
         let source = format!("/ingestor/{}", Uuid::now_v7().simple());
+        let metrics = Metrics::default();
+        metrics.register(service);
         let publisher = |lane| {
-            let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone());
+            let stored = metrics.accepted.clone();
+            let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone(), stored);
             service.spawn("publish readings", async move {
                 publishing.await;
                 Ok(())
@@ -73,8 +80,6 @@ impl Ingest {
             watched.watch(stop).await;
             Ok(())
         });
-        let metrics = Metrics::default();
-        metrics.register(service);
         Self {
             writer,
             live,
@@ -159,14 +164,25 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
         }
     };
     let mut source = Source::new(body, plan.encoding, ingest.limits.max_body);
+    let origin = origin(correlation);
     if let Some(body) = source.whole() {
-        // There is nothing to wait for until its readings are on their way: they need no task.
-        return receive(&ingest, plan, source, Some(body), correlation).await;
+        let mut upload = Upload::new(&ingest, &plan.caller, origin.clone());
+        if body.len() <= SMALL && upload.take_small(&body) {
+            // All that is left is to hand it over and to wait: that needs no task.
+            let end = upload.finish(End::Whole).await;
+            return conclude(&ingest, &plan, &origin, &end, upload.into_counts(), source);
+        }
+        source.put_back(body);
     }
     // In a task of its own: a client that vanishes half way takes the connection's future with it,
     // and what it had sent would be lost with that.
     let service = ingest.service.clone();
-    let received = service.run_to_end(async move { receive(&ingest, plan, source, None, correlation).await });
+    let received = service.run_to_end(async move {
+        let mut upload = Upload::new(&ingest, &plan.caller, origin.clone());
+        let end = upload.run(&mut source).await;
+        let counts = upload.into_counts();
+        conclude(&ingest, &plan, &origin, &end, counts, source)
+    });
     received
         .await
         .unwrap_or_else(|error| Problem::internal(error).into_response())
@@ -222,17 +238,10 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     })
 }
 
-/// Takes a body in, `whole` where it is here already, and answers.
-async fn receive(
-    ingest: &Ingest,
-    plan: Plan,
-    mut source: Source,
-    whole: Option<Bytes>,
-    correlation: Option<Correlation>,
-) -> Response {
-    let id = Uuid::now_v7();
-    let origin = Origin {
-        upload: id,
+/// A new upload, and how its request is known outside.
+fn origin(correlation: Option<Correlation>) -> Origin {
+    Origin {
+        upload: Uuid::now_v7(),
         correlation: correlation
             .as_ref()
             .map(|correlation| correlation.id.to_string())
@@ -241,16 +250,20 @@ async fn receive(
             .and_then(|correlation| correlation.traceparent)
             .map(|parent| parent.to_string())
             .unwrap_or_default(),
-    };
-    let correlation_id = origin.correlation.clone();
-    let mut upload = Upload::new(ingest, &plan.caller, origin);
-    let end = match whole {
-        Some(body) => upload.take_whole(&body).await,
-        None => upload.run(&mut source).await,
-    };
-    let (accepted, rejected) = (upload.accepted, upload.rejects.count);
+    }
+}
+
+/// The answer to an upload that has ended.
+fn conclude(
+    ingest: &Ingest,
+    plan: &Plan,
+    origin: &Origin,
+    end: &End,
+    (accepted, rejects): (u64, Rejects),
+    source: Source,
+) -> Response {
+    let (id, correlation_id, rejected) = (origin.upload, &origin.correlation, rejects.count);
     let metrics = &ingest.metrics;
-    metrics.accepted.inc_by(accepted);
     metrics.rejected.inc_by(rejected);
     metrics.uploads.inc();
     let counts = |problem: Problem| {
@@ -264,10 +277,10 @@ async fn receive(
             .with("accepted", accepted)
             .with("rejected", rejected)
     };
-    let problem = match &end {
+    let problem = match end {
         End::Whole => {
             tracing::debug!(correlation_id, upload = %id, key = %plan.caller.key, accepted, rejected, "upload finished");
-            return answer(id, accepted, upload.rejects);
+            return answer(id, accepted, rejects);
         }
         End::Body(body::Error::Broken | body::Error::Undecodable) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -303,7 +316,7 @@ async fn receive(
 }
 
 /// The answer to an upload that was read to its end.
-fn answer(id: Uuid, accepted: u64, rejects: super::rejects::Rejects) -> Response {
+fn answer(id: Uuid, accepted: u64, rejects: Rejects) -> Response {
     #[derive(serde::Serialize)]
     struct Answer {
         id: Uuid,

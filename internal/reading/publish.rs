@@ -10,6 +10,7 @@ use bytes::Bytes;
 use event::{Event, Lane, Writer};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use prometheus_client::metrics::counter::Counter;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,8 @@ use tokio::time::{Instant, sleep_until};
 /// Segments that may wait to be put into a message.
 const QUEUE: usize = 256;
 
-/// Bytes of segments that wait or are on their way, over all uploads: what a bus that has stalled
-/// costs in memory.
+/// Bytes of segments that wait or are on their way, over all uploads of a lane: what a bus that has
+/// stalled costs in memory.
 const ROOM: u32 = 16 << 20;
 
 /// A message holds about this many bytes, so that one never waits long for a transaction.
@@ -44,6 +45,7 @@ pub struct Publisher {
 
 struct Waiting {
     segment: Bytes,
+    readings: u64,
     /// Given back when the segment is stored.
     room: OwnedSemaphorePermit,
     stored: oneshot::Sender<Result<(), Unavailable>>,
@@ -69,15 +71,19 @@ impl Ticket {
 
 impl Publisher {
     /// A publisher to one lane, and the task that does its work, which the caller has to run.
-    /// `source` names this ingestor in the events.
-    pub fn new(writer: Writer, lane: Lane, source: String) -> (Self, impl Future<Output = ()> + Send) {
+    /// `source` names this ingestor in the events; `stored` counts the readings that the bus has,
+    /// whether or not anybody still waits to hear of it.
+    pub fn new(writer: Writer, lane: Lane, source: String, stored: Counter) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let room = Arc::new(Semaphore::new(ROOM as usize));
-        (Self { queue: sender, room }, work(writer, lane, source, receiver))
+        (
+            Self { queue: sender, room },
+            work(writer, lane, source, stored, receiver),
+        )
     }
 
-    /// Hands over a segment; waits while too many wait already.
-    pub async fn publish(&self, segment: Bytes) -> Ticket {
+    /// Hands over a segment of so many readings; waits while too many wait already.
+    pub async fn publish(&self, segment: Bytes, readings: u64) -> Ticket {
         let (stored, ticket) = oneshot::channel();
         let size = u32::try_from(segment.len()).unwrap_or(ROOM).min(ROOM);
         let room = self
@@ -87,12 +93,20 @@ impl Publisher {
             .await
             .expect("the room is never closed");
         // Where the work has ended, the ticket says so.
-        let _ = self.queue.send(Waiting { segment, room, stored }).await;
+        let _ = self
+            .queue
+            .send(Waiting {
+                segment,
+                readings,
+                room,
+                stored,
+            })
+            .await;
         Ticket(ticket)
     }
 }
 
-async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Receiver<Waiting>) {
+async fn work(writer: Writer, lane: Lane, source: String, stored: Counter, mut queue: mpsc::Receiver<Waiting>) {
     let mut under_way = FuturesUnordered::new();
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut bytes = 0;
@@ -113,7 +127,13 @@ async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Recei
         };
         let gathered = bytes >= MESSAGE || waiting.len() >= likely || !open;
         if !waiting.is_empty() && under_way.len() < most && gathered {
-            under_way.push(send(writer.clone(), lane, &source, std::mem::take(&mut waiting)));
+            under_way.push(send(
+                writer.clone(),
+                lane,
+                &source,
+                stored.clone(),
+                std::mem::take(&mut waiting),
+            ));
             bytes = 0;
             continue;
         }
@@ -134,13 +154,20 @@ async fn work(writer: Writer, lane: Lane, source: String, mut queue: mpsc::Recei
     }
 }
 
-fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl Future<Output = usize> + Send + use<> {
+fn send(
+    writer: Writer,
+    lane: Lane,
+    source: &str,
+    stored: Counter,
+    waiting: Vec<Waiting>,
+) -> impl Future<Output = usize> + Send + use<> {
     let event = Event {
         id: uuid::Uuid::now_v7().to_string(),
         kind: KIND.into(),
         source: source.to_owned(),
         payload: segment::join(waiting.iter().map(|waiting| &waiting.segment)),
     };
+    let readings = waiting.iter().map(|waiting| waiting.readings).sum();
     let answers: Vec<_> = waiting
         .into_iter()
         .map(|waiting| (waiting.stored, waiting.room))
@@ -151,6 +178,9 @@ fn send(writer: Writer, lane: Lane, source: &str, waiting: Vec<Waiting>) -> impl
             tracing::warn!(%error, segments = answers.len(), "could not publish readings");
             Unavailable
         });
+        if result.is_ok() {
+            stored.inc_by(readings);
+        }
         for (answer, room) in answers {
             drop(room);
             // An upload that broke off no longer asks.
@@ -168,12 +198,17 @@ mod tests {
     #[tokio::test]
     async fn segments_that_wait_together_share_a_message() {
         let url = format!("memory://publish_{}", std::process::id());
-        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), Lane::Live, "/test".into());
+        let (publisher, work) = Publisher::new(
+            Writer::open(&url).await.unwrap(),
+            Lane::Live,
+            "/test".into(),
+            Counter::default(),
+        );
         let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
         let work = tokio::spawn(work);
         let mut tickets = Vec::new();
         for byte in 0..10 {
-            tickets.push(publisher.publish(Bytes::from(vec![byte])).await);
+            tickets.push(publisher.publish(Bytes::from(vec![byte]), 1).await);
         }
         drop(publisher);
         let (mut messages, mut bytes) = (0, 0);
@@ -196,10 +231,15 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_gives_up_is_told_to_the_upload() {
         let url = format!("memory://publish_fail_{}", std::process::id());
-        let (publisher, work) = Publisher::new(Writer::open(&url).await.unwrap(), Lane::Live, "/test".into());
+        let (publisher, work) = Publisher::new(
+            Writer::open(&url).await.unwrap(),
+            Lane::Live,
+            "/test".into(),
+            Counter::default(),
+        );
         let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
         let work = tokio::spawn(work);
-        let ticket = publisher.publish(Bytes::from_static(b"x")).await;
+        let ticket = publisher.publish(Bytes::from_static(b"x"), 1).await;
         drop(reader.next(event::MIN_ROOM).await.unwrap());
         assert_eq!(ticket.stored().await, Err(Unavailable));
         drop(publisher);

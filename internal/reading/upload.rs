@@ -54,8 +54,8 @@ pub(super) struct Upload<'a> {
     /// Small until it has filled a segment: what is small never waits behind what is large.
     lane: Lane,
     bus_failed: bool,
-    pub(super) accepted: u64,
-    pub(super) rejects: Rejects,
+    accepted: u64,
+    rejects: Rejects,
 }
 
 impl<'a> Upload<'a> {
@@ -87,19 +87,25 @@ impl<'a> Upload<'a> {
         self.finish(end).await
     }
 
-    /// Takes a body that is here as a whole.
-    pub(super) async fn take_whole(&mut self, body: &Bytes) -> End {
-        let end = match self.take(body).await {
-            Ok(()) => {
-                self.last_line();
-                End::Whole
+    /// Judges a small body that is here as a whole; false where a line of it is bad. Nothing is on
+    /// its way then, and the upload is of no more use.
+    pub(super) fn take_small(&mut self, body: &Bytes) -> bool {
+        let bounds = self.ingest.limits.bounds();
+        let mut rest = &body[..];
+        let mut splitter = std::mem::replace(&mut self.splitter, Splitter::new(0));
+        while let Some((number, line)) = splitter.next(&mut rest) {
+            self.judge(number, &line, bounds);
+            if self.rejects.count > 0 {
+                return false;
             }
-            Err(end) => end,
-        };
-        self.finish(end).await
+        }
+        self.splitter = splitter;
+        self.last_line();
+        self.rejects.count == 0
     }
 
-    async fn finish(&mut self, end: End) -> End {
+    /// Waits until everything that was judged is stored, and tells how it all ended.
+    pub(super) async fn finish(&mut self, end: End) -> End {
         // However it ended, what was read is stored and counted.
         self.hand_over().await;
         while self.settle().await {}
@@ -115,6 +121,11 @@ impl<'a> Upload<'a> {
             _ if self.bus_failed => End::Bus,
             end => end,
         }
+    }
+
+    /// Readings accepted and lines rejected.
+    pub(super) fn into_counts(self) -> (u64, Rejects) {
+        (self.accepted, self.rejects)
     }
 
     async fn read(&mut self, source: &mut Source) -> Result<(), End> {
@@ -229,7 +240,7 @@ impl<'a> Upload<'a> {
             self.settle().await;
         }
         if !self.bus_failed {
-            let ticket = self.ingest.publisher(self.lane).publish(segment).await;
+            let ticket = self.ingest.publisher(self.lane).publish(segment, readings).await;
             self.under_way.push_back((readings, ticket));
         }
     }

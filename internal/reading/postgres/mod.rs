@@ -28,6 +28,7 @@ use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -126,7 +127,8 @@ impl Store {
                     tracing::debug!(%error, "another writer was first; looking up everything");
                     careful = true;
                     // So that two writers do not keep step.
-                    tokio::time::sleep(Duration::from_millis(u64::from(std::process::id() % 7))).await;
+                    let by_chance = std::hash::RandomState::new().hash_one(());
+                    tokio::time::sleep(Duration::from_millis(by_chance % 8)).await;
                 }
                 Err(error) => return Err(failed(error)),
             }

@@ -44,7 +44,7 @@ pub(super) async fn find(
 
 /// As many readings of a part's span are worth reading, beside its own.
 fn most(part: &Part<'_>) -> usize {
-    2 * part.points.len() + 64
+    2 * part.points.len() + 8
 }
 
 /// What is between the first and the last reading of each part, in order of time, but no more than
