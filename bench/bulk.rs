@@ -12,13 +12,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
+    let expected = servers.expected(data).await?;
     let (mut ours, mut again, mut copy) = (Figure::default(), Figure::default(), Figure::default());
     let mut peers = peers::Bulk::of(data);
     for _ in 0..size.runs {
         let rival = servers.database().await?;
         drop(rival.prepare().await?);
         copy.add_rate(data.readings, rival.load(&data.copy)?);
-        let expected = rival.checksum().await?;
+        check(&rival, expected).await?;
         servers.forget(&rival).await?;
 
         let database = servers.database().await?;

@@ -12,6 +12,10 @@ use testutil::Process;
 /// Readings of the history that the larger one is compared with.
 const SHORT: usize = 300_000;
 
+/// Leaves the latest values as the persistor does.
+const LATEST: &str = "UPDATE series SET (latest_timestamp, latest_value) =
+     (SELECT timestamp, value FROM reading WHERE series_id = id ORDER BY timestamp DESC LIMIT 1)";
+
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
     let (short, long) = (servers.database().await?, servers.database().await?);
     fill(&short, SHORT).await?;
@@ -19,12 +23,14 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
     latest(servers, &short, &long, size, report).await?;
 
     let (mut ours, mut empty) = (Figure::default(), Figure::default());
-    let before = long.checksum().await?;
+    let expected = servers.expected(data).await?;
     for _ in 0..size.runs {
         let database = servers.database().await?;
         empty.add_rate(data.readings, upload(servers, &database, data, report).await?);
+        bulk::check(&database, expected).await?;
         servers.forget(&database).await?;
         ours.add_rate(data.readings, upload(servers, &long, data, report).await?);
+        bulk::check(&long, expected).await?;
         // Back to what it was, for the next run.
         let client = crate::system::connect(&long.url).await?;
         let deleted = client
@@ -35,7 +41,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
             "{deleted} rows came into the history, not {}",
             data.readings
         );
-        bulk::check(&long, before).await?;
+        client.batch_execute(LATEST).await?;
         client.batch_execute("VACUUM ANALYZE").await?;
         client.batch_execute("CHECKPOINT").await?;
     }
@@ -61,6 +67,7 @@ async fn upload(
 ) -> anyhow::Result<std::time::Duration> {
     let mut system = servers.start_programs(database).await;
     let time = bulk::upload(&mut system, data, data.readings).await?;
+    report.service("ingestor", "growth", &system.ingestor);
     report.service("persistor", "growth", &system.persistor);
     Ok(time)
 }
@@ -90,12 +97,7 @@ async fn fill(database: &Database, readings: usize) -> anyhow::Result<()> {
             ))
             .await?;
     }
-    client
-        .batch_execute(
-            "UPDATE series SET (latest_timestamp, latest_value) =
-                 (SELECT timestamp, value FROM reading WHERE series_id = id ORDER BY timestamp DESC LIMIT 1)",
-        )
-        .await?;
+    client.batch_execute(LATEST).await?;
     for statement in ["VACUUM ANALYZE", "CHECKPOINT"] {
         client.batch_execute(statement).await?;
     }
@@ -112,19 +114,24 @@ async fn latest(
     let generator = Generator::new()?;
     let (mut few, mut many) = (servers.start_api(short).await, servers.start_api(long).await);
     let livez = format!("http://{}/livez", many.address("admin").await);
-    for (name, path) in [
-        ("latest statistics", "/api/statistics/latest"),
-        ("latest location", "/api/location/latest"),
+    for (name, path, good) in [
+        (
+            "latest statistics",
+            "/api/statistics/latest",
+            "\"speed\":{\"device\":\"lada\",\"value\":",
+        ),
+        ("latest location", "/api/location/latest", "\"device\":\"lada\""),
     ] {
         let [mut nothing, mut of_few, mut of_many] = std::array::from_fn(|_| Figure::default());
         for _ in 0..size.runs {
-            let ask = async |url: &str, figure: &mut Figure| {
-                figure.add(generator.run(Ask::Get(url), size.asking_seconds).await?.rate);
+            let ask = async |url: &str, good: &str, figure: &mut Figure| {
+                let ask = Ask::Get { url, good };
+                figure.add(generator.run(ask, size.asking_seconds).await?.rate);
                 anyhow::Ok(())
             };
-            ask(&livez, &mut nothing).await?;
-            ask(&url(&mut few, path).await, &mut of_few).await?;
-            ask(&url(&mut many, path).await, &mut of_many).await?;
+            ask(&livez, "ok", &mut nothing).await?;
+            ask(&url(&mut few, path).await, good, &mut of_few).await?;
+            ask(&url(&mut many, path).await, good, &mut of_many).await?;
         }
         let rows = size.history / 1_000_000;
         report.ratio(

@@ -8,9 +8,8 @@ end
 
 function init(args)
   errors = 0
-  good = "ok"
   if args[1] == "get" then
-    good = ""
+    good = args[2]
     return
   end
   local key, day, vehicles = args[2], args[3], tonumber(args[4])

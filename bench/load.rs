@@ -26,8 +26,8 @@ pub(crate) struct Outcome {
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask<'a> {
-    /// `GET` of this URL, which has to answer 200.
-    Get(&'a str),
+    /// `GET` of this URL, which has to answer 200 with this in it.
+    Get { url: &'a str, good: &'a str },
     /// `POST` of six readings to the ingestor of this URL, as vehicles send them that drive since
     /// midnight of this day, as many as there are connections. With a pause of so many
     /// milliseconds before each.
@@ -54,7 +54,7 @@ impl Generator {
             .args(["--timeout", "10s", "-s"])
             .arg(self.folder.path().join("load.lua"));
         match ask {
-            Ask::Get(url) => command.args([url, "--", "get"]),
+            Ask::Get { url, good } => command.args([url, "--", "get", good]),
             Ask::Post { url, key, day, pause } => command.args([
                 url,
                 "--",

@@ -89,7 +89,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             history: 30_000_000,
             live_seconds: 60,
             live_runs: 3,
-            asking_seconds: 10,
+            asking_seconds: 5,
             days: 30,
         }
     };
@@ -116,7 +116,8 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         chart::measure(&servers, size, &mut report).await?;
     }
     report.print();
-    if args.write {
+    // One workload alone is no report.
+    if args.write && args.only.is_empty() {
         report
             .write(&testutil::workspace().join("BENCHMARKS.md"))
             .context("write BENCHMARKS.md")?;

@@ -13,7 +13,8 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
     let live = servers.database().await?;
     let mut system = servers.start_programs(&live).await;
     bulk::upload(&mut system, data, data.readings).await?;
-    let expected = live.checksum().await?;
+    let expected = servers.expected(data).await?;
+    bulk::check(&live, expected).await?;
     let (mut ours, mut copy) = (Figure::default(), Figure::default());
     for _ in 0..size.runs {
         let rival = servers.database().await?;

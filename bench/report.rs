@@ -47,7 +47,7 @@ impl Figure {
     }
 
     /// Median, lowest and highest.
-    fn cell(&self) -> String {
+    pub(crate) fn cell(&self) -> String {
         let (low, high) = self.0.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
             (low.min(*value), high.max(*value))
         });
@@ -90,7 +90,8 @@ impl Report {
 
     /// A figure that is to stay below a limit.
     pub(crate) fn limit(&mut self, name: &str, unit: &str, ours: &Figure, limit: f64) {
-        let missed = missed(ours.median() >= limit);
+        // By the worst run, not by the median.
+        let missed = missed(ours.0.iter().any(|value| *value >= limit));
         self.add(format!(
             "| {name} | {} {unit} | | | below {limit:.0} {unit}{missed} |",
             ours.cell()

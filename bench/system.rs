@@ -1,6 +1,6 @@
 //! The servers of a run, and a fresh Odograph over them for each measurement.
 
-use crate::data::{MONTH, PARTITION, SENSORS};
+use crate::data::{DAY, Data, MONTH, PARTITION, SENSORS};
 use anyhow::{Context, ensure};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -45,6 +45,16 @@ impl Servers {
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
         let url = self.postgres.url().replacen("/odograph?", &format!("/{name}?"), 1);
         Ok(Database { name, url })
+    }
+
+    /// What the checksum of a database that holds the data, and nothing else of the day, has to be.
+    pub(crate) async fn expected(&self, data: &Data) -> anyhow::Result<(i64, i64)> {
+        let database = self.database().await?;
+        drop(database.prepare().await?);
+        database.load(&data.copy)?;
+        let expected = database.checksum().await?;
+        self.forget(&database).await?;
+        Ok(expected)
     }
 
     /// Forgets a database and writes what is dirty, so that no run pays for the one before.
@@ -116,12 +126,16 @@ impl Database {
         Ok(start.elapsed())
     }
 
-    /// Count and checksum of all readings, the same whatever their order and ids.
+    /// Count and checksum of the day's readings, the same whatever their order and ids; those of
+    /// probes are left out.
     pub(crate) async fn checksum(&self) -> anyhow::Result<(i64, i64)> {
         let client = connect(&self.url).await?;
         let row = client
             .query_one(
-                "SELECT count(*), bit_xor(hash_record_extended(ROW(sensor, timestamp, value), 0)) FROM readings",
+                &format!(
+                    "SELECT count(*), bit_xor(hash_record_extended(ROW(sensor, timestamp, value), 0)) FROM readings
+                     WHERE timestamp >= '{DAY} 00:00+00' AND device <> 'probe'"
+                ),
                 &[],
             )
             .await?;
