@@ -9,13 +9,16 @@
 //! whose data is refused is taken apart: each message alone, and one that fails alone becomes a
 //! dead letter. Nothing else does.
 
+mod metrics;
+mod pause;
+
+use self::metrics::Metrics;
+use self::pause::Pause;
 use super::batch::Batch;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
 use event::{DeadLetters, Delivery, Lane, PROGRESS, Reader, Writer};
 use futures_util::future::try_join_all;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 use service::{Latch, Service};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,10 +65,6 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// The shortest message; smaller ones are counted as this, so that a batch's messages are bounded.
 const SMALLEST: usize = 1024;
-
-/// Between tries of what is unavailable.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Stores what the event bus brings.
 pub struct Persistor {
@@ -117,17 +116,6 @@ struct Work {
     hurry: CancellationToken,
     /// Everything that there is to read is read once, by somebody beside the ones whose work it is.
     once: bool,
-}
-
-#[derive(Default)]
-struct Metrics {
-    stored: Counter,
-    duplicates: Counter,
-    conflicts: Counter,
-    batches: Counter,
-    dead: Counter,
-    retries: Counter,
-    held: Gauge,
 }
 
 impl Persistor {
@@ -507,67 +495,5 @@ fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<(Delivery, String)>) {
 async fn release(batch: Vec<Delivery>) {
     for delivery in batch {
         delivery.release().await;
-    }
-}
-
-/// A growing pause between tries.
-#[derive(Default)]
-struct Pause {
-    length: Duration,
-    until: Option<Instant>,
-}
-
-impl Pause {
-    fn longer(&mut self) {
-        self.length = (self.length * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.until = Some(Instant::now() + self.length);
-    }
-
-    fn over(&mut self) {
-        *self = Self::default();
-    }
-}
-
-impl Metrics {
-    /// The messages that a lane holds were so many and are so many now.
-    fn hold(&self, before: usize, now: usize) {
-        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.held.inc_by(signed(now) - signed(before));
-    }
-
-    fn register(&self, service: &Service) {
-        let mut registry = service.metrics();
-        let counters = [
-            ("persistor_readings_stored", "Readings stored", &self.stored),
-            (
-                "persistor_readings_duplicate",
-                "Readings that were there already",
-                &self.duplicates,
-            ),
-            (
-                "persistor_readings_conflict",
-                "Readings whose identity was there already with another value",
-                &self.conflicts,
-            ),
-            (
-                "persistor_batches_stored",
-                "Transactions that stored readings",
-                &self.batches,
-            ),
-            (
-                "persistor_dead_letters",
-                "Messages that became dead letters",
-                &self.dead,
-            ),
-            ("persistor_retries", "Batches tried again", &self.retries),
-        ];
-        for (name, help, counter) in counters {
-            registry.register(name, help, counter.clone());
-        }
-        registry.register(
-            "persistor_held_messages",
-            "Messages gathered for the next batch",
-            self.held.clone(),
-        );
     }
 }
