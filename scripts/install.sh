@@ -29,3 +29,19 @@ quietly() {
 apt_install() {
     quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
+
+# package PROGRAM APT BREW: makes sure that PROGRAM is on PATH, by the package of either manager.
+package() {
+    if command -v "$1" >/dev/null; then return 0; fi
+    if command -v apt-get >/dev/null; then
+        may_install "$1" "apt-get install $2"
+        echo "Installing $1 with apt."
+        quietly as_root apt-get update
+        apt_install "$2"
+    elif command -v brew >/dev/null; then
+        echo "Installing $1 with brew."
+        quietly brew install "$3"
+    else
+        fail "$1 is missing, and there is neither apt nor brew here. Install it and put it on PATH."
+    fi
+}
