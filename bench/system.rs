@@ -184,20 +184,27 @@ impl System {
 impl System {
     /// How many readings the persistor has judged.
     pub(crate) async fn judged_now(&mut self) -> anyhow::Result<usize> {
-        let mut judged = 0;
-        for name in ["stored", "duplicate", "conflict"] {
-            judged += counter(&mut self.persistor, &format!("persistor_readings_{name}_total")).await?;
-        }
-        Ok(judged)
+        let names = ["stored", "duplicate", "conflict"].map(|name| format!("persistor_readings_{name}_total"));
+        sum(&mut self.persistor, &names).await
     }
 }
 
 /// The value of one of a program's counters.
 pub(crate) async fn counter(process: &mut Process, name: &str) -> anyhow::Result<usize> {
+    sum(process, &[name.to_owned()]).await
+}
+
+/// The sum of some of a program's counters, by one look at them.
+async fn sum(process: &mut Process, names: &[String]) -> anyhow::Result<usize> {
     let url = format!("http://{}/metrics", process.address("admin").await);
     let text = output(Command::new("curl").args(["-s", &url]))?;
-    let count = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    Ok(count.unwrap_or("0").parse()?)
+    let count = |name: &String| {
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name.as_str())?.strip_prefix(' '));
+        count.unwrap_or("0").parse::<usize>()
+    };
+    Ok(names.iter().map(count).sum::<Result<usize, _>>()?)
 }
 
 /// Seconds of processor that a process has used.
