@@ -3,12 +3,12 @@
 use super::Day;
 use super::commit::Content;
 use super::write::{self, Sink, Written};
+use crate::reading::postgres::Moment;
 use anyhow::Context;
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::StreamExt;
 use std::pin::pin;
 use std::time::Duration;
-use tokio_postgres::types::{FromSql, Type};
 
 /// The longest that the server may take for the next piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -76,7 +76,7 @@ impl Snapshot {
                 while let Some(chunk) = patiently(async { Ok(rows.next().await) }).await? {
                     for row in chunk {
                         let row = row?;
-                        let Microseconds(timestamp) = row.try_get(0)?;
+                        let Moment(timestamp) = row.try_get(0)?;
                         sink.reading(timestamp, row.try_get(1)?).await?;
                     }
                 }
@@ -105,22 +105,6 @@ impl Content for Snapshot {
 async fn patiently<T>(work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> anyhow::Result<T> {
     let answer = tokio::time::timeout(PATIENCE, work).await;
     Ok(answer.with_context(|| format!("the database sent nothing for {PATIENCE:?}"))??)
-}
-
-/// A timestamp as it is on the wire, but counted from 1970.
-struct Microseconds(i64);
-
-impl<'a> FromSql<'a> for Microseconds {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        /// From 1970 to 2000.
-        const EPOCH: i64 = 946_684_800_000_000;
-        let since_2000 = i64::from_be_bytes(raw.try_into()?);
-        Ok(Self(since_2000.checked_add(EPOCH).ok_or("a timestamp without end")?))
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        *kind == Type::TIMESTAMPTZ
-    }
 }
 
 #[cfg(test)]

@@ -194,18 +194,20 @@ fn send(
 mod tests {
     use super::*;
     use event::Reader;
+    use tokio::task::JoinHandle;
+
+    /// A publisher at work, and who reads what it publishes.
+    async fn start(name: &str) -> (Publisher, Reader, JoinHandle<()>) {
+        let url = format!("memory://{name}_{}", std::process::id());
+        let writer = Writer::open(&url).await.unwrap();
+        let (publisher, work) = Publisher::new(writer, Lane::Live, "/test".into(), Counter::default());
+        let reader = Reader::open(&url, Lane::Live).await.unwrap();
+        (publisher, reader, tokio::spawn(work))
+    }
 
     #[tokio::test]
     async fn segments_that_wait_together_share_a_message() {
-        let url = format!("memory://publish_{}", std::process::id());
-        let (publisher, work) = Publisher::new(
-            Writer::open(&url).await.unwrap(),
-            Lane::Live,
-            "/test".into(),
-            Counter::default(),
-        );
-        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
-        let work = tokio::spawn(work);
+        let (publisher, mut reader, work) = start("publish").await;
         let mut tickets = Vec::new();
         for byte in 0..10 {
             tickets.push(publisher.publish(Bytes::from(vec![byte]), 1).await);
@@ -230,15 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_gives_up_is_told_to_the_upload() {
-        let url = format!("memory://publish_fail_{}", std::process::id());
-        let (publisher, work) = Publisher::new(
-            Writer::open(&url).await.unwrap(),
-            Lane::Live,
-            "/test".into(),
-            Counter::default(),
-        );
-        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
-        let work = tokio::spawn(work);
+        let (publisher, mut reader, work) = start("publish_fail").await;
         let ticket = publisher.publish(Bytes::from_static(b"x"), 1).await;
         drop(reader.next(event::MIN_ROOM).await.unwrap());
         assert_eq!(ticket.stored().await, Err(Unavailable));

@@ -19,7 +19,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Microseconds since 1970 as a `timestamptz`.
 #[derive(Debug)]
-pub(super) struct Moment(pub(super) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
 /// A moment as PostgreSQL counts it.
 fn moment(timestamp: i64) -> i64 {
@@ -41,8 +41,8 @@ impl ToSql for Moment {
 
 impl<'a> FromSql<'a> for Moment {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        // Wraps for `infinity` only, which no reading has.
-        Ok(Self(i64::from_be_bytes(raw.try_into()?).wrapping_add(EPOCH)))
+        let since_2000 = i64::from_be_bytes(raw.try_into()?);
+        Ok(Self(since_2000.checked_add(EPOCH).ok_or("a timestamp without end")?))
     }
 
     fn accepts(of: &Type) -> bool {

@@ -24,7 +24,7 @@ pub use copy::Rows;
 use super::batch::{Batch, Month, Part, Sorted};
 use super::{Point, time};
 use ::postgres::{Failure, Pool};
-use copy::Moment;
+pub(crate) use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
