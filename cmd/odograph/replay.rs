@@ -15,7 +15,7 @@ const USAGE: u8 = 2;
 ///
 /// Tries again, for as long as it takes, whatever another try may mend; sending something twice
 /// is safe. Lines that the ingestor rejects are kept with the reasons in FILE.rejected.ndjson.
-/// The exit code is 0 only when every line was accepted.
+/// The exit code is 0 only when every line was accepted, and with --api-url, is in the database.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Files to send, plain or gzip; - is standard input
@@ -45,6 +45,15 @@ pub(crate) struct Args {
     /// How long to try again while nothing gets through [default: for ever]
     #[arg(long, value_parser = service::duration, value_name = "SPAN")]
     max_retry_time: Option<Duration>,
+
+    /// The API's address, such as http://127.0.0.1:5001: the summary then tells what became of the
+    /// accepted readings in the database, proved by the receipt of each upload
+    #[arg(long, value_name = "URL")]
+    api_url: Option<String>,
+
+    /// How long to wait for receipts while none comes
+    #[arg(long, default_value = "10m", value_parser = service::duration, value_name = "SPAN")]
+    prove_timeout: Duration,
 }
 
 /// Sends everything, or until a signal comes, and says on standard output what was done.
@@ -57,6 +66,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         chunk_bytes: args.chunk_bytes,
         request_timeout: args.request_timeout,
         max_retry_time: args.max_retry_time,
+        api_url: args.api_url,
+        prove_timeout: args.prove_timeout,
     };
     let progress = if io::stderr().is_terminal() {
         Progress::bar()

@@ -12,6 +12,7 @@ use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::{Error, Options, Progress};
 
@@ -26,6 +27,9 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// What the ingestor made of a body, every line of which it has judged.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
+    /// The upload's, by which the API knows it.
+    #[serde(default)]
+    pub(super) id: Uuid,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
     /// The first hundred.
@@ -261,7 +265,7 @@ fn jittered(wait: Duration) -> Duration {
     wait / 2 + wait.mul_f64(chance as f64 / 2_000.0)
 }
 
-fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(deeper) = cause.and_then(std::error::Error::source) {
         cause = Some(deeper);

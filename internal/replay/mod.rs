@@ -13,6 +13,7 @@
 mod client;
 mod lines;
 mod progress;
+mod proof;
 mod rejects;
 mod source;
 mod upload;
@@ -28,6 +29,8 @@ use uuid::Uuid;
 
 use self::client::Client;
 pub use self::progress::Progress;
+pub use self::proof::Proof;
+use self::proof::Prover;
 pub use self::source::Input;
 use self::upload::Upload;
 
@@ -48,6 +51,10 @@ pub struct Options {
     pub request_timeout: Duration,
     /// How long one chunk is tried again and again; for ever where there is nothing.
     pub max_retry_time: Option<Duration>,
+    /// The API's address, to be asked what became of each upload.
+    pub api_url: Option<String>,
+    /// How long it is asked while no upload is proved.
+    pub prove_timeout: Duration,
 }
 
 /// What a replay has done.
@@ -71,6 +78,8 @@ pub struct Summary {
     pub rejects: Vec<(PathBuf, u64)>,
     /// Inputs that could not be read to their end.
     pub broken: Vec<Broken>,
+    /// What became of the accepted readings, where the API was asked.
+    pub proof: Option<Proof>,
 }
 
 /// An input that could not be read to its end.
@@ -144,7 +153,11 @@ pub async fn run(
         Ok(client) => client,
         Err(error) => return (summary, Err(error)),
     };
-    let mut upload = Upload::new(client, progress, summary);
+    let prover = match Prover::new(options) {
+        Ok(prover) => prover,
+        Err(error) => return (summary, Err(error)),
+    };
+    let mut upload = Upload::new(client, prover, progress, summary);
     let ended = tokio::select! {
         biased;
         () = stop => Err(Error::Interrupted),
@@ -155,10 +168,14 @@ pub async fn run(
 }
 
 impl Summary {
-    /// Whether every line was read, and accepted.
+    /// Whether every line was read, and accepted, and proved to have arrived where that was asked.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.rejected == 0 && self.broken.is_empty()
+        let proved = self
+            .proof
+            .as_ref()
+            .is_none_or(|proof| proof.unproved == 0 && proof.failed == 0);
+        self.rejected == 0 && self.broken.is_empty() && proved
     }
 }
 
@@ -179,6 +196,24 @@ impl fmt::Display for Summary {
         }
         for Broken { input, reason } in &self.broken {
             writeln!(formatter, "  {input}: {reason}")?;
+        }
+        if let Some(proof) = &self.proof {
+            writeln!(
+                formatter,
+                "in the database: {} new, {} were there already, {} with another value, {} failed",
+                HumanCount(proof.persisted),
+                HumanCount(proof.duplicates),
+                HumanCount(proof.conflicts),
+                HumanCount(proof.failed),
+            )?;
+            if proof.unproved > 0 {
+                let reason = proof.reason.as_deref().unwrap_or("not asked for any more");
+                writeln!(
+                    formatter,
+                    "{} uploads are not proved: {reason}",
+                    HumanCount(proof.unproved)
+                )?;
+            }
         }
         writeln!(
             formatter,

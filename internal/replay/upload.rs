@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::client::{Answer, Client};
 use super::lines::{Chunk, Piece, TooLong};
+use super::proof::Prover;
 use super::rejects::{Record, Rejects};
 use super::source::{Input, Source};
 use super::{Broken, Error, Options, Progress, Summary};
@@ -11,6 +12,7 @@ use super::{Broken, Error, Options, Progress, Summary};
 /// A replay under way.
 pub(super) struct Upload {
     client: Client,
+    prover: Option<Prover>,
     progress: Progress,
     summary: Summary,
     began: Instant,
@@ -20,10 +22,11 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(client: Client, progress: Progress, summary: Summary) -> Self {
+    pub(super) fn new(client: Client, prover: Option<Prover>, progress: Progress, summary: Summary) -> Self {
         let began = Instant::now();
         Self {
             client,
+            prover,
             progress,
             summary,
             began,
@@ -48,6 +51,9 @@ impl Upload {
             self.input(input, options.chunk_bytes).await?;
             self.keep_rejects().await?;
         }
+        if let Some(prover) = &mut self.prover {
+            prover.finish().await;
+        }
         Ok(())
     }
 
@@ -57,6 +63,7 @@ impl Upload {
         let kept = self.keep_rejects().await;
         self.progress.finish();
         self.summary.elapsed = self.began.elapsed();
+        self.summary.proof = self.prover.as_ref().map(Prover::proof);
         (self.summary, kept)
     }
 
@@ -124,9 +131,14 @@ impl Upload {
     }
 
     async fn send(&mut self, chunk: &Chunk) -> Result<Answer, Error> {
-        self.client
+        let answer = self
+            .client
             .send(&chunk.bytes, &mut self.summary.retries, &mut self.progress)
-            .await
+            .await?;
+        if let Some(prover) = &mut self.prover {
+            prover.add(&answer).await;
+        }
+        Ok(answer)
     }
 
     /// Keeps the lines that an answer lists as invalid.

@@ -11,6 +11,7 @@ mod lanes;
 mod manifests;
 mod memory;
 mod rebuild;
+mod receipts;
 mod replay;
 mod source;
 mod system;

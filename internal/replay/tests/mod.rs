@@ -49,6 +49,8 @@ fn options(server: &Server, inputs: &[&Path]) -> Options {
         chunk_bytes: 64 * 1024,
         request_timeout: Duration::from_secs(30),
         max_retry_time: Some(Duration::from_secs(30)),
+        api_url: None,
+        prove_timeout: Duration::from_secs(1),
     }
 }
 

@@ -1,0 +1,189 @@
+//! Proves that what was accepted has arrived: asks the API for the receipt of each upload.
+//!
+//! Uploads are sent on meanwhile; only so many may be unproved before the oldest is waited for.
+
+use super::client::{Answer, root_cause};
+use super::{Error, Options};
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+/// Uploads that may be unproved while more are sent.
+const OUTSTANDING: usize = 64;
+
+/// How long the API is asked to hold an answer.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// Between two questions where the API gives no answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest that a question may take beyond that.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What became of the accepted readings, as the receipts say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Uploads of which every accepted reading is accounted for.
+    pub uploads: u64,
+    /// New rows.
+    pub persisted: u64,
+    /// Were there already.
+    pub duplicates: u64,
+    /// Were there already with another value, which stays.
+    pub conflicts: u64,
+    /// Could not be stored: dead letters.
+    pub failed: u64,
+    /// Uploads that could not be proved.
+    pub unproved: u64,
+    /// Why the first of them could not.
+    pub reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Receipt {
+    status: String,
+    accepted: Option<u64>,
+    persisted: u64,
+    duplicates: u64,
+    conflicts: u64,
+    failed: u64,
+}
+
+/// Asks for receipts.
+pub(super) struct Prover {
+    http: reqwest::Client,
+    url: Url,
+    patience: Duration,
+    /// Moves on with every upload that is proved.
+    deadline: Instant,
+    outstanding: VecDeque<(Uuid, u64)>,
+    proof: Proof,
+}
+
+impl Prover {
+    /// A prover, where an API is given.
+    pub(super) fn new(options: &Options) -> Result<Option<Self>, Error> {
+        let Some(api) = &options.api_url else { return Ok(None) };
+        let wrong = |reason: String| {
+            Error::Usage(format!(
+                "{reason}; --api-url is the API's address, such as http://127.0.0.1:5001"
+            ))
+        };
+        let mut url = Url::parse(api).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong(format!("{}: is neither http nor https", url.scheme())));
+        }
+        let path = format!("{}/api/ingests/", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        let http = reqwest::Client::builder()
+            .timeout(HOLD + PATIENCE)
+            .build()
+            .map_err(|error| Error::Usage(format!("no HTTP client: {}", root_cause(&error))))?;
+        Ok(Some(Self {
+            http,
+            url,
+            patience: options.prove_timeout,
+            deadline: Instant::now() + options.prove_timeout,
+            outstanding: VecDeque::new(),
+            proof: Proof::default(),
+        }))
+    }
+
+    /// Notes an upload that was answered.
+    pub(super) async fn add(&mut self, answer: &Answer) {
+        if self.outstanding.is_empty() {
+            self.deadline = Instant::now() + self.patience;
+        }
+        self.outstanding.push_back((answer.id, answer.accepted));
+        while self.outstanding.len() > OUTSTANDING {
+            self.prove_first().await;
+        }
+    }
+
+    /// Waits for all that is outstanding.
+    pub(super) async fn finish(&mut self) {
+        while !self.outstanding.is_empty() {
+            self.prove_first().await;
+        }
+    }
+
+    /// What is proved by now; what is not yet, counts as unproved.
+    pub(super) fn proof(&self) -> Proof {
+        Proof {
+            unproved: self.proof.unproved + self.outstanding.len() as u64,
+            ..self.proof.clone()
+        }
+    }
+
+    async fn prove_first(&mut self) {
+        let Some((id, accepted)) = self.outstanding.front().copied() else {
+            return;
+        };
+        let proved = self.prove(id, accepted).await;
+        // Only now: dropped while it waits, the upload is still outstanding.
+        self.outstanding.pop_front();
+        match proved {
+            Ok(receipt) => {
+                self.deadline = Instant::now() + self.patience;
+                self.proof.uploads += 1;
+                self.proof.persisted += receipt.persisted;
+                self.proof.duplicates += receipt.duplicates;
+                self.proof.conflicts += receipt.conflicts;
+                self.proof.failed += receipt.failed;
+            }
+            Err(reason) => {
+                self.proof.unproved += 1;
+                self.proof.reason.get_or_insert(format!("upload {id}: {reason}"));
+            }
+        }
+    }
+
+    /// Asks until the upload is accounted for, or the time is over.
+    async fn prove(&self, id: Uuid, accepted: u64) -> Result<Receipt, String> {
+        loop {
+            let reason = match self.ask(id).await? {
+                Ok(receipt) if receipt.status == "pending" => "it is still pending".to_owned(),
+                Ok(receipt) if receipt.accepted != Some(accepted) => {
+                    let told = receipt
+                        .accepted
+                        .map_or_else(|| "none".to_owned(), |told| told.to_string());
+                    return Err(format!(
+                        "{accepted} readings were accepted, the receipt knows of {told}"
+                    ));
+                }
+                Ok(receipt) => return Ok(receipt),
+                Err(reason) => reason,
+            };
+            if Instant::now() >= self.deadline {
+                return Err(format!("{reason}, after the time that --prove-timeout allows"));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// One question. An outer error ends it; an inner one may be asked again.
+    async fn ask(&self, id: Uuid) -> Result<Result<Receipt, String>, String> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{id}", self.url.path()));
+        // Once the time is over, the others are only looked at.
+        let hold = HOLD.min(self.deadline.saturating_duration_since(Instant::now()));
+        url.set_query(Some(&format!("wait={}ms", hold.as_millis())));
+        let response = match self.http.get(url).send().await {
+            Ok(response) => response,
+            Err(error) => return Ok(Err(format!("the API does not answer: {}", root_cause(&error)))),
+        };
+        match response.status() {
+            StatusCode::OK => Ok(response
+                .json()
+                .await
+                .map_err(|_| "that is not an answer of the API; is --api-url right?".to_owned())),
+            StatusCode::NOT_FOUND => {
+                Err("the API does not know it; is --api-url the API over the same database?".to_owned())
+            }
+            status => Ok(Err(format!("the API answered {status}"))),
+        }
+    }
+}

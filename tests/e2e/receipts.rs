@@ -1,0 +1,155 @@
+//! Receipts over the whole way: what a client is told became of its readings is what is there.
+
+use crate::source::{bodies, distinct};
+use crate::system::{KEY, LONG, System, persistor};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use testutil::{Program, poll};
+
+/// The receipt of the upload with this answer, once it is final.
+async fn receipt(system: &System, answer: &Value) -> Value {
+    let id = answer["id"].as_str().unwrap();
+    poll(LONG, async || {
+        let (status, receipt) = system.get(&format!("ingests/{id}?wait=5s")).await;
+        assert_eq!(status, 200, "{receipt}");
+        (receipt["status"] != "pending").then_some(receipt)
+    })
+    .await
+}
+
+fn number(receipt: &Value, key: &str) -> u64 {
+    receipt[key].as_u64().unwrap_or_else(|| panic!("{key} in {receipt}"))
+}
+
+/// What the receipt says adds up, and agrees with the answer.
+fn adds_up(receipt: &Value, answer: &Value) {
+    assert_eq!(receipt["status"], "persisted", "{receipt}");
+    for key in ["id", "accepted", "rejected"] {
+        assert_eq!(receipt[key], answer[key], "{key}: {receipt} {answer}");
+    }
+    let done: u64 = ["persisted", "duplicates", "conflicts", "failed"]
+        .iter()
+        .map(|key| number(receipt, key))
+        .sum();
+    assert_eq!(done, number(receipt, "accepted"), "{receipt}");
+}
+
+#[tokio::test]
+async fn every_kind_of_upload_has_its_receipt() {
+    let system = System::start(2).await;
+    let line = |second: u32, value: u32| {
+        format!("{{\"sensor\":\"speed\",\"value\":{value},\"timestamp\":\"2025-05-01T12:00:{second:02}Z\"}}\n")
+    };
+    let many: String = (0..60).map(|second| line(second, 1)).collect();
+    let mut large = String::new();
+    for step in 0..40_000 {
+        let (minute, second, tenth) = (step / 600 % 60, step / 10 % 60, step % 10);
+        let hour = step / 36_000;
+        writeln!(
+            large,
+            "{{\"sensor\":\"fuel\",\"value\":{step},\"timestamp\":\"2025-05-01T{hour:02}:{minute:02}:{second:02}.{tenth}Z\"}}"
+        )
+        .unwrap();
+    }
+    // Body, and what becomes of it: accepted, rejected, persisted, duplicates, conflicts.
+    let cases = [
+        (many.clone(), [60, 0, 60, 0, 0]),
+        (many.clone() + "nonsense\n" + &line(3, 2), [61, 1, 0, 60, 1]),
+        (String::new(), [0, 0, 0, 0, 0]),
+        ("nonsense\n".to_owned(), [0, 1, 0, 0, 0]),
+        (line(3, 2) + &line(3, 2) + &line(3, 1), [3, 0, 0, 1, 2]),
+        (large.clone(), [40_000, 0, 40_000, 0, 0]),
+        (large + "nonsense", [40_000, 1, 0, 40_000, 0]),
+    ];
+    for (body, expected) in cases {
+        let length = body.len();
+        let (_, answer) = system.post(body).await;
+        let receipt = receipt(&system, &answer).await;
+        adds_up(&receipt, &answer);
+        let found = ["accepted", "rejected", "persisted", "duplicates", "conflicts"].map(|key| number(&receipt, key));
+        assert_eq!(found, expected, "a body of {length} bytes: {receipt}");
+    }
+    // Nobody's.
+    for id in [
+        "1",
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+    ] {
+        assert_eq!(system.get(&format!("ingests/{id}")).await.0, 404, "{id}");
+    }
+    let (status, early) = system.get(&format!("ingests/{}", uuid::Uuid::now_v7())).await;
+    assert_eq!((status, &early["status"]), (200, &json!("pending")));
+    assert_eq!(
+        system
+            .get(&format!("ingests/{}?wait=soon", uuid::Uuid::now_v7()))
+            .await
+            .0,
+        400
+    );
+}
+
+/// Persistors die again and again between a commit and its acknowledgement, or within it; the
+/// sums are exact none the less.
+#[tokio::test]
+async fn receipts_stay_exact_through_killed_persistors() {
+    let bodies = bodies().await;
+    let mut system = System::start(2).await;
+    let mut answers = Vec::new();
+    // Twice, so that half of it is duplicates, wherever they meet their first.
+    for body in bodies.iter().chain(bodies.iter()) {
+        let (status, answer) = system.post(body.text.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        answers.push(answer);
+        for number in 0..2 {
+            system.persistors[number].kill9().await;
+            system.persistors[number] = persistor(&system.bus, &system.database.url()).start().await;
+        }
+    }
+    let mut persisted = 0;
+    for answer in &answers {
+        let receipt = receipt(&system, answer).await;
+        adds_up(&receipt, answer);
+        persisted += number(&receipt, "persisted");
+    }
+    let rows = distinct(bodies.iter().map(|body| body.text.as_str())).len();
+    assert_eq!(persisted, rows as u64, "each row is some upload's");
+    assert_eq!(system.rows().await.len(), rows);
+}
+
+#[tokio::test]
+async fn a_replay_is_proved_by_its_receipts() {
+    let bodies = bodies().await;
+    let mut system = System::start(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drive.ndjson");
+    let text: String = bodies.iter().map(|body| body.text.as_str()).collect();
+    std::fs::write(&path, &text).unwrap();
+    let ingestor = system.ingestor.address("main").await;
+    let replay = |api: String| {
+        Program::new("odograph")
+            .args(["replay", path.to_str().unwrap(), "--url", &format!("http://{ingestor}")])
+            .args(["--chunk-bytes", "64KiB", "--api-url", &api])
+            .env("API_KEY", KEY)
+    };
+    let api = system.api.address("main").await;
+    let mut process = replay(format!("http://{api}")).spawn();
+    assert_eq!(process.wait(LONG).await, 0, "{}", process.output().join("\n"));
+    let summary = process.stdout().join("\n");
+    let rows = system.rows().await.len();
+    let proved = summary.replace(',', "");
+    assert!(
+        proved.contains(&format!("in the database: {rows} new "))
+            || proved.contains(&format!("in the database: {rows} new")),
+        "{summary}"
+    );
+    // An API over another database knows nothing of them.
+    let empty = testutil::database().await;
+    let mut other = Program::new("api").env("DATABASE_URL", empty.url()).start().await;
+    let address = other.address("main").await;
+    let mut process = replay(format!("http://{address}"))
+        .args(["--prove-timeout", "1s"])
+        .spawn();
+    assert_eq!(process.wait(LONG).await, 1, "{}", process.output().join("\n"));
+    let summary = process.stdout().join("\n");
+    assert!(summary.contains("not proved: upload "), "{summary}");
+}
