@@ -233,7 +233,7 @@ async fn a_line_that_passes_the_second_time_is_accepted() {
     let path = file(&folder, "drive.ndjson", lines(300, |line| line > 50));
     let server = Server::start(|number, body| match number {
         0 => judge(body),
-        _ => Reply::answer(200, &json!({"id": "x", "accepted": 1, "rejected": 0}).to_string()),
+        _ => Reply::answer(200, &json!({"id": "01936d3a-0000-7000-8000-000000000000", "accepted": 1, "rejected": 0}).to_string()),
     })
     .await;
     let (summary, ended) = replay(&options(&server, &[&path])).await;
@@ -246,7 +246,7 @@ async fn a_line_that_passes_the_second_time_is_accepted() {
 async fn rejected_lines_without_a_list_are_an_error() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "drive.ndjson", lines(10, |_| false));
-    let answer = json!({"id": "x", "accepted": 9, "rejected": 1}).to_string();
+    let answer = json!({"id": "01936d3a-0000-7000-8000-000000000000", "accepted": 9, "rejected": 1}).to_string();
     let server = Server::start(move |_, _| Reply::answer(400, &answer)).await;
     let (_, ended) = replay(&options(&server, &[&path])).await;
     assert!(matches!(ended, Err(Error::Unlisted)), "{ended:?}");
