@@ -62,6 +62,8 @@ fn main() -> ExitCode {
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
+    // From here on nothing holds them but the process's own variables.
+    drop(args.api_key);
     let events = event::Writer::open(&args.event_writer_url)
         .await
         .map_err(service::usage)?;
