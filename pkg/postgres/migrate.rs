@@ -1,6 +1,6 @@
 //! Brings a database to the schema that a program needs.
 
-use crate::connect::{backoff, reach};
+use crate::connect::{backoff, cause, reach};
 use crate::{Error, Pool};
 use backon::Retryable;
 use refinery::{Runner, Target};
@@ -64,9 +64,7 @@ pub async fn wait_for_version(pool: &Pool, version: i32) {
     let waited = reached
         .retry(backoff())
         .notify(|error: &Error, _| {
-            let cause = std::error::Error::source(error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let cause = cause(error);
             tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
         })
         .await;
