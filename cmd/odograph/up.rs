@@ -65,7 +65,7 @@ pub(crate) struct Args {
     event_url: String,
 
     /// Where dumps go instead of the data folder: s3://BUCKET/PREFIX and the like
-    #[arg(long, env, value_name = "URL")]
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: Option<String>,
 
     /// How far apart two values may be to make one location
@@ -75,6 +75,10 @@ pub(crate) struct Args {
     /// Stream a simulated drive into it
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
+
+    /// Bring the database's schema to the version needed; with false, wait for another program to
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
 
     #[command(flatten)]
     limits: Limits,
@@ -173,7 +177,11 @@ async fn everything(
     let writer = Writer::open(&args.event_url).await.map_err(service::usage)?;
     let migrated = service.latch("database");
 
-    let Some(prepared) = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await else {
+    let Some(prepared) = service
+        .stop()
+        .run_until_cancelled(schema::prepare(&pool, args.migrate))
+        .await
+    else {
         return Ok(());
     };
     prepared?;

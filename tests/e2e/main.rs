@@ -12,6 +12,8 @@ mod manifests;
 mod memory;
 mod rebuild;
 mod replay;
+mod roles;
+mod secrets;
 mod slow;
 mod source;
 mod system;

@@ -113,7 +113,7 @@ impl Store {
         let months = sorted.months();
         let mut careful = false;
         loop {
-            self.prepare_months(&mut client, &months).await?;
+            self.prepare_months(&client, &months).await?;
             match self.attempt(&mut client, &sorted, &months, careful).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
@@ -144,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    async fn prepare_months(&self, client: &mut Client, months: &[Month<'_>]) -> Result<(), Error> {
+    async fn prepare_months(&self, client: &Client, months: &[Month<'_>]) -> Result<(), Error> {
         for month in months {
             let key = (month.year, month.month);
             if !lock(&self.months).contains(&key) {

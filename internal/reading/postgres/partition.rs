@@ -3,9 +3,6 @@
 use crate::reading::batch::span_of;
 use tokio_postgres::{Client, Error};
 
-/// Held while a partition is made. The number is arbitrary and must never change.
-const LOCK: i64 = 0x6f64_6f70_6172_7473;
-
 /// The name of a month's partition.
 pub(super) fn name(year: i64, month: i64) -> String {
     format!("reading_{year:04}_{month:02}")
@@ -13,32 +10,22 @@ pub(super) fn name(year: i64, month: i64) -> String {
 
 /// Makes the partition of this month where it is missing, in a committed transaction of its own.
 ///
-/// As a table that is then attached: `CREATE TABLE … PARTITION OF` would lock the whole of
-/// `reading` against readers and other writers.
-pub(super) async fn make(client: &mut Client, year: i64, month: i64) -> Result<(), Error> {
+/// By a function that runs as the tables' owner (`migrations/V4__partitions.sql`): the role that
+/// writes readings need not be able to change or drop them.
+pub(super) async fn make(client: &Client, year: i64, month: i64) -> Result<(), Error> {
     let name = name(year, month);
-    let transaction = client.transaction().await?;
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
-    let attached = transaction
-        .query_opt(
-            "SELECT inhrelid FROM pg_inherits WHERE inhparent = 'reading'::regclass AND inhrelid = to_regclass($1)",
-            &[&name],
+    let span = span_of((year, month));
+    let (from, to) = (literal(span.start), literal(span.end));
+    let made = client
+        .query_one(
+            "SELECT make_partition('reading', $1, $2::text::timestamptz, $3::text::timestamptz)",
+            &[&name, &from, &to],
         )
         .await?;
-    if attached.is_none() {
-        let span = span_of((year, month));
-        let (from, to) = (literal(span.start), literal(span.end));
-        transaction
-            .batch_execute(&format!(
-                "CREATE TABLE {name} (LIKE reading INCLUDING ALL);
-                 ALTER TABLE reading ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
-            ))
-            .await?;
+    if made.get(0) {
         tracing::info!(partition = name, "made a partition");
     }
-    transaction.commit().await
+    Ok(())
 }
 
 /// The start of a month as PostgreSQL reads it. The year 10000 follows the last one with a partition.
