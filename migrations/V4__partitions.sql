@@ -76,11 +76,20 @@ BEGIN
 END
 $$;
 
+-- Only who is told to (scripts/roles.sql), beside their owner.
+REVOKE EXECUTE ON FUNCTION make_partition, drop_partition FROM PUBLIC;
+
 -- Names in the functions mean what they mean here, whatever whoever calls them has put before them.
+-- And they run as the owner of the tables, also where somebody else has migrated this time.
 DO $$
+DECLARE
+    owner_ name := (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'reading');
 BEGIN
     EXECUTE format('ALTER FUNCTION make_partition SET search_path = %I, pg_temp', current_schema());
     EXECUTE format('ALTER FUNCTION drop_partition SET search_path = %I, pg_temp', current_schema());
+    IF owner_ <> current_user THEN
+        EXECUTE format('ALTER FUNCTION make_partition OWNER TO %I', owner_);
+        EXECUTE format('ALTER FUNCTION drop_partition OWNER TO %I', owner_);
+    END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION make_partition, drop_partition FROM PUBLIC;

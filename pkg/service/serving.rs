@@ -70,6 +70,11 @@ impl Service {
             }
             _ => None,
         };
+        if serving.head_timeout.is_zero() || serving.answer_idle_timeout.is_zero() {
+            return Err(usage(anyhow::anyhow!(
+                "--head-timeout or --answer-idle-timeout leaves no time at all; give it a few seconds"
+            )));
+        }
         let limits = Limits {
             connections: usize::try_from(serving.max_connections.get()).unwrap_or(usize::MAX),
             head: serving.head_timeout,

@@ -30,7 +30,10 @@ async fn said(mut process: Process, code: i32) -> String {
 async fn each_program_works_with_no_more_than_its_rights() {
     let server = Postgres::start().await;
     let superuser = connect(server.url()).await;
-    for statement in ["CREATE ROLE the_owner LOGIN", "CREATE DATABASE fleet OWNER the_owner"] {
+    for statement in [
+        r#"CREATE ROLE "The_Owner" LOGIN"#,
+        r#"CREATE DATABASE fleet OWNER "The_Owner""#,
+    ] {
         superuser.batch_execute(statement).await.unwrap();
     }
     let url = |role: &str| {
@@ -47,10 +50,10 @@ async fn each_program_works_with_no_more_than_its_rights() {
     );
     admin.batch_execute("ROLLBACK").await.unwrap();
 
-    let migrated = said(odograph("migrate", "the_owner").spawn(), 0).await;
+    let migrated = said(odograph("migrate", "The_Owner").spawn(), 0).await;
     assert!(migrated.contains("version"), "{migrated}");
     // A partition from before the roles were made, and a second run of the script.
-    let owner = connect(&url("the_owner")).await;
+    let owner = connect(&url("The_Owner")).await;
     let make = "SELECT make_partition('reading', 'reading_2024_04', '2024-04-01Z', '2024-05-01Z')";
     assert!(owner.query_one(make, &[]).await.unwrap().get::<_, bool>(0));
     assert!(!owner.query_one(make, &[]).await.unwrap().get::<_, bool>(0));
