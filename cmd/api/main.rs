@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use internal::{api, schema};
-use service::{Arguments, Latch, Options, Program, Service};
+use service::{Arguments, Latch, Options, Program, Service, Serving};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ struct Args {
     migrate: bool,
 
     #[command(flatten)]
+    serving: Serving,
+
+    #[command(flatten)]
     service: Options,
 }
 
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let front = service.front(&args.serving)?;
     let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     // A connection of its own, so that many questions at once do not look like a missing database.
     let watched = postgres::open(&args.database_url, 1, WATCH)?;
@@ -69,7 +73,11 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     });
     // At once: until the database is there, /readyz says so and questions are answered with 503.
     service
-        .serve(args.port, web::finish(api::routes(pool, args.location_tolerance)))
+        .serve(
+            args.port,
+            web::finish(api::routes(pool, args.location_tolerance)),
+            front,
+        )
         .await
 }
 

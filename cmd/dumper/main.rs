@@ -29,7 +29,7 @@ struct Args {
 
     /// Where dumps go: s3://BUCKET/PREFIX (with ?endpoint=…&region=…&path_style=true where needed),
     /// gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER
-    #[arg(long, env, value_name = "URL")]
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: String,
 
     /// The UTC day to dump, YYYY-MM-DD [default: yesterday]

@@ -4,7 +4,7 @@ use clap::Parser;
 use internal::bus;
 use internal::reading::http::{Ingest, Limits};
 use internal::reading::keys::Keys;
-use service::{Arguments, Options, Program, Service};
+use service::{Arguments, Options, Program, Service, Serving};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,6 +47,9 @@ struct Args {
     limits: Limits,
 
     #[command(flatten)]
+    serving: Serving,
+
+    #[command(flatten)]
     service: Options,
 }
 
@@ -62,10 +65,13 @@ fn main() -> ExitCode {
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
+    // From here on nothing holds them but the process's own variables.
+    drop(args.api_key);
+    let front = service.front(&args.serving)?;
     let events = event::Writer::open(&args.event_writer_url)
         .await
         .map_err(service::usage)?;
     bus::keep(events.clone(), "event bus", &service);
     let ingest = Ingest::new(events, keys, args.limits, &service);
-    service.serve(args.port, web::finish(ingest.routes())).await
+    service.serve(args.port, web::finish(ingest.routes()), front).await
 }

@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod key;
+mod migrate;
 mod rebuild;
 mod replay;
 mod simulate;
@@ -26,6 +27,12 @@ const REBUILD: Program = Program {
     secrets: &["database_url", "event_reader_url"],
 };
 
+const MIGRATE: Program = Program {
+    name: "odograph",
+    admin_port: 0,
+    secrets: &["database_url"],
+};
+
 /// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
@@ -39,6 +46,7 @@ enum Command {
     Up(Box<up::Args>),
     Replay(replay::Args),
     Rebuild(Box<rebuild::Args>),
+    Migrate(Box<migrate::Args>),
     Simulate(simulate::Args),
     Key(key::Args),
 }
@@ -58,6 +66,10 @@ fn main() -> ExitCode {
         },
         Command::Rebuild(args) => match matches.subcommand_matches("rebuild") {
             Some(matches) => service::start(REBUILD, *args, matches, rebuild::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Migrate(args) => match matches.subcommand_matches("migrate") {
+            Some(matches) => service::start(MIGRATE, *args, matches, migrate::run),
             None => ExitCode::FAILURE,
         },
         Command::Replay(args) => {

@@ -37,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME")]
     from: Option<jiff::Timestamp>,
 
+    /// Bring the database's schema to the version needed; with false, wait for another program to
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
+
     #[command(flatten)]
     storing: Storing,
 
@@ -59,7 +63,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool =
         postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
     let migrated = service.latch("database");
-    let prepared = schema::prepare(&pool, true);
+    let prepared = schema::prepare(&pool, args.migrate);
     let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
         return Ok(());
     };

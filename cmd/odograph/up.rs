@@ -11,7 +11,7 @@ use internal::reading::keys::{Keys, Secret};
 use internal::reading::postgres::Store;
 use internal::{api, bus, dump, schema};
 use postgres::server::{self, Server};
-use service::{Arguments, Options, Service};
+use service::{Arguments, Options, Service, Serving};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     event_url: String,
 
     /// Where dumps go instead of the data folder: s3://BUCKET/PREFIX and the like
-    #[arg(long, env, value_name = "URL")]
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: Option<String>,
 
     /// How far apart two values may be to make one location
@@ -73,11 +73,18 @@ pub(crate) struct Args {
     location_tolerance: Duration,
 
     /// Stream a simulated drive into it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
+
+    /// Bring the database's schema to the version needed; with false, wait for another program to
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
 
     #[command(flatten)]
     limits: Limits,
+
+    #[command(flatten)]
+    serving: Serving,
 
     #[command(flatten)]
     storing: Storing,
@@ -94,10 +101,11 @@ impl Arguments for Args {
 
 /// Starts the database, runs everything over it, and stops it last of all.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let front = service.front(&args.serving)?;
     let data = Data::open(args.data_dir.clone())?;
     if let Some(url) = args.database_url.clone() {
         let psql = "psql with your own --database-url".to_owned();
-        return everything(args, &data, &url, psql, &service).await;
+        return everything(args, &data, &url, psql, front, &service).await;
     }
     tracing::info!(folder = %data.path().display(), "starting PostgreSQL");
     let mut options = server::Options::new(data.postgres());
@@ -110,7 +118,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let (url, psql) = (server.url(), server.psql());
     let enough = CancellationToken::new();
     let keeping = tokio::spawn(keep(server, options, enough.clone()));
-    let ended = everything(args, &data, &url, psql, &service).await;
+    let ended = everything(args, &data, &url, psql, front, &service).await;
     enough.cancel();
     keeping.await.context("the keeper of PostgreSQL died")?;
     ended
@@ -149,7 +157,14 @@ async fn keep(mut server: Server, options: server::Options, enough: Cancellation
     }
 }
 
-async fn everything(args: Args, data: &Data, database: &str, psql: String, service: &Service) -> anyhow::Result<()> {
+async fn everything(
+    args: Args,
+    data: &Data,
+    database: &str,
+    psql: String,
+    front: web::Front,
+    service: &Service,
+) -> anyhow::Result<()> {
     let pool = postgres::open(database, args.storing.connections() + CONNECTIONS, STATEMENT_TIMEOUT)
         .map_err(service::usage)?;
     let blobs = match &args.blob_store_url {
@@ -162,7 +177,11 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
     let writer = Writer::open(&args.event_url).await.map_err(service::usage)?;
     let migrated = service.latch("database");
 
-    let Some(prepared) = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await else {
+    let Some(prepared) = service
+        .stop()
+        .run_until_cancelled(schema::prepare(&pool, args.migrate))
+        .await
+    else {
         return Ok(());
     };
     prepared?;
@@ -192,7 +211,9 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
         Ok(())
     });
     let ingest = Ingest::new(writer, keys, args.limits, service);
-    let url = format!("http://127.0.0.1:{ingest_port}/ingest");
+    let scheme = if args.serving.is_tls() { "https" } else { "http" };
+    let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
+    let api_url = format!("{scheme}://127.0.0.1:{api_port}/api");
     if args.demo {
         service.spawn("demo", demo::drive(url.clone(), key.clone(), service.stop()));
     }
@@ -201,11 +222,15 @@ async fn everything(args: Args, data: &Data, database: &str, psql: String, servi
     } else {
         data.dumps().display().to_string()
     };
-    greet(&url, api_port, &key, &place, &psql, args.demo);
+    greet(&url, &api_url, &key, &place, &psql, args.demo);
 
     tokio::join!(
-        service.serve_on(ingest_listener, web::finish(ingest.routes())),
-        service.serve_on(api_listener, web::finish(api::routes(pool, args.location_tolerance))),
+        service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
+        service.serve_on(
+            api_listener,
+            web::finish(api::routes(pool, args.location_tolerance)),
+            front
+        ),
     );
     last_upload.cancel();
     // Before PostgreSQL is stopped. An error of the persistor has been noted by the service.
@@ -227,9 +252,8 @@ fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
 }
 
 /// Says where everything is, with a command that works as it stands.
-fn greet(url: &str, api_port: u16, key: &str, dumps: &str, psql: &str, demo: bool) {
+fn greet(url: &str, api: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
     let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
-    let api = format!("http://127.0.0.1:{api_port}/api");
     let moving = if demo {
         "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
     } else {

@@ -71,7 +71,7 @@ pub(crate) fn respond(answer: Answer) -> Response {
 pub(crate) fn problem(error: Error) -> Problem {
     match error {
         Error::Unavailable(_) => Problem::unavailable(error),
-        Error::Url(_) | Error::Migrate(_) | Error::Refused(_) => Problem::internal(error),
+        Error::Url(_) | Error::Migrate(_) | Error::MayNotMigrate(_) | Error::Refused(_) => Problem::internal(error),
     }
 }
 

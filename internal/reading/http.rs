@@ -57,6 +57,8 @@ struct Metrics {
     rejected: Counter,
     uploads: Counter,
     unfinished: Counter,
+    unauthenticated: Counter,
+    held_back: Counter,
 }
 
 impl Ingest {
@@ -65,6 +67,7 @@ impl Ingest {
         let source = format!("/ingestor/{}", Uuid::now_v7().simple());
         let metrics = Metrics::default();
         metrics.register(service);
+        service.metrics().register_collector(Box::new(keys.clone()));
         let publisher = |lane| {
             let stored = metrics.accepted.clone();
             let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone(), stored);
@@ -143,6 +146,16 @@ impl Metrics {
                 "Uploads answered with neither 200 nor 400",
                 &self.unfinished,
             ),
+            (
+                "ingestor_uploads_unauthenticated",
+                "Uploads refused for want of a valid key",
+                &self.unauthenticated,
+            ),
+            (
+                "ingestor_uploads_held_back",
+                "Uploads refused for now, too many being under way or too many a second",
+                &self.held_back,
+            ),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -198,7 +211,11 @@ struct Plan {
 /// Judges a request by its head.
 fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     let headers = &head.headers;
-    let caller = authenticate(&ingest.keys, headers)?;
+    // Whoever has no key leaves nothing behind but a number that is one greater: no line in the log,
+    // no memory of their own.
+    let caller = authenticate(&ingest.keys, headers).inspect_err(|_| {
+        ingest.metrics.unauthenticated.inc();
+    })?;
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let Some(encoding) = Encoding::of(text(header::CONTENT_ENCODING)) else {
         let problem = Problem::new(
@@ -230,7 +247,10 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     {
         return Err(too_large(max));
     }
-    let turn = ingest.admission.enter(&caller.key).map_err(wait)?;
+    let turn = ingest.admission.enter(&caller.key).map_err(|refusal| {
+        ingest.metrics.held_back.inc();
+        wait(refusal)
+    })?;
     Ok(Plan {
         caller,
         encoding,

@@ -1,42 +1,101 @@
 //! Who may write, and as which device.
 //!
-//! Keys are kept as SHA-256 hashes and compared in constant time. They come from flags, which name
-//! no device, and from a file with a line a key, `KEY-ID DEVICE-or-* SHA256-HEX`; `#` begins a
-//! comment.
+//! Keys are kept as SHA-256 digests, in memory as in the file, and compared in constant time. They
+//! come from flags, which name no device, and from a file with a line a key,
+//! `KEY-ID DEVICE-or-* SHA256-HEX`, that is read again when it changes.
+
+mod line;
+mod metrics;
 
 use super::is_name;
 use secrecy::ExposeSecret;
 pub use secrecy::SecretString as Secret;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 /// How often the file is looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Keys files larger than this are refused.
-const MAX_FILE: u64 = 16 << 20;
+/// No key is longer, in bytes: a stranger must not make us hash whole heads.
+const LONGEST: usize = 1024;
+
+/// Keys shorter than this, in bytes, may be guessed.
+const SHORT: usize = 16;
 
 /// The keys in force. Cheap to clone.
 #[derive(Clone)]
 pub struct Keys {
-    flags: Arc<[Key]>,
+    flags: Arc<Table>,
     file: Option<Arc<File>>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count: usize = self.tables().iter().map(|table| table.len()).sum();
+        write!(f, "Keys({count})")
+    }
 }
 
 struct File {
     path: PathBuf,
-    keys: RwLock<(String, Arc<[Key]>)>,
+    in_force: RwLock<InForce>,
 }
 
-#[derive(Clone, Debug)]
+struct InForce {
+    /// Of the text that was read.
+    text: Digest,
+    keys: Arc<Table>,
+}
+
+/// Keys by their digests. Where a digest lies in it depends on a random number of this process, and
+/// what lies there is compared in constant time: how long a look takes tells nothing of the keys,
+/// and does not grow with their number.
+type Table = HashMap<Digest, Key>;
+
 struct Key {
     id: Arc<str>,
     device: Option<Arc<str>>,
-    hash: [u8; 32],
+    /// Seconds since 1970; 0 before the first use.
+    used: Arc<AtomicI64>,
+}
+
+impl Key {
+    fn new(id: &str, device: Option<Arc<str>>) -> Self {
+        Self {
+            id: id.into(),
+            device,
+            used: Arc::default(),
+        }
+    }
+}
+
+/// The SHA-256 of a key.
+struct Digest([u8; 32]);
+
+impl Digest {
+    fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Digest {}
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
 }
 
 /// Who is writing.
@@ -56,6 +115,9 @@ pub enum Error {
     /// It cannot be read.
     #[error("the keys file {0} cannot be read")]
     Read(PathBuf, #[source] std::io::Error),
+    /// It is larger than this many bytes.
+    #[error("the keys file {0} is larger than {1} bytes; remove keys that are not in use")]
+    TooLarge(PathBuf, u64),
     /// A line is not a key; the line's number and why.
     #[error("the keys file, line {0}: {1}; write KEY-ID DEVICE-or-* SHA256-HEX, as `odograph key new` prints it")]
     Line(usize, &'static str),
@@ -68,36 +130,42 @@ pub enum Error {
 }
 
 impl Keys {
-    /// Keys from flags and from a file; at least one.
+    /// Keys from flags and from a file; at least one. Of the flags only digests are kept.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn load(flags: &[Secret], path: Option<&Path>) -> Result<Self, Error> {
-        let flags: Arc<[Key]> = flags
-            .iter()
-            .map(|key| key.expose_secret().trim())
+        let given = flags.iter().map(|key| key.expose_secret().trim());
+        let flags: Table = given
             .filter(|key| !key.is_empty())
             .enumerate()
-            .map(|(number, key)| Key {
-                id: format!("flag-{}", number + 1).into(),
-                device: None,
-                hash: hash(key),
+            .map(|(number, key)| {
+                let id = format!("flag-{}", number + 1);
+                if key.len() < SHORT {
+                    tracing::warn!(
+                        key = id,
+                        "a key of fewer than {SHORT} characters may be guessed; `odograph key new` makes a better one"
+                    );
+                }
+                (Digest::of(key), Key::new(&id, None))
             })
             .collect();
         let file = match path {
             Some(path) => {
-                let text = read(path)?;
-                let keys = parse(&text)?;
-                Some(Arc::new(File {
-                    path: path.to_owned(),
-                    keys: RwLock::new((text, keys)),
-                }))
+                let text = line::read(path)?;
+                let in_force = RwLock::new(InForce {
+                    keys: Arc::new(line::parse(&text)?),
+                    text: Digest::of(&text),
+                });
+                let path = path.to_owned();
+                Some(Arc::new(File { path, in_force }))
             }
             None => None,
         };
         if flags.is_empty() && file.is_none() {
             return Err(Error::None);
         }
+        let flags = Arc::new(flags);
         Ok(Self { flags, file })
     }
 
@@ -106,17 +174,21 @@ impl Keys {
     pub async fn watch(&self, stop: CancellationToken) {
         let Some(file) = &self.file else { return };
         let mut ticks = tokio::time::interval(LOOK);
-        let mut told = false;
+        let mut told = String::new();
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            match file.refresh() {
+            let looked = file.clone();
+            let Ok(refreshed) = tokio::task::spawn_blocking(move || looked.refresh()).await else {
+                continue;
+            };
+            match refreshed {
                 Ok(changed) => {
-                    told = false;
-                    if changed {
-                        tracing::info!(file = %file.path.display(), "read the changed keys file");
+                    told.clear();
+                    if let Some(keys) = changed {
+                        tracing::info!(file = %file.path.display(), keys, "read the changed keys file");
                     }
                 }
-                Err(error) if !told => {
-                    told = true;
+                Err(error) if error.to_string() != told => {
+                    told = error.to_string();
                     tracing::error!(%error, "the keys file cannot be used; the keys stay as they were");
                 }
                 Err(_) => {}
@@ -126,54 +198,68 @@ impl Keys {
 
     /// The caller that these credentials belong to: a key, and the device they name if they do.
     pub fn find(&self, key: &str, device: Option<&str>) -> Option<Caller> {
-        let given = hash(key);
-        let from_file = self
-            .file
-            .as_ref()
-            .map(|file| file.keys.read().unwrap_or_else(PoisonError::into_inner).1.clone());
-        let all = self.flags.iter().chain(from_file.iter().flat_map(|keys| keys.iter()));
-        // Every key is looked at, whatever matched before it.
-        let (mut found, mut at) = (Choice::from(0), 0_u64);
-        for (number, key) in all.clone().enumerate() {
-            let same = key.hash.ct_eq(&given);
-            at.conditional_assign(&(number as u64), same & !found);
-            found |= same;
-        }
-        if !bool::from(found) {
+        if key.len() > LONGEST || device.is_some_and(|device| !is_name(device)) {
             return None;
         }
-        let key = all.clone().nth(usize::try_from(at).ok()?)?;
-        if device.is_some_and(|device| !is_name(device)) {
-            return None;
-        }
-        match (&key.device, device) {
-            (Some(bound), Some(named)) if **bound != *named => None,
-            (Some(bound), _) => Some(Caller {
+        let given = Digest::of(key);
+        let tables = self.tables();
+        let key = tables.iter().find_map(|table| table.get(&given))?;
+        let caller = match (&key.device, device) {
+            (Some(bound), Some(named)) if **bound != *named => return None,
+            (Some(bound), _) => Caller {
                 key: key.id.clone(),
                 device: bound.clone(),
                 bound: true,
-            }),
-            (None, named) => {
-                let device = named.unwrap_or(super::DEFAULT_DEVICE).into();
-                Some(Caller {
-                    key: key.id.clone(),
-                    device,
-                    bound: false,
-                })
-            }
-        }
+            },
+            (None, named) => Caller {
+                key: key.id.clone(),
+                device: named.unwrap_or(super::DEFAULT_DEVICE).into(),
+                bound: false,
+            },
+        };
+        key.used.store(jiff::Timestamp::now().as_second(), Ordering::Relaxed);
+        Some(caller)
+    }
+
+    /// The keys of the flags, and those of the file as it was last read.
+    fn tables(&self) -> Vec<Arc<Table>> {
+        let from_file = self.file.as_ref().map(|file| file.keys());
+        std::iter::once(self.flags.clone()).chain(from_file).collect()
     }
 }
 
 impl File {
-    fn refresh(&self) -> Result<bool, Error> {
-        let text = read(&self.path)?;
-        if self.keys.read().unwrap_or_else(PoisonError::into_inner).0 == text {
-            return Ok(false);
+    fn keys(&self) -> Arc<Table> {
+        self.in_force
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys
+            .clone()
+    }
+
+    /// Takes over what the file holds now; says how many keys those are, if it has changed.
+    fn refresh(&self) -> Result<Option<usize>, Error> {
+        let text = line::read(&self.path)?;
+        let digest = Digest::of(&text);
+        let old = {
+            let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+            if in_force.text == digest {
+                return Ok(None);
+            }
+            in_force.keys.clone()
+        };
+        let mut keys = line::parse(&text)?;
+        for (digest, key) in &mut keys {
+            if let Some(same) = old.get(digest) {
+                key.used = same.used.clone();
+            }
         }
-        let keys = parse(&text)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = (text, keys);
-        Ok(true)
+        let count = keys.len();
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = InForce {
+            text: digest,
+            keys: Arc::new(keys),
+        };
+        Ok(Some(count))
     }
 }
 
@@ -182,70 +268,13 @@ pub fn generate(device: Option<&str>) -> (String, String) {
     // Two random UUIDs: 244 random bits, in letters that need no quoting anywhere.
     let key = format!("odo_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let id = &uuid::Uuid::now_v7().simple().to_string()[..12];
-    let line = format!("{id} {} {}", device.unwrap_or("*"), hex(&hash(&key)));
+    let line = line::line(id, device, &Digest::of(&key));
     (key, line)
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    use std::io::Read;
-    let failed = |error| Error::Read(path.to_owned(), error);
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE).read_to_string(&mut text))
-        .map_err(failed)?;
-    Ok(text)
-}
-
-fn parse(text: &str) -> Result<Arc<[Key]>, Error> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let filled = lines.enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let keys: Arc<[Key]> = filled
-        .map(|(number, line)| key(line).map_err(|why| Error::Line(number + 1, why)))
-        .collect::<Result<_, _>>()?;
-    if keys.is_empty() { Err(Error::Empty) } else { Ok(keys) }
-}
-
-fn key(line: &str) -> Result<Key, &'static str> {
-    let [id, device, hash] = line.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
-        return Err("it has not three words");
-    };
-    if id.len() > 64 {
-        return Err("the key id is longer than 64 characters");
-    }
-    let device = match device {
-        "*" => None,
-        name if is_name(name) => Some(name.into()),
-        _ => return Err("the device is not a name"),
-    };
-    let hash = unhex(hash).ok_or("the hash is not 64 hex digits")?;
-    Ok(Key {
-        id: id.into(),
-        device,
-        hash,
-    })
-}
-
-fn hash(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::line::hex;
     use super::*;
 
     fn keys(lines: &str) -> (Keys, tempfile::NamedTempFile) {
@@ -262,6 +291,10 @@ mod tests {
         })
     }
 
+    fn hash(key: &str) -> String {
+        hex(&Digest::of(key))
+    }
+
     #[test]
     fn a_key_is_its_device() {
         let flags = Keys::load(&["secret".into()], None).unwrap();
@@ -270,9 +303,10 @@ mod tests {
         assert_eq!(flags.find("secret", Some("la da")), None);
         assert_eq!(flags.find("Secret", None), None);
         assert_eq!(flags.find("", None), None);
+        assert_eq!(flags.find(&"s".repeat(LONGEST + 1), None), None);
+        assert_eq!(flags.find(&hash("secret"), None), None);
 
-        let lada = hex(&hash("k1"));
-        let (file, _kept) = keys(&format!("# fleet\nid1 lada {lada}\n"));
+        let (file, _kept) = keys(&format!("# fleet\nid1 lada {}\n", hash("k1")));
         assert_eq!(file.find("k1", None), caller("id1", "lada", true));
         assert_eq!(file.find("k1", Some("lada")), caller("id1", "lada", true));
         assert_eq!(file.find("k1", Some("niva")), None);
@@ -280,18 +314,57 @@ mod tests {
 
     #[test]
     fn a_changed_file_is_read_and_a_broken_one_is_not() {
-        let (old, new) = (hex(&hash("old")), hex(&hash("new")));
+        let (old, new) = (hash("old"), hash("new"));
         let (keys, file) = keys(&format!("a * {old}\n"));
         let read = || keys.file.as_ref().unwrap().refresh();
+        let used = || {
+            keys.last_used()
+                .iter()
+                .map(|(id, _)| id.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(read().unwrap(), None);
+        assert!(used().is_empty() && keys.find("old", None).is_some());
         std::fs::write(file.path(), format!("a * {old}\nb * {new}\n")).unwrap();
-        assert!(read().unwrap());
+        assert_eq!(read().unwrap(), Some(2));
+        // The use of the old one is remembered across the change.
+        assert_eq!(used(), ["a"]);
         assert!(keys.find("old", None).is_some() && keys.find("new", None).is_some());
         std::fs::write(file.path(), "b *\n").unwrap();
         assert!(matches!(read(), Err(Error::Line(1, _))));
         assert!(keys.find("old", None).is_some());
+        assert_eq!(used(), ["a", "b"]);
         std::fs::write(file.path(), format!("b * {new}\n")).unwrap();
-        assert!(read().unwrap());
+        assert_eq!(read().unwrap(), Some(1));
         assert!(keys.find("old", None).is_none() && keys.find("new", None).is_some());
+        assert_eq!(used(), ["b"]);
+    }
+
+    #[test]
+    fn metrics_name_ids_and_no_keys() {
+        let (lines, mut text) = (
+            format!(
+                "same * {}\nsame lada {}\nidle * {}\n",
+                hash("k1"),
+                hash("k2"),
+                hash("k3")
+            ),
+            String::new(),
+        );
+        let (keys, _kept) = keys(&lines);
+        for key in ["k1", "k2", "wrong"] {
+            keys.find(key, None);
+        }
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(keys));
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines[0], "ingestor_keys 3");
+        assert!(
+            lines[1].starts_with("ingestor_key_last_used_timestamp_seconds{key=\"same\"} "),
+            "{text}"
+        );
+        assert_eq!(lines.len(), 2, "{text}");
     }
 
     #[test]

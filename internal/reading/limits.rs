@@ -5,6 +5,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::collections::{HashMap, HashSet};
 use std::hash::RandomState;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -116,7 +117,12 @@ pub(super) struct Admission {
     max: usize,
     max_per_key: usize,
     rate: Option<DefaultKeyedRateLimiter<Arc<str>>>,
+    asked: AtomicU64,
 }
+
+/// After so many uploads the rates of keys that are idle are forgotten: keys come and go with
+/// their file.
+const FORGET: u64 = 4096;
 
 #[derive(Default)]
 struct UnderWay {
@@ -133,15 +139,19 @@ impl Admission {
             rate: limits
                 .max_rate_per_key
                 .map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
+            asked: AtomicU64::new(0),
         }
     }
 
     /// A place for one upload, free again when it is dropped.
     pub(super) fn enter(&self, key: &Arc<str>) -> Result<Turn, Refusal> {
-        if let Some(rate) = &self.rate
-            && let Err(until) = rate.check_key(key)
-        {
-            return Err(Refusal::KeyTooFast(until.wait_time_from(DefaultClock::default().now())));
+        if let Some(rate) = &self.rate {
+            if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
+                rate.retain_recent();
+            }
+            if let Err(until) = rate.check_key(key) {
+                return Err(Refusal::KeyTooFast(until.wait_time_from(DefaultClock::default().now())));
+            }
         }
         let mut under_way = lock(&self.under_way);
         if under_way.all >= self.max {
@@ -219,6 +229,17 @@ mod tests {
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         let entered = (0..3).filter(|_| admission.enter(&a).is_ok()).count();
         assert_eq!((entered, admission.enter(&b).is_ok()), (2, true));
+    }
+
+    #[test]
+    fn rates_of_idle_keys_are_forgotten() {
+        let admission = Admission::new(&limits("--max-rate-per-key 1000000"));
+        for number in 0..3 * FORGET {
+            let key: Arc<str> = number.to_string().into();
+            assert!(admission.enter(&key).is_ok());
+        }
+        let remembered = admission.rate.as_ref().map(RateLimiter::len).unwrap();
+        assert!(remembered <= usize::try_from(FORGET).unwrap(), "{remembered}");
     }
 
     #[test]

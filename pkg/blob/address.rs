@@ -55,7 +55,11 @@ pub(crate) fn open(url: &str) -> Result<Store, Error> {
                 folder: None,
             })
         }
-        scheme => Err(Error::Url(format!("the scheme {scheme:?} is not known; {ALLOWED}"))),
+        scheme if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Err(Error::Url(format!("the scheme {scheme:?} is not known; {ALLOWED}")))
+        }
+        // It may be a password that was put in the wrong place.
+        _ => Err(Error::Url(format!("its scheme is not known; {ALLOWED}"))),
     }
 }
 

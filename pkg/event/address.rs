@@ -1,8 +1,9 @@
 //! URLs of event buses.
 //!
 //! `memory://NAME`, or
-//! `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[?replicas=N][&max_bytes=N][&creds=FILE]`;
-//! `tls://` in the place of `nats://` insists on TLS. The name, in capitals, is the stream's.
+//! `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[?replicas=N][&max_bytes=N][&creds=FILE][&ca=FILE]`;
+//! `tls://` in the place of `nats://` insists on TLS, and so does `ca`, the authority that signed the
+//! server's certificate. The name, in capitals, is the stream's.
 
 use crate::{Error, Lane};
 
@@ -20,6 +21,8 @@ pub(crate) struct Nats {
     pub(crate) servers: Vec<String>,
     pub(crate) user: Option<(String, String)>,
     pub(crate) creds: Option<String>,
+    /// A file of certificates, in the place of those that the system trusts.
+    pub(crate) ca: Option<String>,
     /// The first token of the subjects, in lower case.
     pub(crate) name: String,
     pub(crate) replicas: usize,
@@ -44,6 +47,11 @@ impl Nats {
         format!("{}.{}", self.name, lane.name())
     }
 
+    /// Whether a server without TLS is none.
+    pub(crate) fn insists_on_tls(&self) -> bool {
+        self.ca.is_some() || self.servers.iter().any(|server| server.starts_with("tls://"))
+    }
+
     /// The stream of dead letters: `READINGS_DEAD`.
     pub(crate) fn dead_stream(&self) -> String {
         format!("{}_DEAD", self.stream())
@@ -65,7 +73,11 @@ impl Address {
                 name_of(rest.trim_matches('/')).ok_or_else(|| bad("its name is not 1 to 64 of A-Z a-z 0-9 _"))?,
             )),
             "nats" | "tls" => Self::parse_nats(scheme, rest, query, &bad).map(Self::Nats),
-            other => Err(bad(&format!("the scheme {other} is unknown"))),
+            // Anything else may be a password that was put in the wrong place.
+            other if other.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+                Err(bad(&format!("the scheme {other} is unknown")))
+            }
+            _ => Err(bad("its scheme is unknown")),
         }
     }
 
@@ -92,6 +104,7 @@ impl Address {
             servers: hosts.split(',').map(|host| format!("{scheme}://{host}")).collect(),
             user,
             creds: None,
+            ca: None,
             name,
             replicas: 1,
             max_bytes: DEFAULT_MAX_BYTES,
@@ -113,7 +126,8 @@ impl Address {
                         .ok_or_else(|| bad("max_bytes is a number of bytes"))?;
                 }
                 Some(("creds", value)) => address.creds = Some(decode(value, bad)?),
-                _ => return Err(bad("its parameters are replicas, max_bytes and creds")),
+                Some(("ca", value)) => address.ca = Some(decode(value, bad)?),
+                _ => return Err(bad("its parameters are replicas, max_bytes, creds and ca")),
             }
         }
         Ok(address)
@@ -152,13 +166,14 @@ mod tests {
     #[test]
     fn takes_urls_apart() {
         let Ok(Address::Nats(nats)) =
-            Address::parse("nats://me:p%40ss@a:4222,b:4223/Readings?replicas=3&creds=%2Fetc%2Fn.creds")
+            Address::parse("nats://me:p%40ss@a:4222,b:4223/Readings?replicas=3&creds=%2Fetc%2Fn.creds&ca=/ca.pem")
         else {
             panic!("not a NATS address");
         };
         assert_eq!(nats.servers, ["nats://a:4222", "nats://b:4223"]);
         assert_eq!(nats.user, Some(("me".into(), "p@ss".into())));
         assert_eq!(nats.creds.as_deref(), Some("/etc/n.creds"));
+        assert_eq!(nats.ca.as_deref(), Some("/ca.pem"));
         assert_eq!(
             (nats.stream().as_str(), nats.dead_stream().as_str()),
             ("READINGS", "READINGS_DEAD")
@@ -185,9 +200,11 @@ mod tests {
             ("nats://u:p@h1,u:p@h2/readings", "stand once"),
             ("memory://readings?x=1", "no parameters"),
             ("memory://", "name"),
+            ("me:hunter2@nats://h/readings", "scheme is unknown"),
+            ("nats://me:hunter2/x@h/readings", "names the stream"),
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
-            assert!(error.contains(word), "{url}: {error}");
+            assert!(error.contains(word) && !error.contains("hunter2"), "{url}: {error}");
         }
     }
 }

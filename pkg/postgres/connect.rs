@@ -4,6 +4,7 @@ use crate::{Error, tls};
 use backon::{ExponentialBuilder, Retryable};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime};
 use std::time::Duration;
+use tokio_postgres::config::Host;
 
 /// A bounded pool of connections.
 pub type Pool = deadpool_postgres::Pool;
@@ -40,6 +41,12 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     if config.get_application_name().is_none() {
         config.application_name("odograph");
     }
+    if !mode.verifies() && config.get_password().is_some() && config.get_hosts().iter().any(is_far) {
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!("nobody checks that the database is the one that the URL means; say sslmode=verify-full in it where the server has a certificate");
+        });
+    }
     config.ssl_mode(mode.protocol());
     let manager_config = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
@@ -72,13 +79,42 @@ pub async fn reach(pool: &Pool) {
     let tried = (|| async { pool.get().await?.simple_query("SELECT 1").await.map_err(Error::from) })
         .retry(backoff())
         .notify(|error: &Error, wait| {
-            let cause = std::error::Error::source(error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let cause = cause(error);
             tracing::warn!(cause, ?wait, "the database does not answer; trying again");
         })
         .await;
     debug_assert!(tried.is_ok(), "retried without an end");
+}
+
+/// Whether what is sent to this host leaves the machine.
+fn is_far(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => false,
+        Host::Tcp(name) => name != "localhost" && !name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()),
+    }
+}
+
+/// Why a try failed, and what to do where trying again does not mend it.
+pub(crate) fn cause(error: &Error) -> String {
+    let mut cause = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        let text = error.to_string();
+        // Some repeat what is below them.
+        if cause.is_empty() {
+            cause = text;
+        } else if !cause.contains(&text) {
+            cause = format!("{cause}: {text}");
+        }
+        source = error.source();
+    }
+    if cause.contains("certificate") {
+        format!(
+            "{cause}; name the file of the authority that signed the server's certificate with sslrootcert=FILE in the URL, and the host as the certificate has it"
+        )
+    } else {
+        cause
+    }
 }
 
 /// Between tries: 200 ms, doubling to 5 s, with jitter, without an end.

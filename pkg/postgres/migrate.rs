@@ -1,6 +1,6 @@
 //! Brings a database to the schema that a program needs.
 
-use crate::connect::{backoff, reach};
+use crate::connect::{backoff, cause, reach};
 use crate::{Error, Pool};
 use backon::Retryable;
 use refinery::{Runner, Target};
@@ -13,7 +13,8 @@ const LOCK: i64 = 0x6f64_6f67_7261_7068;
 /// migrate. A schema newer than `migrations` is left as it is.
 ///
 /// # Errors
-/// [`Error::Migrate`] where a migration fails or one that was applied has been changed since.
+/// [`Error::Migrate`] where a migration fails or one that was applied has been changed since,
+/// [`Error::MayNotMigrate`] where the role lacks the rights for it.
 pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
     let runner = migrations.set_abort_missing(false).set_target(Target::Latest);
     loop {
@@ -38,12 +39,13 @@ async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
             Ok(())
         }
         Err(_) if client.is_closed() => Err(Error::Unavailable("connection closed while migrating".into())),
-        Err(error) => Err(Error::Migrate(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Waits, however long, until another program has brought the schema to `version`.
 pub async fn wait_for_version(pool: &Pool, version: i32) {
+    reach(pool).await;
     let reached = || async {
         let client = pool.get().await?;
         let row = client
@@ -64,9 +66,7 @@ pub async fn wait_for_version(pool: &Pool, version: i32) {
     let waited = reached
         .retry(backoff())
         .notify(|error: &Error, _| {
-            let cause = std::error::Error::source(error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let cause = cause(error);
             tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
         })
         .await;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `disable` | plain |
 //! | `prefer` (default) | encrypted where the server offers it, its certificate unchecked |
+//! | none, but `sslrootcert` | as `verify-full` |
 //! | `require`, `verify-ca`, `verify-full` | encrypted, certificate and host name checked against the system's roots or `sslrootcert=FILE` |
 //!
 //! Unlike libpq, `require` checks too: encryption to whoever answers is not what people mean by it.
@@ -34,17 +35,24 @@ impl Mode {
             return Err(Error::Url("write postgres://user:password@host:port/database".into()));
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (mut mode, mut roots, mut rest) = ("prefer", None, Vec::new());
+        let (mut mode, mut roots, mut rest) = (None, None, Vec::new());
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             match parameter.split_once('=') {
-                Some(("sslmode", value)) => mode = value,
+                Some(("sslmode", value)) => mode = Some(value),
                 Some(("sslrootcert", value)) => {
                     roots = Some(PathBuf::from(value.replace("%2F", "/").replace("%2f", "/")));
                 }
                 _ => rest.push(parameter),
             }
         }
-        let mode = match mode {
+        // Whoever names an authority wants the server checked by it.
+        let default = if roots.is_some() { "verify-full" } else { "prefer" };
+        let mode = match mode.unwrap_or(default) {
+            "disable" | "allow" | "prefer" if roots.is_some() => {
+                return Err(Error::Url(
+                    "sslrootcert has no effect with this sslmode; write sslmode=verify-full".into(),
+                ));
+            }
             "disable" => Self::Disable,
             "allow" | "prefer" => Self::Prefer,
             "require" | "verify-ca" | "verify-full" => Self::Verify { roots },
@@ -71,6 +79,11 @@ impl Mode {
             Self::Prefer => SslMode::Prefer,
             Self::Verify { .. } => SslMode::Require,
         }
+    }
+
+    /// Whether the server has to prove who it is.
+    pub(crate) fn verifies(&self) -> bool {
+        matches!(self, Self::Verify { .. })
     }
 
     pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, Error> {
@@ -180,6 +193,9 @@ mod tests {
             }
         );
         assert_eq!(Mode::split("postgres://h/d").unwrap().1, Mode::Prefer);
+        let implied = Mode::split("postgres://h/d?sslrootcert=/ca.pem").unwrap().1;
+        assert!(matches!(implied, Mode::Verify { .. }), "{implied:?}");
+        assert!(Mode::split("postgres://h/d?sslrootcert=/ca.pem&sslmode=prefer").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From the command line to an exit code.
 
-use crate::{Options, Service, admin, telemetry};
+use crate::{Options, Service, admin, serving, telemetry};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use std::future::Future;
@@ -147,7 +147,7 @@ where
     let admin_task = tokio::spawn(web::serve(
         admin,
         admin::routes(service.clone()),
-        web::Limits::default(),
+        serving::admin(),
         admin_stop.clone(),
     ));
 

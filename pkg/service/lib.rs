@@ -9,12 +9,14 @@ mod admin;
 mod boot;
 mod health;
 mod parse;
+mod serving;
 mod telemetry;
 
 pub use admin::METRICS_CONTENT_TYPE;
 pub use boot::{Arguments, Program, admin_port, install_tls, main, start, usage};
 pub use health::{Health, Latch};
 pub use parse::{bytes, duration};
+pub use serving::Serving;
 pub use telemetry::LogFormat;
 
 use anyhow::Context;
@@ -125,14 +127,14 @@ impl Service {
 
     /// Listens on `port` of every interface and serves `routes` until the program is to end.
     /// Logs the address, so that port 0 can be used.
-    pub async fn serve(&self, port: u16, routes: Router) -> anyhow::Result<()> {
-        self.serve_on(self.listen("main", port).await?, routes).await;
+    pub async fn serve(&self, port: u16, routes: Router, front: web::Front) -> anyhow::Result<()> {
+        self.serve_on(self.listen("main", port).await?, routes, front).await;
         Ok(())
     }
 
     /// Serves `routes` on a listener of [`Service::listen`] until the program is to end.
-    pub async fn serve_on(&self, listener: TcpListener, routes: Router) {
-        web::serve(listener, routes, web::Limits::default(), self.stop()).await;
+    pub async fn serve_on(&self, listener: TcpListener, routes: Router, front: web::Front) {
+        web::serve(listener, routes, front, self.stop()).await;
     }
 
     /// Listens on `port` and logs the address under this name.

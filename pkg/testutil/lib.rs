@@ -5,6 +5,7 @@
 //! Everything here panics with a sentence that says what to do: a test has nobody to hand an
 //! error to. Nothing is skipped where a server is missing.
 
+mod certificate;
 mod database;
 mod http;
 pub mod nats;
@@ -14,6 +15,7 @@ mod running;
 pub mod s3;
 mod wait;
 
+pub use certificate::Authority;
 pub use database::{Database, database};
 pub use nats::{Nats, nats_url};
 pub use nix::sys::signal::Signal;

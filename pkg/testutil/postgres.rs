@@ -3,7 +3,7 @@
 use ::postgres::server::{Error, Options, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Postgres {
     folder: TempDir,
     settings: Vec<(String, String)>,
+    tcp: Option<u16>,
     url: String,
     server: Option<Server>,
 }
@@ -38,6 +39,59 @@ impl Postgres {
             .unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
+    /// Starts a server that also listens on TCP, shows a certificate of this authority, and lets in
+    /// over TCP whoever knows the password `hunter2` of the user `odograph`.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn start_with_tls(authority: &crate::Authority) -> Self {
+        let mut postgres = Self::start().await;
+        postgres.stop().await;
+        let data = postgres.folder.path().join("data");
+        let account = std::fs::metadata(&data).expect("PostgreSQL has made its folder");
+        for path in authority.write(&data) {
+            std::os::unix::fs::chown(&path, Some(account.uid()), Some(account.gid()))
+                .expect("the file can be handed over");
+            // PostgreSQL refuses a key that others can read.
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("the file is ours");
+        }
+        let settings = [
+            ("ssl", "on"),
+            ("ssl_cert_file", "cert.pem"),
+            ("ssl_key_file", "key.pem"),
+        ];
+        postgres.settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        postgres.tcp = Some(free.expect("there is a free port").port());
+        postgres
+            .launch()
+            .await
+            .unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).expect("PostgreSQL has written its rules there");
+        let (client, connection) = tokio_postgres::connect(postgres.url(), tokio_postgres::NoTls)
+            .await
+            .expect("PostgreSQL answers");
+        tokio::spawn(connection);
+        let change = "ALTER ROLE odograph PASSWORD 'hunter2'";
+        client.batch_execute(change).await.expect("the role is there");
+        client
+            .batch_execute("SELECT pg_reload_conf()")
+            .await
+            .expect("PostgreSQL reads its rules");
+        postgres
+    }
+
+    /// The database's URL over TCP, for a server that listens there.
+    ///
+    /// # Panics
+    /// Without [`Postgres::start_with_tls`].
+    #[must_use]
+    pub fn tcp_url(&self) -> String {
+        let port = self.tcp.expect("the test has started it with TLS");
+        format!("postgres://odograph:hunter2@127.0.0.1:{port}/odograph")
+    }
+
     /// As [`Postgres::start_with`], with an error.
     ///
     /// # Errors
@@ -57,6 +111,7 @@ impl Postgres {
         let mut postgres = Self {
             folder,
             settings,
+            tcp: None,
             url: String::new(),
             server: None,
         };
@@ -107,6 +162,7 @@ impl Postgres {
         let mut options = Options::new(self.folder.path().join("data"));
         options.socket_dir = Some(self.folder.path().join("socket"));
         options.settings.clone_from(&self.settings);
+        options.port = self.tcp;
         let server = Server::start(options).await?;
         self.url = server.url();
         self.server = Some(server);

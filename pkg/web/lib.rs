@@ -8,11 +8,13 @@ mod correlation;
 mod problem;
 mod query;
 mod serve;
+mod tls;
 
 pub use correlation::{Correlation, correlate};
 pub use problem::Problem;
 pub use query::Query;
-pub use serve::{Limits, serve};
+pub use serve::{Front, Limits, serve};
+pub use tls::{Certificate, CertificateError};
 
 use axum::Router;
 use axum::http::StatusCode;

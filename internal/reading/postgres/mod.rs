@@ -42,6 +42,9 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+/// How often messages have their partitions made again before they are left to whoever tries anew.
+const VANISHED: usize = 3;
+
 /// Days of receipts that may be written at one time: those that are kept, the one that begins, and
 /// one for a clock that is ahead.
 const RECEIPT_DAYS: usize = 9;
@@ -116,16 +119,25 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn write(&self, messages: &[Message]) -> Result<Stored, Error> {
-        let mut client = self.client().await?;
         let mut careful = false;
+        let mut vanished = 0;
         loop {
+            // A connection whose statement failed is not used again: a COPY that is refused before
+            // it has begun leaves an answer too many on it (tokio-postgres 0.7 sends a second
+            // Sync), and a later COMMIT would be taken for done by an earlier answer.
+            let mut client = self.client().await?;
             self.prepare_receipts(&mut client, messages).await?;
             let attempt = self.attempt(&mut client, messages, careful).await;
+            if attempt.is_err() {
+                drop(Object::take(client));
+            }
             match attempt {
                 Ok(Some(stored)) => return Ok(stored),
                 Err(Failed::Database(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-                    // A partition is gone that this process knew: forget what is known of them.
-                    if lock(&self.months).is_empty() && lock(&self.receipts).is_empty() {
+                    // A partition is gone that this process knew, as when retention has dropped it:
+                    // forget what is known of them, and make them anew.
+                    vanished += 1;
+                    if vanished > VANISHED {
                         return Err(failed(error));
                     }
                     lock(&self.months).clear();
@@ -205,7 +217,7 @@ impl Store {
         Ok(())
     }
 
-    async fn prepare_months(&self, client: &mut Client, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
+    async fn prepare_months(&self, client: &Client, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
         for month in months {
             let key = (month.year, month.month);
             if !lock(&self.months).contains(&key) {

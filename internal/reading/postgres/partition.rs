@@ -3,16 +3,13 @@
 use crate::reading::batch::span_of;
 use tokio_postgres::{Client, Error};
 
-/// Held while a partition is made. The number is arbitrary and must never change.
-const LOCK: i64 = 0x6f64_6f70_6172_7473;
-
 /// The name of a month's partition.
 pub(super) fn name(year: i64, month: i64) -> String {
     format!("reading_{year:04}_{month:02}")
 }
 
 /// Makes the partition of this month where it is missing.
-pub(super) async fn make(client: &mut Client, year: i64, month: i64) -> Result<(), Error> {
+pub(super) async fn make(client: &Client, year: i64, month: i64) -> Result<(), Error> {
     let span = span_of((year, month));
     let (from, to) = (literal(span.start), literal(span.end));
     attach(client, "reading", &name(year, month), &from, &to).await?;
@@ -20,32 +17,22 @@ pub(super) async fn make(client: &mut Client, year: i64, month: i64) -> Result<(
 }
 
 /// Makes this partition of `parent` where it is missing, in a committed transaction of its own;
-/// true where it was. No name comes from outside.
+/// true where it was.
 ///
-/// As a table that is then attached: `CREATE TABLE … PARTITION OF` would lock the whole of
-/// `parent` against readers and other writers.
-pub(super) async fn attach(client: &mut Client, parent: &str, name: &str, from: &str, to: &str) -> Result<bool, Error> {
-    let transaction = client.transaction().await?;
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
-    let attached = transaction
-        .query_opt(
-            "SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid = to_regclass($2)",
-            &[&parent, &name],
+/// By a function that runs as the tables' owner (`migrations/V4__partitions.sql`): the role that
+/// writes readings need not be able to change or drop them.
+pub(super) async fn attach(client: &Client, parent: &str, name: &str, from: &str, to: &str) -> Result<bool, Error> {
+    let made = client
+        .query_one(
+            "SELECT make_partition($1::text::regclass, $2, $3, $4)",
+            &[&parent, &name, &from, &to],
         )
         .await?;
-    if attached.is_none() {
-        transaction
-            .batch_execute(&format!(
-                "CREATE TABLE {name} (LIKE {parent} INCLUDING ALL);
-                 ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
-            ))
-            .await?;
+    let made = made.try_get(0)?;
+    if made {
         tracing::info!(partition = name, "made a partition");
     }
-    transaction.commit().await?;
-    Ok(attached.is_none())
+    Ok(made)
 }
 
 /// The start of a month as PostgreSQL reads it. The year 10000 follows the last one with a partition.

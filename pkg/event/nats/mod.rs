@@ -8,6 +8,7 @@
 
 mod reader;
 mod setup;
+mod tls;
 mod writer;
 
 pub(crate) use reader::{Reader, Receipt, Wanted};
@@ -28,6 +29,8 @@ const REASON: &str = "odograph-reason";
 
 /// Connects in the background and again whenever the connection is lost.
 async fn connect(address: &Nats) -> Result<Context, Error> {
+    let told = tls::Told::default();
+    let checked = tls::config(address.ca.as_deref(), told.clone())?;
     let mut options = async_nats::ConnectOptions::new()
         .name("odograph")
         .retry_on_initial_connect()
@@ -35,15 +38,32 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
         .request_timeout(Some(TIMEOUT))
         .ping_interval(Duration::from_secs(10))
         .client_capacity(1024)
+        .tls_client_config(checked)
+        // Whoever names an authority does not mean to speak to a server that shows no certificate.
+        .require_tls(address.ca.is_some())
         .reconnect_delay_callback(|attempts| {
             let doubled = 50_u64 << attempts.min(7);
             Duration::from_millis(doubled.min(2000))
         })
-        .event_callback(|event| async move {
-            match event {
-                async_nats::Event::Connected => tracing::info!("connected to the event bus"),
-                async_nats::Event::Disconnected => tracing::warn!("lost the event bus; connecting again"),
-                other => tracing::debug!(event = %other, "event bus"),
+        .event_callback(move |event| {
+            let told = told.clone();
+            async move {
+                match event {
+                    async_nats::Event::Connected => {
+                        tracing::info!("connected to the event bus");
+                        told.forget();
+                    }
+                    async_nats::Event::Disconnected => tracing::warn!("lost the event bus; connecting again"),
+                    async_nats::Event::ClientError(error) => {
+                        let error = error.to_string();
+                        if error.contains("authorization") || error.contains("nonce") {
+                            told.tell(&error, "the event bus refuses the credentials in the URL");
+                        } else {
+                            tracing::debug!(error, "event bus");
+                        }
+                    }
+                    other => tracing::debug!(event = %other, "event bus"),
+                }
             }
         });
     if let Some((user, password)) = address.user.clone() {

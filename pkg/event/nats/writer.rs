@@ -66,7 +66,12 @@ impl Writer {
                 away.saturating_add(1)
             };
             if away == LOOKS_AWAY {
-                tracing::warn!(servers = ?self.address.servers, "the event bus cannot be reached; trying again");
+                let how = if self.address.insists_on_tls() {
+                    " by TLS, which the URL asks for (tls:// or ?ca=FILE)"
+                } else {
+                    ""
+                };
+                tracing::warn!(servers = ?self.address.servers, "the event bus cannot be reached{how}; trying again");
             }
             let now = self.usable();
             if told != Some(now) {

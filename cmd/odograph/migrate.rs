@@ -1,0 +1,42 @@
+//! `odograph migrate`: the database's schema brought up to date, and nothing else.
+
+use internal::schema;
+use service::{Arguments, Options, Service};
+use std::io::Write;
+use std::time::Duration;
+
+/// For statements outside migrations, which take as long as they take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Bring a database's schema to the version that these programs need
+///
+/// For a role that owns the tables, where the programs' own roles may not change them
+/// (scripts/roles.sql): they run with --migrate=false.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Database to migrate: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: String,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+/// Migrates, and says on standard output which version is there.
+pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let pool = postgres::open(&args.database_url, 1, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let prepared = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await;
+    let Some(prepared) = prepared else {
+        anyhow::bail!("broken off before the database answered; start it again");
+    };
+    prepared?;
+    // Nobody reading it does not change what was done.
+    let _unread = writeln!(std::io::stdout(), "the schema is at version {}", schema::version());
+    Ok(())
+}

@@ -1,0 +1,72 @@
+-- Roles with no more rights than they need, for a database that one role has owned so far.
+--
+--   odograph migrate                                   as the owner: makes the tables
+--   psql --dbname odograph --file scripts/roles.sql    as a superuser; again after an upgrade does no harm
+--   psql --command '\password odograph_writer'         and the same for odograph_reader
+--
+-- The owner stays who it was: it migrates (`odograph migrate`), and runs what drops readings
+-- (retention). The others:
+--
+--   odograph_writer   persistor, odograph rebuild, both with --migrate=false. Adds readings, series
+--                     and partitions; can neither change nor delete a reading, nor rename a series.
+--   odograph_reader   api with --migrate=false, and dumper. Reads, but no dead letters.
+--
+-- Tables of later migrations: the writer writes them, the reader reads them, until this script has
+-- been told otherwise.
+BEGIN;
+
+DO $$
+DECLARE
+    place  text := current_schema();
+    owner_ text := (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'series');
+    it     record;
+BEGIN
+    IF owner_ IS NULL THEN
+        RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
+    END IF;
+    IF to_regrole('odograph_writer') IS NULL THEN
+        CREATE ROLE odograph_writer LOGIN;
+    END IF;
+    IF to_regrole('odograph_reader') IS NULL THEN
+        CREATE ROLE odograph_reader LOGIN;
+    END IF;
+
+    -- Nobody makes anything here but the owner.
+    EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', place);
+    EXECUTE format('GRANT CREATE, TEMPORARY, CONNECT ON DATABASE %I TO %I', current_database(), owner_);
+    EXECUTE format('GRANT CREATE, USAGE ON SCHEMA %I TO %I', place, owner_);
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader', current_database());
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader', place);
+
+    FOR it IN
+        SELECT c.oid::regclass AS name, coalesce(parent.relname, c.relname) AS like_
+        FROM pg_class c
+        LEFT JOIN pg_inherits ON inhrelid = c.oid
+        LEFT JOIN pg_class parent ON parent.oid = inhparent
+        WHERE c.relnamespace = quote_ident(place)::regnamespace AND c.relowner = quote_ident(owner_)::regrole AND c.relkind IN ('r', 'p', 'v')
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader', it.name);
+        EXECUTE format('GRANT %s ON %s TO odograph_writer', CASE it.like_
+            WHEN 'reading' THEN 'SELECT, INSERT'
+            WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
+            WHEN 'day' THEN 'SELECT, INSERT, UPDATE (version)'
+            WHEN 'dead_letter' THEN 'SELECT, INSERT, DELETE'
+            WHEN 'readings' THEN 'SELECT'
+            WHEN 'dropped_day' THEN 'SELECT'
+            WHEN 'refinery_schema_history' THEN 'SELECT'
+            ELSE 'SELECT, INSERT, UPDATE, DELETE'
+        END, it.name);
+        -- Dead letters hold what somebody sent, as it was.
+        IF it.like_ <> 'dead_letter' THEN
+            EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
+        END IF;
+    END LOOP;
+    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer;
+
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);
+END
+$$;
+
+COMMIT;

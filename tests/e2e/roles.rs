@@ -1,0 +1,210 @@
+//! The programs as roles that may do no more than they have to (`scripts/roles.sql`).
+
+use crate::system::{self, KEY, LONG, client, connect};
+use testutil::{Postgres, Process, Program, nats_url, poll, unique, workspace};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+async fn refuses(client: &Client, role: &str, statements: &[&str]) {
+    for statement in statements {
+        let error = match client.batch_execute(statement).await {
+            Ok(()) => panic!("{role} may {statement}"),
+            Err(error) => error,
+        };
+        assert_eq!(
+            error.code(),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE),
+            "{role}, {statement}: {error:?}"
+        );
+    }
+}
+
+async fn said(mut process: Process, code: i32) -> String {
+    let ended = process.wait(LONG).await;
+    let said = process.stdout().join("\n") + &process.output().join("\n");
+    assert_eq!(ended, code, "{said}");
+    said
+}
+
+#[tokio::test]
+async fn each_program_works_with_no_more_than_its_rights() {
+    let server = Postgres::start().await;
+    let superuser = connect(server.url()).await;
+    for statement in [
+        r#"CREATE ROLE "The_Owner" LOGIN"#,
+        r#"CREATE DATABASE fleet OWNER "The_Owner""#,
+    ] {
+        superuser.batch_execute(statement).await.unwrap();
+    }
+    let url = |role: &str| {
+        let url = server.url().replacen("odograph@", &format!("{role}@"), 1);
+        url.replacen("/odograph?", "/fleet?", 1)
+    };
+    let odograph = |command: &str, role: &str| Program::new("odograph").arg(command).env("DATABASE_URL", url(role));
+    let script = std::fs::read_to_string(workspace().join("scripts/roles.sql")).unwrap();
+    let admin = connect(&url("odograph")).await;
+    let early = admin.batch_execute(&script).await.unwrap_err();
+    assert!(
+        early.as_db_error().unwrap().message().contains("odograph migrate"),
+        "{early:?}"
+    );
+    admin.batch_execute("ROLLBACK").await.unwrap();
+
+    let migrated = said(odograph("migrate", "The_Owner").spawn(), 0).await;
+    assert!(migrated.contains("version"), "{migrated}");
+    // A partition from before the roles were made, and a second run of the script.
+    let owner = connect(&url("The_Owner")).await;
+    let make = "SELECT make_partition('reading', 'reading_2024_04', '2024-04-01Z', '2024-05-01Z')";
+    assert!(owner.query_one(make, &[]).await.unwrap().get::<_, bool>(0));
+    assert!(!owner.query_one(make, &[]).await.unwrap().get::<_, bool>(0));
+    for _ in 0..2 {
+        admin.batch_execute(&script).await.unwrap();
+    }
+
+    // Readings of a month from before and of one whose partition is made on demand.
+    let bus = nats_url(&unique("readings"));
+    let mut ingestor = system::ingestor(&bus).start().await;
+    let persistor = || system::persistor(&bus, &url("odograph_writer"));
+    let _persistor = persistor().args(["--migrate", "false"]).start().await;
+    let lines: Vec<String> = ["2024-04-30T12:00:00Z", "2024-05-01T12:00:00Z", "2024-05-01T12:00:01Z"]
+        .iter()
+        .map(|time| format!(r#"{{"sensor":"speed","value":7,"timestamp":"{time}"}}"#))
+        .collect();
+    let upload = client()
+        .post(format!("{}/ingest", ingestor.url().await))
+        .bearer_auth(KEY)
+        .body(lines.join("\n"));
+    assert_eq!(upload.send().await.unwrap().status(), 200);
+    let reader = connect(&url("odograph_reader")).await;
+    poll(LONG, async || {
+        let row = reader.query_one("SELECT count(*) FROM readings", &[]).await.unwrap();
+        (row.get::<_, i64>(0) == 3).then_some(())
+    })
+    .await;
+
+    let mut api = Program::new("api")
+        .env("DATABASE_URL", url("odograph_reader"))
+        .args(["--migrate", "false"])
+        .start()
+        .await;
+    let api = format!("{}/api", api.url().await);
+    for path in [
+        "status",
+        "statistics/latest",
+        "statistics/sensor/speed/date/2024-05-01",
+        "trends?sensor=speed&from=2024-04-30T00:00:00Z&to=2024-05-02T00:00:00Z&aggregation=1h",
+    ] {
+        let answer = client().get(format!("{api}/{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dumper = Program::new("dumper")
+        .env("DATABASE_URL", url("odograph_reader"))
+        .env("BLOB_STORE_URL", format!("file://{}", folder.path().display()))
+        .args(["--dump-date", "2024-05-01"]);
+    said(dumper.spawn(), 0).await;
+    let manifest = std::fs::read_to_string(folder.path().join("2024-05-01.manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["readings"], 2);
+
+    // A rebuild as the writer finds everything there.
+    let rebuild = odograph("rebuild", "odograph_writer").env("EVENT_READER_URL", &bus);
+    let rebuilt = said(rebuild.args(["--migrate", "false"]).spawn(), 0).await;
+    assert!(rebuilt.contains("0 readings stored, 3 were there already"), "{rebuilt}");
+    // Who may not migrate is told what to do.
+    let refused = said(persistor().spawn(), 1).await;
+    assert!(refused.contains("--migrate=false"), "{refused}");
+
+    let writer = connect(&url("odograph_writer")).await;
+    let both = [
+        "CREATE TABLE mine ()",
+        "CREATE TEMPORARY TABLE mine ()",
+        "CREATE SCHEMA mine",
+        "DROP TABLE series",
+        "DROP TABLE reading_2024_05",
+        "ALTER TABLE series ADD mine int",
+        "ALTER TABLE reading DETACH PARTITION reading_2024_05",
+        "TRUNCATE reading",
+        "TRUNCATE reading_2024_05",
+        "DELETE FROM series",
+        "DELETE FROM reading",
+        "DELETE FROM reading_2024_05",
+        "UPDATE reading SET value = 1",
+        "UPDATE reading_2024_05 SET value = 1",
+        "UPDATE series SET device = 'other'",
+        "UPDATE refinery_schema_history SET version = 0",
+        "DELETE FROM day",
+        "SELECT drop_partition('reading', 'reading_2024_05')",
+        "CREATE OR REPLACE FUNCTION make_partition(regclass, text, timestamptz, timestamptz) RETURNS boolean RETURN true",
+    ];
+    refuses(&writer, "the writer", &both).await;
+    refuses(&reader, "the reader", &both).await;
+    let more = [
+        "INSERT INTO series (device, sensor) VALUES ('a', 'b')",
+        "INSERT INTO reading VALUES (1, '2024-05-02Z', 1)",
+        "INSERT INTO reading_2024_05 VALUES (1, '2024-05-02Z', 1)",
+        "INSERT INTO day VALUES ('2024-05-02', 1)",
+        "UPDATE series SET latest_value = 1",
+        "UPDATE day SET version = 9",
+        "SELECT FROM dead_letter",
+        "SELECT make_partition('reading', 'reading_2024_06', '2024-06-01Z', '2024-07-01Z')",
+    ];
+    refuses(&reader, "the reader", &more).await;
+    // No table but a partition by its name, and none of tables that are not the owner's.
+    refuses(
+        &writer,
+        "the writer",
+        &[
+            "SELECT make_partition('reading', 'other_2024_06', '2024-06-01Z', '2024-07-01Z')",
+            "SELECT make_partition('reading', 'reading_2024_06; DROP TABLE series', '2024-06-01Z', '2024-07-01Z')",
+            "SELECT make_partition('series', 'series_2024_06', '2024-06-01Z', '2024-07-01Z')",
+            "SELECT make_partition('pg_class', 'pg_class_1', '2024-06-01Z', '2024-07-01Z')",
+        ],
+    )
+    .await;
+    // Dead letters, as the persistor keeps and forgets them on a bus without a place for them.
+    writer
+        .batch_execute(
+            "INSERT INTO dead_letter (event_id, type, reason, payload) VALUES ('1', 't', 'r', '') ON CONFLICT DO NOTHING;
+             DELETE FROM dead_letter WHERE buried < now() - interval '30 days'",
+        )
+        .await
+        .unwrap();
+
+    // A table of a later migration, with partitions that come and go.
+    owner
+        .batch_execute("CREATE TABLE later (id int, moment timestamptz) PARTITION BY RANGE (moment)")
+        .await
+        .unwrap();
+    writer
+        .batch_execute(
+            "SELECT make_partition('later', 'later_2024_05_01', '2024-05-01Z', '2024-05-02Z');
+             INSERT INTO later VALUES (1, '2024-05-01Z'); UPDATE later SET id = 2; DELETE FROM later_2024_05_01 WHERE id = 1;
+             SELECT make_partition('later', 'later_2024_05_02', '2024-05-02Z', '2024-05-03Z');
+             SELECT drop_partition('later', 'later_2024_05_02'), drop_partition('later', 'later_2024_05_03')",
+        )
+        .await
+        .unwrap();
+    reader
+        .batch_execute("SELECT FROM later; SELECT FROM later_2024_05_01")
+        .await
+        .unwrap();
+    refuses(
+        &reader,
+        "the reader",
+        &[
+            "DELETE FROM later",
+            "SELECT drop_partition('later', 'later_2024_05_01')",
+        ],
+    )
+    .await;
+    refuses(
+        &writer,
+        "the writer",
+        &[
+            "DROP TABLE later",
+            "SELECT drop_partition('series', 'later_2024_05_01')",
+        ],
+    )
+    .await;
+}
