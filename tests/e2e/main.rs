@@ -12,6 +12,7 @@ mod manifests;
 mod memory;
 mod rebuild;
 mod replay;
+mod soak;
 mod source;
 mod system;
 mod up;
