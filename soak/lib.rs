@@ -67,6 +67,8 @@ pub struct Options {
     pub disk_bytes: u64,
     /// Repeat the journal on the terminal.
     pub aloud: bool,
+    /// Leave the logs also where nothing was wrong.
+    pub keep: bool,
 }
 
 impl Options {
@@ -83,6 +85,7 @@ impl Options {
             stream_bytes: 24 << 20,
             disk_bytes: 8 << 30,
             aloud: false,
+            keep: false,
         }
     }
 
@@ -90,7 +93,7 @@ impl Options {
     #[must_use]
     pub fn short(seed: u64) -> Self {
         Self {
-            duration: Duration::from_secs(20),
+            duration: Duration::from_secs(15),
             faults: 12,
             pace: 10_000,
             short: true,
@@ -117,6 +120,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let journal = Arc::new(Journal::create(&folder, options.aloud)?);
     let report = attempt(options, &journal).await;
     match &report {
+        Ok(report) if report.wrong.is_empty() && options.keep => {}
         Ok(report) if report.wrong.is_empty() => {
             // Nobody needs them.
             let _ = std::fs::remove_dir_all(&folder);

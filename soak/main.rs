@@ -10,9 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Break everything for a while, then see whether every acknowledged reading is there, once
 #[derive(Parser)]
 struct Args {
-    /// How long faults go on, each run
-    #[arg(long, default_value_t = 600)]
-    seconds: u64,
+    /// The form that `make test` runs, to see again what a seed of it has found
+    #[arg(long)]
+    short: bool,
+
+    /// How long faults go on, each run [default: 600, and 15 in the short form]
+    #[arg(long)]
+    seconds: Option<u64>,
 
     /// The first run's seed [default: the clock]; the others' follow it
     #[arg(long)]
@@ -27,24 +31,28 @@ struct Args {
     faults: Option<u32>,
 
     /// Clients that send; every fourth sends bodies of megabytes
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=500))]
-    clients: u32,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
+    clients: Option<u32>,
 
     /// Readings a second in large bodies, over all clients
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pace: u64,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pace: Option<u64>,
 
     /// Bytes that the stream may hold
-    #[arg(long, default_value_t = 24 << 20)]
-    stream_bytes: u64,
+    #[arg(long)]
+    stream_bytes: Option<u64>,
 
     /// Bytes of PostgreSQL's file system; they are taken from memory as far as they are used
-    #[arg(long, default_value_t = 8 << 30)]
-    disk_bytes: u64,
+    #[arg(long)]
+    disk_bytes: Option<u64>,
 
     /// Say nothing of each fault
     #[arg(long)]
     quiet: bool,
+
+    /// Leave the logs in target/soak/SEED also where nothing was wrong
+    #[arg(long)]
+    keep: bool,
 }
 
 #[tokio::main]
@@ -70,19 +78,8 @@ async fn run(args: &Args) -> ExitCode {
     let first = args.seed.unwrap_or(clock);
     let (mut reports, mut failed) = (Vec::new(), false);
     for seed in first..first + args.seeds {
-        say(&format!("seed {seed}: {} s of faults", args.seconds));
-        let options = Options {
-            duration: Duration::from_secs(args.seconds),
-            faults: args
-                .faults
-                .unwrap_or_else(|| u32::try_from(args.seconds / 3).unwrap_or(u32::MAX)),
-            clients: args.clients,
-            pace: args.pace,
-            stream_bytes: args.stream_bytes,
-            disk_bytes: args.disk_bytes,
-            aloud: !args.quiet,
-            ..Options::long(seed)
-        };
+        let options = options(args, seed);
+        say(&format!("seed {seed}: {:?} of faults", options.duration));
         match soak::run(&options).await {
             Ok(report) => {
                 for text in report.wrong() {
@@ -110,6 +107,26 @@ async fn run(args: &Args) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+fn options(args: &Args, seed: u64) -> Options {
+    let usual = if args.short {
+        Options::short(seed)
+    } else {
+        Options::long(seed)
+    };
+    let third = |seconds: u64| u32::try_from(seconds / 3).unwrap_or(u32::MAX);
+    Options {
+        duration: args.seconds.map_or(usual.duration, Duration::from_secs),
+        faults: args.faults.or(args.seconds.map(third)).unwrap_or(usual.faults),
+        clients: args.clients.unwrap_or(usual.clients),
+        pace: args.pace.unwrap_or(usual.pace),
+        stream_bytes: args.stream_bytes.unwrap_or(usual.stream_bytes),
+        disk_bytes: args.disk_bytes.unwrap_or(usual.disk_bytes),
+        aloud: !args.quiet,
+        keep: args.keep,
+        ..usual
+    }
 }
 
 fn say(text: &str) {

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 use testutil::{Nats, Place, Postgres, Running, Signal, built, listening, nats};
@@ -82,16 +82,25 @@ impl std::fmt::Display for Service {
 }
 
 /// The address in what a program has logged since `begin`.
-fn listens(log: &PathBuf, begin: u64, wanted: &str) -> Option<SocketAddr> {
-    let mut file = std::fs::File::open(log).ok()?;
-    file.seek(SeekFrom::Start(begin)).ok()?;
-    let mut text = Vec::new();
-    file.take(1 << 20).read_to_end(&mut text).ok()?;
-    let text = String::from_utf8_lossy(&text);
+fn listens(log: &Path, begin: u64, wanted: &str) -> Option<SocketAddr> {
+    let text = log_since(log, begin);
     let mut addresses = text.lines().filter_map(listening);
     addresses
         .find(|(service, _)| service == wanted)
         .map(|(_, address)| address)
+}
+
+/// The first of what a log has got since `begin`.
+pub(crate) fn log_since(log: &Path, begin: u64) -> String {
+    let read = || {
+        let mut file = std::fs::File::open(log)?;
+        file.seek(SeekFrom::Start(begin))?;
+        let mut text = Vec::new();
+        file.take(1 << 20).read_to_end(&mut text)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
+    };
+    // Not there yet, it says nothing yet.
+    read().unwrap_or_default()
 }
 
 /// The proxies between the parts.
