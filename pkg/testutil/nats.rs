@@ -2,7 +2,7 @@
 
 use crate::running::Running;
 use anyhow::{Context, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -29,6 +29,11 @@ pub struct Options {
     pub sync_always: bool,
     /// More lines for the configuration file.
     pub extra: String,
+    /// The port; 0 picks a free one. A port from the range that outgoing connections use may be
+    /// taken by one while the server is down.
+    pub port: u16,
+    /// Its log; without one it goes with its files.
+    pub log: Option<PathBuf>,
 }
 
 /// A private nats-server with JetStream, its files in a folder that goes with it.
@@ -59,8 +64,8 @@ impl Nats {
         let folder = tempfile::tempdir().context("make a folder for nats-server")?;
         let mut nats = Self {
             folder,
+            port: options.port,
             options,
-            port: 0,
             server: None,
         };
         nats.launch().await?;
@@ -82,6 +87,11 @@ impl Nats {
         self.server.as_ref().expect("the test has not stopped it").pid()
     }
 
+    /// The process, while there is one.
+    pub fn running(&mut self) -> Option<&mut Running> {
+        self.server.as_mut()
+    }
+
     /// Stops the server cleanly; its files stay.
     pub async fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
@@ -101,8 +111,16 @@ impl Nats {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
+        self.try_restart().await.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
+    /// As [`Nats::restart`], with an error.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn try_restart(&mut self) -> anyhow::Result<()> {
         self.stop().await;
-        self.launch().await.unwrap_or_else(|error| panic!("{error:#}"));
+        self.launch().await
     }
 
     async fn launch(&mut self) -> anyhow::Result<()> {
@@ -112,7 +130,8 @@ impl Nats {
         let mut command = Command::new(crate::tool("nats-server"));
         command.arg("--config").arg(&config);
         let install = "run scripts/install-nats.sh";
-        let mut server = Running::start("nats-server", &mut command, &folder.join("nats.log"), install)?;
+        let log = self.options.log.clone().unwrap_or_else(|| folder.join("nats.log"));
+        let mut server = Running::start("nats-server", &mut command, &log, install)?;
         // It chose a free port itself, so that nothing can take it in between, and wrote it down.
         let file = folder.join(format!("nats-server_{}.ports", server.pid()));
         let known = self.port;

@@ -4,16 +4,29 @@ use ::postgres::server::{Error, Options, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where a private PostgreSQL lives.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The folder that its own folder is made in; it goes with the server.
+    pub parent: PathBuf,
+    /// A port of 127.0.0.1 to listen on, beside the socket.
+    pub port: Option<u16>,
+    /// Its log; without one it goes with the data.
+    pub log: Option<PathBuf>,
+}
+
 /// A private PostgreSQL, its data in a folder that goes with it. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Postgres {
     folder: TempDir,
+    place: Place,
     settings: Vec<(String, String)>,
     tcp: Option<u16>,
     url: String,
@@ -97,11 +110,24 @@ impl Postgres {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn try_start(settings: &[(&str, &str)]) -> Result<Self, Error> {
+        let place = Place {
+            parent: std::env::temp_dir(),
+            port: None,
+            log: None,
+        };
+        Self::try_start_in(place, settings).await
+    }
+
+    /// As [`Postgres::try_start`], in a place of one's choice.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn try_start_in(place: Place, settings: &[(&str, &str)]) -> Result<Self, Error> {
         let failed = |source| Error::Io {
             what: "make a folder for PostgreSQL".to_owned(),
             source,
         };
-        let folder = tempfile::tempdir().map_err(failed)?;
+        let folder = tempfile::tempdir_in(&place.parent).map_err(failed)?;
         // As root, PostgreSQL runs as another user, who has to get in.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).map_err(failed)?;
         let settings = settings
@@ -110,6 +136,7 @@ impl Postgres {
             .collect();
         let mut postgres = Self {
             folder,
+            place,
             settings,
             tcp: None,
             url: String::new(),
@@ -134,6 +161,20 @@ impl Postgres {
         self.server.as_ref().expect("the test has not stopped it").pid()
     }
 
+    /// Sends a signal to the postmaster and all its children.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(server) = &self.server {
+            signal_all(server.pid(), signal);
+        }
+    }
+
+    /// Why it ended by itself, if it has.
+    pub async fn ended(&mut self) -> Option<String> {
+        let server = self.server.as_mut()?;
+        let error = timeout(Duration::ZERO, server.exited()).await.ok()?;
+        Some(error.to_string())
+    }
+
     /// Stops the server cleanly; its data stays.
     pub async fn stop(&mut self) {
         if let Some(server) = self.server.take() {
@@ -144,7 +185,7 @@ impl Postgres {
     /// Kills the postmaster and all its children, as a power cut would; its data stays.
     pub async fn kill9(&mut self) {
         if let Some(mut server) = self.server.take() {
-            kill_all(server.pid());
+            signal_all(server.pid(), Signal::SIGKILL);
             let _ = timeout(STOP_TIMEOUT, server.exited()).await;
         }
     }
@@ -154,15 +195,28 @@ impl Postgres {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
+        self.try_restart()
+            .await
+            .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    /// As [`Postgres::restart`], with an error.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn try_restart(&mut self) -> Result<(), Error> {
         self.stop().await;
-        self.launch().await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        self.launch().await
     }
 
     async fn launch(&mut self) -> Result<(), Error> {
         let mut options = Options::new(self.folder.path().join("data"));
         options.socket_dir = Some(self.folder.path().join("socket"));
+        options.port = self.tcp.or(self.place.port);
+        if let Some(log) = &self.place.log {
+            options.log.clone_from(log);
+        }
         options.settings.clone_from(&self.settings);
-        options.port = self.tcp;
         let server = Server::start(options).await?;
         self.url = server.url();
         self.server = Some(server);
@@ -174,16 +228,16 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         // The data goes in the same moment: there is nothing left to end cleanly for.
         if let Some(server) = &self.server {
-            kill_all(server.pid());
+            signal_all(server.pid(), Signal::SIGKILL);
         }
     }
 }
 
-fn kill_all(postmaster: u32) {
+fn signal_all(postmaster: u32, signal: Signal) {
     // The parent first, or it would start again what is killed under it.
     for pid in std::iter::once(postmaster).chain(children(postmaster)) {
         if let Ok(pid) = i32::try_from(pid) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(pid), signal);
         }
     }
 }

@@ -321,7 +321,11 @@ pub fn code(status: ExitStatus) -> i32 {
 }
 
 /// Where cargo puts a program of the build that this test belongs to.
-fn built(name: &str) -> PathBuf {
+///
+/// # Panics
+/// Where a process cannot tell its own path.
+#[must_use]
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test knows its own path");
     let mut folder = test.parent().unwrap_or(Path::new(".")).to_owned();
     if folder.ends_with("deps") {
@@ -379,7 +383,8 @@ async fn next_line(pipe: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result
 }
 
 /// The service and address in the log line by which a program says that it listens.
-fn listening(line: &str) -> Option<(String, SocketAddr)> {
+#[must_use]
+pub fn listening(line: &str) -> Option<(String, SocketAddr)> {
     let event: serde_json::Value = serde_json::from_str(line).ok()?;
     let fields = event.get("fields").unwrap_or(&event);
     if fields.get("message")? != "listening" {

@@ -16,6 +16,7 @@ mod replay;
 mod roles;
 mod secrets;
 mod slow;
+mod soak;
 mod source;
 mod system;
 mod tls;

@@ -1,0 +1,276 @@
+//! What is sent, each body computed from the seed, its client and its number: nothing of it has to
+//! be remembered to know afterwards what must be there. And the way back: every row of the database
+//! tells by its name, time and value which reading of which body it is, or that nobody sent it.
+
+use crate::chance::mix;
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::fmt::Write as _;
+
+/// The sensors of every body, in turn.
+pub(crate) const SENSORS: [&str; 6] = [
+    "speed",
+    "fuel",
+    "location_latitude",
+    "location_longitude",
+    "revolution",
+    "soak:extra",
+];
+
+/// The device that all clients write for, beside their own.
+pub(crate) const SHARED: &str = "shared";
+
+/// The day that times begin with, 2024-03-01; every body has ten seconds of its own from there on.
+const NEW: i64 = 1_709_251_200_000_000;
+
+/// The day before which late bodies lie, 2024-01-20: each earlier than the one before it.
+const LATE: i64 = 1_705_708_800_000_000;
+
+/// Microseconds that belong to a body, and those between two readings of a series in it.
+const SLOT: i64 = 10_000_000;
+const STEP: i64 = 1_000;
+
+/// A client, and one of its bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) seed: u64,
+    pub(crate) client: u32,
+    pub(crate) number: u32,
+}
+
+/// What becomes of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Sent until it is acknowledged.
+    Whole,
+    /// Cut off by the client in the middle once, then sent until it is acknowledged.
+    CutFirst,
+    /// Cut off in the middle, and never sent again: any part of it may be there.
+    Abandoned,
+}
+
+/// A row of the database taken back to what was sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) body: Body,
+    index: u32,
+}
+
+impl Body {
+    /// Whether this client sends large bodies.
+    fn is_bulk(self) -> bool {
+        self.client % 4 == 0 && self.draw(1) % 4 != 0
+    }
+
+    fn draw(self, what: u64) -> u64 {
+        mix(&[self.seed, u64::from(self.client), u64::from(self.number), what])
+    }
+
+    /// Readings in it.
+    pub(crate) fn readings(self) -> u32 {
+        let drawn = self.draw(2);
+        let readings = if self.is_bulk() {
+            15_000 + drawn % 25_000
+        } else {
+            1 + drawn % 24
+        };
+        u32::try_from(readings).unwrap_or(1)
+    }
+
+    /// Lines in it that are no readings.
+    pub(crate) fn invalid(self) -> u32 {
+        let drawn = self.draw(3);
+        if drawn % 16 == 0 {
+            u32::try_from(1 + drawn / 16 % 5).unwrap_or(1)
+        } else {
+            0
+        }
+    }
+
+    pub(crate) fn fate(self) -> Fate {
+        match self.draw(4) % 100 {
+            0..3 => Fate::Abandoned,
+            3..8 => Fate::CutFirst,
+            _ => Fate::Whole,
+        }
+    }
+
+    pub(crate) fn is_gzip(self) -> bool {
+        self.draw(5) % 3 == 0
+    }
+
+    fn is_late(self) -> bool {
+        self.draw(6) % 5 == 0
+    }
+
+    fn is_shared(self) -> bool {
+        self.draw(7) % 4 == 0
+    }
+
+    /// The body as text.
+    pub(crate) fn text(self) -> Bytes {
+        let readings = self.readings();
+        let invalid = self.invalid();
+        let mut text = String::with_capacity(readings as usize * 112 + 256);
+        for index in 0..readings {
+            // Spread over the body's beginning, where also a small one has lines.
+            if index < invalid {
+                self.write_invalid(index, &mut text);
+            }
+            line(
+                &mut text,
+                &self.device(),
+                SENSORS[index as usize % 6],
+                self.value(index),
+                self.time(index),
+            );
+        }
+        for index in readings..invalid {
+            self.write_invalid(index, &mut text);
+        }
+        text.into()
+    }
+
+    fn write_invalid(self, index: u32, text: &mut String) {
+        let _ = writeln!(
+            text,
+            "{{\"sensor\":\"speed\",\"value\":\"bad {} {} {index}\",\"timestamp\":\"2024-03-01T00:00:00Z\"}}",
+            self.client, self.number
+        );
+    }
+
+    fn device(self) -> String {
+        if self.is_shared() {
+            SHARED.to_owned()
+        } else {
+            own_device(self.client)
+        }
+    }
+
+    /// Where its times begin.
+    fn start(self) -> i64 {
+        if self.is_late() {
+            LATE - (i64::from(self.number) + 1) * SLOT
+        } else {
+            NEW + i64::from(self.number) * SLOT
+        }
+    }
+
+    fn time(self, index: u32) -> i64 {
+        // Clients that write for one device meet in its series, never in an identity.
+        let apart = if self.is_shared() {
+            i64::from(self.client) + 1
+        } else {
+            0
+        };
+        self.start() + i64::from(index / 6) * STEP + apart
+    }
+
+    fn value(self, index: u32) -> f64 {
+        let bits = self.draw(1000 + u64::from(index)) >> 11;
+        // Exact: 53 bits, a power of two and a small whole number.
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+        let unit = bits as f64 / (1_u64 << 53) as f64;
+        unit * 180.0 - 90.0
+    }
+}
+
+/// The device of one client.
+pub(crate) fn own_device(client: u32) -> String {
+    format!("soak-{client}")
+}
+
+/// The client, body and place of a line that is no reading.
+pub(crate) fn invalid_of(text: &str) -> Option<(u32, u32, u32)> {
+    let mut words = text.split("\"bad ").nth(1)?.split('"').next()?.split(' ');
+    let mut number = || words.next()?.parse().ok();
+    Some((number()?, number()?, number()?))
+}
+
+/// A reading as a line.
+pub(crate) fn line(text: &mut String, device: &str, sensor: &str, value: f64, time: i64) {
+    let moment = Timestamp::from_microsecond(time).unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "{{\"sensor\":\"{sensor}\",\"value\":{value},\"timestamp\":\"{moment}\",\"device\":\"{device}\"}}"
+    );
+}
+
+/// Which sent reading a row is; `None` where nobody can have sent it.
+pub(crate) fn origin(seed: u64, device: &str, sensor: &str, time: i64, value: f64) -> Option<Origin> {
+    let number = if time >= NEW {
+        (time - NEW) / SLOT
+    } else {
+        (LATE - 1 - time) / SLOT
+    };
+    let number = u32::try_from(number).ok()?;
+    let client = match device.strip_prefix("soak-") {
+        Some(client) => client.parse().ok()?,
+        None => u32::try_from(time.rem_euclid(STEP) - 1).ok()?,
+    };
+    let body = Body { seed, client, number };
+    let place = u32::try_from(SENSORS.iter().position(|known| *known == sensor)?).ok()?;
+    let step = u32::try_from((time - body.start()).div_euclid(STEP)).ok()?;
+    let index = step.checked_mul(6)?.checked_add(place)?;
+    let is_it = index < body.readings()
+        && body.device() == device
+        && body.time(index) == time
+        && body.value(index).to_bits() == value.to_bits();
+    is_it.then_some(Origin { body, index })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+    use super::*;
+
+    #[test]
+    fn every_reading_is_found_again_and_nothing_else() {
+        let (mut late, mut shared, mut bulk) = (0, 0, 0);
+        for number in 0..400 {
+            for client in [0, 1, 7] {
+                let body = Body {
+                    seed: 5,
+                    client,
+                    number,
+                };
+                late += u32::from(body.is_late());
+                shared += u32::from(body.is_shared());
+                bulk += u32::from(body.is_bulk());
+                for index in [0, body.readings() / 2, body.readings() - 1] {
+                    let sensor = SENSORS[index as usize % 6];
+                    let (device, time, value) = (body.device(), body.time(index), body.value(index));
+                    let found = origin(5, &device, sensor, time, value).unwrap();
+                    assert_eq!(found, Origin { body, index });
+                    assert_eq!(origin(5, &device, sensor, time, value + 1.0), None);
+                    assert_eq!(origin(5, &device, sensor, time + 13, value), None);
+                    assert_eq!(origin(6, &device, sensor, time, value), None);
+                }
+                let beyond = body.readings();
+                let time = body.time(beyond);
+                let sensor = SENSORS[beyond as usize % 6];
+                assert_eq!(origin(5, &body.device(), sensor, time, body.value(beyond)), None);
+            }
+        }
+        assert!(late > 0 && shared > 0 && bulk > 0);
+    }
+
+    #[test]
+    fn a_body_holds_its_lines() {
+        let mut with_invalid = 0;
+        for number in 0..200 {
+            let body = Body {
+                seed: 9,
+                client: 1,
+                number,
+            };
+            let text = String::from_utf8(body.text().to_vec()).unwrap();
+            let bad: Vec<_> = text.lines().filter_map(invalid_of).collect();
+            let expected: Vec<_> = (0..body.invalid()).map(|index| (1, number, index)).collect();
+            assert_eq!(bad, expected);
+            assert_eq!(text.lines().count(), (body.readings() + body.invalid()) as usize);
+            with_invalid += bad.len();
+        }
+        assert!(with_invalid > 0);
+    }
+}

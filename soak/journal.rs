@@ -1,0 +1,51 @@
+//! What happened and when, for whoever looks into a run that failed.
+
+use anyhow::Context;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// A line for everything that was done to the system, or that it did by itself.
+pub(crate) struct Journal {
+    folder: PathBuf,
+    file: Mutex<File>,
+    start: Instant,
+    aloud: bool,
+}
+
+impl Journal {
+    /// A journal in this folder, which is emptied; `aloud` repeats each line on the terminal.
+    pub(crate) fn create(folder: &Path, aloud: bool) -> anyhow::Result<Self> {
+        let making = || format!("make the folder {}", folder.display());
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(making),
+            _ => {}
+        }
+        std::fs::create_dir_all(folder).with_context(making)?;
+        // PostgreSQL, which may run as another user, is handed its log open.
+        let file = File::create(folder.join("journal.txt")).with_context(making)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            file: Mutex::new(file),
+            start: Instant::now(),
+            aloud,
+        })
+    }
+
+    /// The folder, which also holds what the programs log.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        let line = format!("{:8.3} {text}\n", self.start.elapsed().as_secs_f64());
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        // A journal that cannot be written is no reason to end the run.
+        let _ = file.write_all(line.as_bytes());
+        if self.aloud {
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+}

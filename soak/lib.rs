@@ -1,0 +1,246 @@
+//! The fault suite: a load of distinct readings from clients that try again as a device would,
+//! while processes are killed, stopped and cut off from each other, the stream and the disk fill
+//! up, and consumers vanish. Afterwards, every acknowledged reading must be there, once, with its
+//! value, and nothing that nobody sent.
+//!
+//! The seed decides what is sent and the row of faults; the moments are the machine's.
+
+mod body;
+mod chance;
+mod check;
+mod faults;
+mod journal;
+mod load;
+mod proxy;
+mod quota;
+mod reference;
+mod report;
+mod stream;
+mod system;
+mod watch;
+
+pub use report::Report;
+
+use anyhow::{Context, ensure};
+use check::check;
+use faults::Plan;
+use journal::Journal;
+use load::Load;
+use std::future::Future;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use stream::Operator;
+use system::System;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+
+/// The key that is written with.
+const KEY: &str = "soak-key";
+
+/// How long everything may take to be acknowledged and stored once nothing is broken any more.
+const SETTLE: Duration = Duration::from_secs(300);
+
+/// How long the check may take.
+const CHECK: Duration = Duration::from_secs(1800);
+
+/// How a run is set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Decides the load and the faults.
+    pub seed: u64,
+    /// How long faults go on.
+    pub duration: Duration,
+    /// Faults that have to happen; where time is short they go on for up to twice as long.
+    pub faults: u32,
+    /// Clients; every fourth sends large bodies.
+    pub clients: u32,
+    /// Readings a second in large bodies, over all clients, but while the stream is being filled.
+    pub pace: u64,
+    /// Every kind of fault once and briefly, for a test among others.
+    pub short: bool,
+    /// The limit of the stream.
+    pub stream_bytes: u64,
+    /// The size of PostgreSQL's file system.
+    pub disk_bytes: u64,
+    /// Repeat the journal on the terminal.
+    pub aloud: bool,
+    /// Leave the logs also where nothing was wrong.
+    pub keep: bool,
+}
+
+impl Options {
+    /// As `make soak` runs it.
+    #[must_use]
+    pub fn long(seed: u64) -> Self {
+        Self {
+            seed,
+            duration: Duration::from_secs(600),
+            faults: 200,
+            clients: 4,
+            pace: 20_000,
+            short: false,
+            stream_bytes: 24 << 20,
+            disk_bytes: 8 << 30,
+            aloud: false,
+            keep: false,
+        }
+    }
+
+    /// As `make test` runs it.
+    #[must_use]
+    pub fn short(seed: u64) -> Self {
+        Self {
+            duration: Duration::from_secs(15),
+            faults: 12,
+            pace: 10_000,
+            short: true,
+            stream_bytes: 6 << 20,
+            disk_bytes: 2 << 30,
+            ..Self::long(seed)
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        testutil::workspace().join("target/soak").join(self.seed.to_string())
+    }
+}
+
+/// Runs it once. Where the report says that something was wrong, or there is none, the programs'
+/// logs and a journal are left in `target/soak/SEED`.
+///
+/// # Errors
+/// Where the run could not be finished.
+pub async fn run(options: &Options) -> anyhow::Result<Report> {
+    // Another run of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = options.folder();
+    let journal = Arc::new(Journal::create(&folder, options.aloud)?);
+    let report = attempt(options, &journal).await;
+    match &report {
+        Ok(report) if report.wrong.is_empty() && options.keep => {}
+        Ok(report) if report.wrong.is_empty() => {
+            // Nobody needs them.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        Ok(report) => report
+            .wrong
+            .iter()
+            .for_each(|text| journal.note(&format!("WRONG: {text}"))),
+        Err(error) => journal.note(&format!("NOT FINISHED: {error:#}")),
+    }
+    report.with_context(|| format!("seed {}; see {}", options.seed, folder.display()))
+}
+
+async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Report> {
+    journal.note(&format!("{options:?}"));
+    let system = Arc::new(System::start(options, journal.clone()).await?);
+    let operator = Arc::new(Operator::connect(&system).await?);
+    let http = reqwest::Client::new();
+    let seen = Arc::<watch::Seen>::default();
+    let _beside = [
+        Owned::spawn(watch::mend(system.clone(), seen.clone())),
+        Owned::spawn(watch::trim(system.clone(), operator.clone(), seen.clone())),
+        Owned::spawn(watch::look(system.clone(), http.clone(), seen.clone())),
+    ];
+    let urls = system
+        .proxies
+        .ingestors
+        .iter()
+        .map(|proxy| format!("http://{}/ingest", proxy.address()));
+    let load = Arc::new(Load::new(options, options.seed, urls.collect()));
+    let mut clients = load.start()?;
+    let begin = Instant::now();
+    let plan = Plan {
+        seed: options.seed,
+        duration: options.duration,
+        faults: options.faults,
+        short: options.short,
+    };
+    let faults = plan.run(system.clone(), load.clone(), operator.clone()).await?;
+    let (seconds, healed) = (begin.elapsed(), Instant::now());
+    journal.note("everything is healed");
+    load.stop();
+    settle(&mut clients, &load, &operator).await?;
+    let settled = healed.elapsed();
+    journal.note("nothing waits any more");
+    let checked = timeout(CHECK, check(&system, &load, &operator, options.seed, &http))
+        .await
+        .context("the check took too long")??;
+    let mut wrong = load.complaints();
+    wrong.extend(checked.wrong.iter().cloned());
+    wrong.extend(seen.wrong());
+    drop(_beside);
+    system.stop().await;
+    wrong.extend(system.complaints().await?);
+    let done = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    Ok(Report {
+        seed: options.seed,
+        seconds,
+        settled,
+        clients: options.clients,
+        faults,
+        posts: done(&load.done.posts),
+        bodies: done(&load.done.bodies),
+        again: done(&load.done.again),
+        cut: done(&load.done.cut),
+        readings: done(&load.done.readings),
+        retries: done(&load.done.retries),
+        refused: done(&load.done.refused),
+        looks: done(&seen.looks),
+        trims: done(&seen.trims),
+        checked,
+        wrong,
+    })
+}
+
+/// Waits until the clients have all that they sent acknowledged, and the persistors have it stored.
+async fn settle(clients: &mut JoinSet<()>, load: &Load, operator: &Operator) -> anyhow::Result<()> {
+    let end = Instant::now() + SETTLE;
+    let acknowledged = async {
+        while let Some(ended) = clients.join_next().await {
+            ended.context("a client failed")?;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    timeout(SETTLE, acknowledged).await.with_context(|| {
+        let (bodies, complaints) = (load.bodies(), load.complaints());
+        format!(
+            "{SETTLE:?} after the last fault, not everything is acknowledged: {bodies:?} bodies are; {complaints:?}"
+        )
+    })??;
+    loop {
+        let waiting = operator.backlog().await;
+        if matches!(waiting, Ok(0)) {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < end,
+            "{SETTLE:?} after the last fault, messages still wait: {waiting:?}"
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A task that ends with its owner.
+struct Owned(JoinHandle<()>);
+
+impl Owned {
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(task))
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Says loudly that something is not tested.
+fn warn(text: &str) {
+    // Nobody left to tell when this fails.
+    let _ = writeln!(std::io::stderr(), "\n*** {text} ***\n");
+}

@@ -1,0 +1,336 @@
+//! The load: clients that send their bodies as a device would, one after the other, each until it
+//! is acknowledged. What counts as that, and what is tried again, is design §3.
+
+use crate::body::{Body, Fate};
+use crate::chance::Chance;
+use crate::{KEY, Options};
+use anyhow::Context;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::{StreamExt, stream};
+use reqwest::Client;
+use reqwest::header::CONTENT_ENCODING;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// Receipts that are kept of each client, the last ones.
+const RECEIPTS: usize = 500;
+
+/// Complaints that are kept.
+const COMPLAINTS: usize = 20;
+
+/// How long a device waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between the last that a client sends and its going away.
+const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(20);
+
+/// Its waits between tries.
+const FIRST_WAIT: u64 = 50;
+const LONGEST_WAIT: u64 = 2_000;
+
+/// What an acknowledgement said.
+#[derive(Clone, Debug)]
+pub(crate) struct Receipt {
+    pub(crate) id: String,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+}
+
+/// What the clients have done so far.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) posts: AtomicU64,
+    pub(crate) bodies: AtomicU64,
+    pub(crate) again: AtomicU64,
+    pub(crate) readings: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    /// Answers of 503 among those that were tried again.
+    pub(crate) refused: AtomicU64,
+    pub(crate) cut: AtomicU64,
+}
+
+/// What all clients share.
+pub(crate) struct Load {
+    seed: u64,
+    urls: Vec<String>,
+    /// Milliseconds of pause for each reading of a large body, times a thousand.
+    pause_micros: u64,
+    stopping: AtomicBool,
+    hurry: AtomicBool,
+    pub(crate) done: Done,
+    /// Of each client, how many of its bodies are done with: acknowledged or abandoned.
+    next: Vec<AtomicU32>,
+    receipts: Vec<Mutex<VecDeque<Receipt>>>,
+    complaints: Mutex<Vec<String>>,
+}
+
+/// What a try came to, where it was no acknowledgement.
+enum Failure {
+    Final(String),
+    Again { why: String, after: Option<Duration> },
+}
+
+impl Load {
+    pub(crate) fn new(options: &Options, seed: u64, urls: Vec<String>) -> Self {
+        let clients = options.clients as usize;
+        Self {
+            seed,
+            urls,
+            // A quarter of the clients send large bodies.
+            pause_micros: 1_000_000 * u64::from(options.clients.div_ceil(4)) / options.pace.max(1),
+            stopping: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
+            done: Done::default(),
+            next: (0..clients).map(|_| AtomicU32::new(0)).collect(),
+            receipts: (0..clients).map(|_| Mutex::default()).collect(),
+            complaints: Mutex::default(),
+        }
+    }
+
+    /// Starts the clients. Each ends after the body that it is at when `stop` is called.
+    pub(crate) fn start(self: &Arc<Self>) -> anyhow::Result<JoinSet<()>> {
+        let mut clients = JoinSet::new();
+        for client in 0..u32::try_from(self.next.len()).unwrap_or(0) {
+            let http = Client::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .timeout(PATIENCE)
+                .build()
+                .context("make an HTTP client")?;
+            let load = self.clone();
+            clients.spawn(async move {
+                let chance = Chance::new(load.seed, 1000 + u64::from(client));
+                Sender {
+                    load,
+                    client,
+                    http,
+                    chance,
+                }
+                .run()
+                .await;
+            });
+        }
+        Ok(clients)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes all clients send as fast as they can, or no longer.
+    pub(crate) fn hurry(&self, hurry: bool) {
+        self.hurry.store(hurry, Ordering::Relaxed);
+    }
+
+    /// Of each client, how many of its bodies are done with.
+    pub(crate) fn bodies(&self) -> Vec<u32> {
+        self.next.iter().map(|next| next.load(Ordering::Acquire)).collect()
+    }
+
+    /// The last receipts of every client.
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        let each = self.receipts.iter().map(|receipts| lock(receipts).clone());
+        each.flatten().collect()
+    }
+
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        lock(&self.complaints).clone()
+    }
+
+    fn complain(&self, text: String) {
+        let mut complaints = lock(&self.complaints);
+        if complaints.len() < COMPLAINTS {
+            complaints.push(text);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Sender {
+    load: Arc<Load>,
+    client: u32,
+    http: Client,
+    chance: Chance,
+}
+
+impl Sender {
+    async fn run(mut self) {
+        let mut number = 0;
+        while !self.load.stopping.load(Ordering::Relaxed) {
+            if number > 0 && self.chance.percent(4) {
+                let before = u32::try_from(self.chance.below(u64::from(number))).unwrap_or(0);
+                self.send_again(before).await;
+            }
+            let body = self.body(number);
+            match body.fate() {
+                Fate::Whole => self.deliver(body).await,
+                Fate::CutFirst => {
+                    self.send_cut(body).await;
+                    self.deliver(body).await;
+                }
+                Fate::Abandoned => self.send_cut(body).await,
+            }
+            number += 1;
+            self.load.next[self.client as usize].store(number, Ordering::Release);
+            self.pause(body).await;
+        }
+    }
+
+    fn body(&self, number: u32) -> Body {
+        Body {
+            seed: self.load.seed,
+            client: self.client,
+            number,
+        }
+    }
+
+    async fn pause(&mut self, body: Body) {
+        if self.load.hurry.load(Ordering::Relaxed) {
+            return;
+        }
+        let readings = u64::from(body.readings());
+        let micros = if readings > 1000 {
+            readings * self.load.pause_micros
+        } else {
+            1000 * self.chance.below(20)
+        };
+        sleep(Duration::from_micros(micros)).await;
+    }
+
+    /// A file that was acknowledged and is uploaded once more.
+    async fn send_again(&mut self, number: u32) {
+        let body = self.body(number);
+        if body.fate() != Fate::Abandoned {
+            self.deliver(body).await;
+            self.load.done.again.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends a body until it is acknowledged.
+    async fn deliver(&mut self, body: Body) {
+        let text = encoded(body);
+        let mut wait = FIRST_WAIT;
+        loop {
+            let why = match self.try_once(body, text.clone()).await {
+                Ok(receipt) => {
+                    let done = &self.load.done;
+                    done.bodies.fetch_add(1, Ordering::Relaxed);
+                    done.readings.fetch_add(receipt.accepted, Ordering::Relaxed);
+                    done.rejected.fetch_add(receipt.rejected, Ordering::Relaxed);
+                    let mut receipts = lock(&self.load.receipts[self.client as usize]);
+                    if receipts.len() == RECEIPTS {
+                        receipts.pop_front();
+                    }
+                    receipts.push_back(receipt);
+                    return;
+                }
+                Err(Failure::Final(why)) => {
+                    self.load.complain(format!("{body:?} was refused for good: {why}"));
+                    // A device would show it to a person; here it is a failure of the run.
+                    LONGEST_WAIT
+                }
+                Err(Failure::Again { why, after }) => {
+                    if why.starts_with("503") {
+                        self.load.done.refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    let drawn = wait / 2 + self.chance.below(wait);
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                    let asked = after.map_or(0, |after| u64::try_from(after.as_millis()).unwrap_or(0));
+                    drawn.max(asked)
+                }
+            };
+            self.load.done.retries.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_millis(why)).await;
+        }
+    }
+
+    async fn try_once(&mut self, body: Body, text: Bytes) -> Result<Receipt, Failure> {
+        let again = |why: String, after| Failure::Again { why, after };
+        let broken = |error: reqwest::Error| again(error.to_string(), None);
+        let response = self.request(body).body(text).send().await.map_err(broken)?;
+        let status = response.status().as_u16();
+        let after = response
+            .headers()
+            .get("retry-after")
+            .and_then(|after| after.to_str().ok()?.parse().ok());
+        let after = after.map(Duration::from_secs);
+        let text = response.text().await.map_err(broken)?;
+        match status {
+            200 | 400 => {}
+            401 | 403 | 404 | 405 | 413 | 415 => return Err(Failure::Final(format!("{status} {text}"))),
+            _ => return Err(again(format!("{status} {text}"), after)),
+        }
+        let answer: Value = serde_json::from_str(&text)
+            .map_err(|error| Failure::Final(format!("{status}, and no answer of an ingestor ({error}): {text}")))?;
+        let receipt = || {
+            Some(Receipt {
+                id: answer["id"].as_str()?.to_owned(),
+                accepted: answer["accepted"].as_u64()?,
+                rejected: answer["rejected"].as_u64()?,
+            })
+        };
+        let receipt = receipt().ok_or_else(|| Failure::Final(format!("{status} without its counts: {text}")))?;
+        let (readings, invalid) = (u64::from(body.readings()), u64::from(body.invalid()));
+        if (receipt.accepted, receipt.rejected, status == 400) != (readings, invalid, invalid > 0) {
+            self.load.complain(format!(
+                "{body:?} holds {readings} readings and {invalid} bad lines, and the answer was {status} {receipt:?}"
+            ));
+        }
+        Ok(receipt)
+    }
+
+    /// Sends some of a body, and then breaks the connection.
+    async fn send_cut(&mut self, body: Body) {
+        let text = encoded(body);
+        let cut = usize::try_from(self.chance.below(text.len() as u64)).unwrap_or(0);
+        let piece = 1 + usize::try_from(self.chance.below(32 * 1024)).unwrap_or(0);
+        let mut rest = text.slice(..cut);
+        let pieces = std::iter::from_fn(move || (!rest.is_empty()).then(|| Ok(rest.split_to(piece.min(rest.len())))));
+        // Later than what was sent before, which would otherwise be thrown away unsent.
+        let gone = stream::once(async {
+            sleep(PAUSE_BEFORE_CUT).await;
+            Err(std::io::Error::other("the client is gone"))
+        });
+        let request = self
+            .request(body)
+            .body(reqwest::Body::wrap_stream(stream::iter(pieces).chain(gone)));
+        // What it says to this, nobody hears.
+        let _ = request.send().await;
+        self.load.done.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request to one of the ingestors.
+    fn request(&mut self, body: Body) -> reqwest::RequestBuilder {
+        self.load.done.posts.fetch_add(1, Ordering::Relaxed);
+        let which = usize::try_from(self.chance.below(self.load.urls.len() as u64)).unwrap_or(0);
+        let request = self.http.post(&self.load.urls[which]).bearer_auth(KEY);
+        if body.is_gzip() {
+            request.header(CONTENT_ENCODING, "gzip")
+        } else {
+            request
+        }
+    }
+}
+
+/// A body as it goes over the wire.
+fn encoded(body: Body) -> Bytes {
+    let text = body.text();
+    if !body.is_gzip() {
+        return text;
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = gzip.write_all(&text);
+    gzip.finish().unwrap_or_default().into()
+}

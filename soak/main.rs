@@ -1,0 +1,135 @@
+//! `soak`: the fault suite in its long form. See the library.
+
+use clap::Parser;
+use soak::{Options, Report};
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Break everything for a while, then see whether every acknowledged reading is there, once
+#[derive(Parser)]
+struct Args {
+    /// The form that `make test` runs, to see again what a seed of it has found
+    #[arg(long)]
+    short: bool,
+
+    /// How long faults go on, each run [default: 600, and 15 in the short form]
+    #[arg(long)]
+    seconds: Option<u64>,
+
+    /// The first run's seed [default: the clock]; the others' follow it
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// Runs, one after the other
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+
+    /// Faults that have to happen, each run [default: one every three seconds]
+    #[arg(long)]
+    faults: Option<u32>,
+
+    /// Clients that send; every fourth sends bodies of megabytes
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
+    clients: Option<u32>,
+
+    /// Readings a second in large bodies, over all clients
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pace: Option<u64>,
+
+    /// Bytes that the stream may hold
+    #[arg(long)]
+    stream_bytes: Option<u64>,
+
+    /// Bytes of PostgreSQL's file system; they are taken from memory as far as they are used
+    #[arg(long)]
+    disk_bytes: Option<u64>,
+
+    /// Say nothing of each fault
+    #[arg(long)]
+    quiet: bool,
+
+    /// Leave the logs in target/soak/SEED also where nothing was wrong
+    #[arg(long)]
+    keep: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        say("soak: signals cannot be waited for");
+        return ExitCode::FAILURE;
+    };
+    // What is dropped here kills and removes all that it has started.
+    tokio::select! {
+        code = run(&args) => code,
+        _ = interrupt.recv() => ExitCode::from(130),
+        _ = terminate.recv() => ExitCode::from(143),
+    }
+}
+
+async fn run(args: &Args) -> ExitCode {
+    let clock = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |since| since.as_secs());
+    let first = args.seed.unwrap_or(clock);
+    let (mut reports, mut failed) = (Vec::new(), false);
+    for seed in first..first + args.seeds {
+        let options = options(args, seed);
+        say(&format!("seed {seed}: {:?} of faults", options.duration));
+        match soak::run(&options).await {
+            Ok(report) => {
+                for text in report.wrong() {
+                    say(&format!("seed {seed}: WRONG: {text}"));
+                }
+                failed |= !report.wrong().is_empty();
+                reports.push(report);
+            }
+            Err(error) => {
+                say(&format!("soak: {error:#}"));
+                failed = true;
+            }
+        }
+    }
+    if !reports.is_empty() {
+        say(&format!(
+            "\n{}\n{}",
+            Report::table(&reports),
+            Report::faults_table(&reports)
+        ));
+        reports.iter().flat_map(Report::notes).for_each(|note| say(&note));
+    }
+    if failed {
+        say("soak: something was wrong; the logs and journals are in target/soak/SEED");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn options(args: &Args, seed: u64) -> Options {
+    let usual = if args.short {
+        Options::short(seed)
+    } else {
+        Options::long(seed)
+    };
+    let third = |seconds: u64| u32::try_from(seconds / 3).unwrap_or(u32::MAX);
+    Options {
+        duration: args.seconds.map_or(usual.duration, Duration::from_secs),
+        faults: args.faults.or(args.seconds.map(third)).unwrap_or(usual.faults),
+        clients: args.clients.unwrap_or(usual.clients),
+        pace: args.pace.unwrap_or(usual.pace),
+        stream_bytes: args.stream_bytes.unwrap_or(usual.stream_bytes),
+        disk_bytes: args.disk_bytes.unwrap_or(usual.disk_bytes),
+        aloud: !args.quiet,
+        keep: args.keep,
+        ..usual
+    }
+}
+
+fn say(text: &str) {
+    // Nobody reading it does not change what was found.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,141 @@
+//! What a run came to, as a table.
+
+use crate::check::Checked;
+use crate::faults::Faults;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A run, and whether it was good.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(crate) seed: u64,
+    pub(crate) seconds: Duration,
+    /// From the last fault's end until nothing waited any more.
+    pub(crate) settled: Duration,
+    pub(crate) clients: u32,
+    pub(crate) faults: Faults,
+    pub(crate) posts: u64,
+    pub(crate) bodies: u64,
+    pub(crate) again: u64,
+    pub(crate) cut: u64,
+    pub(crate) readings: u64,
+    pub(crate) retries: u64,
+    pub(crate) refused: u64,
+    pub(crate) looks: u64,
+    pub(crate) trims: u64,
+    pub(crate) checked: Checked,
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Report {
+    /// Everything that was wrong; nothing, in a good run.
+    #[must_use]
+    pub fn wrong(&self) -> &[String] {
+        &self.wrong
+    }
+
+    /// Faults that were seen to have happened.
+    #[must_use]
+    pub fn faults(&self) -> u32 {
+        self.faults.count()
+    }
+
+    /// How often a fault of this name happened.
+    #[must_use]
+    pub fn happened(&self, name: &str) -> u32 {
+        self.faults.happened.get(name).copied().unwrap_or(0)
+    }
+
+    /// Readings whose acknowledgement was held against the database.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.checked.rows
+    }
+
+    /// Runs as one table in Markdown, a column each.
+    #[must_use]
+    pub fn table(reports: &[Self]) -> String {
+        type Column = fn(&Report) -> String;
+        let rows: [(&str, Column); 21] = [
+            ("seed", |run| run.seed.to_string()),
+            ("seconds under faults", |run| run.seconds.as_secs().to_string()),
+            ("faults that were felt", |run| run.faults.count().to_string()),
+            ("kinds of fault", |run| run.faults.happened.len().to_string()),
+            ("clients", |run| run.clients.to_string()),
+            ("requests sent", |run| run.posts.to_string()),
+            ("of them tried again", |run| run.retries.to_string()),
+            ("answered 503", |run| run.refused.to_string()),
+            ("broken off by the client", |run| run.cut.to_string()),
+            ("uploads acknowledged", |run| run.bodies.to_string()),
+            ("of them once more", |run| run.again.to_string()),
+            ("readings acknowledged", |run| run.readings.to_string()),
+            ("of them a second, on average", |run| {
+                let seconds = run.seconds.as_secs().max(1);
+                (run.readings / seconds).to_string()
+            }),
+            ("seconds until nothing waited", |run| run.settled.as_secs().to_string()),
+            ("readings checked", |run| run.checked.rows.to_string()),
+            ("**lost**", |run| run.checked.lost.to_string()),
+            ("**twice**", |run| run.checked.twice.to_string()),
+            ("**never sent**", |run| run.checked.unsent.to_string()),
+            ("answers, dumps and rejected lines compared", |run| {
+                let checked = &run.checked;
+                format!("{}, {}, {}", checked.answers, checked.dumps, checked.dead_lines)
+            }),
+            ("looks at the latest, none older than before", |run| {
+                run.looks.to_string()
+            }),
+            ("receipts that add up", |run| {
+                run.checked
+                    .receipts
+                    .map_or("not checked: no such endpoint yet".to_owned(), |right| {
+                        right.to_string()
+                    })
+            }),
+        ];
+        let mut text = String::new();
+        for (index, (name, column)) in rows.iter().enumerate() {
+            let cells: Vec<String> = reports.iter().map(column).collect();
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+            if index == 0 {
+                let _ = writeln!(text, "|---|{}", "---:|".repeat(cells.len()));
+            }
+        }
+        text
+    }
+
+    /// The faults of some runs, by name, as a table in Markdown.
+    #[must_use]
+    pub fn faults_table(reports: &[Self]) -> String {
+        let mut names: Vec<&String> = reports.iter().flat_map(|run| run.faults.happened.keys()).collect();
+        names.sort();
+        names.dedup();
+        let seeds: Vec<String> = reports.iter().map(|run| run.seed.to_string()).collect();
+        let mut text = format!(
+            "| seed | {} |\n|---|{}\n",
+            seeds.join(" | "),
+            "---:|".repeat(seeds.len())
+        );
+        for name in names {
+            let counts: Vec<String> = reports.iter().map(|run| run.happened(name).to_string()).collect();
+            let _ = writeln!(text, "| {name} | {} |", counts.join(" | "));
+        }
+        text
+    }
+
+    /// What else is worth telling a person.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = vec![format!(
+            "seed {}: {} of the readings there are of uploads that were broken off for good; {} faults were not felt by anybody and are not counted",
+            self.seed, self.checked.of_abandoned, self.faults.unfelt
+        )];
+        if self.trims > 0 {
+            notes.push(format!(
+                "seed {}: the suite trimmed stored history {} times, past 90 % of the stream's limit: the programs did not",
+                self.seed, self.trims
+            ));
+        }
+        notes
+    }
+}

@@ -1,0 +1,304 @@
+//! The whole of Odograph as processes: what is killed, stopped, cut off and started again.
+
+use crate::journal::Journal;
+use crate::proxy::Proxy;
+use crate::quota::Quota;
+use crate::{KEY, Options};
+use anyhow::{Context, ensure};
+use std::io::{Read, Seek, SeekFrom};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+use testutil::{Nats, Place, Postgres, Running, Signal, built, listening, nats};
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+/// Ingestors, and persistors.
+pub(crate) const TWINS: usize = 2;
+
+/// One of our programs, started again and again with the same log.
+pub(crate) struct Service {
+    pub(crate) name: &'static str,
+    number: usize,
+    env: Vec<(&'static str, String)>,
+    log: PathBuf,
+    /// In front of it; led to where it listens each time.
+    proxy: Option<Arc<Proxy>>,
+    running: Option<Running>,
+    main: Option<SocketAddr>,
+}
+
+impl Service {
+    /// Starts it and waits until it listens; ready it is whenever it can be.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(built(self.name));
+        command
+            .env_clear()
+            .envs([
+                ("LOG_FORMAT", "json"),
+                ("ADMIN_PORT", "0"),
+                ("PORT", "0"),
+                ("RUST_BACKTRACE", "1"),
+            ])
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.env.iter().map(|(name, value)| (*name, value)));
+        let begin = self.log.metadata().map_or(0, |log| log.len());
+        let mut running = Running::start(self.name, &mut command, &self.log, "build it: cargo build --workspace")?;
+        let wanted = if self.proxy.is_some() || self.name == "api" {
+            "main"
+        } else {
+            "admin"
+        };
+        let log = &self.log;
+        let address = running
+            .until(|| async { listens(log, begin, wanted) })
+            .await
+            .with_context(|| format!("start {self}"))?;
+        if let Some(proxy) = &self.proxy {
+            proxy.lead_to(address);
+        }
+        self.main = Some(address);
+        self.running = Some(running);
+        Ok(())
+    }
+
+    /// The process, while there is one.
+    pub(crate) fn running(&mut self) -> Option<&mut Running> {
+        self.running.as_mut()
+    }
+
+    /// Where it listened last.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.main
+    }
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.number)
+    }
+}
+
+/// The address in what a program has logged since `begin`.
+fn listens(log: &Path, begin: u64, wanted: &str) -> Option<SocketAddr> {
+    let text = log_since(log, begin);
+    let mut addresses = text.lines().filter_map(listening);
+    addresses
+        .find(|(service, _)| service == wanted)
+        .map(|(_, address)| address)
+}
+
+/// The first of what a log has got since `begin`.
+pub(crate) fn log_since(log: &Path, begin: u64) -> String {
+    let read = || {
+        let mut file = std::fs::File::open(log)?;
+        file.seek(SeekFrom::Start(begin))?;
+        let mut text = Vec::new();
+        file.take(1 << 20).read_to_end(&mut text)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
+    };
+    // Not there yet, it says nothing yet.
+    read().unwrap_or_default()
+}
+
+/// The proxies between the parts.
+pub(crate) struct Proxies {
+    pub(crate) nats: Arc<Proxy>,
+    pub(crate) postgres: Arc<Proxy>,
+    pub(crate) ingestors: [Arc<Proxy>; TWINS],
+}
+
+/// Everything that runs. Dropped, all of it is killed and removed, but for the logs.
+pub(crate) struct System {
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) proxies: Proxies,
+    // Each is locked by whoever does something to it: one fault at a time for each part.
+    pub(crate) ingestors: [Mutex<Service>; TWINS],
+    pub(crate) persistors: [Mutex<Service>; TWINS],
+    pub(crate) api: Mutex<Service>,
+    pub(crate) nats: Mutex<Nats>,
+    pub(crate) postgres: Mutex<Postgres>,
+    /// The nats-server itself, without the proxy.
+    pub(crate) nats_url: String,
+    /// The database itself, without the proxy.
+    pub(crate) database_url: String,
+    /// Bytes that the stream may hold.
+    pub(crate) stream_bytes: u64,
+    // After PostgreSQL, which lies on it.
+    pub(crate) quota: Option<Quota>,
+    _work: TempDir,
+}
+
+impl System {
+    pub(crate) async fn start(options: &Options, journal: Arc<Journal>) -> anyhow::Result<Self> {
+        let work = tempfile::tempdir().context("make a folder")?;
+        // As root, PostgreSQL runs as another user, who has to get in.
+        std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o711)).context("open the folder")?;
+        let quota = match Quota::mount(&work.path().join("disk"), options.disk_bytes) {
+            Ok(quota) => Some(quota),
+            Err(error) => {
+                let text = format!("NOT TESTED: a full disk of PostgreSQL ({error:#})");
+                crate::warn(&text);
+                journal.note(&text);
+                None
+            }
+        };
+        let proxies = Proxies {
+            nats: Arc::new(Proxy::start().await?),
+            postgres: Arc::new(Proxy::start().await?),
+            ingestors: [Arc::new(Proxy::start().await?), Arc::new(Proxy::start().await?)],
+        };
+        let log = |name: &str| journal.folder().join(format!("{name}.log"));
+        let (nats_port, postgres_port) = (free_port()?, free_port()?);
+        let nats = Nats::try_start(nats::Options {
+            sync_always: true,
+            port: nats_port,
+            log: Some(log("nats")),
+            ..nats::Options::default()
+        });
+        let place = Place {
+            parent: quota.as_ref().map_or(work.path(), Quota::folder).to_owned(),
+            port: Some(postgres_port),
+            log: Some(log("postgres")),
+        };
+        // Checkpoints often, and little of the log kept: both are worth a crash in the middle.
+        let settings = [
+            ("max_wal_size", "256MB"),
+            ("min_wal_size", "64MB"),
+            ("checkpoint_timeout", "30s"),
+        ];
+        let (nats, postgres) = tokio::join!(nats, Postgres::try_start_in(place, &settings));
+        let (nats, postgres) = (
+            nats.context("start nats-server")?,
+            postgres.context("start PostgreSQL")?,
+        );
+        proxies.nats.lead_to(([127, 0, 0, 1], nats_port).into());
+        proxies.postgres.lead_to(([127, 0, 0, 1], postgres_port).into());
+
+        let bus = format!(
+            "nats://{}/readings?max_bytes={}",
+            proxies.nats.address(),
+            options.stream_bytes
+        );
+        let database = format!(
+            "postgres://odograph@{}/odograph?sslmode=disable",
+            proxies.postgres.address()
+        );
+        let service = |name: &'static str, number: usize, env, proxy| {
+            Mutex::new(Service {
+                name,
+                number,
+                env,
+                log: log(&format!("{name}{number}")),
+                proxy,
+                running: None,
+                main: None,
+            })
+        };
+        let ingestor = |number: usize, proxy: &Arc<Proxy>| {
+            let env = vec![("API_KEY", KEY.to_owned()), ("EVENT_WRITER_URL", bus.clone())];
+            service("ingestor", number, env, Some(proxy.clone()))
+        };
+        let persistor = |number: usize| {
+            let env = vec![("DATABASE_URL", database.clone()), ("EVENT_READER_URL", bus.clone())];
+            service("persistor", number, env, None)
+        };
+        let system = Self {
+            ingestors: [ingestor(0, &proxies.ingestors[0]), ingestor(1, &proxies.ingestors[1])],
+            persistors: [persistor(0), persistor(1)],
+            api: service("api", 0, vec![("DATABASE_URL", database.clone())], None),
+            nats_url: nats.url(),
+            database_url: postgres.url().to_owned(),
+            nats: Mutex::new(nats),
+            postgres: Mutex::new(postgres),
+            stream_bytes: options.stream_bytes,
+            journal,
+            proxies,
+            quota,
+            _work: work,
+        };
+        for service in system.services() {
+            service.lock().await.start().await?;
+        }
+        Ok(system)
+    }
+
+    /// Our programs, in the order in which whoever locks all of them does it.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Mutex<Service>> {
+        self.ingestors.iter().chain(&self.persistors).chain([&self.api])
+    }
+
+    /// Starts again what has ended although nobody did anything to it, and tells what that was.
+    /// What is locked has something done to it, and is left alone.
+    pub(crate) async fn mend(&self) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for service in self.services() {
+            let Ok(mut service) = service.try_lock() else { continue };
+            let Some(status) = service.running().and_then(Running::ended) else {
+                continue;
+            };
+            found.push(format!("{service} ended by itself ({status})"));
+            service.start().await?;
+        }
+        if let Ok(mut nats) = self.nats.try_lock()
+            && let Some(status) = nats.running().and_then(Running::ended)
+        {
+            found.push(format!("nats-server ended by itself ({status})"));
+            nats.try_restart().await?;
+        }
+        if let Ok(mut postgres) = self.postgres.try_lock()
+            && let Some(why) = postgres.ended().await
+        {
+            found.push(format!("PostgreSQL ended by itself ({why})"));
+            postgres.try_restart().await?;
+        }
+        for text in &found {
+            self.journal.note(text);
+        }
+        Ok(found)
+    }
+
+    /// Asks everything to end, so that what a program has to say at its end is in its log.
+    pub(crate) async fn stop(&self) {
+        for service in self.services() {
+            if let Some(running) = service.lock().await.running() {
+                running.signal(Signal::SIGCONT);
+                running.stop().await;
+            }
+        }
+    }
+
+    /// What the programs' logs hold that no fault excuses.
+    pub(crate) async fn complaints(&self) -> anyhow::Result<Vec<String>> {
+        let mut complaints = Vec::new();
+        for service in self.services() {
+            let service = service.lock().await;
+            let text = std::fs::read(&service.log).with_context(|| format!("read {}", service.log.display()))?;
+            let text = String::from_utf8_lossy(&text);
+            for line in text.lines().filter(|line| line.contains("panicked at")).take(5) {
+                complaints.push(format!("{service}: {line}"));
+            }
+        }
+        Ok(complaints)
+    }
+}
+
+/// A port that outgoing connections are not given: a server that is started again finds it free.
+fn free_port() -> anyhow::Result<u16> {
+    let seed = u64::from(std::process::id());
+    for attempt in 0..200 {
+        let port = 15_000 + crate::chance::mix(&[seed, attempt]) % 15_000;
+        let port = u16::try_from(port).unwrap_or_default();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && !TAKEN.lock().is_ok_and(|mut taken| !taken.insert(port)) {
+            return Ok(port);
+        }
+    }
+    ensure!(false, "no port between 15000 and 30000 is free");
+    Ok(0)
+}
+
+/// Ports that were given out: they are not bound at once.
+static TAKEN: std::sync::Mutex<std::collections::BTreeSet<u16>> =
+    std::sync::Mutex::new(std::collections::BTreeSet::new());

@@ -1,0 +1,105 @@
+//! What goes on beside the faults: ended processes are started again, history is trimmed, and
+//! somebody asks for the latest values all the time, which must never go back.
+
+use crate::stream::Operator;
+use crate::system::System;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Texts that are kept of each kind.
+const KEPT: usize = 20;
+
+/// What was seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Processes that ended although nobody did anything to them.
+    ended: Mutex<Vec<String>>,
+    /// Latest values that went back.
+    back: Mutex<Vec<String>>,
+    /// Answers with latest values.
+    pub(crate) looks: AtomicU64,
+    /// Times that the suite trimmed the history.
+    pub(crate) trims: AtomicU64,
+}
+
+impl Seen {
+    /// Processes that ended although nobody did anything to them, then latest values that went back.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        wrong.extend(self.back.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        wrong
+    }
+}
+
+fn keep(kept: &Mutex<Vec<String>>, text: String) {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() < KEPT {
+        kept.push(text);
+    }
+}
+
+/// Starts again what has ended by itself, without an end.
+pub(crate) async fn mend(system: Arc<System>, seen: Arc<Seen>) {
+    loop {
+        match system.mend().await {
+            Ok(found) => found.into_iter().for_each(|text| keep(&seen.ended, text)),
+            Err(error) => keep(&seen.ended, format!("what had ended could not be started: {error:#}")),
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Trims the history as the programs are to do, without an end.
+pub(crate) async fn trim(system: Arc<System>, operator: Arc<Operator>, seen: Arc<Seen>) {
+    loop {
+        // Where the server is away, the next look finds it.
+        if let Ok(purged @ 1..) = operator.trim().await {
+            seen.trims.fetch_add(1, Ordering::Relaxed);
+            system
+                .journal
+                .note(&format!("trimmed {purged} messages of stored history"));
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Asks for the latest values, without an end.
+pub(crate) async fn look(system: Arc<System>, http: reqwest::Client, seen: Arc<Seen>) {
+    let mut latest: HashMap<String, Timestamp> = HashMap::new();
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        let address = system.api.try_lock().ok().and_then(|api| api.address());
+        let Some(address) = address else { continue };
+        let Ok(answer) = ask(&http, &format!("http://{address}/api/statistics/latest")).await else {
+            continue;
+        };
+        seen.looks.fetch_add(1, Ordering::Relaxed);
+        for (sensor, value) in answer["sensors"].as_object().into_iter().flatten() {
+            let Some(moment) = value["timestamp"]
+                .as_str()
+                .and_then(|text| text.parse::<Timestamp>().ok())
+            else {
+                keep(&seen.back, format!("{sensor} has no time: {value}"));
+                continue;
+            };
+            let before = latest.entry(sensor.clone()).or_insert(moment);
+            if moment < *before {
+                keep(
+                    &seen.back,
+                    format!("the latest {sensor} went back from {before} to {moment}"),
+                );
+            }
+            *before = moment;
+        }
+    }
+}
+
+async fn ask(http: &reqwest::Client, url: &str) -> Result<Value, reqwest::Error> {
+    let request = http.get(url).timeout(Duration::from_secs(5));
+    request.send().await?.error_for_status()?.json().await
+}

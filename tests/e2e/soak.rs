@@ -1,0 +1,42 @@
+//! The fault suite in its short form; `make soak` is the long one.
+
+use ::soak::{Options, Report, run};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Faults of the short form, in a round of all that it has.
+const FAULTS: u32 = 12;
+
+async fn survive(seed: u64) {
+    let report = run(&Options::short(seed)).await.unwrap();
+    println!("{}", Report::table(std::slice::from_ref(&report)));
+    assert_eq!(
+        report.wrong(),
+        [""; 0],
+        "seed {seed}; the logs are in target/soak/{seed}"
+    );
+    assert!(report.faults() >= FAULTS, "seed {seed}: {} faults", report.faults());
+    for fault in [
+        "kill -9 of everything at once",
+        "kill -9 of PostgreSQL",
+        "kill -9 of nats-server",
+    ] {
+        assert!(report.happened(fault) > 0, "seed {seed}: no {fault}");
+    }
+    assert!(
+        report.rows() > 1000,
+        "seed {seed}: {} readings show nothing",
+        report.rows()
+    );
+}
+
+/// The same faults every time, and others every time; failing, each names its seed.
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_twice() {
+    survive(4).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_twice_whatever_happens() {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    survive(clock.as_millis() as u64 % 1_000_000_000).await;
+}
