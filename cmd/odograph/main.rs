@@ -5,6 +5,7 @@ mod demo;
 mod key;
 mod rebuild;
 mod replay;
+mod restore;
 mod simulate;
 mod up;
 
@@ -26,6 +27,12 @@ const REBUILD: Program = Program {
     secrets: &["database_url", "event_reader_url"],
 };
 
+const RESTORE: Program = Program {
+    name: "odograph",
+    admin_port: 0,
+    secrets: &["database_url"],
+};
+
 /// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
@@ -39,6 +46,7 @@ enum Command {
     Up(Box<up::Args>),
     Replay(replay::Args),
     Rebuild(Box<rebuild::Args>),
+    Restore(Box<restore::Args>),
     Simulate(simulate::Args),
     Key(key::Args),
 }
@@ -58,6 +66,10 @@ fn main() -> ExitCode {
         },
         Command::Rebuild(args) => match matches.subcommand_matches("rebuild") {
             Some(matches) => service::start(REBUILD, *args, matches, rebuild::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Restore(args) => match matches.subcommand_matches("restore") {
+            Some(matches) => service::start(RESTORE, *args, matches, restore::run),
             None => ExitCode::FAILURE,
         },
         Command::Replay(args) => {

@@ -41,6 +41,13 @@ impl Batch {
         })
     }
 
+    /// Adds readings of one series, each of which could be in a message: a valid name, a finite
+    /// value, within the years 1 to 9999.
+    pub fn extend(&mut self, name: Name, points: &[Point]) {
+        self.series.entry(name).or_default().extend_from_slice(points);
+        self.readings += points.len();
+    }
+
     /// Readings in it, repeated ones counted as often as they came.
     pub fn readings(&self) -> usize {
         self.readings
