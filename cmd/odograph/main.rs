@@ -8,6 +8,7 @@ mod replay;
 mod restore;
 mod simulate;
 mod up;
+mod verify;
 
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -33,6 +34,12 @@ const RESTORE: Program = Program {
     secrets: &["database_url"],
 };
 
+const VERIFY: Program = Program {
+    name: "odograph",
+    admin_port: 0,
+    secrets: &["first_url", "second_url"],
+};
+
 /// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
@@ -47,6 +54,7 @@ enum Command {
     Replay(replay::Args),
     Rebuild(Box<rebuild::Args>),
     Restore(Box<restore::Args>),
+    Verify(Box<verify::Args>),
     Simulate(simulate::Args),
     Key(key::Args),
 }
@@ -70,6 +78,10 @@ fn main() -> ExitCode {
         },
         Command::Restore(args) => match matches.subcommand_matches("restore") {
             Some(matches) => service::start(RESTORE, *args, matches, restore::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Verify(args) => match matches.subcommand_matches("verify") {
+            Some(matches) => service::start(VERIFY, *args, matches, verify::run),
             None => ExitCode::FAILURE,
         },
         Command::Replay(args) => {

@@ -5,7 +5,8 @@
 //! effect when the manifest names them (`commit.rs`). `read.rs` reads them back and verifies them. The same readings give the same bytes. Two
 //! dumpers at once end in one valid revision, and a crash at any point leaves the last one valid.
 //!
-//! The other way round, a dump is loaded into a database (`restore/`).
+//! The other way round, a dump is loaded into a database (`restore/`), and compared with a database,
+//! a stream or other dumps (`verify/`).
 //!
 //! Deliberately not here: choosing the days that are stale, other formats, days whose rows have
 //! been dropped, and deleting old revisions.
@@ -21,6 +22,7 @@ mod pieces;
 mod postgres;
 pub mod read;
 pub mod restore;
+pub mod verify;
 mod write;
 
 pub use day::{Day, DayError};
