@@ -1,6 +1,6 @@
 //! `odograph verify`: whether two places hold the same readings.
 
-use internal::dump::verify::{Address, DayReport, Options as Comparing, Totals, Verification};
+use internal::dump::verify::{Address, Comparing, DayReport, Totals, Verification};
 use internal::dump::{Day, Days};
 use service::{Arguments, Options, Service};
 use std::fmt::Display;

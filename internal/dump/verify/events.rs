@@ -1,24 +1,22 @@
 //! The readings that an event bus still keeps, put in order.
 
+use super::Comparing;
 use super::sort::{Sorted, Sorter};
 use crate::dump::Days;
 use crate::reading::segment;
 use anyhow::{Context, bail};
 use event::Reader;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often to look whether that is all.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The longest that the bus may say nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Reads all that the bus has kept until there is no more, by a consumer of its own.
-pub(super) async fn read(url: &str, folder: PathBuf, memory: usize, days: Days) -> anyhow::Result<Sorted> {
+pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::Result<Sorted> {
     let mut reader = Reader::history(url, None).await?;
-    let mut sorter = Sorter::new(folder, memory, days);
+    let memory = usize::try_from(options.sort_memory).unwrap_or(usize::MAX);
+    let mut sorter = Sorter::new(options.scratch_dir.clone(), memory, days);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut heard, mut foreign) = (Instant::now(), 0_u64);
@@ -50,8 +48,11 @@ pub(super) async fn read(url: &str, folder: PathBuf, memory: usize, days: Days) 
                 Err(_) => {}
             },
         }
-        if heard.elapsed() > PATIENCE {
-            bail!("the event bus has said nothing for {PATIENCE:?}; is it running, and is its URL right?");
+        if heard.elapsed() > options.patience {
+            bail!(
+                "the event bus has said nothing for {:?}; is it running, and is its URL right?",
+                options.patience
+            );
         }
     }
     if foreign > 0 {

@@ -37,7 +37,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::ZERO;
 
 /// How readings are compared, as flags.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Options {
+pub struct Comparing {
     /// Folder for the temporary files that a stream is sorted in; they need up to twice the room
     /// of its readings, 16 bytes each
     #[arg(long, env, value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
@@ -46,6 +46,10 @@ pub struct Options {
     /// Memory that a stream's readings are sorted in, about
     #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "BYTES")]
     pub sort_memory: u64,
+
+    /// How long a stream may give no sign of life
+    #[arg(long, env, default_value = "60s", value_parser = service::duration, value_name = "DURATION")]
+    pub patience: Duration,
 }
 
 /// A place that holds readings.
@@ -90,12 +94,11 @@ impl Address {
     ///
     /// # Errors
     /// Where it does not answer, or the temporary files cannot be written.
-    async fn open(self, days: Days, options: &Options) -> anyhow::Result<Listed> {
+    async fn open(self, days: Days, options: &Comparing) -> anyhow::Result<Listed> {
         let source = match self {
             Self::Database(pool) => Source::Database(postgres::Frozen::open(&pool).await?),
             Self::Stream(url) => {
-                let memory = usize::try_from(options.sort_memory).unwrap_or(usize::MAX);
-                let sorted = events::read(&url, options.scratch_dir.clone(), memory, days).await;
+                let sorted = events::read(&url, options, days).await;
                 Source::Stream(Arc::new(sorted.context("read the stream")?))
             }
             Self::Dumps(store) => Source::Dumps(store),
@@ -127,7 +130,7 @@ impl Verification {
     ///
     /// # Errors
     /// Where one does not answer.
-    pub async fn open(first: Address, second: Address, days: Days, options: &Options) -> anyhow::Result<Self> {
+    pub async fn open(first: Address, second: Address, days: Days, options: &Comparing) -> anyhow::Result<Self> {
         let (first, second) = if second.is_stream() && !first.is_stream() {
             let second = second.open(days, options).await.context("open the second source")?;
             (

@@ -1,4 +1,4 @@
-use super::{Address, DayReport, Options, Totals, Verification};
+use super::{Address, Comparing, DayReport, Totals, Verification};
 use crate::dump::{Days, Dumper};
 use std::time::Duration;
 
@@ -50,9 +50,10 @@ impl Setting {
     }
 
     async fn compare(&self, first: usize, second: usize, days: Days) -> (Vec<DayReport>, Totals) {
-        let options = Options {
+        let options = Comparing {
             scratch_dir: std::env::temp_dir(),
             sort_memory: 1 << 20,
+            patience: Duration::from_secs(60),
         };
         let sides = [first, second].map(|side| Address::parse(&self.urls[side]).unwrap());
         let [first, second] = sides;
@@ -189,9 +190,10 @@ async fn what_is_no_source_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let sides = [empty.url(), format!("file://{}", folder.path().display())].map(|url| Address::parse(&url).unwrap());
     let [first, second] = sides;
-    let options = Options {
+    let options = Comparing {
         scratch_dir: std::env::temp_dir(),
         sort_memory: 1 << 20,
+        patience: Duration::from_secs(60),
     };
     let opened = Verification::open(first, second, Days::default(), &options).await;
     let error = opened.err().expect("a database without tables");
