@@ -6,8 +6,10 @@ mod key;
 mod migrate;
 mod rebuild;
 mod replay;
+mod restore;
 mod simulate;
 mod up;
+mod verify;
 
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -33,6 +35,18 @@ const MIGRATE: Program = Program {
     secrets: &["database_url"],
 };
 
+const RESTORE: Program = Program {
+    name: "odograph",
+    admin_port: 0,
+    secrets: &["database_url"],
+};
+
+const VERIFY: Program = Program {
+    name: "odograph",
+    admin_port: 0,
+    secrets: &["first_url", "second_url"],
+};
+
 /// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
@@ -47,6 +61,8 @@ enum Command {
     Replay(replay::Args),
     Rebuild(Box<rebuild::Args>),
     Migrate(Box<migrate::Args>),
+    Restore(Box<restore::Args>),
+    Verify(Box<verify::Args>),
     Simulate(simulate::Args),
     Key(key::Args),
 }
@@ -70,6 +86,14 @@ fn main() -> ExitCode {
         },
         Command::Migrate(args) => match matches.subcommand_matches("migrate") {
             Some(matches) => service::start(MIGRATE, *args, matches, migrate::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Restore(args) => match matches.subcommand_matches("restore") {
+            Some(matches) => service::start(RESTORE, *args, matches, restore::run),
+            None => ExitCode::FAILURE,
+        },
+        Command::Verify(args) => match matches.subcommand_matches("verify") {
+            Some(matches) => service::start(VERIFY, *args, matches, verify::run),
             None => ExitCode::FAILURE,
         },
         Command::Replay(args) => {

@@ -48,6 +48,12 @@ impl Day {
         Self(self.0.saturating_add(1.day()))
     }
 
+    /// The day that is so many days after 1970-01-01; none outside of the calendar.
+    pub(super) fn at(days: i64) -> Option<Self> {
+        let date = Date::constant(1970, 1, 1).checked_add(SignedDuration::from_hours(days.checked_mul(24)?));
+        date.ok().map(Self)
+    }
+
     /// Its first moment, in microseconds since 1970-01-01 UTC.
     pub fn start(self) -> i64 {
         let since: SignedDuration = self.0.duration_since(Date::constant(1970, 1, 1));

@@ -2,21 +2,31 @@
 //!
 //! The readings are frozen together with the day's version (`postgres.rs`), written as lines
 //! (`line.rs`), compressed and uploaded on the way (`write.rs`) under a name of their own, and take
-//! effect when the manifest names them (`commit.rs`). The same readings give the same bytes. Two
+//! effect when the manifest names them (`commit.rs`). `read.rs` reads them back and verifies them. The same readings give the same bytes. Two
 //! dumpers at once end in one valid revision, and a crash at any point leaves the last one valid.
+//!
+//! The other way round, a dump is loaded into a database (`restore/`), and compared with a database,
+//! a stream or other dumps (`verify/`).
 //!
 //! Deliberately not here: choosing the days that are stale, other formats, days whose rows have
 //! been dropped, and deleting old revisions.
 
 mod commit;
 mod day;
+mod days;
 mod line;
+mod load;
 mod manifest;
 mod nightly;
+mod pieces;
 mod postgres;
+pub mod read;
+pub mod restore;
+pub mod verify;
 mod write;
 
 pub use day::{Day, DayError};
+pub use days::Days;
 // For the micro-benchmarks as well, which have to call what they measure.
 pub use line::Line;
 pub use manifest::Manifest;

@@ -17,11 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PAGE: usize = 1000;
 
 /// Rows handed on between two looks at the clock.
-const ROWS: usize = 1000;
+pub(super) const ROWS: usize = 1000;
 
 /// Statements go on while rows are taken, so that their length is the upload's; an order that
 /// follows the primary key costs the server no memory.
-const BEGIN: &str = "
+pub(super) const BEGIN: &str = "
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL statement_timeout = '6h';
     SET LOCAL idle_in_transaction_session_timeout = '1h';
@@ -102,7 +102,7 @@ impl Content for Snapshot {
     }
 }
 
-async fn patiently<T>(work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> anyhow::Result<T> {
+pub(super) async fn patiently<T>(work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> anyhow::Result<T> {
     let answer = tokio::time::timeout(PATIENCE, work).await;
     Ok(answer.with_context(|| format!("the database sent nothing for {PATIENCE:?}"))??)
 }

@@ -1,6 +1,8 @@
 //! A message of the bus whose payload was read and found good, and what it holds of each upload.
 
-use super::segment::{self, Malformed, Piece, Series, Totals};
+use super::Point;
+use super::batch::Name;
+use super::segment::{self, Builder, Malformed, Origin, Piece, Series, Totals};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -62,6 +64,29 @@ impl Message {
         })
     }
 
+    /// A message of readings that no upload brings: of runs (device, sensor, points), each of which
+    /// could be in a message. It has no receipt.
+    ///
+    /// # Errors
+    /// Where one could not.
+    pub fn of<'a>(runs: impl Iterator<Item = (&'a Name, &'a [Point])>) -> Result<Self, Malformed> {
+        let origin = Origin {
+            upload: Uuid::nil(),
+            correlation: String::new(),
+            traceparent: String::new(),
+        };
+        let mut builder = Builder::default();
+        let segments: Vec<Bytes> = runs
+            .map(|(name, points)| {
+                for point in points {
+                    builder.push(&name.device, &name.sensor, *point, |_| true);
+                }
+                builder.finish(&origin, None)
+            })
+            .collect();
+        Self::read("", &segment::join(segments.iter()))
+    }
+
     /// Gives each run of readings to `each`, with the upload that it is from.
     pub fn each<'a>(&'a self, mut each: impl FnMut(Uuid, Series<'a>)) {
         let mut upload = Uuid::nil();
@@ -86,8 +111,7 @@ fn known_as(id: &str) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::Point;
-    use crate::reading::segment::{Builder, Origin, join};
+    use crate::reading::segment::join;
 
     fn segment(upload: u128, readings: i64, totals: Option<Totals>) -> Bytes {
         let mut builder = Builder::default();

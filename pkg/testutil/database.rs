@@ -33,6 +33,32 @@ impl Database {
     pub fn url(&self) -> String {
         with_name(&self.server, &self.name)
     }
+
+    /// Loses the database: whoever is connected is cut off, and under its URL there is an empty
+    /// one from now on. What was lost comes back under another name, to compare with.
+    ///
+    /// # Panics
+    /// When the server does not do that.
+    pub async fn lose(&self) -> Self {
+        let (name, kept) = (&self.name, crate::unique("lost"));
+        let statements = [
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            // Waits until they are gone.
+            format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"),
+            format!("ALTER DATABASE {name} RENAME TO {kept}"),
+            format!("ALTER DATABASE {kept} ALLOW_CONNECTIONS true"),
+            format!("CREATE DATABASE {name}"),
+        ];
+        for statement in statements {
+            match timeout(DEADLINE, execute(&self.server, &statement)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => panic!("{statement}: {error:?}"),
+                Err(_) => panic!("{statement}: not within {DEADLINE:?}"),
+            }
+        }
+        let server = self.server.clone();
+        Self { name: kept, server }
+    }
 }
 
 impl Drop for Database {
@@ -87,6 +113,20 @@ mod tests {
         ] {
             assert_eq!(with_name(url, "n"), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_lost_one_is_empty_and_what_was_lost_is_kept() {
+        let database = database().await;
+        execute(&database.url(), "CREATE TABLE here ()").await.unwrap();
+        let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let lost = database.lose().await;
+        assert!(client.simple_query("SELECT 1").await.is_err(), "still connected");
+        assert!(execute(&database.url(), "SELECT FROM here").await.is_err());
+        execute(&lost.url(), "SELECT FROM here").await.unwrap();
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use testutil::{Program, s3};
 
 /// Runs the dumper for one day into a folder.
-async fn dump_to(system: &System, url: &str, day: &str) {
+pub(crate) async fn dump_to(system: &System, url: &str, day: &str) {
     let mut dumper = Program::new("dumper")
         .env("DATABASE_URL", system.database.url())
         .env("BLOB_STORE_URL", url)

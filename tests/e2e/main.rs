@@ -5,6 +5,7 @@
 
 mod arrival;
 mod bad_input;
+mod drill;
 mod dumps;
 mod faults;
 mod lanes;

@@ -233,7 +233,10 @@ async fn a_line_that_passes_the_second_time_is_accepted() {
     let path = file(&folder, "drive.ndjson", lines(300, |line| line > 50));
     let server = Server::start(|number, body| match number {
         0 => judge(body),
-        _ => Reply::answer(200, &json!({"id": "01936d3a-0000-7000-8000-000000000000", "accepted": 1, "rejected": 0}).to_string()),
+        _ => Reply::answer(
+            200,
+            &json!({"id": "01936d3a-0000-7000-8000-000000000000", "accepted": 1, "rejected": 0}).to_string(),
+        ),
     })
     .await;
     let (summary, ended) = replay(&options(&server, &[&path])).await;

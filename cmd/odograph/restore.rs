@@ -1,0 +1,86 @@
+//! `odograph restore`: dumps, loaded into a database.
+
+use internal::dump::restore::Restorer;
+use internal::dump::{Day, Days};
+use internal::schema;
+use service::{Arguments, Options, Service};
+use std::io::Write;
+use std::time::Duration;
+
+/// Nobody waits for an acknowledgement here; a statement may be slow.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// One that stores, and one that settles the day's version.
+const CONNECTIONS: usize = 2;
+
+/// Load dumps into a database
+///
+/// Loads the dump in force of every day from --from to --to that has one, each only after it was
+/// found to be what its manifest says. The database may be empty, hold some of the readings
+/// already, or take new ones meanwhile: each is there once in the end, and the value that is there
+/// stays. Broken off, it can be started again. No dumper should run meanwhile.
+///
+/// Ends with exit code 1 where a day failed; the others are restored nevertheless. Days without a
+/// dump are named and are no failure.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Blob store that holds the dumps: s3://BUCKET/PREFIX, gs://…, az://… or file:///FOLDER
+    #[arg(long, env, value_name = "URL")]
+    blob_store_url: String,
+
+    /// Database that the readings are stored in: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: String,
+
+    /// The first UTC day, such as 2024-05-01
+    #[arg(long, value_name = "DATE")]
+    from: Option<Day>,
+
+    /// The last UTC day
+    #[arg(long, value_name = "DATE")]
+    to: Option<Day>,
+
+    /// Readings in one transaction, about
+    #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
+    batch_readings: usize,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+/// Restores everything, or until a signal comes, and says on standard output what was done.
+pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let days = Days::new(args.from, args.to).map_err(service::usage)?;
+    let dumps = blob::Store::open(&args.blob_store_url).map_err(service::usage)?;
+    let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let migrated = service.latch("database");
+    let stop = service.stop();
+    let restored = stop.run_until_cancelled(async {
+        schema::prepare(&pool, true).await?;
+        migrated.set(true);
+        let restorer = Restorer::new(dumps, pool, args.batch_readings);
+        restorer.restore(days, |step| say(step)).await
+    });
+    let Some(restored) = restored.await else {
+        anyhow::bail!("broken off before the last day; start it again");
+    };
+    let restored = restored?;
+    say(&restored);
+    anyhow::ensure!(
+        restored.failed == 0,
+        "{} days could not be restored; dump them again where the database still has them, or make the files whole",
+        restored.failed
+    );
+    Ok(())
+}
+
+/// Nobody reading it does not change what was done.
+fn say(line: &dyn std::fmt::Display) {
+    let _unread = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,132 @@
+//! `odograph verify`: whether two places hold the same readings.
+
+use internal::dump::verify::{Address, Comparing, DayReport, Totals, Verification};
+use internal::dump::{Day, Days};
+use service::{Arguments, Options, Service};
+use std::fmt::Display;
+use std::io::Write;
+
+/// Compare two databases, streams or blob stores of dumps, day by day
+///
+/// Says of every UTC day whether both hold the same readings: how many, a checksum that does not
+/// depend on their order, and how many only one of them has. Ends with exit code 0 where all days
+/// are equal, 1 where one differs or nothing was compared.
+///
+/// A source is postgres://… (a database, as it stands at this moment), nats://… (all that a stream
+/// still holds), or s3://…, gs://…, az://… or file:///… (the dumps in force). A stream lacks what
+/// was trimmed: name the days that it should hold in full. Where it holds several values of one
+/// reading, any of them that the other side has makes it equal.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The first source
+    #[arg(env, hide_env_values = true, value_name = "FIRST_URL")]
+    first_url: String,
+
+    /// The second source
+    #[arg(env, hide_env_values = true, value_name = "SECOND_URL")]
+    second_url: String,
+
+    /// The first UTC day, such as 2024-05-01
+    #[arg(long, value_name = "DATE")]
+    from: Option<Day>,
+
+    /// The last UTC day
+    #[arg(long, value_name = "DATE")]
+    to: Option<Day>,
+
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
+
+    #[command(flatten)]
+    comparing: Comparing,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A line a day
+    Text,
+    /// One object
+    Json,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+}
+
+/// Compares everything, or until a signal comes, and says on standard output what was found.
+pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let days = Days::new(args.from, args.to).map_err(service::usage)?;
+    let first = Address::parse(&args.first_url).map_err(service::usage)?;
+    let second = Address::parse(&args.second_url).map_err(service::usage)?;
+    let mut answer = Answer {
+        format: args.format,
+        days: 0,
+    };
+    let stop = service.stop();
+    let compared = stop.run_until_cancelled(async {
+        let verification = Verification::open(first, second, days, &args.comparing).await?;
+        verification.run(|day| answer.day(day)).await
+    });
+    let Some(compared) = compared.await else {
+        anyhow::bail!("broken off before the last day");
+    };
+    let totals = compared?;
+    answer.end(&totals);
+    anyhow::ensure!(
+        totals.different_days == 0,
+        "the two do not hold the same readings on {} days",
+        totals.different_days
+    );
+    anyhow::ensure!(
+        totals.equal_days > 0,
+        "nothing was compared; are the URLs and the days right?"
+    );
+    Ok(())
+}
+
+/// Writes as it goes. Nobody reading it does not change what was found.
+struct Answer {
+    format: Format,
+    days: u64,
+}
+
+impl Answer {
+    fn day(&mut self, report: &DayReport) {
+        match self.format {
+            Format::Text => write_line(report),
+            Format::Json => {
+                let before = if self.days == 0 { "{\"days\":[\n" } else { ",\n" };
+                self.days += 1;
+                write(&format_args!("{before}{}", report.json()));
+            }
+        }
+    }
+
+    fn end(&self, totals: &Totals) {
+        match self.format {
+            Format::Text => write_line(totals),
+            Format::Json => {
+                let before = if self.days == 0 { "{\"days\":[" } else { "\n" };
+                write_line(&format_args!(
+                    "{before}],\"equal\":{},\"totals\":{}}}",
+                    totals.different_days == 0 && totals.equal_days > 0,
+                    totals.json()
+                ));
+            }
+        }
+    }
+}
+
+fn write(text: &dyn Display) {
+    let _unread = write!(std::io::stdout(), "{text}");
+}
+
+fn write_line(line: &dyn Display) {
+    let _unread = writeln!(std::io::stdout(), "{line}");
+}

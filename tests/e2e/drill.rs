@@ -1,0 +1,328 @@
+//! The drill: a database is lost, made again from the dumps and the stream, and found to be the
+//! same.
+
+use crate::dumps::dump_to;
+use crate::source::simulate;
+use crate::system::{LONG, System, connect};
+use blob::Store;
+use futures_util::TryStreamExt;
+use std::io::Write;
+use testutil::{Process, Program, s3, unique};
+
+/// The days that are dumped, then gone from the stream.
+const OLD: [&str; 4] = ["2024-04-29", "2024-04-30", "2024-05-01", "2024-05-02"];
+
+/// The last day of all that was there before the loss.
+const LAST: &str = "2024-05-04";
+
+fn odograph(command: &str) -> Program {
+    Program::new("odograph").arg(command)
+}
+
+/// The exit code of a process, and what it said on standard output.
+async fn ended(mut process: Process) -> (i32, String) {
+    let code = process.wait(LONG).await;
+    let said = process.stdout().join("\n");
+    // Differences are told, failures are logged: what a failed test shows should have both.
+    let _unread = writeln!(std::io::stderr(), "{said}\n{}", process.output().join("\n"));
+    assert!(code <= 1, "{code}: {said}");
+    (code, said)
+}
+
+async fn verify(first: &str, second: &str, flags: &[&str]) -> (i32, String) {
+    let process = odograph("verify")
+        .env("FIRST_URL", first)
+        .env("SECOND_URL", second)
+        // So little that a stream's readings go through many temporary files.
+        .env("SORT_MEMORY", "64KiB")
+        .args(flags.iter().copied())
+        .spawn();
+    ended(process).await
+}
+
+/// Uploads a body, every line of which is good; how many there are.
+async fn post(system: &System, body: &str) -> f64 {
+    let (status, answer) = system.post(body.to_owned()).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["accepted"].as_f64().unwrap()
+}
+
+async fn drive(device: &str, start: &str, span: &str) -> String {
+    simulate(&["--seed", "7", "--device", device, "--start", start, "--for", span]).await
+}
+
+/// The first reading of a body, with another value.
+fn conflict(body: &str) -> String {
+    let mut line: serde_json::Value = serde_json::from_str(body.lines().next().unwrap()).unwrap();
+    line["value"] = 12_345.678.into();
+    line.to_string()
+}
+
+/// Forgets what the stream has kept until now, as trimming by `--history` does.
+async fn expire(system: &System) {
+    let (server, name) = system.bus.rsplit_once('/').unwrap();
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    let mut stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
+    let last = stream.info().await.unwrap().state.last_sequence;
+    stream.purge().sequence(last + 1).await.unwrap();
+    assert_eq!(stream.info().await.unwrap().state.messages, 0);
+}
+
+#[tokio::test]
+async fn a_lost_database_is_made_again_from_dumps_and_stream() {
+    let mut system = System::start(2).await;
+    let url = system.database.url();
+    let dumps = s3().url(&unique("drill"));
+
+    // The old days, over midnights and a month's end, with duplicates, late readings and conflicts.
+    let nights = [
+        drive("lada", "2024-04-29T23:55:00Z", "10m").await,
+        drive("lada", "2024-04-30T23:55:00Z", "10m").await,
+        drive("niva", "2024-05-01T23:58:00Z", "4m").await,
+    ];
+    let mut judged = 0.0;
+    let middle = nights[1].lines().count() / 2;
+    let (early, late): (Vec<&str>, Vec<&str>) = (
+        nights[1].lines().take(middle).collect(),
+        nights[1].lines().skip(middle).collect(),
+    );
+    for body in [&nights[0], &late.join("\n"), &early.join("\n"), &nights[2], &nights[0]] {
+        judged += post(&system, body).await;
+        system.wait_for_judged(judged).await;
+    }
+    judged += post(&system, &conflict(&nights[0])).await;
+    system.wait_for_judged(judged).await;
+    for day in OLD {
+        dump_to(&system, &dumps, day).await;
+    }
+    expire(&system).await;
+
+    // The days that only the stream will have, and late readings of a day that was dumped.
+    let days = [
+        drive("lada", "2024-05-03T08:00:00Z", "10m").await,
+        drive("lada", "2024-05-03T23:58:00Z", "4m").await,
+        drive("moskvich", "2024-05-02T11:00:00Z", "1m").await,
+    ];
+    let (first, last) = (&days[0], &conflict(&days[0]));
+    for body in [first, &days[1], &days[2], first, last] {
+        judged += post(&system, body).await;
+        system.wait_for_judged(judged).await;
+    }
+    assert_eq!(system.persisted("conflict").await, 2.0);
+    assert!(system.persisted("duplicate").await > 10_000.0);
+    let (rows, latest) = (system.rows().await, system.latest().await);
+
+    // The loss. All programs go on, and a device sends on.
+    let kept = system.database.lose().await;
+    let lost = kept.url();
+    let live = r#"{"sensor":"live","value":1,"timestamp":"2024-05-05T12:00:00Z","device":"lada"}"#;
+    post(&system, live).await;
+    let (code, said) = ended(
+        odograph("restore")
+            .env("BLOB_STORE_URL", &dumps)
+            .env("DATABASE_URL", &url)
+            .args(["--from", OLD[0], "--to", OLD[3]])
+            .spawn(),
+    )
+    .await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("4 days restored: ") && said.contains(" 0 conflicts; 0 days failed"),
+        "{said}"
+    );
+    let (code, said) = ended(
+        odograph("rebuild")
+            .env("EVENT_READER_URL", &system.bus)
+            .env("DATABASE_URL", &url)
+            // In the order in which the bus took them: of two values the first one stays.
+            .args(["--writers", "1"])
+            .spawn(),
+    )
+    .await;
+    assert_eq!(code, 0, "{said}");
+    system.wait_for_rows(i64::try_from(rows.len()).unwrap() + 1).await;
+
+    // It is the same: by our own word, and by SQL.
+    let (code, said) = verify(&lost, &url, &["--to", LAST]).await;
+    assert!(code == 0 && said.ends_with("6 days compared: all equal"), "{said}");
+    let (code, said) = verify(&lost, &url, &[]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("2024-05-05 DIFFERS: the first has none of 1 readings"),
+        "{said}"
+    );
+    assert!(said.ends_with("7 days compared: 1 differ"), "{said}");
+    let without_live = |rows: Vec<String>| {
+        rows.into_iter()
+            .filter(|row| !row.contains(" live "))
+            .collect::<Vec<_>>()
+    };
+    assert!(without_live(system.rows().await) == rows, "the rows differ");
+    assert!(
+        without_live(system.latest().await) == latest,
+        "the latest values differ"
+    );
+
+    // The stream has the young days in full, and nothing of most others.
+    let (code, said) = verify(&system.bus, &url, &["--from", "2024-05-03"]).await;
+    assert!(code == 0 && said.ends_with("3 days compared: all equal"), "{said}");
+    let (code, said) = verify(&url, &system.bus, &["--to", "2024-05-02"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("2024-04-30 DIFFERS: the second has none of "), "{said}");
+    assert!(
+        said.contains("2024-05-02 DIFFERS: ") && said.contains(" only in the first, 0 only in the second"),
+        "{said}"
+    );
+
+    // The dumps: the day with late readings is stale, the others are not written again.
+    let (code, said) = verify(&dumps, &url, &["--to", "2024-05-01", "--format", "json"]).await;
+    let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (code, &answer["equal"], answer["days"].as_array().unwrap().len()),
+        (0, &true.into(), 3),
+        "{said}"
+    );
+    let (code, said) = verify(&dumps, &url, &["--from", "2024-05-02", "--to", "2024-05-02"]).await;
+    assert!(
+        code == 1 && said.contains(": 0 only in the first, 600 only in the second, "),
+        "{said}"
+    );
+    for day in OLD {
+        dump_to(&system, &dumps, day).await;
+    }
+    let store = Store::open(&dumps).unwrap();
+    let mut files: Vec<String> = store.list("").map_ok(|meta| meta.name).try_collect().await.unwrap();
+    files.retain(|name| name.contains(".r"));
+    files.sort();
+    let expected = [
+        "2024-04-29.r1",
+        "2024-04-30.r1",
+        "2024-05-01.r1",
+        "2024-05-02.r1",
+        "2024-05-02.r2",
+    ];
+    assert_eq!(files, expected.map(|name| format!("{name}.json.gz")));
+    let (code, said) = verify(&url, &dumps, &["--to", OLD[3]]).await;
+    assert!(code == 0 && said.ends_with("4 days compared: all equal"), "{said}");
+
+    tampered_with(&lost, &url).await;
+    damaged(&store, &dumps, &url).await;
+}
+
+/// A row that was changed, one that is missing, one too much: each is found and named.
+async fn tampered_with(lost: &str, url: &str) {
+    let client = connect(url).await;
+    let one = "series_id = (SELECT id FROM series WHERE device = 'lada' AND sensor = 'speed') AND timestamp = '2024-05-03 08:01:00Z'";
+    for (statement, word) in [
+        (
+            format!("UPDATE reading SET value = value + 0.001 WHERE {one}"),
+            "0 only in the first, 0 only in the second, 1 with other values",
+        ),
+        (
+            format!("DELETE FROM reading WHERE {one}"),
+            "1 only in the first, 0 only in the second, 0 with other values",
+        ),
+        (
+            "INSERT INTO reading SELECT id, '2024-05-03 20:00:00Z', 1 FROM series WHERE device = 'lada' AND sensor = 'speed'".to_owned(),
+            "1 only in the first, 1 only in the second, 0 with other values",
+        ),
+    ] {
+        assert_eq!(client.execute(&statement, &[]).await.unwrap(), 1, "{statement}");
+        let (code, said) = verify(lost, url, &["--to", LAST]).await;
+        let differing: Vec<&str> = said.lines().filter(|line| line.contains("DIFFERS")).collect();
+        assert_eq!((code, differing.len()), (1, 1), "{said}");
+        assert!(differing[0].starts_with("2024-05-03 ") && differing[0].contains(word), "{said}");
+        assert!(differing[0].ends_with("lada speed 2024-05-03T08:01:00Z"), "{said}");
+    }
+}
+
+/// A dump that is damaged is found by `verify`, is not restored, and holds up no other.
+async fn damaged(store: &Store, dumps: &str, url: &str) {
+    let file = format!("{}.r1.json.gz", OLD[1]);
+    let (bytes, _) = store.get(&file).await.unwrap().unwrap();
+    let mut bytes = bytes.to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let mut writer = store.writer(&file).await.unwrap();
+    writer.write(bytes.into()).await.unwrap();
+    writer.finish().await.unwrap();
+    let (code, said) = verify(dumps, url, &["--to", OLD[3]]).await;
+    assert_eq!(code, 1, "{said}");
+    let line = format!(
+        "{} DIFFERS: the first cannot be relied on: {file} has the SHA-256 ",
+        OLD[1]
+    );
+    assert!(
+        said.contains(&line) && said.ends_with("4 days compared: 1 differ"),
+        "{said}"
+    );
+
+    let empty = testutil::database().await;
+    let restore = odograph("restore")
+        .env("BLOB_STORE_URL", dumps)
+        .env("DATABASE_URL", empty.url())
+        .spawn();
+    let (code, said) = ended(restore).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains(&format!("{} FAILED: {file} has the SHA-256 ", OLD[1])),
+        "{said}"
+    );
+    assert!(
+        said.contains("3 days restored: ") && said.ends_with("; 1 days failed"),
+        "{said}"
+    );
+    let (_, said) = verify(&empty.url(), url, &["--to", OLD[3]]).await;
+    let line = format!("{} DIFFERS: the first has none of ", OLD[1]);
+    assert!(
+        said.contains(&line) && said.ends_with("4 days compared: 1 differ"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_restored_or_compared_is_said() {
+    let database = testutil::database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (nowhere, url) = (format!("file://{}", folder.path().display()), database.url());
+    for (args, code, word) in [
+        (
+            vec!["restore", "--blob-store-url", "s4://x", "--database-url", &url],
+            2,
+            "s4",
+        ),
+        (
+            vec!["restore", "--blob-store-url", &nowhere, "--database-url", &url],
+            1,
+            "no dump of these days",
+        ),
+        (
+            vec![
+                "restore",
+                "--blob-store-url",
+                &nowhere,
+                "--database-url",
+                &url,
+                "--from",
+                "2024-05-02",
+                "--to",
+                "2024-05-01",
+            ],
+            2,
+            "the earlier day first",
+        ),
+        (vec!["verify", &url, "kafka://h/readings"], 2, "a source is"),
+        (vec!["verify", &url], 2, "SECOND_URL"),
+        (vec!["verify", &nowhere, &nowhere], 1, "nothing was compared"),
+        (
+            vec!["verify", &nowhere, "nats://127.0.0.1:1/readings", "--patience", "1s"],
+            1,
+            "said nothing",
+        ),
+    ] {
+        let mut process = Program::new("odograph").args(args.iter().copied()).spawn();
+        assert_eq!(process.wait(LONG).await, code, "{args:?}");
+        let said = process.output().join("\n");
+        assert!(said.contains(word), "{args:?}: {said}");
+    }
+}
