@@ -11,9 +11,13 @@
 
 mod metrics;
 mod pause;
+mod trim;
+
+pub use self::trim::History;
 
 use self::metrics::Metrics;
 use self::pause::Pause;
+use self::trim::Trimmer;
 use super::batch::Batch;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
@@ -70,6 +74,7 @@ const SMALLEST: usize = 1024;
 pub struct Persistor {
     lanes: Vec<Gatherer>,
     work: Arc<Work>,
+    trimmer: Option<Trimmer>,
 }
 
 /// Gathers the batches of one reader.
@@ -127,12 +132,17 @@ impl Persistor {
         try_join_all(Lane::ALL.map(|lane| Reader::open(url, lane))).await
     }
 
-    /// Stores what these readers bring through `store`. They read one bus.
+    /// Stores what these readers bring through `store`, and trims the history that their bus
+    /// keeps. They read one bus.
     ///
     /// # Panics
     /// Without any reader.
-    pub fn new(readers: Vec<Reader>, store: Store, options: Storing, service: &Service) -> Self {
-        Self::over(readers, store, options, service, false)
+    pub fn new(readers: Vec<Reader>, store: Store, options: Storing, history: History, service: &Service) -> Self {
+        let keeper = readers.first().and_then(Reader::keeper);
+        Self {
+            trimmer: keeper.map(|keeper| Trimmer::new(keeper, history, service)),
+            ..Self::over(readers, store, options, service, false)
+        }
     }
 
     /// Stores a history, for [`Persistor::run_once`]. What cannot be stored was buried when it
@@ -170,6 +180,7 @@ impl Persistor {
         Self {
             lanes: readers.into_iter().map(gatherer).collect(),
             work,
+            trimmer: None,
         }
     }
 
@@ -200,8 +211,14 @@ impl Persistor {
             }
             Ok(())
         };
+        let trimming = async {
+            if let Some(trimmer) = &self.trimmer {
+                trimmer.run(stop.clone()).await;
+            }
+            Ok(())
+        };
         let lanes = try_join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
-        tokio::try_join!(lanes, burying)?;
+        tokio::try_join!(lanes, burying, trimming)?;
         Ok(())
     }
 }

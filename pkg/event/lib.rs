@@ -12,10 +12,12 @@
 
 mod address;
 mod error;
+mod keeper;
 mod memory;
 mod nats;
 
 pub use error::Error;
+pub use keeper::{Keeper, Kept};
 
 use address::Address;
 use bytes::Bytes;
@@ -223,6 +225,15 @@ impl Reader {
         match &self.0 {
             ReaderBackend::Memory(reader) => Writer(WriterBackend::Memory(reader.writer())),
             ReaderBackend::Nats(reader) => Writer(WriterBackend::Nats(Box::new(reader.writer()))),
+        }
+    }
+
+    /// Who trims what this bus keeps of handled events, over the same connection; `None` where it
+    /// keeps nothing: `memory://`.
+    pub fn keeper(&self) -> Option<Keeper> {
+        match &self.0 {
+            ReaderBackend::Memory(_) => None,
+            ReaderBackend::Nats(reader) => Some(Keeper(reader.keeper())),
         }
     }
 

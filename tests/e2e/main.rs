@@ -7,6 +7,7 @@ mod arrival;
 mod bad_input;
 mod dumps;
 mod faults;
+mod history;
 mod lanes;
 mod manifests;
 mod memory;

@@ -6,17 +6,21 @@
 //! `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
 //! headers and the payload as it is.
 
+mod keeper;
 mod reader;
 mod setup;
 mod writer;
 
+pub(crate) use keeper::Keeper;
 pub(crate) use reader::{Reader, Receipt, Wanted};
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;
 use crate::{Error, Event};
 use async_nats::HeaderMap;
+use async_nats::datetime::DateTime;
 use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::context::ContextBuilder;
 use std::time::Duration;
 
@@ -63,6 +67,13 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
         .ack_timeout(TIMEOUT)
         .max_ack_inflight(4096)
         .build(client))
+}
+
+/// To begin with what was stored at this moment (microseconds since 1970); `None` where no calendar
+/// has it.
+fn since(moment: i64) -> Option<DeliverPolicy> {
+    let start_time = DateTime::from_unix_timestamp_nanos(i128::from(moment) * 1000).ok()?;
+    Some(DeliverPolicy::ByStartTime { start_time })
 }
 
 fn connected(context: &Context) -> bool {

@@ -68,6 +68,10 @@ impl Reader {
         self.writer.clone()
     }
 
+    pub(crate) fn keeper(&self) -> super::Keeper {
+        super::Keeper::new(self.context.clone(), self.address.clone())
+    }
+
     pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {
         let stream = self.context.get_stream_no_info(self.address.stream()).await;
         let name = self.wanted.durable_name.as_deref().unwrap_or_default();
@@ -140,39 +144,47 @@ impl Reader {
     }
 }
 
-/// The consumer that a reader wants.
-fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
-    // The client makes unique names for its inboxes; the last part of one is unique by itself.
-    let inbox = context.client().new_inbox();
-    let name = inbox.rsplit('.').next().unwrap_or_default();
-    let shared = Config {
+/// What every consumer of a reader has.
+fn shared() -> Config {
+    Config {
         ack_policy: AckPolicy::Explicit,
         ack_wait: crate::PROGRESS * 3,
         // Without a limit: a message that ran out of tries would be stranded for good.
         max_deliver: -1,
         max_ack_pending: 4096,
         ..Config::default()
-    };
+    }
+}
+
+/// The consumer that all readers of a lane share.
+pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
+    Config {
+        durable_name: Some(format!("persistor_{}", lane.name())),
+        filter_subject: address.subject(lane),
+        description: Some("Stores readings in the database".into()),
+        ..shared()
+    }
+}
+
+/// The consumer that a reader wants.
+fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
+    // The client makes unique names for its inboxes; the last part of one is unique by itself.
+    let inbox = context.client().new_inbox();
+    let name = inbox.rsplit('.').next().unwrap_or_default();
     Ok(match wanted {
-        Wanted::Lane(lane) => Config {
-            durable_name: Some(format!("persistor_{}", lane.name())),
-            filter_subject: address.subject(lane),
-            description: Some("Stores readings in the database".into()),
-            ..shared
-        },
+        Wanted::Lane(lane) => of_lane(address, lane),
         Wanted::History(since) => Config {
             // A name, so that it is found again when the connection is lost on the way.
             durable_name: Some(format!("history_{name}")),
             deliver_policy: match since {
                 None => DeliverPolicy::All,
-                Some(since) => DeliverPolicy::ByStartTime {
-                    start_time: async_nats::datetime::DateTime::from_unix_timestamp_nanos(i128::from(since) * 1000)
-                        .map_err(|_| Error::Url("the moment to read from is out of range".into()))?,
-                },
+                Some(since) => {
+                    super::since(since).ok_or_else(|| Error::Url("the moment to read from is out of range".into()))?
+                }
             },
             inactive_threshold: FORGOTTEN_AFTER,
             description: Some("Reads the history again".into()),
-            ..shared
+            ..shared()
         },
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::address::Nats;
 use crate::{Error, Lane};
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
@@ -72,6 +72,16 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
         .await
         .map_err(unavailable)?;
     let found = &consumer.cached_info().config;
+    judge_consumer(found, &wanted)?;
+    if found.ack_wait < crate::PROGRESS * 2 {
+        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
+    }
+    Ok(consumer)
+}
+
+/// Refuses a consumer that would pass over messages, or call them handled when they are not.
+pub(super) fn judge_consumer(found: &consumer::Config, wanted: &pull::Config) -> Result<(), Error> {
+    let name = wanted.durable_name.as_deref().unwrap_or_default();
     let refuse = |what: &str| {
         Err(Error::Refused(format!(
             "the consumer {name} {what}, so that messages would never be stored; delete it and start again"
@@ -92,10 +102,7 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
     if found.headers_only {
         return refuse("leaves out the payload");
     }
-    if found.ack_wait < crate::PROGRESS * 2 {
-        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
-    }
-    Ok(consumer)
+    Ok(())
 }
 
 fn check_server(context: &Context) -> Result<(), Error> {
