@@ -8,6 +8,7 @@ pub mod bus;
 pub mod dump;
 pub mod location;
 pub mod reading;
+pub mod receipt;
 pub mod replay;
 pub mod schema;
 pub mod simulate;

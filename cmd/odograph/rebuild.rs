@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     };
     prepared?;
     migrated.set(true);
-    let persistor = Persistor::of_history(reader, Store::new(pool), args.storing, &service);
+    let persistor = Persistor::of_history(reader, Store::of_history(pool), args.storing, &service);
     let done = persistor.run_once(service.stop()).await?;
     // Nobody reading it does not change what was done.
     let _unread = writeln!(

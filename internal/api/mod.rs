@@ -17,7 +17,7 @@ pub(crate) use self::name::Name;
 pub(crate) use self::postgres::{query, query_series};
 pub(crate) use self::shared::Questions;
 
-use crate::{location, statistics, status, trend};
+use crate::{location, receipt, statistics, status, trend};
 use ::postgres::{Error, Pool};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -40,6 +40,7 @@ pub fn routes(pool: Pool, location_tolerance: Duration) -> Router {
         .merge(statistics::routes(pool.clone()))
         .merge(location::routes(pool.clone(), location_tolerance))
         .merge(trend::routes(pool.clone()))
+        .merge(receipt::routes(pool.clone()))
         .merge(status::routes(pool))
         // Set before the layers: one set after them would take the place of the answer to a
         // browser's preflight request.

@@ -10,6 +10,7 @@ use internal::reading::Point;
 use internal::reading::batch::Batch;
 use internal::reading::decode::{Bounds, Decoded, decode};
 use internal::reading::lines::{Line, Splitter};
+use internal::reading::message::Message;
 use internal::reading::postgres::Rows;
 use internal::reading::segment::{Builder, Origin, join};
 use std::fmt::Write;
@@ -163,17 +164,17 @@ fn segments(readings: &[Decoded<'_>]) -> Vec<Bytes> {
         let device = reading.device.as_deref().unwrap_or_default();
         builder.push(device, &reading.sensor, point, |_| true);
         if builder.size() >= SEGMENT {
-            segments.push(builder.finish(&origin));
+            segments.push(builder.finish(&origin, None));
         }
     }
-    segments.push(builder.finish(&origin));
+    segments.push(builder.finish(&origin, None));
     segments
 }
 
 fn batch(messages: &[Bytes]) -> Batch {
     let mut batch = Batch::default();
     for message in messages {
-        batch.add(message).expect("the messages made here can be read");
+        batch.add(&Message::read("m", message).expect("the messages made here can be read"));
     }
     assert_eq!(batch.readings(), READINGS);
     batch

@@ -1,6 +1,6 @@
 //! Readings of many messages on their way into one transaction, by series and in order of time.
 
-use super::segment::{self, Malformed};
+use super::message::Message;
 use super::{Point, time};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,14 +22,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds the readings of a message's payload.
-    ///
-    /// # Errors
-    /// Where the payload cannot be read; then none of it is added.
-    pub fn add(&mut self, payload: &[u8]) -> Result<(), Malformed> {
-        // Once to see that it can be read whole, so that half a message is never stored.
-        segment::read(payload, |_, _| ())?;
-        segment::read(payload, |_, found| {
+    /// Adds the readings of a message.
+    pub fn add(&mut self, message: &Message) {
+        message.each(|_, found| {
             let name = Name {
                 device: found.device.to_owned(),
                 sensor: found.sensor.to_owned(),
@@ -38,7 +33,7 @@ impl Batch {
             let before = points.len();
             points.extend(found.points);
             self.readings += points.len() - before;
-        })
+        });
     }
 
     /// Readings in it, repeated ones counted as often as they came.
@@ -94,6 +89,12 @@ impl Sorted {
         } else {
             self.conflicts += 1;
         }
+    }
+
+    /// The readings of a series, in order of time; none where it is not in the batch.
+    pub fn points(&self, series: i32) -> &[Point] {
+        let at = self.series.binary_search_by_key(&series, |(id, _)| *id);
+        at.map_or(&[], |at| &self.series[at].1)
     }
 
     /// The parts of the batch by UTC month, earliest first; in each the series in order of id.
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
     use crate::reading::segment::{Builder, Origin, join};
 
-    fn payload(readings: &[(&str, i64, f64)]) -> bytes::Bytes {
+    fn message(readings: &[(&str, i64, f64)]) -> Message {
         let mut builder = Builder::default();
         for (sensor, timestamp, value) in readings {
             builder.push(
@@ -170,16 +171,14 @@ mod tests {
             correlation: String::new(),
             traceparent: String::new(),
         };
-        join([builder.finish(&origin)].iter())
+        Message::read("m", &join([builder.finish(&origin, None)].iter())).unwrap()
     }
 
     #[test]
     fn the_first_of_an_identity_stays_and_the_others_are_counted() {
         let mut batch = Batch::default();
-        batch
-            .add(&payload(&[("b", 20, 1.0), ("b", 10, 2.0), ("a", 10, 3.0)]))
-            .unwrap();
-        batch.add(&payload(&[("b", 10, 2.0), ("b", 20, 9.0)])).unwrap();
+        batch.add(&message(&[("b", 20, 1.0), ("b", 10, 2.0), ("a", 10, 3.0)]));
+        batch.add(&message(&[("b", 10, 2.0), ("b", 20, 9.0)]));
         assert_eq!(batch.readings(), 5);
         let sorted = batch.sorted(|name| if name.sensor == "a" { 2 } else { 1 });
         assert_eq!((sorted.duplicates, sorted.conflicts), (1, 1));
@@ -201,14 +200,12 @@ mod tests {
     fn months_come_in_order() {
         let mut batch = Batch::default();
         let (april, may, december) = (1_335_205_543_511_000, 1_335_830_400_000_000, 1_356_998_399_999_999);
-        batch
-            .add(&payload(&[
-                ("a", december, 1.0),
-                ("b", may, 1.0),
-                ("b", may - 1, 1.0),
-                ("a", april, 1.0),
-            ]))
-            .unwrap();
+        batch.add(&message(&[
+            ("a", december, 1.0),
+            ("b", may, 1.0),
+            ("b", may - 1, 1.0),
+            ("a", april, 1.0),
+        ]));
         let sorted = batch.sorted(|name| i32::from(name.sensor.as_bytes()[0]));
         let months = sorted.months();
         let found: Vec<_> = months
@@ -216,13 +213,5 @@ mod tests {
             .map(|month| (month.year, month.month, month.parts.len()))
             .collect();
         assert_eq!(found, [(2012, 4, 2), (2012, 5, 1), (2012, 12, 1)]);
-    }
-
-    #[test]
-    fn half_a_message_is_not_added() {
-        let mut batch = Batch::default();
-        let whole = payload(&[("a", 1, 1.0), ("b", 1, 1.0)]);
-        assert!(batch.add(&whole[..whole.len() - 1]).is_err());
-        assert_eq!((batch.readings(), batch.names().count()), (0, 0));
     }
 }

@@ -18,10 +18,10 @@ pub use self::trim::History;
 use self::metrics::Metrics;
 use self::pause::Pause;
 use self::trim::Trimmer;
-use super::batch::Batch;
+use super::message::Message;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
-use event::{DeadLetters, Delivery, Lane, PROGRESS, Reader, Writer};
+use event::{DeadLetters, Delivery, Event, Lane, PROGRESS, Reader, Writer};
 use futures_util::future::try_join_all;
 use service::{Latch, Service};
 use std::sync::Arc;
@@ -398,13 +398,9 @@ impl Work {
     /// trying again with all of it is of no use.
     async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
         let mut pause = Pause::default();
+        let messages: Vec<Message> = batch.iter().filter_map(|delivery| read(&delivery.event).ok()).collect();
         loop {
-            let mut readings = Batch::default();
-            for delivery in &*batch {
-                // Each was read whole before.
-                let _ = readings.add(&delivery.event.payload);
-            }
-            match self.with_progress(batch, self.store.write(readings)).await? {
+            match self.with_progress(batch, self.store.write(&messages)).await? {
                 Ok(stored) => {
                     self.stored.set(true);
                     return Some(Ok(stored));
@@ -455,13 +451,17 @@ impl Work {
         }
         let mut pause = Pause::default();
         loop {
-            match delivery.bury(&self.writer, reason).await {
+            match self.try_to_bury(delivery, reason).await {
                 Ok(()) => {
                     tracing::error!(event, reason, "a message became a dead letter");
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(event, %error, "could not keep a dead letter; trying again");
+                    tracing::warn!(
+                        event,
+                        error = format!("{error:#}"),
+                        "could not keep a dead letter; trying again"
+                    );
                     pause.longer();
                     let until = pause.until.unwrap_or_else(Instant::now);
                     let waited = self
@@ -473,6 +473,15 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// Tells the uploads first that their readings failed: once it is buried, nothing comes back to
+    /// the message.
+    async fn try_to_bury(&self, delivery: &mut Delivery, reason: &str) -> anyhow::Result<()> {
+        if let Ok(message) = read(&delivery.event) {
+            self.store.fail(&message).await?;
+        }
+        Ok(delivery.bury(&self.writer, reason).await?)
     }
 
     /// Keeps the dead letters that the bus cannot, until `stop`. Unacknowledged, the publisher of
@@ -496,17 +505,20 @@ impl Work {
 fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<(Delivery, String)>) {
     let (mut good, mut bad) = (Vec::with_capacity(batch.len()), Vec::new());
     for delivery in batch {
-        let judged = if delivery.event.kind == segment::KIND {
-            segment::read(&delivery.event.payload, |_, _| ()).map_err(|error| error.to_string())
-        } else {
-            Err(format!("the event type {:?} is unknown", delivery.event.kind))
-        };
-        match judged {
-            Ok(()) => good.push(delivery),
+        match read(&delivery.event) {
+            Ok(_) => good.push(delivery),
             Err(reason) => bad.push((delivery, reason)),
         }
     }
     (good, bad)
+}
+
+/// The message in this event, or why there is none.
+fn read(event: &Event) -> Result<Message, String> {
+    if event.kind != segment::KIND {
+        return Err(format!("the event type {:?} is unknown", event.kind));
+    }
+    Message::read(&event.id, &event.payload).map_err(|error| error.to_string())
 }
 
 async fn release(batch: Vec<Delivery>) {

@@ -13,6 +13,7 @@ pub mod http;
 pub mod keys;
 mod limits;
 pub mod lines;
+pub mod message;
 pub mod postgres;
 pub mod publish;
 mod rejects;
@@ -20,11 +21,26 @@ pub mod segment;
 pub mod time;
 mod upload;
 
+use std::time::Duration;
+use uuid::Uuid;
+
 /// Names of devices and sensors are this long at the most.
 pub const MAX_NAME: usize = 64;
 
 /// The device of readings that name none and whose credentials name none.
 pub const DEFAULT_DEVICE: &str = "default";
+
+/// How long it can be asked what became of an upload.
+pub const KEPT_RECEIPTS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// When an upload of this id began, in microseconds since 1970; none where the id does not tell.
+pub fn uploaded(upload: Uuid) -> Option<i64> {
+    if upload.get_version_num() != 7 {
+        return None;
+    }
+    let milliseconds = i64::try_from(upload.as_u128() >> 80).ok()?;
+    Some(milliseconds * 1000)
+}
 
 /// One value of one series at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,11 +4,13 @@
 //! Numbers are little endian; a *text* is one byte of length, then that many bytes of UTF-8.
 //!
 //! ```text
-//! payload  = version: u8 = 1, segment…
+//! payload  = version: u8 = 2, segment…
 //! segment  = length: u32        of what follows in this segment
 //!            upload: [u8; 16]   the upload's UUID
 //!            correlation: text
 //!            traceparent: text  empty when there was none
+//!            totals: u8         1 in the last segment of an upload that was read to its end, else 0
+//!            accepted: u64, rejected: u64     of the whole upload; only where totals is 1
 //!            runs: u16
 //!            run…
 //! run      = device: text, sensor: text, points: u32, point…
@@ -18,6 +20,7 @@
 //!
 //! Readings lie by series because that is how they are stored: the name is written, hashed and
 //! looked up once a run instead of once a reading, and 16 bytes a reading are a sixth of its JSON.
+//! Payloads of version 1, which are the same without the totals, are read as well.
 
 use super::{Point, is_name, time};
 use bytes::{BufMut, Bytes};
@@ -30,7 +33,10 @@ use uuid::Uuid;
 pub const KIND: &str = "odograph.readings.v1";
 
 /// First byte of every payload.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The version before, whose segments tell no totals.
+const WITHOUT_TOTALS: u8 = 1;
 
 /// Bytes of one point.
 const POINT: usize = 16;
@@ -44,6 +50,15 @@ pub struct Origin {
     pub correlation: String,
     /// The request's `traceparent`, or empty.
     pub traceparent: String,
+}
+
+/// What an upload came to, told with its last segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Readings of the upload that are on the bus, those of this segment included.
+    pub accepted: u64,
+    /// Lines that are not readings.
+    pub rejected: u64,
 }
 
 /// Gathers readings of one upload into a segment. What is gathered lies in a few flat lists, so that
@@ -157,13 +172,18 @@ impl Builder {
         self.readings.len() as u64
     }
 
-    /// The segment, written; the builder is empty afterwards.
-    pub fn finish(&mut self, origin: &Origin) -> Bytes {
+    /// The segment, written; the builder is empty afterwards. `totals` where it is the upload's last.
+    pub fn finish(&mut self, origin: &Origin, totals: Option<Totals>) -> Bytes {
         let mut body = Vec::with_capacity(self.size + 256);
         body.put_u32_le(0);
         body.put_slice(origin.upload.as_bytes());
         put_text(&mut body, &origin.correlation);
         put_text(&mut body, &origin.traceparent);
+        body.put_u8(totals.is_some().into());
+        if let Some(totals) = totals {
+            body.put_u64_le(totals.accepted);
+            body.put_u64_le(totals.rejected);
+        }
         body.put_u16_le(
             u16::try_from(self.runs.len()).expect("the caller finishes a segment before it holds 65,536 series"),
         );
@@ -251,26 +271,56 @@ impl Iterator for Points<'_> {
 #[error("the payload cannot be read: {0}")]
 pub struct Malformed(&'static str);
 
-/// Reads a whole payload, giving each run of readings to `each`. Nothing in it is trusted: names,
+/// What a segment says beside its readings.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The upload.
+    pub upload: Uuid,
+    /// The request's correlation id.
+    pub correlation: &'a str,
+    /// The request's `traceparent`, or empty.
+    pub traceparent: &'a str,
+    /// The upload's totals, in its last segment.
+    pub totals: Option<Totals>,
+}
+
+/// A piece of a payload.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// A segment begins.
+    Segment(Head<'a>),
+    /// Readings of one series in it.
+    Series(Series<'a>),
+}
+
+/// Reads a whole payload, giving it to `each` piece by piece. Nothing in it is trusted: names,
 /// times and values are checked as the ingestor checks them, so that no producer of messages can
 /// make the database refuse a batch.
 ///
 /// # Errors
 /// Where the payload is not as described above; `each` may have been called before that is found.
-pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(&Origin, Series<'a>)) -> Result<(), Malformed> {
+pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Piece<'a>)) -> Result<(), Malformed> {
     let mut rest = Cursor(payload);
-    if rest.bytes(1)? != [VERSION] {
+    let version = rest.bytes(1)?[0];
+    if version != VERSION && version != WITHOUT_TOTALS {
         return Err(Malformed("an unknown version"));
     }
     while !rest.0.is_empty() {
         let length = rest.u32()?;
         let mut segment = Cursor(rest.bytes(length)?);
         let upload = Uuid::from_slice(segment.bytes(16)?).map_err(|_| Malformed("no upload id"))?;
-        let origin = Origin {
-            upload,
-            correlation: segment.text()?.into(),
-            traceparent: segment.text()?.into(),
+        let (correlation, traceparent) = (segment.text()?, segment.text()?);
+        let totals = if version == WITHOUT_TOTALS {
+            None
+        } else {
+            segment.totals()?
         };
+        each(Piece::Segment(Head {
+            upload,
+            correlation,
+            traceparent,
+            totals,
+        }));
         for _ in 0..segment.u16()? {
             let (device, sensor) = (segment.text()?, segment.text()?);
             if !is_name(device) || !is_name(sensor) {
@@ -281,7 +331,7 @@ pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(&Origin, Series<'a>)) ->
             if !points.clone().all(|point| storable(&point)) {
                 return Err(Malformed("a point that cannot be stored"));
             }
-            each(&origin, Series { device, sensor, points });
+            each(Piece::Series(Series { device, sensor, points }));
         }
         if !segment.0.is_empty() {
             return Err(Malformed("more bytes than readings"));
@@ -322,6 +372,22 @@ impl<'a> Cursor<'a> {
         Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
     }
 
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        let bytes = self.bytes(8)?.try_into().map_err(|_| Malformed("it ends too early"))?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn totals(&mut self) -> Result<Option<Totals>, Malformed> {
+        match self.bytes(1)?[0] {
+            0 => Ok(None),
+            1 => Ok(Some(Totals {
+                accepted: self.u64()?,
+                rejected: self.u64()?,
+            })),
+            _ => Err(Malformed("totals that are none")),
+        }
+    }
+
     fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.bytes(1)?[0];
         std::str::from_utf8(self.bytes(length.into())?).map_err(|_| Malformed("a text that is not UTF-8"))
@@ -343,12 +409,11 @@ mod tests {
 
     fn readings(payload: &[u8]) -> Vec<(String, String, Point)> {
         let mut found = Vec::new();
-        read(payload, |_, series| {
-            found.extend(
-                series
-                    .points
-                    .map(|point| (series.device.to_owned(), series.sensor.to_owned(), point)),
-            );
+        read(payload, |piece| {
+            if let Piece::Series(series) = piece {
+                let name = |point| (series.device.to_owned(), series.sensor.to_owned(), point);
+                found.extend(series.points.map(name));
+            }
         })
         .unwrap();
         found
@@ -362,10 +427,10 @@ mod tests {
             assert!(builder.push("lada", sensor, point(timestamp, value), |_| true));
         }
         assert_eq!((builder.readings(), builder.series()), (3, 2));
-        let first = builder.finish(&origin());
+        let first = builder.finish(&origin(), None);
         assert_eq!(builder.size(), 0);
         builder.push("lada", "fuel", point(3, 79.0), |_| true);
-        let second = builder.finish(&origin());
+        let second = builder.finish(&origin(), None);
         let payload = join([&first, &second].into_iter());
         let expected = [
             ("speed", 1, 5.5),
@@ -376,6 +441,40 @@ mod tests {
         let expected =
             expected.map(|(sensor, timestamp, value)| ("lada".into(), sensor.into(), point(timestamp, value)));
         assert_eq!(readings(&payload), expected);
+    }
+
+    #[test]
+    fn totals_travel_with_a_segment_that_may_hold_nothing_else() {
+        let totals = Totals {
+            accepted: 7,
+            rejected: u64::MAX,
+        };
+        let payload = join([Builder::default().finish(&origin(), Some(totals))].iter());
+        let mut found = Vec::new();
+        let keep = |piece| match piece {
+            Piece::Segment(head) => found.push(head.totals),
+            Piece::Series(_) => panic!("no readings were sent"),
+        };
+        read(&payload, keep).unwrap();
+        assert_eq!(found, [Some(totals)]);
+    }
+
+    #[test]
+    fn a_payload_of_the_version_before_is_read() {
+        let mut builder = Builder::default();
+        let point = Point {
+            timestamp: 1,
+            value: 2.0,
+        };
+        builder.push("d", "s", point, |_| true);
+        let segment = builder.finish(&origin(), None);
+        // Its totals stand after the length, the upload and two texts.
+        let at = 4 + 16 + 1 + origin().correlation.len() + 1;
+        let mut old = vec![WITHOUT_TOTALS];
+        old.extend((u32::try_from(segment.len()).unwrap() - 5).to_le_bytes());
+        old.extend(&segment[4..at]);
+        old.extend(&segment[at + 1..]);
+        assert_eq!(readings(&old), [("d".into(), "s".into(), point)]);
     }
 
     #[test]
@@ -411,9 +510,9 @@ mod tests {
         ] {
             let mut builder = Builder::default();
             builder.push("d", "s", point, |_| true);
-            let payload = join([builder.finish(&origin())].iter());
+            let payload = join([builder.finish(&origin(), None)].iter());
             assert_eq!(
-                read(&payload, |_, _| ()),
+                read(&payload, |_| ()),
                 Err(Malformed("a point that cannot be stored")),
                 "{point:?}"
             );
@@ -427,15 +526,15 @@ mod tests {
             for timestamp in 0..5 {
                 builder.push("d", "s", Point { timestamp, value: 1.0 }, |_| true);
             }
-            let mut payload = join([builder.finish(&origin())].iter()).to_vec();
+            let mut payload = join([builder.finish(&origin(), None)].iter()).to_vec();
             let whole = payload.len();
             if let Some(target) = payload.get_mut(at) {
                 *target = byte;
             }
-            let _ = read(&payload, |_, _| ());
+            let _ = read(&payload, |_| ());
             payload.truncate(cut);
             if cut > 1 && cut < whole && at > cut {
-                prop_assert!(read(&payload, |_, _| ()).is_err());
+                prop_assert!(read(&payload, |_| ()).is_err());
             }
         }
     }

@@ -72,15 +72,22 @@ pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 
 /// The year and month that a moment lies in, in UTC.
 pub fn month_of(timestamp: i64) -> (i64, i64) {
-    let shifted = timestamp.div_euclid(DAY) + 719_468;
+    let (year, month, _) = civil_from_days(timestamp.div_euclid(DAY));
+    (year, month)
+}
+
+/// The date (year, month, day) so many days after 1970-01-01.
+pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = (month_from_march + 2) % 12 + 1;
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month)
+    (year, month, day)
 }
 
 fn days_in(year: i64, month: i64) -> i64 {
@@ -101,6 +108,15 @@ pub fn now() -> i64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn dates_there_and_back() {
+        for days in (-719_162..2_932_897).step_by(13) {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+            assert!((1..=days_in(year, month)).contains(&day), "{year}-{month}-{day}");
+        }
+    }
 
     #[test]
     fn known_moments() {

@@ -7,7 +7,7 @@ use super::keys::Caller;
 use super::lines::{Line, Splitter};
 use super::publish::{Ticket, Unavailable};
 use super::rejects::Rejects;
-use super::segment::{Builder, Origin};
+use super::segment::{Builder, Origin, Totals};
 use super::{Point, time};
 use bytes::Bytes;
 use event::Lane;
@@ -104,23 +104,33 @@ impl<'a> Upload<'a> {
         self.rejects.count == 0
     }
 
-    /// Waits until everything that was judged is stored, and tells how it all ended.
+    /// Waits until everything that was judged is stored, and tells how it all ended. An upload that
+    /// was read to its end has its totals told with its last segment: with its only one where all of
+    /// it fits there, else when all else is stored, so that totals never promise more than there is.
     pub(super) async fn finish(&mut self, end: End) -> End {
-        // However it ended, what was read is stored and counted.
-        self.hand_over().await;
-        while self.settle().await {}
-        if self
-            .rejects
-            .bury(&self.ingest.writer, &self.ingest.source)
-            .await
-            .is_err()
-        {
-            self.bus_failed = true;
+        let whole = matches!(end, End::Whole);
+        if whole && self.under_way.is_empty() && self.accepted == 0 {
+            self.bury().await;
+            self.hand_over_last().await;
+        } else {
+            // However it ended, what was read is stored and counted.
+            self.hand_over().await;
+            while self.settle().await {}
+            self.bury().await;
+            if whole {
+                self.hand_over_last().await;
+            }
         }
+        while self.settle().await {}
         match end {
             _ if self.bus_failed => End::Bus,
             end => end,
         }
+    }
+
+    async fn bury(&mut self) {
+        let buried = self.rejects.bury(&self.ingest.writer, &self.ingest.source).await;
+        self.bus_failed |= buried.is_err();
     }
 
     /// Readings accepted and lines rejected.
@@ -162,14 +172,8 @@ impl<'a> Upload<'a> {
                 self.lane = Lane::Bulk;
                 self.hand_over().await;
             }
-            if self.rejects.full()
-                && self
-                    .rejects
-                    .bury(&self.ingest.writer, &self.ingest.source)
-                    .await
-                    .is_err()
-            {
-                self.bus_failed = true;
+            if self.rejects.full() {
+                self.bury().await;
             }
             if self.bus_failed {
                 return Err(End::Bus);
@@ -228,14 +232,28 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Hands the segment to the publisher, waiting for earlier ones where too many are under way.
+    /// Hands the segment to the publisher where it holds readings.
     async fn hand_over(&mut self) {
-        let readings = self.builder.readings();
         self.since = None;
-        if readings == 0 {
-            return;
+        if self.builder.readings() > 0 {
+            self.publish(None).await;
         }
-        let segment = self.builder.finish(&self.origin);
+    }
+
+    /// Hands over the last segment, which tells the upload's totals and may hold no readings. All
+    /// others are stored.
+    async fn hand_over_last(&mut self) {
+        let totals = Totals {
+            accepted: self.accepted + self.builder.readings(),
+            rejected: self.rejects.count,
+        };
+        self.publish(Some(totals)).await;
+    }
+
+    /// Publishes the segment, waiting for earlier ones where too many are under way.
+    async fn publish(&mut self, totals: Option<Totals>) {
+        let readings = self.builder.readings();
+        let segment = self.builder.finish(&self.origin, totals);
         while self.under_way.len() >= UNDER_WAY {
             self.settle().await;
         }

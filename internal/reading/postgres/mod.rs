@@ -1,18 +1,23 @@
 //! The one transaction that stores readings.
 //!
 //! In this order, the same in every process, so that no two writers can deadlock: readings by
-//! month, series and time; then latest values by id; then the versions of the days touched.
-//! Partitions and series are made before, each in a transaction of its own.
+//! month, series and time; then receipts by upload and message; then latest values by id; then the
+//! versions of the days touched. Partitions and series are made before, each in a transaction of
+//! its own.
 //!
 //! Readings go by COPY straight into their month's partition. Identity is the primary key, and
 //! COPY fails on the first reading that is there already; so what may be there is looked up first
 //! (`there.rs`), but for readings newer than their series' latest. When another writer commits the
 //! same identity in between, the transaction fails, is done again with everything looked up, and
-//! finds it.
+//! finds it. So does one that meets the receipt of a message that was stored before: the message is
+//! left out then.
 
 mod copy;
 mod dead;
 mod partition;
+#[cfg(test)]
+mod receipt_tests;
+mod receipts;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -21,27 +26,37 @@ mod there;
 // For the micro-benchmarks as well, which have to call what they measure.
 pub use copy::Rows;
 
-use super::batch::{Batch, Month, Part, Sorted};
+use self::receipts::Known;
+use super::batch::{Batch, Month, Part};
+use super::message::Message;
 use super::{Point, time};
 use ::postgres::{Failure, Pool};
 pub(crate) use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// Stores batches of readings.
+/// Days of receipts that may be written at one time: those that are kept, the one that begins, and
+/// one for a clock that is ahead.
+const RECEIPT_DAYS: usize = 9;
+
+/// Stores messages of readings.
 pub struct Store {
     pool: Pool,
     known: Mutex<series::Known>,
     months: Mutex<HashSet<(i64, i64)>>,
+    /// Days (since 1970) that have a partition of receipts.
+    receipts: Mutex<BTreeSet<i64>>,
+    history: bool,
 }
 
-/// What became of a batch; the three add up to its readings.
+/// What became of messages; the three add up to the readings of those that were not stored before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// New rows.
@@ -73,6 +88,17 @@ impl Store {
             pool,
             known: Mutex::default(),
             months: Mutex::default(),
+            receipts: Mutex::default(),
+            history: false,
+        }
+    }
+
+    /// A store for messages that were stored before, in this database or in another: their
+    /// readings are looked up once more, and receipts that are there stay as they are.
+    pub fn of_history(pool: Pool) -> Self {
+        Self {
+            history: true,
+            ..Self::new(pool)
         }
     }
 
@@ -84,12 +110,63 @@ impl Store {
         dead::keep(&self.pool, letter, reason).await
     }
 
-    /// Stores a batch: all of it, in one transaction, or nothing.
+    /// Stores messages: all of them, in one transaction, or nothing. One that was stored before is
+    /// left out.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn write(&self, batch: Batch) -> Result<Stored, Error> {
-        let mut client = self
+    pub async fn write(&self, messages: &[Message]) -> Result<Stored, Error> {
+        let mut client = self.client().await?;
+        let mut careful = false;
+        loop {
+            self.prepare_receipts(&mut client, messages).await?;
+            let attempt = self.attempt(&mut client, messages, careful).await;
+            match attempt {
+                Ok(Some(stored)) => return Ok(stored),
+                Err(Failed::Database(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                    // A partition is gone that this process knew: forget what is known of them.
+                    if lock(&self.months).is_empty() && lock(&self.receipts).is_empty() {
+                        return Err(failed(error));
+                    }
+                    lock(&self.months).clear();
+                    lock(&self.receipts).clear();
+                }
+                Err(Failed::Database(error)) if Failure::of(&error) != Failure::Conflict => return Err(failed(error)),
+                Err(Failed::Forgotten) => {
+                    return Err(Error::Unavailable("the memory of series was emptied meanwhile".into()));
+                }
+                Ok(None) | Err(Failed::Database(_)) => {
+                    tracing::debug!("another writer was first, or a message came again; looking up everything");
+                    careful = true;
+                    // So that two writers do not keep step.
+                    let by_chance = std::hash::RandomState::new().hash_one(());
+                    tokio::time::sleep(Duration::from_millis(by_chance % 8)).await;
+                }
+            }
+        }
+    }
+
+    /// Counts the readings of a message that cannot be stored as failed.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now; do it again.
+    pub async fn fail(&self, message: &Message) -> Result<(), Error> {
+        let mut client = self.client().await?;
+        self.prepare_receipts(&mut client, std::slice::from_ref(message))
+            .await?;
+        let written = async {
+            let transaction = client.transaction().await?;
+            receipts::write(&transaction, &receipts::of_failed(message), Known::Keep).await?;
+            transaction.commit().await
+        };
+        written.await.map_err(|error| {
+            lock(&self.receipts).clear();
+            Error::Unavailable(error.into())
+        })
+    }
+
+    async fn client(&self) -> Result<Object, Error> {
+        let client = self
             .pool
             .get()
             .await
@@ -99,79 +176,89 @@ impl Store {
             // replica that took over before it had everything. What was known may not hold there.
             *lock(&self.known) = series::Known::default();
             lock(&self.months).clear();
+            lock(&self.receipts).clear();
         }
-        self.prepare_series(&client, &batch).await?;
-        let sorted = {
-            let known = lock(&self.known);
-            // Every name was just learned; only a concurrent batch that overflows the memory of
-            // names can have made this one forgotten, and then the batch is tried again.
-            if batch.names().any(|name| known.id(name).is_none()) {
-                return Err(Error::Unavailable("the memory of series was emptied meanwhile".into()));
-            }
-            batch.sorted(|name| known.id(name).unwrap_or_default())
-        };
-        let months = sorted.months();
-        let mut careful = false;
-        loop {
-            self.prepare_months(&mut client, &months).await?;
-            match self.attempt(&mut client, &sorted, &months, careful).await {
-                Ok(stored) => return Ok(stored),
-                Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-                    // A partition is gone that this process knew: forget what is known of them.
-                    if lock(&self.months).is_empty() {
-                        return Err(failed(error));
-                    }
-                    lock(&self.months).clear();
-                }
-                Err(error) if Failure::of(&error) == Failure::Conflict => {
-                    tracing::debug!(%error, "another writer was first; looking up everything");
-                    careful = true;
-                    // So that two writers do not keep step.
-                    let by_chance = std::hash::RandomState::new().hash_one(());
-                    tokio::time::sleep(Duration::from_millis(by_chance % 8)).await;
-                }
-                Err(error) => return Err(failed(error)),
-            }
-        }
+        Ok(client)
     }
 
-    async fn prepare_series(&self, client: &Client, batch: &Batch) -> Result<(), Error> {
+    async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
+        for day in receipts::days(messages.iter()) {
+            if !lock(&self.receipts).contains(&day) {
+                receipts::make(client, day).await.map_err(failed)?;
+                let mut made = lock(&self.receipts);
+                made.insert(day);
+                // As many as are kept; an older one would only be made once more.
+                while made.len() > RECEIPT_DAYS {
+                    made.pop_first();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare_series(&self, client: &Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
         let missing = lock(&self.known).missing(batch.names());
         if !missing.is_empty() {
-            let found = series::find_or_make(client, missing).await.map_err(failed)?;
+            let found = series::find_or_make(client, missing).await?;
             lock(&self.known).learn(found);
         }
         Ok(())
     }
 
-    async fn prepare_months(&self, client: &mut Client, months: &[Month<'_>]) -> Result<(), Error> {
+    async fn prepare_months(&self, client: &mut Client, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
         for month in months {
             let key = (month.year, month.month);
             if !lock(&self.months).contains(&key) {
-                partition::make(client, month.year, month.month).await.map_err(failed)?;
+                partition::make(client, month.year, month.month).await?;
                 lock(&self.months).insert(key);
             }
         }
         Ok(())
     }
 
+    /// One try; nothing where a message was stored before after all. `careful`: nothing is taken for
+    /// new that was not looked for.
     async fn attempt(
         &self,
         client: &mut ClientWrapper,
-        sorted: &Sorted,
-        months: &[Month<'_>],
+        messages: &[Message],
         careful: bool,
-    ) -> Result<Stored, tokio_postgres::Error> {
+    ) -> Result<Option<Stored>, Failed> {
+        let messages: Vec<&Message> = if careful && !self.history {
+            receipts::unknown(client, messages).await?
+        } else {
+            messages.iter().collect()
+        };
+        let mut batch = Batch::default();
+        for message in &messages {
+            batch.add(message);
+        }
+        self.prepare_series(client, &batch).await?;
+        let sorted = {
+            let known = lock(&self.known);
+            // Every name was just learned; only a concurrent batch that overflows the memory of
+            // names can have made this one forgotten, and then the messages are tried again.
+            if batch.names().any(|name| known.id(name).is_none()) {
+                return Err(Failed::Forgotten);
+            }
+            batch.sorted(|name| known.id(name).unwrap_or_default())
+        };
+        let months = sorted.months();
+        self.prepare_months(client, &months).await?;
         let mut outcome = Stored {
             stored: 0,
             duplicates: sorted.duplicates,
             conflicts: sorted.conflicts,
         };
+        // Whose readings were there makes a difference only between uploads.
+        let mut there = (!receipts::is_of_one_upload(&messages)).then(HashMap::new);
         let mut latest: BTreeMap<i32, Point> = BTreeMap::new();
         let mut days: BTreeSet<i64> = BTreeSet::new();
         let transaction = client.transaction().await?;
-        for month in months {
-            let fresh = self.fresh(&transaction, month, careful, &mut outcome).await?;
+        for month in &months {
+            let fresh = self
+                .fresh(&transaction, month, careful, &mut outcome, &mut there)
+                .await?;
             let parts: Vec<Part<'_>> = fresh
                 .iter()
                 .map(Fresh::part)
@@ -193,6 +280,19 @@ impl Store {
             let known = lock(&self.known);
             latest.retain(|id, point| known.latest(*id).is_none_or(|latest| latest < point.timestamp));
         }
+        let receipts = {
+            let known = lock(&self.known);
+            let there = there.unwrap_or_default();
+            receipts::of_stored(&messages, outcome, &sorted, &there, |name| known.id(name))
+        };
+        let counted = match (self.history, careful) {
+            (true, _) => Known::Keep,
+            (false, true) => Known::Mend,
+            (false, false) => Known::Refuse,
+        };
+        if !receipts::write(&transaction, &receipts, counted).await? {
+            return Ok(None);
+        }
         move_latest(&transaction, &latest).await?;
         count_days(&transaction, &days).await?;
         transaction.commit().await?;
@@ -200,16 +300,18 @@ impl Store {
         for (id, point) in latest {
             known.moved(id, point.timestamp);
         }
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
-    /// The readings of a month that are not there yet; those that are, are counted.
+    /// The readings of a month that are not there yet; those that are, are counted, and kept in
+    /// `there` where somebody wants to know them.
     async fn fresh<'a>(
         &self,
         transaction: &Transaction<'_>,
         month: &Month<'a>,
         careful: bool,
         outcome: &mut Stored,
+        there: &mut Option<HashMap<i32, Vec<Point>>>,
     ) -> Result<Vec<Fresh<'a>>, tokio_postgres::Error> {
         let mut fresh: Vec<Fresh<'a>> = month.parts.iter().map(|part| Fresh::All(*part)).collect();
         let late: Vec<usize> = {
@@ -233,15 +335,35 @@ impl Store {
             let mut points = Vec::with_capacity(part.points.len());
             for point in part.points {
                 while found.next_if(|there| there.timestamp < point.timestamp).is_some() {}
-                match found.next_if(|there| there.timestamp == point.timestamp) {
-                    None => points.push(*point),
-                    Some(there) if there.value == point.value => outcome.duplicates += 1,
-                    Some(_) => outcome.conflicts += 1,
+                let Some(before) = found.next_if(|there| there.timestamp == point.timestamp) else {
+                    points.push(*point);
+                    continue;
+                };
+                if before.value == point.value {
+                    outcome.duplicates += 1;
+                } else {
+                    outcome.conflicts += 1;
+                }
+                if let Some(there) = there {
+                    there.entry(part.series).or_default().push(before);
                 }
             }
             fresh[late[at]] = Fresh::Some(part.series, points);
         }
         Ok(fresh)
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Failed {
+    Database(tokio_postgres::Error),
+    /// A name that was just learned is forgotten again.
+    Forgotten,
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
     }
 }
 
@@ -272,7 +394,7 @@ async fn copy_in(
     let sink = transaction
         .copy_in(&format!("COPY {table} (series_id, timestamp, value) FROM STDIN BINARY"))
         .await?;
-    let mut sink = std::pin::pin!(sink);
+    let mut sink = pin!(sink);
     for chunk in Rows::new(parts) {
         sink.feed(chunk).await?;
     }

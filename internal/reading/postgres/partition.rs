@@ -1,4 +1,4 @@
-//! The monthly partitions of `reading`, made on demand.
+//! Partitions, made on demand: of `reading` by month, and of whatever else has some.
 
 use crate::reading::batch::span_of;
 use tokio_postgres::{Client, Error};
@@ -11,34 +11,41 @@ pub(super) fn name(year: i64, month: i64) -> String {
     format!("reading_{year:04}_{month:02}")
 }
 
-/// Makes the partition of this month where it is missing, in a committed transaction of its own.
+/// Makes the partition of this month where it is missing.
+pub(super) async fn make(client: &mut Client, year: i64, month: i64) -> Result<(), Error> {
+    let span = span_of((year, month));
+    let (from, to) = (literal(span.start), literal(span.end));
+    attach(client, "reading", &name(year, month), &from, &to).await?;
+    Ok(())
+}
+
+/// Makes this partition of `parent` where it is missing, in a committed transaction of its own;
+/// true where it was. No name comes from outside.
 ///
 /// As a table that is then attached: `CREATE TABLE … PARTITION OF` would lock the whole of
-/// `reading` against readers and other writers.
-pub(super) async fn make(client: &mut Client, year: i64, month: i64) -> Result<(), Error> {
-    let name = name(year, month);
+/// `parent` against readers and other writers.
+pub(super) async fn attach(client: &mut Client, parent: &str, name: &str, from: &str, to: &str) -> Result<bool, Error> {
     let transaction = client.transaction().await?;
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
     let attached = transaction
         .query_opt(
-            "SELECT inhrelid FROM pg_inherits WHERE inhparent = 'reading'::regclass AND inhrelid = to_regclass($1)",
-            &[&name],
+            "SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid = to_regclass($2)",
+            &[&parent, &name],
         )
         .await?;
     if attached.is_none() {
-        let span = span_of((year, month));
-        let (from, to) = (literal(span.start), literal(span.end));
         transaction
             .batch_execute(&format!(
-                "CREATE TABLE {name} (LIKE reading INCLUDING ALL);
-                 ALTER TABLE reading ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
+                "CREATE TABLE {name} (LIKE {parent} INCLUDING ALL);
+                 ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
             ))
             .await?;
         tracing::info!(partition = name, "made a partition");
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(attached.is_none())
 }
 
 /// The start of a month as PostgreSQL reads it. The year 10000 follows the last one with a partition.

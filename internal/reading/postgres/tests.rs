@@ -1,6 +1,6 @@
 use super::{Store, Stored};
 use crate::reading::Point;
-use crate::reading::batch::Batch;
+use crate::reading::message::Message;
 use crate::reading::segment::{Builder, Origin, join};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -52,9 +52,9 @@ impl Setting {
             correlation: String::new(),
             traceparent: String::new(),
         };
-        let mut batch = Batch::default();
-        batch.add(&join([builder.finish(&origin)].iter())).unwrap();
-        let stored = self.store.write(batch).await.unwrap();
+        let payload = join([builder.finish(&origin, None)].iter());
+        let message = Message::read(&uuid::Uuid::now_v7().to_string(), &payload).unwrap();
+        let stored = self.store.write(&[message]).await.unwrap();
         assert_eq!(stored, expected);
         stored
     }

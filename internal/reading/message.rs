@@ -1,0 +1,128 @@
+//! A message of the bus whose payload was read and found good, and what it holds of each upload.
+
+use super::segment::{self, Malformed, Piece, Series, Totals};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// A message that can be stored.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The event's id: how the message is known when it comes again.
+    pub id: Uuid,
+    /// What it holds of each upload, in order of the upload's id, each once.
+    pub shares: Vec<Share>,
+    payload: Bytes,
+}
+
+/// What a message holds of one upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The upload.
+    pub upload: Uuid,
+    /// Its readings in this message.
+    pub readings: u64,
+    /// Its totals, where this message tells them.
+    pub totals: Option<Totals>,
+}
+
+impl Message {
+    /// Reads the payload of the event of this id.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read(id: &str, payload: &Bytes) -> Result<Self, Malformed> {
+        let mut shares: Vec<Share> = Vec::new();
+        segment::read(payload, |piece| match piece {
+            Piece::Segment(head) => shares.push(Share {
+                upload: head.upload,
+                readings: 0,
+                totals: head.totals,
+            }),
+            Piece::Series(series) => {
+                // A series is told only after its segment.
+                if let Some(share) = shares.last_mut() {
+                    share.readings += series.points.count() as u64;
+                }
+            }
+        })?;
+        shares.sort_by_key(|share| share.upload);
+        shares.dedup_by(|later, first| {
+            let same = later.upload == first.upload;
+            if same {
+                first.readings += later.readings;
+                first.totals = first.totals.or(later.totals);
+            }
+            same
+        });
+        Ok(Self {
+            id: known_as(id),
+            shares,
+            payload: payload.clone(),
+        })
+    }
+
+    /// Gives each run of readings to `each`, with the upload that it is from.
+    pub fn each<'a>(&'a self, mut each: impl FnMut(Uuid, Series<'a>)) {
+        let mut upload = Uuid::nil();
+        let read = segment::read(&self.payload, |piece| match piece {
+            Piece::Segment(head) => upload = head.upload,
+            Piece::Series(series) => each(upload, series),
+        });
+        debug_assert!(read.is_ok(), "it was read before");
+    }
+}
+
+/// An event's id as a UUID: ours are written as such, and any other's hash is as unique.
+fn known_as(id: &str) -> Uuid {
+    Uuid::try_parse(id).unwrap_or_else(|_| {
+        let hash = Sha256::digest(id.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Uuid::from_bytes(bytes)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Point;
+    use crate::reading::segment::{Builder, Origin, join};
+
+    fn segment(upload: u128, readings: i64, totals: Option<Totals>) -> Bytes {
+        let mut builder = Builder::default();
+        for timestamp in 0..readings {
+            builder.push("d", "s", Point { timestamp, value: 0.0 }, |_| true);
+        }
+        let origin = Origin {
+            upload: Uuid::from_u128(upload),
+            correlation: String::new(),
+            traceparent: String::new(),
+        };
+        builder.finish(&origin, totals)
+    }
+
+    #[test]
+    fn an_upload_has_one_share_of_a_message() {
+        let totals = Some(Totals {
+            accepted: 5,
+            rejected: 1,
+        });
+        let segments = [segment(2, 3, None), segment(1, 0, totals), segment(2, 2, totals)];
+        let message = Message::read("any name", &join(segments.iter())).unwrap();
+        let share = |upload, readings| Share {
+            upload: Uuid::from_u128(upload),
+            readings,
+            totals,
+        };
+        assert_eq!(message.shares, [share(1, 0), share(2, 5)]);
+        assert_eq!(message.id, known_as("any name"));
+        assert_ne!(message.id, known_as("another"));
+    }
+
+    #[test]
+    fn half_a_message_is_none() {
+        let whole = join([segment(1, 3, None)].iter());
+        assert!(Message::read("m", &whole.slice(..whole.len() - 1)).is_err());
+    }
+}

@@ -1,0 +1,301 @@
+//! What became of each upload, written in the transaction that stores its readings.
+//!
+//! A row for each (upload, message): a message that comes again is found by it and not counted
+//! twice. Rows go straight into the partition of the upload's day.
+
+use super::Stored;
+use super::partition;
+use crate::reading::batch::{Name, Sorted};
+use crate::reading::message::{Message, Share};
+use crate::reading::time;
+use crate::reading::{KEPT_RECEIPTS, uploaded};
+use deadpool_postgres::{ClientWrapper, Transaction};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
+
+use crate::reading::Point;
+
+/// An ingestor's clock may be ahead by this much.
+const AHEAD: i64 = time::DAY;
+
+/// A day's partition is dropped only if nobody uses it for this long; else another time.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a message came to for one upload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receipt {
+    message: Uuid,
+    share: Share,
+    stored: Stored,
+    failed: u64,
+}
+
+/// What is done where a message has been counted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing is expected to be: the database refuses the row.
+    Refuse,
+    /// What failed before is counted anew; what did not, leaves the row as it is.
+    Mend,
+    /// The row stays as it is.
+    Keep,
+}
+
+/// The day (since 1970) of an upload whose receipt is kept; none where it is too old, or has an id
+/// that tells no time.
+fn day(upload: Uuid) -> Option<i64> {
+    let (at, now) = (uploaded(upload)?, time::now());
+    let kept = i64::try_from(KEPT_RECEIPTS.as_micros()).unwrap_or(i64::MAX);
+    (at > now - kept && at < now + AHEAD).then(|| at.div_euclid(time::DAY))
+}
+
+/// The days whose partitions these messages' receipts go into.
+pub(super) fn days<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<i64> {
+    let shares = messages.flat_map(|message| &message.shares);
+    shares.filter_map(|share| day(share.upload)).collect()
+}
+
+fn table(day: i64) -> String {
+    let (year, month, day) = time::civil_from_days(day);
+    format!("receipt_{year:04}_{month:02}_{day:02}")
+}
+
+/// Makes the partition of a day's uploads, and drops those whose time is over.
+pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
+    let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
+    if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await? {
+        let kept = i64::try_from(KEPT_RECEIPTS.as_micros()).unwrap_or(i64::MAX);
+        let last = table((time::now() - kept).div_euclid(time::DAY) - 1);
+        if let Err(error) = drop_until(client, &last).await {
+            tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
+        }
+    }
+    Ok(())
+}
+
+/// Drops the partitions up to this one.
+async fn drop_until(client: &mut Client, last: &str) -> Result<(), Error> {
+    let old = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+               WHERE inhparent = 'receipt'::regclass AND relname <= $1 ORDER BY relname";
+    for row in client.query(old, &[&last]).await? {
+        let name: String = row.try_get(0)?;
+        let transaction = client.transaction().await?;
+        let milliseconds = LOCK_TIMEOUT.as_millis();
+        transaction
+            .batch_execute(&format!(
+                "SET LOCAL lock_timeout = {milliseconds}; DROP TABLE IF EXISTS {name}"
+            ))
+            .await?;
+        transaction.commit().await?;
+        tracing::info!(partition = name, "dropped receipts whose time is over");
+    }
+    Ok(())
+}
+
+/// Those of these messages that were not stored before.
+pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message]) -> Result<Vec<&'a Message>, Error> {
+    let mut shares: BTreeMap<i64, (Vec<Uuid>, Vec<Uuid>)> = BTreeMap::new();
+    for message in messages {
+        for share in &message.shares {
+            if let Some(day) = day(share.upload) {
+                let (uploads, ids) = shares.entry(day).or_default();
+                uploads.push(share.upload);
+                ids.push(message.id);
+            }
+        }
+    }
+    let mut known: BTreeSet<Uuid> = BTreeSet::new();
+    for (day, (uploads, ids)) in shares {
+        let table = table(day);
+        let statement = format!(
+            "SELECT message FROM {table} JOIN unnest($1::uuid[], $2::uuid[]) AS asked (upload, message) USING (upload, message)
+             WHERE failed = 0"
+        );
+        for row in client.query(&statement, &[&uploads, &ids]).await? {
+            known.insert(row.try_get(0)?);
+        }
+    }
+    let mut left: Vec<&Message> = messages.iter().filter(|message| !known.contains(&message.id)).collect();
+    // A batch may hold a message twice; it counts once.
+    let mut seen = BTreeSet::new();
+    left.retain(|message| seen.insert(message.id));
+    Ok(left)
+}
+
+/// Writes these receipts; false where a message of them was stored before after all.
+pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], known: Known) -> Result<bool, Error> {
+    let mut by_day: BTreeMap<i64, Vec<&Receipt>> = BTreeMap::new();
+    for receipt in receipts {
+        if let Some(day) = day(receipt.share.upload) {
+            by_day.entry(day).or_default().push(receipt);
+        }
+    }
+    for (day, mut rows) in by_day {
+        // One order for all writers.
+        rows.sort_unstable_by_key(|row| (row.share.upload, row.message));
+        let int = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
+        let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let totals = |row: &&Receipt| row.share.totals;
+        let uploads: Vec<Uuid> = rows.iter().map(|row| row.share.upload).collect();
+        let messages: Vec<Uuid> = rows.iter().map(|row| row.message).collect();
+        let persisted: Vec<i32> = rows.iter().map(|row| int(row.stored.stored)).collect();
+        let duplicates: Vec<i32> = rows.iter().map(|row| int(row.stored.duplicates)).collect();
+        let conflicts: Vec<i32> = rows.iter().map(|row| int(row.stored.conflicts)).collect();
+        let failed: Vec<i32> = rows.iter().map(|row| int(row.failed)).collect();
+        let accepted: Vec<Option<i64>> = rows
+            .iter()
+            .map(|row| totals(row).map(|totals| bigint(totals.accepted)))
+            .collect();
+        let rejected: Vec<Option<i64>> = rows
+            .iter()
+            .map(|row| totals(row).map(|totals| bigint(totals.rejected)))
+            .collect();
+        let known_rows = match known {
+            Known::Refuse => "",
+            Known::Keep => "ON CONFLICT DO NOTHING",
+            Known::Mend => {
+                "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
+                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
+                 WHERE there.failed > 0"
+            }
+        };
+        let table = table(day);
+        let statement = format!(
+            "INSERT INTO {table} AS there (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::int8[], $8::int8[])
+             {known_rows}"
+        );
+        let statement = transaction.prepare_cached(&statement).await?;
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+            &uploads,
+            &messages,
+            &persisted,
+            &duplicates,
+            &conflicts,
+            &failed,
+            &accepted,
+            &rejected,
+        ];
+        let written = transaction.execute(&statement, &parameters).await?;
+        if known == Known::Mend && written != rows.len() as u64 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The receipts of messages that cannot be stored at all.
+pub(super) fn of_failed(message: &Message) -> Vec<Receipt> {
+    let receipt = |share: &Share| Receipt {
+        message: message.id,
+        share: *share,
+        stored: Stored::default(),
+        failed: share.readings,
+    };
+    message.shares.iter().map(receipt).collect()
+}
+
+/// The receipts of messages that one transaction stores. `there` holds, in order of time, what of
+/// the batch was in the database before.
+pub(super) fn of_stored(
+    messages: &[&Message],
+    outcome: Stored,
+    sorted: &Sorted,
+    there: &HashMap<i32, Vec<Point>>,
+    id: impl Fn(&Name) -> Option<i32>,
+) -> Vec<Receipt> {
+    let mut receipts: Vec<Receipt> = Vec::with_capacity(messages.iter().map(|message| message.shares.len()).sum());
+    let receipt = |message: &Message, share: &Share, stored| Receipt {
+        message: message.id,
+        share: *share,
+        stored,
+        failed: 0,
+    };
+    if outcome.duplicates == 0 && outcome.conflicts == 0 || outcome.stored == 0 && outcome.conflicts == 0 {
+        // Nearly always all are new, or all were there.
+        for message in messages {
+            for share in &message.shares {
+                let stored = if outcome.duplicates == 0 {
+                    Stored {
+                        stored: share.readings,
+                        ..Stored::default()
+                    }
+                } else {
+                    Stored {
+                        duplicates: share.readings,
+                        ..Stored::default()
+                    }
+                };
+                receipts.push(receipt(message, share, stored));
+            }
+        }
+        return receipts;
+    }
+    if is_of_one_upload(messages) {
+        // Which of its messages a reading came with makes no difference: all are counted together.
+        let mut stored = Some(outcome);
+        for message in messages {
+            for share in &message.shares {
+                receipts.push(receipt(message, share, stored.take().unwrap_or_default()));
+            }
+        }
+        return receipts;
+    }
+    // Each reading has its fate: there before, the first of its identity in the batch, or a later one.
+    let mut claimed: HashMap<i32, Vec<bool>> = HashMap::new();
+    for message in messages {
+        let mut stored: BTreeMap<Uuid, Stored> = BTreeMap::new();
+        message.each(|upload, series| {
+            let name = Name {
+                device: series.device.to_owned(),
+                sensor: series.sensor.to_owned(),
+            };
+            let Some(id) = id(&name) else { return };
+            let points = sorted.points(id);
+            let before = there.get(&id).map_or(&[][..], Vec::as_slice);
+            let claimed = claimed.entry(id).or_insert_with(|| vec![false; points.len()]);
+            let stored = stored.entry(upload).or_default();
+            for point in series.points {
+                let at = |points: &[Point]| {
+                    points
+                        .binary_search_by_key(&point.timestamp, |other| other.timestamp)
+                        .ok()
+                };
+                let kept = match (at(before), at(points)) {
+                    (Some(at), _) => before[at].value,
+                    (None, Some(at)) if !std::mem::replace(&mut claimed[at], true) => {
+                        stored.stored += 1;
+                        continue;
+                    }
+                    (None, Some(at)) => points[at].value,
+                    (None, None) => continue,
+                };
+                if kept == point.value {
+                    stored.duplicates += 1;
+                } else {
+                    stored.conflicts += 1;
+                }
+            }
+        });
+        for share in &message.shares {
+            receipts.push(receipt(
+                message,
+                share,
+                stored.remove(&share.upload).unwrap_or_default(),
+            ));
+        }
+    }
+    receipts
+}
+
+/// Whether all readings of these messages are of one upload.
+pub(super) fn is_of_one_upload(messages: &[&Message]) -> bool {
+    let mut uploads = messages
+        .iter()
+        .flat_map(|message| &message.shares)
+        .map(|share| share.upload);
+    let first = uploads.next();
+    uploads.all(|upload| Some(upload) == first)
+}
