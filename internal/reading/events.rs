@@ -90,6 +90,9 @@ struct Gatherer {
 /// How often somebody who reads everything once looks whether that is all.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often dead letters past their time are looked for.
+const FORGET: Duration = Duration::from_secs(600);
+
 /// What a persistor has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
@@ -218,7 +221,13 @@ impl Persistor {
             Ok(())
         };
         let lanes = try_join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
-        tokio::try_join!(lanes, burying, trimming)?;
+        let forgetting = async {
+            if !self.work.once {
+                self.work.forget_dead_letters(stop.clone()).await;
+            }
+            Ok(())
+        };
+        tokio::try_join!(lanes, burying, trimming, forgetting)?;
         Ok(())
     }
 }
@@ -488,12 +497,40 @@ impl Work {
     /// one sends it again.
     async fn keep_dead_letters(&self, mut letters: DeadLetters, stop: CancellationToken) {
         while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
-            match self.store.keep_dead_letter(&delivery.event, &reason).await {
+            match self
+                .store
+                .keep_dead_letter(&delivery.event, delivery.lane, &reason)
+                .await
+            {
                 Ok(()) => delivery.ack().await,
                 Err(error) => {
                     tracing::warn!(
                         error = format!("{:#}", anyhow::Error::from(error)),
                         "could not keep a dead letter"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Work {
+    /// Forgets the dead letters in the database that are past their time, until `stop`. There may
+    /// be some although the bus keeps its own: from a time when it was another.
+    async fn forget_dead_letters(&self, stop: CancellationToken) {
+        let mut ticks = interval(FORGET);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let forgetting = self.store.forget_old_dead_letters();
+            match stop.run_until_cancelled(forgetting).await {
+                None => return,
+                Some(Ok(0)) => {}
+                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
+                Some(Err(error)) => {
+                    let cause = anyhow::Error::from(error);
+                    tracing::warn!(
+                        error = format!("{cause:#}"),
+                        "could not forget old dead letters; trying again later"
                     );
                 }
             }

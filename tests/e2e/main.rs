@@ -5,6 +5,7 @@
 
 mod arrival;
 mod bad_input;
+mod dead;
 mod dumps;
 mod faults;
 mod history;

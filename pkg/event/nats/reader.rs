@@ -4,6 +4,7 @@
 use super::{connect, connected, event, setup};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
+use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::message::Acker;
@@ -191,10 +192,13 @@ fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, E
 
 fn delivery(message: async_nats::jetstream::Message) -> Delivery {
     let (message, acker) = message.split();
-    let receipt = crate::Receipt::Nats(Box::new(Receipt(Some(acker))));
     Delivery {
-        event: event(&message),
-        receipt,
+        event: event(message.headers.as_ref(), &message.payload),
+        lane: message.subject.rsplit('.').next().and_then(Lane::named),
+        receipt: crate::Receipt::Nats(Box::new(Receipt {
+            acker: Some(acker),
+            headers: message.headers,
+        })),
     }
 }
 
@@ -229,23 +233,31 @@ async fn start_pull(
     Ok((consumer, batch))
 }
 
-pub(crate) struct Receipt(Option<Acker>);
+pub(crate) struct Receipt {
+    acker: Option<Acker>,
+    headers: Option<HeaderMap>,
+}
 
 impl Receipt {
+    /// The headers that the message came with.
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        self.headers.as_ref()
+    }
+
     pub(crate) async fn ack(&mut self) {
-        if let Some(acker) = self.0.take() {
+        if let Some(acker) = self.acker.take() {
             send(&acker, AckKind::Ack).await;
         }
     }
 
     pub(crate) async fn progress(&self) {
-        if let Some(acker) = &self.0 {
+        if let Some(acker) = &self.acker {
             send(acker, AckKind::Progress).await;
         }
     }
 
     pub(crate) async fn release(&self) {
-        if let Some(acker) = &self.0 {
+        if let Some(acker) = &self.acker {
             send(acker, AckKind::Nak(None)).await;
         }
     }

@@ -12,7 +12,10 @@ use std::time::Duration;
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
 
 const DEAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-const DEAD_BYTES: i64 = 1 << 30;
+
+/// Dead letters may take as much as readings may, within these bounds. Beyond, the oldest go: one
+/// that could not be stored would hold up the lane that it came from.
+const DEAD_BYTES: (i64, i64) = (16 << 20, 1 << 30);
 
 /// Checks the server and makes both streams where they are missing.
 pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
@@ -36,7 +39,7 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
         max_age: DEAD_AGE,
-        max_bytes: DEAD_BYTES.min(address.max_bytes),
+        max_bytes: address.max_bytes.clamp(DEAD_BYTES.0, DEAD_BYTES.1),
         num_replicas: address.replicas,
         description: Some("What could not be stored, and why".into()),
         ..Config::default()
@@ -50,8 +53,12 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
 /// The stream of events, which has to be there.
 pub(super) async fn existing(context: &Context, address: &Nats) -> Result<Stream, Error> {
     check_server(context)?;
-    let name = address.stream();
-    match context.get_stream(&name).await {
+    named(context, &address.stream()).await
+}
+
+/// A stream that has to be there.
+pub(super) async fn named(context: &Context, name: &str) -> Result<Stream, Error> {
+    match context.get_stream(name).await {
         Ok(stream) => Ok(stream),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
