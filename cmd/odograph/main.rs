@@ -1,6 +1,7 @@
 //! One program for people: everything in one process, and the tools around it.
 
 mod data;
+mod dead;
 mod demo;
 mod key;
 mod migrate;
@@ -65,6 +66,7 @@ enum Command {
     Verify(Box<verify::Args>),
     Simulate(simulate::Args),
     Key(key::Args),
+    Dead(dead::Args),
 }
 
 fn main() -> ExitCode {
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
         }
         Command::Simulate(args) => tool(simulate::run(args)),
         Command::Key(args) => tool(async { key::run(&args) }),
+        Command::Dead(args) => tool(dead::run(args)),
     }
 }
 

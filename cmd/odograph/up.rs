@@ -5,7 +5,7 @@ use crate::data::Data;
 use crate::demo;
 use anyhow::Context;
 use event::Writer;
-use internal::reading::events::{Persistor, Storing};
+use internal::reading::events::{History, Persistor, Storing};
 use internal::reading::http::{Ingest, Limits};
 use internal::reading::keys::{Keys, Secret};
 use internal::reading::postgres::Store;
@@ -88,6 +88,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     storing: Storing,
+
+    #[command(flatten)]
+    history: History,
 
     #[command(flatten)]
     service: Options,
@@ -197,7 +200,7 @@ async fn everything(
     // The persistor goes on until the last upload is answered: with the bus in memory, an upload
     // is answered only once its readings are stored.
     let last_upload = CancellationToken::new();
-    let persistor = Persistor::new(readers, Store::new(pool.clone()), args.storing, service);
+    let persistor = Persistor::new(readers, Store::new(pool.clone()), args.storing, args.history, service);
     let (persisted, mut all_persisted) = tokio::sync::oneshot::channel::<()>();
     let until = last_upload.clone();
     service.spawn("persistor", async move {

@@ -1,7 +1,7 @@
 //! Takes readings from the event bus and stores them in Postgres, once each.
 
 use clap::Parser;
-use internal::reading::events::{Persistor, Storing};
+use internal::reading::events::{History, Persistor, Storing};
 use internal::reading::postgres::Store;
 use internal::{bus, schema};
 use service::{Arguments, Options, Program, Service};
@@ -44,6 +44,9 @@ struct Args {
     storing: Storing,
 
     #[command(flatten)]
+    history: History,
+
+    #[command(flatten)]
     service: Options,
 }
 
@@ -71,7 +74,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     };
     prepared?;
     migrated.set(true);
-    Persistor::new(readers, Store::new(pool), args.storing, &service)
+    Persistor::new(readers, Store::new(pool), args.storing, args.history, &service)
         .run(service.stop())
         .await
 }

@@ -11,9 +11,13 @@
 
 mod metrics;
 mod pause;
+mod trim;
+
+pub use self::trim::History;
 
 use self::metrics::Metrics;
 use self::pause::Pause;
+use self::trim::Trimmer;
 use super::message::Message;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
@@ -70,6 +74,7 @@ const SMALLEST: usize = 1024;
 pub struct Persistor {
     lanes: Vec<Gatherer>,
     work: Arc<Work>,
+    trimmer: Option<Trimmer>,
 }
 
 /// Gathers the batches of one reader.
@@ -84,6 +89,9 @@ struct Gatherer {
 
 /// How often somebody who reads everything once looks whether that is all.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often dead letters past their time are looked for.
+const FORGET: Duration = Duration::from_secs(600);
 
 /// What a persistor has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,12 +135,17 @@ impl Persistor {
         try_join_all(Lane::ALL.map(|lane| Reader::open(url, lane))).await
     }
 
-    /// Stores what these readers bring through `store`. They read one bus.
+    /// Stores what these readers bring through `store`, and trims the history that their bus
+    /// keeps. They read one bus.
     ///
     /// # Panics
     /// Without any reader.
-    pub fn new(readers: Vec<Reader>, store: Store, options: Storing, service: &Service) -> Self {
-        Self::over(readers, store, options, service, false)
+    pub fn new(readers: Vec<Reader>, store: Store, options: Storing, history: History, service: &Service) -> Self {
+        let keeper = readers.first().and_then(Reader::keeper);
+        Self {
+            trimmer: keeper.map(|keeper| Trimmer::new(keeper, history, service)),
+            ..Self::over(readers, store, options, service, false)
+        }
     }
 
     /// Stores a history, for [`Persistor::run_once`]. What cannot be stored was buried when it
@@ -170,6 +183,7 @@ impl Persistor {
         Self {
             lanes: readers.into_iter().map(gatherer).collect(),
             work,
+            trimmer: None,
         }
     }
 
@@ -200,8 +214,20 @@ impl Persistor {
             }
             Ok(())
         };
+        let trimming = async {
+            if let Some(trimmer) = &self.trimmer {
+                trimmer.run(stop.clone()).await;
+            }
+            Ok(())
+        };
         let lanes = try_join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
-        tokio::try_join!(lanes, burying)?;
+        let forgetting = async {
+            if !self.work.once {
+                self.work.forget_dead_letters(stop.clone()).await;
+            }
+            Ok(())
+        };
+        tokio::try_join!(lanes, burying, trimming, forgetting)?;
         Ok(())
     }
 }
@@ -471,12 +497,40 @@ impl Work {
     /// one sends it again.
     async fn keep_dead_letters(&self, mut letters: DeadLetters, stop: CancellationToken) {
         while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
-            match self.store.keep_dead_letter(&delivery.event, &reason).await {
+            match self
+                .store
+                .keep_dead_letter(&delivery.event, delivery.lane, &reason)
+                .await
+            {
                 Ok(()) => delivery.ack().await,
                 Err(error) => {
                     tracing::warn!(
                         error = format!("{:#}", anyhow::Error::from(error)),
                         "could not keep a dead letter"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Work {
+    /// Forgets the dead letters in the database that are past their time, until `stop`. There may
+    /// be some although the bus keeps its own: from a time when it was another.
+    async fn forget_dead_letters(&self, stop: CancellationToken) {
+        let mut ticks = interval(FORGET);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let forgetting = self.store.forget_old_dead_letters();
+            match stop.run_until_cancelled(forgetting).await {
+                None => return,
+                Some(Ok(0)) => {}
+                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
+                Some(Err(error)) => {
+                    let cause = anyhow::Error::from(error);
+                    tracing::warn!(
+                        error = format!("{cause:#}"),
+                        "could not forget old dead letters; trying again later"
                     );
                 }
             }

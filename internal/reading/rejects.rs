@@ -1,12 +1,12 @@
 //! The lines of an upload that are not readings: shown to the client, kept as dead letters.
 
+use super::keys::Caller;
 use bytes::Bytes;
 use event::{Event, Writer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The `ce-type` of events that hold rejected lines: NDJSON, an object a line with `upload`,
-/// `line`, `device`, `reason` and `reading` (the line as it came, its first 4 KiB).
+/// The `ce-type` of events that hold rejected lines of one upload: NDJSON, a [`Kept`] a line.
 pub(super) const KIND: &str = "odograph.rejected.v1";
 
 /// Rejected lines that an answer shows.
@@ -27,13 +27,49 @@ pub(super) struct Invalid {
     reading: String,
 }
 
-#[derive(Serialize)]
-struct Kept<'a> {
-    upload: Uuid,
-    line: u64,
-    device: &'a str,
-    reason: &'a str,
-    reading: &'a str,
+/// A rejected line as a dead letter keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// The upload that it came with.
+    pub upload: Uuid,
+    /// Its number in the body, from 1.
+    pub line: u64,
+    /// The device that the credentials name, else `default`.
+    pub device: String,
+    /// The key writes for that device only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
+    /// Why it is not a reading.
+    pub reason: String,
+    /// The line as it came, the first 4 KiB of it.
+    pub reading: String,
+    /// It was longer than that, or than the ingestor keeps of a line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// It was not UTF-8; what was not is replaced by U+FFFD.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub altered: bool,
+}
+
+/// The lines that a dead letter of this kind holds.
+///
+/// # Errors
+/// Where it holds something else.
+pub(super) fn read(payload: &[u8]) -> Result<Vec<Kept>, serde_json::Error> {
+    let lines = payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(serde_json::from_slice).collect()
+}
+
+/// The payload of a dead letter that holds these lines.
+pub(super) fn write<'a>(lines: impl Iterator<Item = &'a Kept>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for line in lines {
+        // Strings and numbers always serialize.
+        if serde_json::to_writer(&mut payload, line).is_ok() {
+            payload.push(b'\n');
+        }
+    }
+    payload
 }
 
 /// The rejected lines of one upload.
@@ -45,19 +81,20 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    pub(super) fn add(&mut self, upload: Uuid, device: &str, line: u64, reason: String, raw: &[u8]) {
+    /// Adds a line of an upload. `raw` is all of it, or its beginning where that is `cut`.
+    pub(super) fn add(&mut self, upload: Uuid, caller: &Caller, line: u64, reason: String, raw: &[u8], cut: bool) {
         self.count += 1;
         let kept = Kept {
             upload,
             line,
-            device,
-            reason: &reason,
-            reading: &text(raw, KEPT_BYTES),
+            device: caller.device.to_string(),
+            bound: caller.bound,
+            reason: reason.clone(),
+            reading: text(raw, KEPT_BYTES),
+            cut: cut || raw.len() > KEPT_BYTES,
+            altered: std::str::from_utf8(raw).is_err(),
         };
-        // Strings and numbers always serialize.
-        if serde_json::to_writer(&mut self.letter, &kept).is_ok() {
-            self.letter.push(b'\n');
-        }
+        self.letter.extend(write(std::iter::once(&kept)));
         if self.shown.len() < SHOWN {
             self.shown.push(Invalid {
                 line,
@@ -87,7 +124,11 @@ impl Rejects {
     }
 }
 
-/// At most `max` bytes of a line as text.
+/// At most `max` bytes of a line as text, no character of it halved.
 fn text(raw: &[u8], max: usize) -> String {
-    String::from_utf8_lossy(&raw[..raw.len().min(max)]).into_owned()
+    let mut end = raw.len().min(max);
+    while end < raw.len() && end > max - 4 && raw[end] & 0xc0 == 0x80 {
+        end -= 1;
+    }
+    String::from_utf8_lossy(&raw[..end]).into_owned()
 }

@@ -192,10 +192,11 @@ impl<'a> Upload<'a> {
     }
 
     fn judge(&mut self, number: u64, line: &Line<'_>, bounds: Bounds) {
-        let (raw, verdict) = match *line {
-            Line::Whole(raw) => (raw, self.add(raw, bounds)),
+        let (raw, cut, verdict) = match *line {
+            Line::Whole(raw) => (raw, false, self.add(raw, bounds)),
             Line::TooLong(raw) => (
                 raw,
+                true,
                 Err(format!(
                     "the line is longer than {} bytes",
                     self.ingest.limits.max_line()
@@ -204,7 +205,7 @@ impl<'a> Upload<'a> {
         };
         if let Err(reason) = verdict {
             self.rejects
-                .add(self.origin.upload, &self.caller.device, number, reason, raw);
+                .add(self.origin.upload, self.caller, number, reason, raw, cut);
         }
     }
 

@@ -12,10 +12,14 @@
 
 mod address;
 mod error;
+mod keeper;
+mod letters;
 mod memory;
 mod nats;
 
 pub use error::Error;
+pub use keeper::{Keeper, Kept};
+pub use letters::{Letter, Letters};
 
 use address::Address;
 use bytes::Bytes;
@@ -65,6 +69,11 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// The lane of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.name() == name)
+    }
+
     /// Both.
     pub const ALL: [Self; 2] = [Self::Live, Self::Bulk];
 
@@ -125,14 +134,27 @@ impl Writer {
         }
     }
 
-    /// Keeps an event as a dead letter, with the reason why nothing else can be done with it.
+    /// As [`Writer::publish`], for an event that was a dead letter: marked as such by the header
+    /// `odograph-redriven`.
+    ///
+    /// # Errors
+    /// As [`Writer::publish`].
+    pub async fn publish_again(&self, lane: Lane, event: Event) -> Result<(), Error> {
+        match &self.0 {
+            WriterBackend::Memory(writer) => writer.publish(lane, event).await,
+            WriterBackend::Nats(writer) => writer.publish_again(lane, event).await,
+        }
+    }
+
+    /// Keeps an event that came through no lane as a dead letter, with the reason why nothing else
+    /// can be done with it.
     ///
     /// # Errors
     /// As [`Writer::publish`].
     pub async fn bury(&self, event: Event, reason: &str) -> Result<(), Error> {
         match &self.0 {
-            WriterBackend::Memory(writer) => writer.bury(event, reason).await,
-            WriterBackend::Nats(writer) => writer.bury(event, reason).await,
+            WriterBackend::Memory(writer) => writer.bury(event, None, reason).await,
+            WriterBackend::Nats(writer) => writer.bury(event, None, None, reason).await,
         }
     }
 }
@@ -226,6 +248,15 @@ impl Reader {
         }
     }
 
+    /// Who trims what this bus keeps of handled events, over the same connection; `None` where it
+    /// keeps nothing: `memory://`.
+    pub fn keeper(&self) -> Option<Keeper> {
+        match &self.0 {
+            ReaderBackend::Memory(_) => None,
+            ReaderBackend::Nats(reader) => Some(Keeper(reader.keeper())),
+        }
+    }
+
     /// The dead letters that the caller has to keep, for a bus that has nowhere to: `memory://`.
     /// `None` where the bus keeps them itself.
     pub fn dead_letters(&self) -> Option<DeadLetters> {
@@ -250,6 +281,8 @@ impl DeadLetters {
 pub struct Delivery {
     /// The event.
     pub event: Event,
+    /// The lane that it came through; none for what never went through one.
+    pub lane: Option<Lane>,
     receipt: Receipt,
 }
 
@@ -268,12 +301,22 @@ impl Delivery {
         }
     }
 
-    /// Stores the event as a dead letter, then acknowledges it.
+    /// Stores the event as a dead letter, with its lane and all of its headers, then acknowledges
+    /// it.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: the dead letter was not stored and the event stays unacknowledged.
     pub async fn bury(&mut self, writer: &Writer, reason: &str) -> Result<(), Error> {
-        writer.bury(self.event.clone(), reason).await?;
+        let event = self.event.clone();
+        match (&writer.0, &self.receipt) {
+            (WriterBackend::Memory(writer), _) => writer.bury(event, self.lane, reason).await?,
+            (WriterBackend::Nats(writer), Receipt::Nats(receipt)) => {
+                writer.bury(event, self.lane, receipt.headers(), reason).await?;
+            }
+            (WriterBackend::Nats(writer), Receipt::Memory(_)) => {
+                writer.bury(event, self.lane, None, reason).await?;
+            }
+        }
         self.ack().await;
         Ok(())
     }

@@ -34,6 +34,7 @@ struct Queue {
 
 struct Letter {
     event: Event,
+    lane: Option<Lane>,
     reason: String,
     handled: oneshot::Sender<()>,
 }
@@ -47,9 +48,14 @@ impl Queue {
         }
     }
 
-    async fn send(&self, event: Event, reason: String) -> Result<(), Error> {
+    async fn send(&self, event: Event, lane: Option<Lane>, reason: String) -> Result<(), Error> {
         let (handled, done) = oneshot::channel();
-        let letter = Letter { event, reason, handled };
+        let letter = Letter {
+            event,
+            lane,
+            reason,
+            handled,
+        };
         let send = async {
             // The receiver lives in the bus, so the channel is open while the bus is.
             let _ = self.sender.send(letter).await;
@@ -67,9 +73,14 @@ impl Queue {
             match self.receiver.lock().await.recv().await {
                 // Its publisher has given up and will publish it again: not worth the work.
                 Some(letter) if letter.handled.is_closed() => {}
-                Some(Letter { event, reason, handled }) => {
-                    let receipt = crate::Receipt::Memory(Receipt(Some(handled)));
-                    return (Delivery { event, receipt }, reason);
+                Some(letter) => {
+                    let receipt = crate::Receipt::Memory(Receipt(Some(letter.handled)));
+                    let delivery = Delivery {
+                        event: letter.event,
+                        lane: letter.lane,
+                        receipt,
+                    };
+                    return (delivery, letter.reason);
                 }
                 // Not while the bus lives, and `self` is part of it.
                 None => std::future::pending().await,
@@ -112,11 +123,11 @@ impl Writer {
     }
 
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
-        self.0.lane(lane).send(event, String::new()).await
+        self.0.lane(lane).send(event, Some(lane), String::new()).await
     }
 
-    pub(crate) async fn bury(&self, event: Event, reason: &str) -> Result<(), Error> {
-        self.0.dead.send(event, reason.to_owned()).await
+    pub(crate) async fn bury(&self, event: Event, lane: Option<Lane>, reason: &str) -> Result<(), Error> {
+        self.0.dead.send(event, lane, reason.to_owned()).await
     }
 }
 

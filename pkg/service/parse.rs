@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-/// A span of time such as `250ms`, `25s`, `1h30m` or `24h`.
+/// A span of time such as `250ms`, `25s`, `1h30m`, `24h` or, of 24 hours each, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let help = "write a span of time such as 250ms, 25s, 1h30m or 24h";
+    let help = "write a span of time such as 250ms, 25s, 1h30m, 24h or 7d";
+    if let Some(days) = text.strip_suffix('d') {
+        let days: u64 = days.trim().parse().map_err(|_| help.to_owned())?;
+        let seconds = days
+            .checked_mul(24 * 3600)
+            .ok_or_else(|| format!("it is too long; {help}"))?;
+        return Ok(Duration::from_secs(seconds));
+    }
     let signed: jiff::SignedDuration = text.parse().map_err(|_| help.to_owned())?;
     Duration::try_from(signed).map_err(|_| format!("it is negative; {help}"))
 }
@@ -43,7 +50,8 @@ mod tests {
     fn spans() {
         assert_eq!(duration("25s"), Ok(Duration::from_secs(25)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        for bad in ["", "25", "-3s", "soon"] {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 24 * 3600)));
+        for bad in ["", "25", "-3s", "soon", "d", "-1d", "1.5d", "99999999999999999d"] {
             assert!(duration(bad).is_err(), "{bad:?}");
         }
     }

@@ -5,9 +5,11 @@
 
 mod arrival;
 mod bad_input;
+mod dead;
 mod drill;
 mod dumps;
 mod faults;
+mod history;
 mod lanes;
 mod manifests;
 mod memory;

@@ -13,7 +13,7 @@
 //! left out then.
 
 mod copy;
-mod dead;
+pub(super) mod dead;
 mod partition;
 #[cfg(test)]
 mod receipt_tests;
@@ -105,12 +105,25 @@ impl Store {
         }
     }
 
-    /// Keeps a dead letter where the event bus does not.
+    /// Keeps a dead letter of this lane where the event bus does not.
     ///
     /// # Errors
     /// Where the database cannot do that now; keep it again.
-    pub async fn keep_dead_letter(&self, letter: &event::Event, reason: &str) -> Result<(), ::postgres::Error> {
-        dead::keep(&self.pool, letter, reason).await
+    pub async fn keep_dead_letter(
+        &self,
+        letter: &event::Event,
+        lane: Option<event::Lane>,
+        reason: &str,
+    ) -> Result<(), ::postgres::Error> {
+        dead::keep(&self.pool, letter, lane, reason).await
+    }
+
+    /// Forgets the dead letters in this database that are past their time; how many they were.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now.
+    pub async fn forget_old_dead_letters(&self) -> Result<u64, ::postgres::Error> {
+        dead::forget_old(&self.pool).await
     }
 
     /// Stores messages: all of them, in one transaction, or nothing. One that was stored before is

@@ -6,19 +6,26 @@
 //! `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
 //! headers and the payload as it is.
 
+mod keeper;
+mod letters;
 mod reader;
 mod setup;
 mod tls;
 mod writer;
 
+pub(crate) use keeper::Keeper;
+pub(crate) use letters::Letters;
 pub(crate) use reader::{Reader, Receipt, Wanted};
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;
 use crate::{Error, Event};
 use async_nats::HeaderMap;
+use async_nats::datetime::DateTime;
 use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::context::ContextBuilder;
+use bytes::Bytes;
 use std::time::Duration;
 
 /// How long an answer of the server may take.
@@ -26,6 +33,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Header that holds why a dead letter is one.
 const REASON: &str = "odograph-reason";
+
+/// Header that holds the lane a dead letter came through.
+const LANE: &str = "odograph-lane";
+
+/// Header that holds how many bytes the payload of a dead letter had, where it was cut.
+const CUT: &str = "odograph-cut-from";
+
+/// Header that holds when an event was taken up again that was a dead letter.
+const REDRIVEN: &str = "odograph-redriven";
 
 /// Connects in the background and again whenever the connection is lost.
 async fn connect(address: &Nats) -> Result<Context, Error> {
@@ -85,6 +101,13 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
         .build(client))
 }
 
+/// To begin with what was stored at this moment (microseconds since 1970); `None` where no calendar
+/// has it.
+fn since(moment: i64) -> Option<DeliverPolicy> {
+    let start_time = DateTime::from_unix_timestamp_nanos(i128::from(moment) * 1000).ok()?;
+    Some(DeliverPolicy::ByStartTime { start_time })
+}
+
 fn connected(context: &Context) -> bool {
     context.client().connection_state() == async_nats::connection::State::Connected
 }
@@ -98,15 +121,17 @@ fn headers(event: &Event) -> HeaderMap {
     headers
 }
 
-fn event(message: &async_nats::Message) -> Event {
-    let header = |name: &str| {
-        let value = message.headers.as_ref().and_then(|headers| headers.get(name));
-        value.map(|value| value.as_str().to_owned()).unwrap_or_default()
-    };
+fn event(headers: Option<&HeaderMap>, payload: &Bytes) -> Event {
     Event {
-        id: header("ce-id"),
-        kind: header("ce-type"),
-        source: header("ce-source"),
-        payload: message.payload.clone(),
+        id: header(headers, "ce-id"),
+        kind: header(headers, "ce-type"),
+        source: header(headers, "ce-source"),
+        payload: payload.clone(),
     }
+}
+
+/// A header's value, empty where there is none.
+fn header(headers: Option<&HeaderMap>, name: &str) -> String {
+    let value = headers.and_then(|headers| headers.get(name));
+    value.map(|value| value.as_str().to_owned()).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 use super::{connect, connected, event, setup};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
+use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::message::Acker;
@@ -66,6 +67,10 @@ impl Reader {
 
     pub(crate) fn writer(&self) -> super::Writer {
         self.writer.clone()
+    }
+
+    pub(crate) fn keeper(&self) -> super::Keeper {
+        super::Keeper::new(self.context.clone(), self.address.clone())
     }
 
     pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {
@@ -140,49 +145,60 @@ impl Reader {
     }
 }
 
-/// The consumer that a reader wants.
-fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
-    // The client makes unique names for its inboxes; the last part of one is unique by itself.
-    let inbox = context.client().new_inbox();
-    let name = inbox.rsplit('.').next().unwrap_or_default();
-    let shared = Config {
+/// What every consumer of a reader has.
+fn shared() -> Config {
+    Config {
         ack_policy: AckPolicy::Explicit,
         ack_wait: crate::PROGRESS * 3,
         // Without a limit: a message that ran out of tries would be stranded for good.
         max_deliver: -1,
         max_ack_pending: 4096,
         ..Config::default()
-    };
+    }
+}
+
+/// The consumer that all readers of a lane share.
+pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
+    Config {
+        durable_name: Some(format!("persistor_{}", lane.name())),
+        filter_subject: address.subject(lane),
+        description: Some("Stores readings in the database".into()),
+        ..shared()
+    }
+}
+
+/// The consumer that a reader wants.
+fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
+    // The client makes unique names for its inboxes; the last part of one is unique by itself.
+    let inbox = context.client().new_inbox();
+    let name = inbox.rsplit('.').next().unwrap_or_default();
     Ok(match wanted {
-        Wanted::Lane(lane) => Config {
-            durable_name: Some(format!("persistor_{}", lane.name())),
-            filter_subject: address.subject(lane),
-            description: Some("Stores readings in the database".into()),
-            ..shared
-        },
+        Wanted::Lane(lane) => of_lane(address, lane),
         Wanted::History(since) => Config {
             // A name, so that it is found again when the connection is lost on the way.
             durable_name: Some(format!("history_{name}")),
             deliver_policy: match since {
                 None => DeliverPolicy::All,
-                Some(since) => DeliverPolicy::ByStartTime {
-                    start_time: async_nats::datetime::DateTime::from_unix_timestamp_nanos(i128::from(since) * 1000)
-                        .map_err(|_| Error::Url("the moment to read from is out of range".into()))?,
-                },
+                Some(since) => {
+                    super::since(since).ok_or_else(|| Error::Url("the moment to read from is out of range".into()))?
+                }
             },
             inactive_threshold: FORGOTTEN_AFTER,
             description: Some("Reads the history again".into()),
-            ..shared
+            ..shared()
         },
     })
 }
 
 fn delivery(message: async_nats::jetstream::Message) -> Delivery {
     let (message, acker) = message.split();
-    let receipt = crate::Receipt::Nats(Box::new(Receipt(Some(acker))));
     Delivery {
-        event: event(&message),
-        receipt,
+        event: event(message.headers.as_ref(), &message.payload),
+        lane: message.subject.rsplit('.').next().and_then(Lane::named),
+        receipt: crate::Receipt::Nats(Box::new(Receipt {
+            acker: Some(acker),
+            headers: message.headers,
+        })),
     }
 }
 
@@ -217,23 +233,31 @@ async fn start_pull(
     Ok((consumer, batch))
 }
 
-pub(crate) struct Receipt(Option<Acker>);
+pub(crate) struct Receipt {
+    acker: Option<Acker>,
+    headers: Option<HeaderMap>,
+}
 
 impl Receipt {
+    /// The headers that the message came with.
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        self.headers.as_ref()
+    }
+
     pub(crate) async fn ack(&mut self) {
-        if let Some(acker) = self.0.take() {
+        if let Some(acker) = self.acker.take() {
             send(&acker, AckKind::Ack).await;
         }
     }
 
     pub(crate) async fn progress(&self) {
-        if let Some(acker) = &self.0 {
+        if let Some(acker) = &self.acker {
             send(acker, AckKind::Progress).await;
         }
     }
 
     pub(crate) async fn release(&self) {
-        if let Some(acker) = &self.0 {
+        if let Some(acker) = &self.acker {
             send(acker, AckKind::Nak(None)).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::address::Nats;
 use crate::{Error, Lane};
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
@@ -12,7 +12,10 @@ use std::time::Duration;
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
 
 const DEAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-const DEAD_BYTES: i64 = 1 << 30;
+
+/// Dead letters may take as much as readings may, within these bounds. Beyond, the oldest go: one
+/// that could not be stored would hold up the lane that it came from.
+const DEAD_BYTES: (i64, i64) = (16 << 20, 1 << 30);
 
 /// Checks the server and makes both streams where they are missing.
 pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
@@ -36,7 +39,7 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
         max_age: DEAD_AGE,
-        max_bytes: DEAD_BYTES.min(address.max_bytes),
+        max_bytes: address.max_bytes.clamp(DEAD_BYTES.0, DEAD_BYTES.1),
         num_replicas: address.replicas,
         description: Some("What could not be stored, and why".into()),
         ..Config::default()
@@ -50,8 +53,12 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
 /// The stream of events, which has to be there.
 pub(super) async fn existing(context: &Context, address: &Nats) -> Result<Stream, Error> {
     check_server(context)?;
-    let name = address.stream();
-    match context.get_stream(&name).await {
+    named(context, &address.stream()).await
+}
+
+/// A stream that has to be there.
+pub(super) async fn named(context: &Context, name: &str) -> Result<Stream, Error> {
+    match context.get_stream(name).await {
         Ok(stream) => Ok(stream),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
@@ -72,6 +79,16 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
         .await
         .map_err(unavailable)?;
     let found = &consumer.cached_info().config;
+    judge_consumer(found, &wanted)?;
+    if found.ack_wait < crate::PROGRESS * 2 {
+        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
+    }
+    Ok(consumer)
+}
+
+/// Refuses a consumer that would pass over messages, or call them handled when they are not.
+pub(super) fn judge_consumer(found: &consumer::Config, wanted: &pull::Config) -> Result<(), Error> {
+    let name = wanted.durable_name.as_deref().unwrap_or_default();
     let refuse = |what: &str| {
         Err(Error::Refused(format!(
             "the consumer {name} {what}, so that messages would never be stored; delete it and start again"
@@ -92,10 +109,7 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
     if found.headers_only {
         return refuse("leaves out the payload");
     }
-    if found.ack_wait < crate::PROGRESS * 2 {
-        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
-    }
-    Ok(consumer)
+    Ok(())
 }
 
 fn check_server(context: &Context) -> Result<(), Error> {

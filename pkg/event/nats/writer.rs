@@ -1,6 +1,6 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{REASON, connect, connected, headers, setup};
+use super::{CUT, LANE, REASON, REDRIVEN, connect, connected, headers, setup};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
@@ -20,6 +20,12 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// A bus that is away for so many looks is worth a line in the log.
 const LOOKS_AWAY: u32 = 12;
+
+/// Characters of a dead letter's reason, and of what names its event; bytes of the headers that it
+/// came with. All together they fit beside the largest payload.
+const EXPLAINED: usize = 500;
+const NAME: usize = 200;
+const FOREIGN: usize = 2048;
 
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -90,16 +96,43 @@ impl Writer {
         self.send(subject, headers(&event), event.payload).await
     }
 
-    pub(crate) async fn bury(&self, event: Event, reason: &str) -> Result<(), Error> {
-        let subject = format!("{}_dead.letters", self.address.name);
+    pub(crate) async fn publish_again(&self, lane: Lane, event: Event) -> Result<(), Error> {
         let mut headers = headers(&event);
-        let printable: String = reason
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(500)
-            .collect();
-        headers.insert(REASON, printable.as_str());
-        self.send(subject, headers, event.payload).await
+        let now = async_nats::datetime::DateTime::from(std::time::SystemTime::now());
+        headers.insert(REDRIVEN, now.unix_timestamp().to_string());
+        self.send(self.address.subject(lane), headers, event.payload).await
+    }
+
+    /// `came_with` are the headers of a message that is buried.
+    pub(crate) async fn bury(
+        &self,
+        event: Event,
+        lane: Option<Lane>,
+        came_with: Option<&HeaderMap>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let subject = format!("{}_dead.letters", self.address.name);
+        let mut headers = came_with.map(foreign).unwrap_or_default();
+        headers.insert("ce-specversion", "1.0");
+        for (name, value) in [
+            ("ce-id", &event.id),
+            ("ce-type", &event.kind),
+            ("ce-source", &event.source),
+        ] {
+            headers.insert(name, printable(value, NAME));
+        }
+        headers.insert(REASON, printable(reason, EXPLAINED));
+        if let Some(lane) = lane {
+            headers.insert(LANE, lane.name());
+        }
+        let mut payload = event.payload;
+        if payload.len() > MAX_PAYLOAD {
+            // Nothing of ours is as large. With a reason beside it, the server might never take it,
+            // and its lane would be held up.
+            headers.insert(CUT, payload.len().to_string());
+            payload.truncate(MAX_PAYLOAD);
+        }
+        self.send(subject, headers, payload).await
     }
 
     async fn send(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
@@ -128,4 +161,31 @@ impl Writer {
             }
         }
     }
+}
+
+/// A text that a header can hold.
+fn printable(text: &str, characters: usize) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(characters).collect()
+}
+
+/// What a dead letter keeps of the headers that its message came with: all that are not the
+/// server's orders, as long as they are short.
+fn foreign(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    let mut room = FOREIGN;
+    for (name, values) in headers.iter() {
+        let lower = name.to_string().to_ascii_lowercase();
+        if ["nats-", "ce-", "odograph-"].iter().any(|ours| lower.starts_with(ours)) {
+            continue;
+        }
+        for value in values {
+            let size = lower.len() + value.as_str().len() + 4;
+            if size <= room {
+                room -= size;
+                kept.append(name.clone(), value.clone());
+            }
+        }
+    }
+    kept
 }

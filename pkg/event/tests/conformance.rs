@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "conformance/history.rs"]
+mod history;
+
 use event::{Error, Event, Lane, MIN_ROOM, Reader, Writer};
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,0 +1,186 @@
+//! The stream is queue and history in one; here what is only history any more is dropped.
+//!
+//! What was handled is known by the acknowledgement floors: all messages of a lane up to its
+//! consumer's floor are acknowledged. A lane is purged by its own subject up to its own floor, so
+//! an idle lane, whose floor stands still, holds nothing up, and what is published meanwhile lies
+//! above both. A consumer that is gone knows nothing: then nothing is dropped. One that was made
+//! anew begins below all messages, and so does its floor.
+
+use super::{connected, reader, setup, since};
+use crate::address::Nats;
+use crate::{Error, Kept, Lane};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, Info as ConsumerInfo, pull};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::stream::{Info, Stream};
+use std::time::Duration;
+
+/// In tenths of what the stream may hold: from here on history makes room, down to here.
+const PRESSED: u64 = 8;
+const RELIEVED: u64 = 7;
+
+/// Room is made in so many rounds at the most; each looks at the floors anew.
+const ROUNDS: u64 = 32;
+
+/// How long the server keeps a consumer that only asks where a moment lies, if it is not deleted.
+const ASKED: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    context: Context,
+    address: Nats,
+}
+
+impl Keeper {
+    pub(super) fn new(context: Context, address: Nats) -> Self {
+        Self { context, address }
+    }
+
+    pub(crate) async fn look(&self) -> Result<Kept, Error> {
+        let stream = self.stream().await?;
+        let info = stream.cached_info();
+        let consumers = self.consumers(&stream).await?;
+        let unhandled = consumers.map(|consumers| {
+            let of = |info: &ConsumerInfo| info.num_pending + info.num_ack_pending as u64;
+            consumers.iter().map(of).sum()
+        });
+        Ok(Kept {
+            bytes: info.state.bytes,
+            max_bytes: u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0),
+            unhandled,
+            pressed: excess(info, PRESSED) > 0.0,
+        })
+    }
+
+    pub(crate) async fn trim_before(&self, moment: i64) -> Result<u64, Error> {
+        let stream = self.stream().await?;
+        let state = &stream.cached_info().state;
+        if state.messages == 0 || state.first_timestamp.unix_timestamp_nanos() >= i128::from(moment) * 1000 {
+            return Ok(0);
+        }
+        let Some(deliver_policy) = since(moment) else {
+            return Ok(0);
+        };
+        // A consumer that begins at a moment knows where that lies, without reading a message.
+        let asking = pull::Config {
+            deliver_policy,
+            ack_policy: AckPolicy::None,
+            inactive_threshold: ASKED,
+            memory_storage: true,
+            num_replicas: 1,
+            description: Some("Asks where a moment lies".into()),
+            ..pull::Config::default()
+        };
+        let asked = stream.create_consumer(asking).await.map_err(setup::unavailable)?;
+        let before = asked.cached_info().delivered.stream_sequence;
+        if let Err(error) = stream.delete_consumer(&asked.cached_info().name).await {
+            tracing::debug!(%error, "a consumer that only asked goes by itself");
+        }
+        self.purge_up_to(before).await
+    }
+
+    pub(crate) async fn make_room(&self) -> Result<u64, Error> {
+        let (mut trimmed, mut looked) = (0, 0);
+        for round in 0..ROUNDS {
+            let stream = self.stream().await?;
+            let info = stream.cached_info();
+            let tenths = if round == 0 { PRESSED } else { RELIEVED };
+            if excess(info, tenths) <= 0.0 {
+                break;
+            }
+            let Some(floors) = self.floors(&stream).await? else {
+                break;
+            };
+            let last = floors.iter().map(|(_, floor)| *floor).max().unwrap_or_default();
+            let from = info.state.first_sequence.max(looked + 1);
+            if from > last {
+                break;
+            }
+            // As many messages as are too much, were all alike; and enough of them to come to an end.
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a part of the messages there are, roughly"
+            )]
+            let many = (info.state.messages as f64 * excess(info, RELIEVED)) as u64;
+            looked = last.min(from + many.max((last - from) / (ROUNDS / 2)));
+            trimmed += self.purge_up_to(looked).await?;
+        }
+        Ok(trimmed)
+    }
+
+    /// Drops what was handled up to this sequence.
+    async fn purge_up_to(&self, sequence: u64) -> Result<u64, Error> {
+        let stream = self.stream().await?;
+        let Some(floors) = self.floors(&stream).await? else {
+            return Ok(0);
+        };
+        let first = stream.cached_info().state.first_sequence;
+        let all = floors.iter().map(|(_, floor)| *floor).min().unwrap_or_default();
+        let all = all.min(sequence);
+        let mut trimmed = 0;
+        if all >= first {
+            // Without a filter, whole files are dropped at once.
+            let purged = stream.purge().sequence(all + 1).await.map_err(setup::unavailable)?;
+            trimmed += purged.purged;
+        }
+        for (subject, floor) in floors {
+            let up_to = floor.min(sequence);
+            if up_to >= first && up_to > all {
+                let purge = stream.purge().sequence(up_to + 1).filter(subject);
+                trimmed += purge.await.map_err(setup::unavailable)?.purged;
+            }
+        }
+        Ok(trimmed)
+    }
+
+    /// The stream as it is now.
+    async fn stream(&self) -> Result<Stream, Error> {
+        if !connected(&self.context) {
+            return Err(Error::Unavailable("not connected".into()));
+        }
+        let stream = self.context.get_stream(self.address.stream()).await;
+        stream.map_err(setup::unavailable)
+    }
+
+    /// Up to which sequence each lane is handled, by its subject; `None` where nobody knows.
+    async fn floors(&self, stream: &Stream) -> Result<Option<Vec<(String, u64)>>, Error> {
+        let Some(consumers) = self.consumers(stream).await? else {
+            return Ok(None);
+        };
+        let floor = |(lane, info): (Lane, ConsumerInfo)| (self.address.subject(lane), info.ack_floor.stream_sequence);
+        Ok(Some(Lane::ALL.into_iter().zip(consumers).map(floor).collect()))
+    }
+
+    /// The consumers of all lanes, in their order; `None` where one is missing.
+    async fn consumers(&self, stream: &Stream) -> Result<Option<Vec<ConsumerInfo>>, Error> {
+        let mut consumers = Vec::with_capacity(Lane::ALL.len());
+        for lane in Lane::ALL {
+            let wanted = reader::of_lane(&self.address, lane);
+            let name = wanted.durable_name.as_deref().unwrap_or_default();
+            match stream.consumer_info(name).await {
+                Ok(info) => {
+                    // One that somebody made to begin elsewhere has a floor that means nothing.
+                    setup::judge_consumer(&info.config, &wanted)?;
+                    consumers.push(info);
+                }
+                Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(setup::unavailable(error)),
+            }
+        }
+        Ok(Some(consumers))
+    }
+}
+
+/// Which part of the stream is above so many tenths of what it may hold; below 0 where none is.
+#[allow(clippy::cast_precision_loss, reason = "a part of a whole, roughly")]
+fn excess(info: &Info, tenths: u64) -> f64 {
+    let of = |found: u64, most: i64| {
+        if most <= 0 || found == 0 {
+            return -1.0;
+        }
+        1.0 - most as f64 * tenths as f64 / 10.0 / found as f64
+    };
+    of(info.state.bytes, info.config.max_bytes).max(of(info.state.messages, info.config.max_messages))
+}

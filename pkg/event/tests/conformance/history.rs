@@ -1,0 +1,206 @@
+//! The history of a stream: trimmed where it was handled, and nowhere else.
+
+use super::{DEADLINE, event, next, writer};
+use async_nats::jetstream::consumer::{DeliverPolicy, pull::Config};
+use async_nats::jetstream::stream::Stream;
+use event::{Error, Keeper, Lane, Reader, Writer};
+use testutil::{nats_url, poll};
+
+/// A moment after everything, and one before.
+const LATE: i64 = 4_000_000_000_000_000;
+const EARLY: i64 = 1_000_000_000_000_000;
+
+/// A bus with readers of both lanes.
+struct Bus {
+    url: String,
+    writer: Writer,
+    live: Reader,
+    bulk: Reader,
+    keeper: Keeper,
+    stream: Stream,
+}
+
+impl Bus {
+    async fn start(name: &str, parameters: &str) -> Self {
+        let plain = nats_url(name);
+        let (server, name) = plain.rsplit_once('/').unwrap();
+        let url = format!("{plain}{parameters}");
+        let writer = writer(&url).await;
+        let mut live = Reader::open(&url, Lane::Live).await.unwrap();
+        let mut bulk = Reader::open(&url, Lane::Bulk).await.unwrap();
+        let keeper = live.keeper().unwrap();
+        let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+        let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
+        // Each makes its consumer when it is first asked.
+        for (lane, reader) in [(Lane::Live, &mut live), (Lane::Bulk, &mut bulk)] {
+            writer.publish(lane, event("first", b"x")).await.unwrap();
+            next(reader).await.ack().await;
+        }
+        Self {
+            url,
+            writer,
+            live,
+            bulk,
+            keeper,
+            stream,
+        }
+    }
+
+    async fn publish(&self, lane: Lane, number: usize, size: usize) -> Result<(), Error> {
+        let event = event(&format!("{}-{number}", lane.name()), &vec![0; size]);
+        self.writer.publish(lane, event).await
+    }
+
+    /// Acknowledges the next events of a lane.
+    async fn handle(&mut self, lane: Lane, count: usize) {
+        let reader = match lane {
+            Lane::Live => &mut self.live,
+            Lane::Bulk => &mut self.bulk,
+        };
+        for _ in 0..count {
+            next(reader).await.ack().await;
+        }
+    }
+
+    /// Acknowledgements are not waited for.
+    async fn unhandled(&self, count: u64) {
+        poll(DEADLINE, async || {
+            (self.keeper.look().await.ok()?.unhandled == Some(count)).then_some(())
+        })
+        .await;
+    }
+
+    /// What is left, of each lane.
+    async fn left(&self) -> Vec<String> {
+        let mut stream = self.stream.clone();
+        let messages = stream.info().await.unwrap().state.messages;
+        let mut history = Reader::history(&self.url, None).await.unwrap();
+        let mut left = Vec::new();
+        for _ in 0..messages {
+            left.push(next(&mut history).await.event.id.clone());
+        }
+        left
+    }
+}
+
+fn ids(lane: Lane, numbers: impl Iterator<Item = usize>) -> Vec<String> {
+    numbers.map(|number| format!("{}-{number}", lane.name())).collect()
+}
+
+#[tokio::test]
+async fn only_what_was_handled_is_dropped() {
+    let mut bus = Bus::start("trim", "").await;
+    for number in 0..6 {
+        bus.publish(Lane::Live, number, 10).await.unwrap();
+        bus.publish(Lane::Bulk, number, 10).await.unwrap();
+    }
+    bus.handle(Lane::Live, 4).await;
+    // Out of its order: the first one is still in work.
+    let _first = next(&mut bus.bulk).await;
+    bus.handle(Lane::Bulk, 3).await;
+    bus.unhandled(2 + 3).await;
+    assert_eq!(bus.keeper.trim_before(EARLY).await.unwrap(), 0, "all of it is young");
+    // The two that made the consumers, and four.
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 6);
+    let mut left = bus.left().await;
+    left.sort();
+    assert_eq!(left, [ids(Lane::Bulk, 0..6), ids(Lane::Live, 4..6)].concat());
+    // The rest comes, and then it goes, too.
+    bus.handle(Lane::Live, 2).await;
+    bus.handle(Lane::Bulk, 2).await;
+    bus.unhandled(1).await;
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 2);
+    assert_eq!(bus.left().await.len(), 6);
+}
+
+/// The floor of a lane that nothing goes through stands still, and holds nothing up.
+#[tokio::test]
+async fn an_idle_lane_holds_nothing_up() {
+    let mut bus = Bus::start("idle", "").await;
+    for number in 0..20 {
+        bus.publish(Lane::Bulk, number, 10).await.unwrap();
+    }
+    bus.handle(Lane::Bulk, 20).await;
+    bus.unhandled(0).await;
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 22);
+    // And what comes through it then is not taken for handled.
+    bus.publish(Lane::Live, 0, 10).await.unwrap();
+    bus.publish(Lane::Bulk, 20, 10).await.unwrap();
+    bus.handle(Lane::Bulk, 1).await;
+    bus.unhandled(1).await;
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 1);
+    assert_eq!(next(&mut bus.live).await.event.id, "live-0");
+}
+
+/// Without a consumer nobody knows what was handled; a new one begins with everything.
+#[tokio::test]
+async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
+    let mut bus = Bus::start("dropped", "").await;
+    for number in 0..5 {
+        bus.publish(Lane::Live, number, 10).await.unwrap();
+    }
+    bus.handle(Lane::Live, 5).await;
+    bus.unhandled(0).await;
+    bus.stream.delete_consumer("persistor_live").await.unwrap();
+    assert_eq!(bus.keeper.look().await.unwrap().unhandled, None);
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 0);
+
+    // One that somebody made to begin with what is new is not believed.
+    let name = bus.stream.cached_info().config.subjects[0].clone();
+    let wrong = Config {
+        durable_name: Some("persistor_live".into()),
+        filter_subject: name,
+        deliver_policy: DeliverPolicy::New,
+        ..Config::default()
+    };
+    bus.stream.create_consumer(wrong).await.unwrap();
+    assert!(matches!(bus.keeper.trim_before(LATE).await, Err(Error::Refused(_))));
+    bus.stream.delete_consumer("persistor_live").await.unwrap();
+
+    // The reader makes it anew by itself, and gets everything again.
+    let again = next(&mut bus.live).await;
+    assert_eq!(again.event.id, "first");
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 1, "the other lane's");
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        seen.push(next(&mut bus.live).await.event.id.clone());
+    }
+    assert_eq!(seen, ids(Lane::Live, 0..5));
+}
+
+#[tokio::test]
+async fn the_oldest_history_makes_room() {
+    let mut bus = Bus::start("room", "?max_bytes=1000000").await;
+    let mut published = 0;
+    while !bus.keeper.look().await.unwrap().pressed {
+        assert_eq!(bus.keeper.make_room().await.unwrap(), 0, "it is not pressed yet");
+        bus.publish(Lane::Live, published, 10_000).await.unwrap();
+        bus.publish(Lane::Bulk, published, 1_000).await.unwrap();
+        published += 1;
+    }
+    let before = bus.keeper.look().await.unwrap();
+    assert!((800_000..900_000).contains(&before.bytes), "{before:?}");
+    assert_eq!(before.max_bytes, Some(1_000_000));
+    // Nothing is handled: nothing can go, until it is full.
+    assert_eq!(bus.keeper.make_room().await.unwrap(), 2, "the first of both lanes");
+    while bus.publish(Lane::Live, published, 10_000).await.is_ok() {
+        published += 1;
+    }
+    assert_eq!(bus.keeper.make_room().await.unwrap(), 0);
+    bus.handle(Lane::Live, published / 2).await;
+    let left = u64::try_from(published - published / 2).unwrap();
+    poll(DEADLINE, async || {
+        // Less than all of it goes: the young half of what was handled stays for a rebuild.
+        let trimmed = bus.keeper.make_room().await.unwrap();
+        (trimmed > 0).then_some(())
+    })
+    .await;
+    let after = bus.keeper.look().await.unwrap();
+    assert!(!after.pressed && after.bytes > 300_000, "{after:?}");
+    assert!(bus.publish(Lane::Live, published, 10_000).await.is_ok());
+    // Whatever was not handled comes.
+    for number in (published / 2)..=published {
+        assert_eq!(next(&mut bus.live).await.event.id, format!("live-{number}"));
+    }
+    assert!(after.unhandled.unwrap() >= left);
+}
