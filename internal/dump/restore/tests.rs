@@ -225,7 +225,7 @@ async fn a_damaged_dump_leaves_nothing_behind_and_holds_up_no_other_day() {
             std::fs::write(setting.data(day), &bytes[..bytes.len() - 20]).unwrap();
         }),
         ("is not there", |setting, day| {
-            std::fs::remove_file(setting.data(day)).unwrap()
+            std::fs::remove_file(setting.data(day)).unwrap();
         }),
         ("line 1", another_day),
         ("holds 1 readings, and its manifest says 2", |setting, day| {

@@ -21,16 +21,17 @@ pub(super) struct Frozen {
 impl Frozen {
     pub(super) async fn open(pool: &::postgres::Pool) -> anyhow::Result<Self> {
         let client = Object::take(pool.get().await.context("connect to the database")?);
-        // The first statement is what freezes it.
         let there = patiently(async {
-            client.batch_execute(BEGIN).await?;
             let row = client
                 .query_one("SELECT to_regclass('reading') IS NOT NULL", &[])
                 .await?;
             row.try_get(0)
         });
-        let there: bool = there.await.context("freeze the database")?;
+        let there: bool = there.await.context("look for the table of readings")?;
         anyhow::ensure!(there, "the database holds no table of readings; is its URL right?");
+        // What freezes it is the first look at a table that follows.
+        let frozen = patiently(client.batch_execute(BEGIN)).await;
+        frozen.context("freeze the database")?;
         Ok(Self { client })
     }
 
