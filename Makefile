@@ -44,6 +44,18 @@ build-tests:
 doc-tests: ## the examples in the documentation
 	cargo test --locked --workspace --doc
 
+SECONDS_OF_FAULTS = 600
+SEED =
+SEEDS = 3
+
+# SECONDS itself is what bash calls the age of a shell; from the command line it is ours.
+.PHONY: soak
+soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEEDS=3]
+	@scripts/install-postgres.sh
+	@scripts/install-nats.sh
+	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api
+	$(TARGET_DIR)/release/soak --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),$(SECONDS_OF_FAULTS)) $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS) $(ARGS)
+
 # ---- measuring ----
 
 QUICK =

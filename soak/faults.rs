@@ -55,6 +55,9 @@ pub(crate) enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Kill(Part),
+    /// kill -9 of a persistor while PostgreSQL does not answer, or of an ingestor while
+    /// nats-server does not: in the middle of what is not stored yet.
+    KillInTheMiddle(Part),
     /// SIGSTOP, and SIGCONT after a while.
     Stop(Part),
     /// An orderly end by SIGTERM (PostgreSQL: a fast shutdown), and a start.
@@ -93,6 +96,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Kill(part) => write!(f, "kill -9 of {part}"),
+            Self::KillInTheMiddle(part) => write!(f, "kill -9 of {part} while its server is stopped"),
             Self::Stop(part) => write!(f, "{part} stopped and continued"),
             Self::End(part) => write!(f, "{part} ended and started"),
             Self::Network(line, trouble) => {
@@ -186,6 +190,7 @@ impl Plan {
             kinds.push(Fault::DiskFull);
         }
         kinds.extend(PARTS.map(Fault::Kill));
+        kinds.extend([Part::Ingestor, Part::Persistor].map(Fault::KillInTheMiddle));
         if self.short {
             let trouble = TROUBLES[usize::try_from(chance.below(6)).unwrap_or(0)];
             kinds.extend(LINES.map(|line| Fault::Network(line, trouble)));
@@ -293,6 +298,7 @@ impl Doer {
         let twin = usize::try_from(drawn.which % TWINS as u64).unwrap_or(0);
         match drawn.fault {
             Fault::Kill(part) => self.kill(part, twin, drawn).await,
+            Fault::KillInTheMiddle(part) => self.kill_in_the_middle(part, twin, drawn).await,
             Fault::Stop(part) => self.stop(part, twin, drawn).await,
             Fault::End(part) => self.end(part, twin, drawn).await,
             Fault::Network(line, trouble) => self.network(line, trouble, twin, drawn).await,
@@ -336,6 +342,35 @@ impl Doer {
         }
         self.over(drawn);
         Ok(Felt::Yes)
+    }
+
+    async fn kill_in_the_middle(&self, part: Part, twin: usize, drawn: Drawn) -> anyhow::Result<Felt> {
+        let server = if part == Part::Ingestor {
+            Part::Nats
+        } else {
+            Part::Postgres
+        };
+        let Locked::Service(mut service) = self.lock(part, twin).await else {
+            return Ok(Felt::No("it is no program of ours"));
+        };
+        let mut server = self.lock(server, 0).await;
+        self.begin(drawn, &service.to_string());
+        let _hurry = self.load.hurry();
+        server.signal(Signal::SIGSTOP);
+        let stopped = wait_until(|| is_stopped(server.pid())).await;
+        // Long enough to have taken something that it cannot store.
+        sleep(Duration::from_millis(500)).await;
+        let killed = kill_service(&mut service).await;
+        sleep(drawn.hold.min(Duration::from_secs(2))).await;
+        server.signal(Signal::SIGCONT);
+        killed?;
+        service.start().await?;
+        self.over(drawn);
+        Ok(if stopped {
+            Felt::Yes
+        } else {
+            Felt::No("its server did not stop")
+        })
     }
 
     async fn stop(&self, part: Part, twin: usize, drawn: Drawn) -> anyhow::Result<Felt> {
@@ -443,7 +478,7 @@ impl Doer {
         for persistor in &mut persistors {
             kill_service(persistor).await?;
         }
-        self.load.hurry(true);
+        let hurry = self.load.hurry();
         let refused = || self.load.done.refused.load(Ordering::Relaxed);
         let deadline = Instant::now() + Duration::from_secs(if self.short { 30 } else { 120 });
         let mut full_since = None;
@@ -462,7 +497,7 @@ impl Doer {
         self.system
             .journal
             .note(&format!("the stream is at {level} % of its limit, and refuses: {seen}"));
-        self.load.hurry(false);
+        drop(hurry);
         sleep(drawn.hold).await;
         for persistor in &mut persistors {
             persistor.start().await?;
@@ -514,6 +549,11 @@ impl Doer {
         let _mine = self.stream.lock().await;
         self.begin(drawn, "");
         let deadline = Instant::now() + Duration::from_secs(20);
+        // Read again from the start, the history would make good what was lost before: mostly,
+        // what is stored goes first.
+        if self.short || drawn.which % 4 != 0 {
+            let _ = self.operator.trim(0).await;
+        }
         // One may be missing, or the server away, from another fault.
         while Instant::now() < deadline {
             match self.operator.drop_consumers().await {

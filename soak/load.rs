@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Receipts that are kept of each client, the last ones.
 const RECEIPTS: usize = 500;
@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Between the last that a client sends and its going away.
 const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(20);
+
+/// How often a client that pauses looks whether there is a hurry.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Its waits between tries.
 const FIRST_WAIT: u64 = 50;
@@ -65,12 +68,21 @@ pub(crate) struct Load {
     /// Milliseconds of pause for each reading of a large body, times a thousand.
     pause_micros: u64,
     stopping: AtomicBool,
-    hurry: AtomicBool,
+    hurry: AtomicU32,
     pub(crate) done: Done,
     /// Of each client, how many of its bodies are done with: acknowledged or abandoned.
     next: Vec<AtomicU32>,
     receipts: Vec<Mutex<VecDeque<Receipt>>>,
     complaints: Mutex<Vec<String>>,
+}
+
+/// Makes all clients send as fast as they can while it lives.
+pub(crate) struct Hurry<'a>(&'a Load);
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.hurry.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a try came to, where it was no acknowledgement.
@@ -88,7 +100,7 @@ impl Load {
             // A quarter of the clients send large bodies.
             pause_micros: 1_000_000 * u64::from(options.clients.div_ceil(4)) / options.pace.max(1),
             stopping: AtomicBool::new(false),
-            hurry: AtomicBool::new(false),
+            hurry: AtomicU32::new(0),
             done: Done::default(),
             next: (0..clients).map(|_| AtomicU32::new(0)).collect(),
             receipts: (0..clients).map(|_| Mutex::default()).collect(),
@@ -125,9 +137,10 @@ impl Load {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Makes all clients send as fast as they can, or no longer.
-    pub(crate) fn hurry(&self, hurry: bool) {
-        self.hurry.store(hurry, Ordering::Relaxed);
+    /// Makes all clients send as fast as they can, until what this returns is dropped.
+    pub(crate) fn hurry(&self) -> Hurry<'_> {
+        self.hurry.fetch_add(1, Ordering::Relaxed);
+        Hurry(self)
     }
 
     /// Of each client, how many of its bodies are done with.
@@ -196,16 +209,17 @@ impl Sender {
     }
 
     async fn pause(&mut self, body: Body) {
-        if self.load.hurry.load(Ordering::Relaxed) {
-            return;
-        }
         let readings = u64::from(body.readings());
         let micros = if readings > 1000 {
             readings * self.load.pause_micros
         } else {
             1000 * self.chance.below(20)
         };
-        sleep(Duration::from_micros(micros)).await;
+        let end = Instant::now() + Duration::from_micros(micros);
+        let (hurry, stopping) = (&self.load.hurry, &self.load.stopping);
+        while hurry.load(Ordering::Relaxed) == 0 && !stopping.load(Ordering::Relaxed) && Instant::now() < end {
+            sleep(LOOK.min(end - Instant::now())).await;
+        }
     }
 
     /// A file that was acknowledged and is uploaded once more.

@@ -20,10 +20,6 @@ const CONSUMERS: [&str; 2] = ["persistor_live", "persistor_bulk"];
 /// How long the server may take to answer; it is being stopped and killed meanwhile.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Past this part of its limit, in hundredths, history that is stored is purged from here. The
-/// programs are to do that themselves, from 80 on.
-const TRIM_AT: u64 = 90;
-
 /// A connection to the nats-server.
 pub(crate) struct Operator {
     context: Context,
@@ -81,11 +77,12 @@ impl Operator {
         Ok(())
     }
 
-    /// Purges history that is stored where the stream is nearly full; the messages purged.
-    pub(crate) async fn trim(&self) -> anyhow::Result<u64> {
+    /// Purges history that is stored where the stream is filled to this many hundredths of its
+    /// limit; the messages purged.
+    pub(crate) async fn trim(&self, from: u64) -> anyhow::Result<u64> {
         let stream = self.stream().await?;
         let state = &stream.cached_info().state;
-        if state.bytes * 100 < self.limit * TRIM_AT {
+        if state.bytes * 100 < self.limit * from {
             return Ok(0);
         }
         // Looked at before the consumers: what a consumer that has nothing left knows of is at

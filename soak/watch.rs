@@ -14,6 +14,10 @@ use tokio::time::sleep;
 /// Texts that are kept of each kind.
 const KEPT: usize = 20;
 
+/// Past so many hundredths of the stream's limit, history that is stored is purged from here. The
+/// programs are to do that themselves, from 80 on.
+const TRIM_AT: u64 = 90;
+
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -58,7 +62,7 @@ pub(crate) async fn mend(system: Arc<System>, seen: Arc<Seen>) {
 pub(crate) async fn trim(system: Arc<System>, operator: Arc<Operator>, seen: Arc<Seen>) {
     loop {
         // Where the server is away, the next look finds it.
-        if let Ok(purged @ 1..) = operator.trim().await {
+        if let Ok(purged @ 1..) = operator.trim(TRIM_AT).await {
             seen.trims.fetch_add(1, Ordering::Relaxed);
             system
                 .journal
