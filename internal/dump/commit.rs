@@ -8,6 +8,7 @@
 //! missing or old, which the next dump of the day repairs.
 
 use super::manifest::{self, Manifest};
+use super::read::manifest_and_version;
 use super::write::Written;
 use super::{Day, Outcome};
 use anyhow::{Context, bail};
@@ -78,13 +79,7 @@ where
 
 /// The manifest in force and which state of it was read.
 async fn read(store: &Store, day: Day) -> anyhow::Result<Option<(Manifest, Version)>> {
-    let name = manifest::name(day);
-    let Some((bytes, version)) = store.get(&name).await.context("read the manifest")? else {
-        return Ok(None);
-    };
-    let manifest = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{name} is not a dump's manifest; move it away and dump the day again"))?;
-    Ok(Some((manifest, version)))
+    Ok(manifest_and_version(store, day).await?)
 }
 
 /// Whether the data that the manifest names is there.

@@ -2,7 +2,7 @@
 //!
 //! The readings are frozen together with the day's version (`postgres.rs`), written as lines
 //! (`line.rs`), compressed and uploaded on the way (`write.rs`) under a name of their own, and take
-//! effect when the manifest names them (`commit.rs`). The same readings give the same bytes. Two
+//! effect when the manifest names them (`commit.rs`). `read.rs` reads them back and verifies them. The same readings give the same bytes. Two
 //! dumpers at once end in one valid revision, and a crash at any point leaves the last one valid.
 //!
 //! Deliberately not here: choosing the days that are stale, other formats, days whose rows have
@@ -14,6 +14,7 @@ mod line;
 mod manifest;
 mod nightly;
 mod postgres;
+pub mod read;
 mod write;
 
 pub use day::{Day, DayError};
