@@ -5,16 +5,21 @@
 //! effect when the manifest names them (`commit.rs`). `read.rs` reads them back and verifies them. The same readings give the same bytes. Two
 //! dumpers at once end in one valid revision, and a crash at any point leaves the last one valid.
 //!
-//! Deliberately not here: choosing the days that are stale, other formats, days whose rows have
-//! been dropped, and deleting old revisions.
+//! `stale.rs` chooses the days that need it. `retention.rs` drops months whose days are all in their
+//! dumps; what arrives for such a day later is merged with the dump in force (`merge.rs`).
+//!
+//! Deliberately not here: other formats, and deleting old revisions.
 
 mod commit;
 mod day;
 mod line;
 mod manifest;
+mod merge;
 mod nightly;
 mod postgres;
 pub mod read;
+mod retention;
+mod stale;
 mod write;
 
 pub use day::{Day, DayError};
@@ -22,6 +27,8 @@ pub use day::{Day, DayError};
 pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
+pub use retention::{Fate, Month, Reason, Retention};
+pub use stale::Swept;
 
 use blob::Store;
 

@@ -27,12 +27,16 @@ use ::postgres::{Failure, Pool};
 pub(crate) use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
+pub(crate) use partition::month_of_name as month_of_partition;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+
+/// How often a batch makes its partitions again before it is left to whoever tries it anew.
+const VANISHED: usize = 3;
 
 /// Stores batches of readings.
 pub struct Store {
@@ -112,16 +116,22 @@ impl Store {
         };
         let months = sorted.months();
         let mut careful = false;
+        let mut vanished = 0;
         loop {
             self.prepare_months(&mut client, &months).await?;
             match self.attempt(&mut client, &sorted, &months, careful).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-                    // A partition is gone that this process knew: forget what is known of them.
-                    if lock(&self.months).is_empty() {
+                    // A partition is gone that this process knew, as when retention has dropped it:
+                    // forget these, and make them anew.
+                    vanished += 1;
+                    if vanished > VANISHED {
                         return Err(failed(error));
                     }
-                    lock(&self.months).clear();
+                    let mut known = lock(&self.months);
+                    for month in &months {
+                        known.remove(&(month.year, month.month));
+                    }
                 }
                 Err(error) if Failure::of(&error) == Failure::Conflict => {
                     tracing::debug!(%error, "another writer was first; looking up everything");
