@@ -140,7 +140,13 @@ impl Store {
                     let by_chance = std::hash::RandomState::new().hash_one(());
                     tokio::time::sleep(Duration::from_millis(by_chance % 8)).await;
                 }
-                Err(error) => return Err(failed(error)),
+                Err(error) => {
+                    // A COPY that is refused before it has begun leaves an answer too many on the
+                    // connection (tokio-postgres 0.7 sends a second Sync), and a later COMMIT
+                    // would be taken for done by an earlier answer.
+                    drop(Object::take(client));
+                    return Err(failed(error));
+                }
             }
         }
     }
@@ -180,6 +186,7 @@ impl Store {
         let mut latest: BTreeMap<i32, Point> = BTreeMap::new();
         let mut days: BTreeSet<i64> = BTreeSet::new();
         let transaction = client.transaction().await?;
+        lock_months(&transaction, months).await?;
         for month in months {
             let fresh = self.fresh(&transaction, month, careful, &mut outcome).await?;
             let parts: Vec<Part<'_>> = fresh
@@ -271,6 +278,20 @@ impl Fresh<'_> {
             },
         }
     }
+}
+
+/// Takes the locks that COPY takes, in order, before anything is read: from here on the partitions
+/// cannot be dropped. Where one has been, this says so, and harms the connection less than a COPY.
+async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
+    if months.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = months
+        .iter()
+        .map(|month| partition::name(month.year, month.month))
+        .collect();
+    let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "));
+    transaction.batch_execute(&lock).await
 }
 
 async fn copy_in(
