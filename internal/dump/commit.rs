@@ -8,7 +8,7 @@
 //! missing or old, which the next dump of the day repairs.
 
 use super::manifest::{self, Manifest};
-use super::read::{self, manifest_and_version};
+use super::read::{self, ReadError, manifest_and_version};
 use super::write::Written;
 use super::{Day, Outcome};
 use anyhow::{Context, bail};
@@ -56,11 +56,14 @@ where
             && manifest.day_version == content.version()
             && is_whole(store, manifest).await?
         {
-            drop(content);
-            if !is_copied(store, manifest).await? {
-                copy(store, manifest).await?;
+            let copied = is_copied(store, manifest).await?;
+            if copied || is_verified(store, manifest).await? {
+                drop(content);
+                if !copied {
+                    copy(store, manifest).await?;
+                }
+                return Ok(Outcome::Unchanged(manifest.clone()));
             }
-            return Ok(Outcome::Unchanged(manifest.clone()));
         }
         let on = based_on(store, day, current.as_ref(), &content).await?;
         let base = match (on, &current) {
@@ -77,7 +80,7 @@ where
         let (ours, writer) = write(store, day, revision, base, content).await?;
         if let Some((manifest, version)) = &current
             && (manifest.bytes, &manifest.sha256) == (ours.bytes, &ours.sha256)
-            && read::verify(store, manifest).await.is_ok()
+            && is_verified(store, manifest).await?
         {
             give_up(store, day, revision, writer).await;
             let renewed = Manifest {
@@ -168,6 +171,19 @@ async fn in_force(store: &Store, day: Day) -> anyhow::Result<Option<(Manifest, V
 async fn is_whole(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
     let data = store.head(&manifest.file).await.context("look up the dump")?;
     Ok(data.is_some_and(|data| data.size == manifest.bytes))
+}
+
+/// Whether the data is as its manifest says, read from end to end: a damaged file must not be copied
+/// over a good one.
+async fn is_verified(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
+    match read::verify(store, manifest).await {
+        Ok(()) => Ok(true),
+        Err(ReadError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(day = %manifest.date, %error, "the dump in force is damaged; writing the day again");
+            Ok(false)
+        }
+    }
 }
 
 /// Whether the stable name holds the revision in force, as far as one can tell without reading it.

@@ -20,6 +20,8 @@ mod postgres;
 pub mod read;
 mod retention;
 mod stale;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use day::{Day, DayError};

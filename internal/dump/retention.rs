@@ -215,7 +215,10 @@ impl Dumper {
             month.fate = Fate::Kept(reasons.into_values().collect());
             return Ok(month);
         }
-        let counted = postgres::count(&self.pool, partition).await?;
+        let Some(counted) = postgres::count(&self.pool, partition).await? else {
+            month.fate = Fate::Kept(vec![Reason::Changed]);
+            return Ok(month);
+        };
         month.days = counted.len();
         month.readings = Some(counted.values().sum());
         let mut dropped = Vec::new();

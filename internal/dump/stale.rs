@@ -1,12 +1,13 @@
 //! Brings every day's dump up to date.
 
+use super::read::ReadError;
 use super::{Day, Dumper, Outcome, commit, postgres};
 use anyhow::bail;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-/// Days that are listed at once.
-const PAGE: usize = 1000;
+/// Days that are listed at once; few in tests, so that they see more than one list.
+const PAGE: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// Manifests that are asked for at once.
 const AT_ONCE: usize = 8;
@@ -94,9 +95,14 @@ fn is_unanswered(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<deadpool_postgres::PoolError>()
             || cause.is::<tokio::time::error::Elapsed>()
-            || matches!(
-                cause.downcast_ref(),
-                Some(blob::Error::Unavailable { .. } | blob::Error::Denied { .. })
-            )
+            || is_unanswered_by(cause.downcast_ref())
+            || matches!(cause.downcast_ref(), Some(ReadError::Store(error)) if is_unanswered_by(Some(error)))
     })
+}
+
+fn is_unanswered_by(store: Option<&blob::Error>) -> bool {
+    matches!(
+        store,
+        Some(blob::Error::Unavailable { .. } | blob::Error::Denied { .. })
+    )
 }

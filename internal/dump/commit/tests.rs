@@ -176,6 +176,20 @@ async fn a_copy_older_than_the_data_is_made_again() {
     assert_eq!(valid(&store).await, manifest);
 }
 
+/// A damaged file is not copied over a good one.
+#[tokio::test]
+async fn damaged_data_is_written_again() {
+    let store = store("damaged");
+    let manifest = dump(&store, 3).await.unwrap().manifest().clone();
+    let mut data = store.get(&manifest.file).await.unwrap().unwrap().0.to_vec();
+    data[12] ^= 1;
+    let mut damage = store.writer(&manifest.file).await.unwrap();
+    damage.write(data.into()).await.unwrap();
+    damage.finish().await.unwrap();
+    assert!(matches!(dump(&store, 3).await.unwrap(), Outcome::Written(_)));
+    assert_eq!(valid(&store).await.revision, 2);
+}
+
 #[tokio::test]
 async fn data_that_has_vanished_is_written_again() {
     let store = store("vanished");

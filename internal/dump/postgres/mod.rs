@@ -5,8 +5,6 @@
 
 mod days;
 mod month;
-#[cfg(test)]
-mod tests;
 
 pub(super) use days::after as days_after;
 pub(super) use month::{Counted, Drop, Partition, Versions, count, drop_month, expired, versions};

@@ -15,8 +15,8 @@ use tokio_postgres::{Client, Error};
 /// give way.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// How often to try, a pause apart.
-const TRIES: usize = 10;
+/// How often to try, a pause apart; a test has no time.
+const TRIES: usize = if cfg!(test) { 2 } else { 10 };
 
 /// Between two tries, others go on.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ pub(in crate::dump) enum Drop {
 pub(in crate::dump) async fn expired(pool: &::postgres::Pool, before: i64) -> anyhow::Result<Vec<Partition>> {
     let client = pool.get().await.context("connect to the database")?;
     let statement = "
-        SELECT relname::text, pg_total_relation_size(pg_class.oid)
+        SELECT relname::text, coalesce(pg_total_relation_size(pg_class.oid), 0)
         FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
         WHERE inhparent = 'reading'::regclass";
     let rows = patiently(client.query(statement, &[]))
@@ -93,8 +93,9 @@ pub(in crate::dump) async fn versions(pool: &::postgres::Pool, month: &Partition
     patiently(read_versions(&client, month)).await?
 }
 
-/// How many readings each day has; a day without any is left out. Reads the whole month.
-pub(in crate::dump) async fn count(pool: &::postgres::Pool, month: &Partition) -> anyhow::Result<Counted> {
+/// How many readings each day has; a day without any is left out. Reads the whole month; none where
+/// another retention has just dropped it.
+pub(in crate::dump) async fn count(pool: &::postgres::Pool, month: &Partition) -> anyhow::Result<Option<Counted>> {
     // Taken out of the pool: broken off, it is closed.
     let client = Object::take(pool.get().await.context("connect to the database")?);
     let counting = async {
@@ -107,13 +108,18 @@ pub(in crate::dump) async fn count(pool: &::postgres::Pool, month: &Partition) -
         client.query(&statement, &[]).await
     };
     let rows = tokio::time::timeout(COUNTING, counting).await;
-    let rows = rows.with_context(|| format!("{} was not counted within {COUNTING:?}", month.month))??;
-    rows.iter()
+    let rows = match rows.with_context(|| format!("{} was not counted within {COUNTING:?}", month.month))? {
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(None),
+        rows => rows.context("count the month's readings")?,
+    };
+    let counted: anyhow::Result<Counted> = rows
+        .iter()
         .map(|row| {
             let readings: i64 = row.try_get(1)?;
             Ok((row.try_get::<_, &str>(0)?.parse()?, readings.unsigned_abs()))
         })
-        .collect()
+        .collect();
+    counted.map(Some)
 }
 
 /// Drops a month whose days still have these versions, and records that those in `dropped` are now

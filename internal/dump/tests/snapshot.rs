@@ -1,81 +1,19 @@
 //! Days as a database has them, and what becomes of their dumps.
 
-use crate::dump::{Day, Dumper, Outcome};
+use super::{Setting, day};
+use crate::dump::commit::Content;
+use crate::dump::postgres::Snapshot;
+use crate::dump::{Day, Outcome, nightly};
 use futures_util::TryStreamExt;
-use std::io::Read;
 use std::time::Duration;
 
-struct Setting {
-    pool: ::postgres::Pool,
-    dumper: Dumper,
-    store: blob::Store,
-    _folder: tempfile::TempDir,
-    _database: testutil::Database,
-}
-
-async fn setting() -> Setting {
-    let database = testutil::database().await;
-    let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
-    crate::schema::prepare(&pool, true).await.unwrap();
-    let client = pool.get().await.unwrap();
-    let partitions = "
-            CREATE TABLE june (LIKE reading INCLUDING ALL);
-            CREATE TABLE july (LIKE reading INCLUDING ALL);
-            ALTER TABLE reading ATTACH PARTITION june FOR VALUES FROM ('2017-06-01 00:00:00Z') TO ('2017-07-01 00:00:00Z');
-            ALTER TABLE reading ATTACH PARTITION july FOR VALUES FROM ('2017-07-01 00:00:00Z') TO ('2017-08-01 00:00:00Z')";
-    client.batch_execute(partitions).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let store = blob::Store::open(&format!("file://{}", folder.path().display())).unwrap();
-    Setting {
-        dumper: Dumper::new(pool.clone(), store.clone()),
-        pool,
-        store,
-        _folder: folder,
-        _database: database,
-    }
-}
-
-impl Setting {
-    /// Stores readings as a transaction of the persistor leaves them.
-    async fn store(&self, day: &str, readings: &[(&str, &str, &str, f64)]) {
-        let mut client = self.pool.get().await.unwrap();
-        let transaction = client.transaction().await.unwrap();
-        for (device, sensor, timestamp, value) in readings {
-            let statement = "
-                    WITH one AS (
-                        INSERT INTO series (device, sensor, latest_timestamp, latest_value) VALUES ($1, $2, $3::text::timestamptz, $4)
-                        ON CONFLICT (device, sensor) DO UPDATE SET latest_timestamp = greatest(series.latest_timestamp, excluded.latest_timestamp)
-                        RETURNING id
-                    )
-                    INSERT INTO reading SELECT id, $3::text::timestamptz, $4 FROM one";
-            transaction
-                .execute(statement, &[device, sensor, timestamp, value])
-                .await
-                .unwrap();
-        }
-        let version =
-            "INSERT INTO day VALUES ($1::text::date, 1) ON CONFLICT (day) DO UPDATE SET version = day.version + 1";
-        transaction.execute(version, &[&day]).await.unwrap();
-        transaction.commit().await.unwrap();
-    }
-
-    async fn lines(&self, file: &str) -> String {
-        let (bytes, _) = self.store.get(file).await.unwrap().unwrap();
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(&bytes[..])
-            .read_to_string(&mut text)
-            .unwrap();
-        text
-    }
-}
-
-fn day() -> Day {
-    "2017-06-30".parse().unwrap()
+fn june_30() -> Day {
+    day("2017-06-30")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn holds_exactly_the_days_readings_in_bytewise_order() {
-    let setting = setting().await;
+    let setting = Setting::start().await;
     let readings = [
         ("lada", "speed", "2017-06-30T23:59:59.999999Z", 3.5),
         ("lada", "speed", "2017-06-30T00:00:00Z", 1.0),
@@ -88,8 +26,8 @@ async fn holds_exactly_the_days_readings_in_bytewise_order() {
         ("only-before", "speed", "2017-06-29T12:00:00Z", 9.0),
         ("only-after", "speed", "2017-07-01T12:00:00Z", 9.0),
     ];
-    setting.store("2017-06-30", &readings).await;
-    let outcome = setting.dumper.dump(day()).await.unwrap();
+    setting.write(&readings).await;
+    let outcome = setting.dumper.dump(june_30()).await.unwrap();
     let manifest = outcome.manifest();
     assert_eq!(
         setting.lines("2017-06-30.json.gz").await,
@@ -116,19 +54,19 @@ async fn holds_exactly_the_days_readings_in_bytewise_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn late_readings_give_a_new_revision_and_none_gives_none() {
-    let setting = setting().await;
-    let never = setting.dumper.dump(day()).await.unwrap();
+    let setting = Setting::start().await;
+    let never = setting.dumper.dump(june_30()).await.unwrap();
     assert_eq!((never.manifest().readings, never.manifest().day_version), (0, 0));
     assert!(matches!(
-        setting.dumper.dump(day()).await.unwrap(),
+        setting.dumper.dump(june_30()).await.unwrap(),
         Outcome::Unchanged(_)
     ));
-    setting
-        .store("2017-06-30", &[("lada", "speed", "2017-06-30T12:00:00Z", 1.0)])
-        .await;
-    assert!(matches!(setting.dumper.dump(day()).await.unwrap(), Outcome::Written(manifest) if manifest.revision == 2));
+    setting.write(&[("lada", "speed", "2017-06-30T12:00:00Z", 1.0)]).await;
     assert!(
-        matches!(setting.dumper.dump(day()).await.unwrap(), Outcome::Unchanged(manifest) if manifest.revision == 2)
+        matches!(setting.dumper.dump(june_30()).await.unwrap(), Outcome::Written(manifest) if manifest.revision == 2)
+    );
+    assert!(
+        matches!(setting.dumper.dump(june_30()).await.unwrap(), Outcome::Unchanged(manifest) if manifest.revision == 2)
     );
     assert_eq!(setting.lines("2017-06-30.json.gz").await.lines().count(), 1);
     assert_eq!(setting.lines("2017-06-30.r1.json.gz").await, "");
@@ -137,34 +75,34 @@ async fn late_readings_give_a_new_revision_and_none_gives_none() {
 /// Version and readings are of one moment, although readings arrive in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_that_arrive_after_the_version_was_read_are_left_to_the_next_dump() {
-    let setting = setting().await;
-    setting
-        .store("2017-06-30", &[("lada", "speed", "2017-06-30T12:00:00Z", 1.0)])
-        .await;
-    let snapshot = super::Snapshot::open(&setting.pool, day()).await.unwrap();
+    let setting = Setting::start().await;
+    setting.write(&[("lada", "speed", "2017-06-30T12:00:00Z", 1.0)]).await;
+    let snapshot = Snapshot::open(&setting.pool, june_30()).await.unwrap();
     let late = [
         ("lada", "speed", "2017-06-30T13:00:00Z", 2.0),
         ("niva", "speed", "2017-06-30T13:00:00Z", 2.0),
     ];
-    setting.store("2017-06-30", &late).await;
+    setting.write(&late).await;
     let mut writer = setting.store.writer("frozen").await.unwrap();
-    let version = super::Content::version(&snapshot);
-    let written = super::Content::write(snapshot, None, &mut writer).await.unwrap();
+    let version = Content::version(&snapshot);
+    let written = Content::write(snapshot, None, &mut writer).await.unwrap();
     writer.finish().await.unwrap();
     assert_eq!((version, written.readings), (1, 1));
-    let outcome = setting.dumper.dump(day()).await.unwrap();
+    let outcome = setting.dumper.dump(june_30()).await.unwrap();
     assert_eq!((outcome.manifest().day_version, outcome.manifest().readings), (2, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_series_than_are_looked_up_at_once() {
-    let setting = setting().await;
+    let setting = Setting::start().await;
+    // So that the month has its partition.
+    setting.write(&[("lada", "speed", "2017-06-01T00:00:00Z", 0.0)]).await;
     let fill = "
             INSERT INTO series (device, sensor, latest_timestamp) SELECT 'd' || n, 'speed', '2017-06-30T12:00:00Z' FROM generate_series(1, 2500) n;
-            INSERT INTO reading SELECT id, '2017-06-30T12:00:00Z', id FROM series;
+            INSERT INTO reading SELECT id, '2017-06-30T12:00:00Z', id FROM series WHERE device <> 'lada';
             INSERT INTO day VALUES ('2017-06-30', 1)";
     setting.pool.get().await.unwrap().batch_execute(fill).await.unwrap();
-    let outcome = setting.dumper.dump(day()).await.unwrap();
+    let outcome = setting.dumper.dump(june_30()).await.unwrap();
     assert_eq!((outcome.manifest().readings, outcome.manifest().devices), (2500, 2500));
     let lines = setting.lines("2017-06-30.json.gz").await;
     let devices: Vec<_> = lines
@@ -177,9 +115,9 @@ async fn more_series_than_are_looked_up_at_once() {
 /// A dump gives its connection up; a pool of one must still serve the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pool_is_as_before_after_each_dump() {
-    let setting = setting().await;
+    let setting = Setting::start().await;
     for _ in 0..8 {
-        setting.dumper.dump(day()).await.unwrap();
+        setting.dumper.dump(june_30()).await.unwrap();
     }
     let client = setting.pool.get().await.unwrap();
     let row = client
@@ -195,10 +133,10 @@ async fn the_pool_is_as_before_after_each_dump() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_starts_dumps_yesterday_and_ends_when_asked_to() {
-    let setting = setting().await;
+    let setting = Setting::start().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let before = Day::before(jiff::Timestamp::now()).previous();
-    let running = tokio::spawn(crate::dump::nightly(setting.dumper.clone(), None, stop.clone()));
+    let running = tokio::spawn(nightly(setting.dumper.clone(), None, stop.clone()));
     let dumped = || async {
         let manifests = setting.store.list("").try_collect::<Vec<_>>().await.unwrap();
         manifests
