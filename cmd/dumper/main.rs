@@ -26,6 +26,8 @@ const ENDED: &str = "the end was asked for before everything was done; run the j
 
 /// Dumps the readings of one UTC day to blob storage: YYYY-MM-DD.json.gz, and beside it a manifest
 /// that says what it holds. A day whose dump is up to date is not written again.
+///
+/// As a nightly job: dumper --stale, or dumper --stale --retention 90d
 #[derive(Parser)]
 #[command(version)]
 struct Args {
