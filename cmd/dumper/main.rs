@@ -1,13 +1,16 @@
-//! Dumps a day of readings to blob storage; a job, run once a day.
+//! Dumps days of readings to blob storage, and drops from the database what is there; a job, run
+//! once a day.
 
 use anyhow::Context;
 use blob::Store;
 use clap::Parser;
-use internal::dump::{Day, Dumper};
+use internal::dump::{Day, Dumper, Fate, Month, Reason, Retention};
 use internal::schema;
 use service::{Arguments, Options, Program, Service};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 const PROGRAM: Program = Program {
     name: "dumper",
@@ -18,8 +21,13 @@ const PROGRAM: Program = Program {
 /// A job gives up where a service would go on waiting; whoever started it will start it again.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Where a signal came first.
+const ENDED: &str = "the end was asked for before everything was done; run the job again";
+
 /// Dumps the readings of one UTC day to blob storage: YYYY-MM-DD.json.gz, and beside it a manifest
 /// that says what it holds. A day whose dump is up to date is not written again.
+///
+/// As a nightly job: dumper --stale, or dumper --stale --retention 90d
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -36,6 +44,19 @@ struct Args {
     #[arg(long, env, value_name = "DAY")]
     dump_date: Option<Day>,
 
+    /// Dump every day up to yesterday that has changed since its dump, or has none, oldest first
+    #[arg(long, env, conflicts_with = "dump_date")]
+    stale: bool,
+
+    /// Then drop months of readings from the database that are older than this, such as 90d, once
+    /// each of their days has a dump that was read back, is whole and holds all of the day
+    #[arg(long, env, value_name = "DAYS")]
+    retention: Option<Retention>,
+
+    /// Change nothing, dump nothing; show which months --retention would drop, and what keeps others
+    #[arg(long, env, requires = "retention")]
+    dry_run: bool,
+
     #[command(flatten)]
     service: Options,
 }
@@ -51,7 +72,6 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
-    let day = args.dump_date.unwrap_or_else(|| Day::before(jiff::Timestamp::now()));
     if args.blob_store_url.starts_with("memory:") {
         return Err(service::usage(anyhow::anyhow!(
             "memory:// ends with this job; name a store that stays"
@@ -62,12 +82,62 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     // Waiting ends with the first signal; a dump then has the time to finish. One that is broken
     // off is not in force, and the job has failed.
     let prepared = service.stop().run_until_cancelled(prepare(&pool)).await;
-    prepared.with_context(|| not_dumped(day))??;
+    prepared.context(ENDED)??;
     let dumper = Dumper::new(pool, store);
-    let dumped = service.hurry().run_until_cancelled(dumper.dump(day)).await;
-    dumped
-        .with_context(|| not_dumped(day))?
-        .with_context(|| format!("dump {day}"))?;
+    let stop = service.stop();
+    let work = async {
+        // A day that could not be dumped keeps its month, and hinders nothing else.
+        let dumped = if args.dry_run {
+            Ok(())
+        } else {
+            dump(&args, &dumper, &stop).await
+        };
+        let retained = match args.retention {
+            Some(retention) if !stop.is_cancelled() => retain(&dumper, retention, args.dry_run).await,
+            _ => Ok(()),
+        };
+        dumped.and(retained)
+    };
+    service.hurry().run_until_cancelled(work).await.context(ENDED)?
+}
+
+/// Dumps what was asked for.
+async fn dump(args: &Args, dumper: &Dumper, stop: &CancellationToken) -> anyhow::Result<()> {
+    // Today is not over: its dump would be stale at once.
+    let yesterday = Day::before(jiff::Timestamp::now());
+    if args.stale {
+        let failed = dumper.dump_stale(yesterday, stop).await?.failed;
+        anyhow::ensure!(
+            failed == 0,
+            "{failed} days could not be dumped; the log says why, and the next run tries them again"
+        );
+        return Ok(());
+    }
+    let day = args.dump_date.unwrap_or(yesterday);
+    dumper.dump(day).await.with_context(|| format!("dump {day}"))?;
+    Ok(())
+}
+
+/// Drops the months that are in their dumps, or says which they are.
+async fn retain(dumper: &Dumper, retention: Retention, dry_run: bool) -> anyhow::Result<()> {
+    let mut troubled = 0;
+    let report = |month: &Month| {
+        if let Fate::Kept(reasons) = &month.fate {
+            troubled += u32::from(reasons.iter().any(Reason::is_trouble));
+        }
+        if dry_run {
+            let _unread = writeln!(std::io::stdout(), "{month}");
+        } else {
+            month.log();
+        }
+    };
+    let now = jiff::Timestamp::now();
+    let retained = dumper.retain(retention, now, dry_run, report).await;
+    retained.context("drop the months that are older than the retention")?;
+    anyhow::ensure!(
+        troubled == 0 || dry_run,
+        "{troubled} months older than {retention} stay until their dumps are mended; the log says why"
+    );
     Ok(())
 }
 
@@ -79,8 +149,4 @@ async fn prepare(pool: &postgres::Pool) -> anyhow::Result<()> {
         )
     })??;
     Ok(())
-}
-
-fn not_dumped(day: Day) -> String {
-    format!("{day} was not dumped before the end was asked for; run the job again")
 }

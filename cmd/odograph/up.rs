@@ -68,6 +68,11 @@ pub(crate) struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: Option<String>,
 
+    /// Drop months of readings from the database that are older than this, such as 90d, once their
+    /// dumps have been read back and verified [default: readings stay for ever]
+    #[arg(long, env, value_name = "DAYS")]
+    retention: Option<dump::Retention>,
+
     /// How far apart two values may be to make one location
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
@@ -209,8 +214,9 @@ async fn everything(
         persistor.run(until).await
     });
     let (dumper, stop) = (dump::Dumper::new(pool.clone(), dumps), service.stop());
+    let retention = args.retention;
     service.spawn("nightly dump", async move {
-        dump::nightly(dumper, stop).await;
+        dump::nightly(dumper, retention, stop).await;
         Ok(())
     });
     let ingest = Ingest::new(writer, keys, args.limits, service);

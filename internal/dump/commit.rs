@@ -8,7 +8,7 @@
 //! missing or old, which the next dump of the day repairs.
 
 use super::manifest::{self, Manifest};
-use super::read::manifest_and_version;
+use super::read::{self, ReadError, manifest_and_version};
 use super::write::Written;
 use super::{Day, Outcome};
 use anyhow::{Context, bail};
@@ -26,8 +26,17 @@ pub(super) trait Content: Send {
     /// The day's version at that moment.
     fn version(&self) -> i64;
 
-    /// Writes all of them into a blob, without finishing it.
-    fn write(self, to: &mut blob::Writer) -> impl Future<Output = anyhow::Result<Written>> + Send;
+    /// The version that was dropped from the database, where that has happened: of those readings,
+    /// only a dump knows.
+    fn dropped(&self) -> Option<i64>;
+
+    /// Writes all of them into a blob, without finishing it, together with those of the dump that
+    /// `base` names.
+    fn write(
+        self,
+        base: Option<(&Store, &Manifest)>,
+        to: &mut blob::Writer,
+    ) -> impl Future<Output = anyhow::Result<Written>> + Send;
 }
 
 /// Writes a new revision of a day's dump, unless the one in force holds this version of the day.
@@ -41,24 +50,52 @@ where
     F: Future<Output = anyhow::Result<C>> + Send,
 {
     for _ in 0..TRIES {
-        let current = read(store, day).await?;
+        let current = in_force(store, day).await?;
         let content = freeze().await?;
         if let Some((manifest, _)) = &current
             && manifest.day_version == content.version()
             && is_whole(store, manifest).await?
         {
-            drop(content);
-            if !is_copied(store, manifest).await? {
-                copy(store, manifest).await?;
+            let copied = is_copied(store, manifest).await?;
+            if copied || is_verified(store, manifest).await? {
+                drop(content);
+                if !copied {
+                    copy(store, manifest).await?;
+                }
+                return Ok(Outcome::Unchanged(manifest.clone()));
             }
-            return Ok(Outcome::Unchanged(manifest.clone()));
         }
+        let on = based_on(store, day, current.as_ref(), &content).await?;
+        let base = match (on, &current) {
+            (Based::Nothing, _) => None,
+            (Based::InForce, Some((manifest, _))) => Some((store, manifest)),
+            // Another dumper was faster.
+            (Based::InForce, None) | (Based::Moved, _) => continue,
+        };
+        let based = base.is_some();
         let above = current.as_ref().map_or(0, |(manifest, _)| manifest.revision);
         let Some(revision) = claim(store, day, above).await? else {
             continue;
         };
-        let ours = write(store, day, revision, content).await?;
-        match publish(store, &ours, current).await? {
+        let (ours, writer) = write(store, day, revision, base, content).await?;
+        if let Some((manifest, version)) = &current
+            && (manifest.bytes, &manifest.sha256) == (ours.bytes, &ours.sha256)
+            && is_verified(store, manifest).await?
+        {
+            give_up(store, day, revision, writer).await;
+            let renewed = Manifest {
+                day_version: ours.day_version,
+                ..manifest.clone()
+            };
+            if renew(store, &renewed, version).await? {
+                return Ok(Outcome::Unchanged(renewed));
+            }
+            continue;
+        }
+        // A failure here leaves open whether the data has been or will be written: the claim stays,
+        // so that the number is never used again.
+        writer.finish().await.context("finish the upload")?;
+        match publish(store, &ours, current, based).await? {
             Published::Ours => {
                 copy(store, &ours).await?;
                 store
@@ -77,8 +114,56 @@ where
     bail!("other dumpers of {day} were faster {TRIES} times in a row; run fewer of them at once")
 }
 
+/// Whether a day has to be dumped that the database has in this version: its dump is of another
+/// version or not there, or its copy is not.
+pub(super) async fn is_due(store: &Store, day: Day, version: i64) -> anyhow::Result<bool> {
+    let Some((manifest, _)) = in_force(store, day).await? else {
+        return Ok(true);
+    };
+    Ok(manifest.day_version != version || !is_copied(store, &manifest).await?)
+}
+
+/// What a new revision consists of beside what the database has.
+enum Based {
+    Nothing,
+    /// The dump in force.
+    InForce,
+    /// The dump in force is another one by now.
+    Moved,
+}
+
+/// Readings that were dropped from the database are only in the dump in force; and where its version
+/// is higher than the database's, the database has started over and may not have them all.
+async fn based_on<C: Content>(
+    store: &Store,
+    day: Day,
+    current: Option<&(Manifest, Version)>,
+    content: &C,
+) -> anyhow::Result<Based> {
+    let Some(dropped) = content.dropped() else {
+        let ahead = current.is_some_and(|(manifest, _)| manifest.day_version > content.version());
+        return Ok(if ahead { Based::InForce } else { Based::Nothing });
+    };
+    // Between reading the manifest and freezing the day, it may have been dumped and dropped.
+    // From the freezing on it cannot be dropped.
+    let now = in_force(store, day).await?;
+    if now.as_ref() != current {
+        return Ok(Based::Moved);
+    }
+    match now {
+        Some((manifest, _)) if manifest.day_version >= dropped => Ok(Based::InForce),
+        found => bail!(
+            "the readings of {day} were dropped from the database once their version {dropped} was dumped, and this store has {}; use the store that dump is in, or bring it here",
+            found.map_or_else(
+                || "no dump of that day".to_owned(),
+                |(manifest, _)| format!("only version {}", manifest.day_version)
+            )
+        ),
+    }
+}
+
 /// The manifest in force and which state of it was read.
-async fn read(store: &Store, day: Day) -> anyhow::Result<Option<(Manifest, Version)>> {
+async fn in_force(store: &Store, day: Day) -> anyhow::Result<Option<(Manifest, Version)>> {
     Ok(manifest_and_version(store, day).await?)
 }
 
@@ -86,6 +171,19 @@ async fn read(store: &Store, day: Day) -> anyhow::Result<Option<(Manifest, Versi
 async fn is_whole(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
     let data = store.head(&manifest.file).await.context("look up the dump")?;
     Ok(data.is_some_and(|data| data.size == manifest.bytes))
+}
+
+/// Whether the data is as its manifest says, read from end to end: a damaged file must not be copied
+/// over a good one.
+async fn is_verified(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
+    match read::verify(store, manifest).await {
+        Ok(()) => Ok(true),
+        Err(ReadError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(day = %manifest.date, %error, "the dump in force is damaged; writing the day again");
+            Ok(false)
+        }
+    }
 }
 
 /// Whether the stable name holds the revision in force, as far as one can tell without reading it.
@@ -108,7 +206,7 @@ async fn claim(store: &Store, day: Day, above: u64) -> anyhow::Result<Option<u64
         if !store.create(&name, Bytes::new()).await.context("claim a revision")? {
             continue;
         }
-        let in_force = read(store, day).await?.map_or(0, |(manifest, _)| manifest.revision);
+        let in_force = in_force(store, day).await?.map_or(0, |(manifest, _)| manifest.revision);
         if in_force >= revision {
             store.delete(&name).await.context("delete the claim")?;
             return Ok(None);
@@ -118,24 +216,25 @@ async fn claim(store: &Store, day: Day, above: u64) -> anyhow::Result<Option<u64
     bail!("{CLAIMED} revisions of {day} are claimed and not written; delete {day}.r*.claim while no dumper runs")
 }
 
-async fn write<C: Content>(store: &Store, day: Day, revision: u64, content: C) -> anyhow::Result<Manifest> {
+/// Writes a revision, but for finishing its upload.
+async fn write<C: Content>(
+    store: &Store,
+    day: Day,
+    revision: u64,
+    base: Option<(&Store, &Manifest)>,
+    content: C,
+) -> anyhow::Result<(Manifest, blob::Writer)> {
     let file = manifest::data(day, revision);
     let day_version = content.version();
     let mut writer = store.writer(&file).await.context("start the upload")?;
-    let written = match content.write(&mut writer).await {
+    let written = match content.write(base, &mut writer).await {
         Ok(written) => written,
         Err(error) => {
-            // What happened is what to report. What stays where these fail, too, is harmless.
-            if writer.abort().await.is_ok() {
-                let _ = store.delete(&manifest::claim(day, revision)).await;
-            }
+            give_up(store, day, revision, writer).await;
             return Err(error);
         }
     };
-    // A failure here leaves open whether the data has been or will be written: the claim stays, so
-    // that the number is never used again.
-    writer.finish().await.context("finish the upload")?;
-    Ok(Manifest {
+    let manifest = Manifest {
         date: day,
         revision,
         readings: written.readings,
@@ -148,7 +247,29 @@ async fn write<C: Content>(store: &Store, day: Day, revision: u64, content: C) -
         format: Manifest::FORMAT.to_owned(),
         schema_version: Manifest::SCHEMA_VERSION,
         file,
-    })
+    };
+    Ok((manifest, writer))
+}
+
+/// Leaves a revision unwritten. What stays where this fails is harmless, and its number is not used
+/// again.
+async fn give_up(store: &Store, day: Day, revision: u64, writer: blob::Writer) {
+    if writer.abort().await.is_ok() {
+        let _ = store.delete(&manifest::claim(day, revision)).await;
+    }
+}
+
+/// Puts the manifest in force in the place of its own former self: the same file, of a later version
+/// of the day. Says whether it was still in force.
+async fn renew(store: &Store, manifest: &Manifest, former: &Version) -> anyhow::Result<bool> {
+    let bytes = Bytes::from(serde_json::to_vec(manifest).context("write the manifest")?);
+    let name = manifest::name(manifest.date);
+    let renewed = store.replace(&name, bytes, Some(former)).await;
+    if renewed.context("write the manifest")? && !is_copied(store, manifest).await? {
+        copy(store, manifest).await?;
+    }
+    let now = in_force(store, manifest.date).await?;
+    Ok(now.is_some_and(|(now, _)| now == *manifest))
 }
 
 enum Published {
@@ -156,16 +277,18 @@ enum Published {
     Ours,
     /// Somebody else's is, and it is as fresh as ours or fresher.
     Theirs(Manifest),
-    /// Somebody else's is; it is older than ours, but has the higher number.
+    /// Somebody else's is; it is older than ours, but cannot be replaced by it.
     Overtaken,
 }
 
-/// Puts a manifest in force unless there is a better one. After an error it may be in force or
+/// Puts a manifest in force unless there is a better one; where it is `based` on the one it was read
+/// with, only in the place of that. After an error it may be in force or
 /// not, so that nothing of it may be deleted.
 async fn publish(
     store: &Store,
     ours: &Manifest,
     mut current: Option<(Manifest, Version)>,
+    based: bool,
 ) -> anyhow::Result<Published> {
     let name = manifest::name(ours.date);
     let bytes = Bytes::from(serde_json::to_vec(ours).context("write the manifest")?);
@@ -178,7 +301,7 @@ async fn publish(
         {
             return Ok(Published::Ours);
         }
-        current = read(store, ours.date).await?;
+        current = in_force(store, ours.date).await?;
         match &current {
             // The answer to the request was lost, and its repetition refused.
             Some((theirs, _)) if theirs == ours => return Ok(Published::Ours),
@@ -186,6 +309,8 @@ async fn publish(
                 return Ok(Published::Theirs(theirs.clone()));
             }
             Some((theirs, _)) if theirs.revision > ours.revision => return Ok(Published::Overtaken),
+            // It may hold readings that ours, put together with the one before it, does not.
+            _ if based => return Ok(Published::Overtaken),
             _ => {}
         }
     }
@@ -203,7 +328,7 @@ async fn copy(store: &Store, manifest: &Manifest) -> anyhow::Result<()> {
             .copy(&copied.file, &stable)
             .await
             .context("copy the dump to its stable name")?;
-        match read(store, copied.date).await? {
+        match in_force(store, copied.date).await? {
             Some((now, _)) if now.revision != copied.revision => copied = now,
             _ => return Ok(()),
         }

@@ -8,8 +8,10 @@
 //! The other way round, a dump is loaded into a database (`restore/`), and compared with a database,
 //! a stream or other dumps (`verify/`).
 //!
-//! Deliberately not here: choosing the days that are stale, other formats, days whose rows have
-//! been dropped, and deleting old revisions.
+//! `stale.rs` chooses the days that need it. `retention.rs` drops months whose days are all in their
+//! dumps; what arrives for such a day later is merged with the dump in force (`merge.rs`).
+//!
+//! Deliberately not here: other formats, and deleting old revisions.
 
 mod commit;
 mod day;
@@ -17,11 +19,16 @@ mod days;
 mod line;
 mod load;
 mod manifest;
+mod merge;
 mod nightly;
 mod pieces;
 mod postgres;
 pub mod read;
 pub mod restore;
+mod retention;
+mod stale;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 mod write;
 
@@ -31,6 +38,8 @@ pub use days::Days;
 pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
+pub use retention::{Fate, Month, Reason, Retention};
+pub use stale::Swept;
 
 use blob::Store;
 

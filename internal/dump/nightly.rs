@@ -1,9 +1,11 @@
-//! Dumps every day once it is over, for a program that runs for months.
+//! Dumps every day once it is over, and late data with it, for a program that runs for months.
 
-use super::{Day, Dumper};
+use super::{Day, Dumper, Month, Retention};
+use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// After midnight UTC, so that what was on its way at midnight is in the first dump.
@@ -19,11 +21,20 @@ const MAKE_UP: usize = 31;
 /// How long to wait after a failure, doubling up to [`LOOK`].
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long to wait after looking at all days failed for some of them.
+const SWEEP_AGAIN: Duration = Duration::from_secs(3600);
+
 /// Dumps yesterday unless that is done, then every day ten minutes after its end, until `stop`.
 /// What fails is logged and tried again until it succeeds; one day does not hold up another.
-pub async fn nightly(dumper: Dumper, stop: CancellationToken) {
+///
+/// Every night, and at the start, the days that late data has made stale follow, and then months
+/// older than the retention are dropped from the database.
+pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: CancellationToken) {
     let mut due = Due::default();
     let mut wait = RETRY;
+    // The last day up to which all were brought up to date, and when to do that again.
+    let mut swept = None;
+    let mut sweep_at = Instant::now();
     loop {
         let mut failed = false;
         for day in due.at(Timestamp::now()) {
@@ -40,6 +51,22 @@ pub async fn nightly(dumper: Dumper, stop: CancellationToken) {
                 },
             }
         }
+        if let Some(latest) = due.latest.filter(|latest| swept != Some(*latest))
+            && sweep_at <= Instant::now()
+        {
+            let night = night(&dumper, latest, retention, &stop);
+            match stop.run_until_cancelled(night).await {
+                None => return,
+                Some(Ok(())) => swept = Some(latest),
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "could not bring all days up to date; trying again within the hour"
+                    );
+                    sweep_at = Instant::now() + SWEEP_AGAIN;
+                }
+            }
+        }
         let pause = if failed { wait } else { LOOK };
         wait = if failed { (wait * 2).min(LOOK) } else { RETRY };
         tokio::select! {
@@ -47,6 +74,23 @@ pub async fn nightly(dumper: Dumper, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+async fn night(
+    dumper: &Dumper,
+    until: Day,
+    retention: Option<Retention>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let swept = dumper.dump_stale(until, stop).await?;
+    if let Some(retention) = retention {
+        let retained = dumper.retain(retention, Timestamp::now(), false, Month::log);
+        retained
+            .await
+            .context("drop the months that are older than the retention")?;
+    }
+    anyhow::ensure!(swept.failed == 0, "{} days could not be dumped", swept.failed);
+    Ok(())
 }
 
 /// The days that are over and not dumped yet.

@@ -4,18 +4,23 @@ use crate::source::bodies;
 use crate::system::{LONG, System, connect};
 use blob::Store;
 use flate2::read::MultiGzDecoder;
+use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
-use testutil::{Program, s3};
+use testutil::{Process, Program, poll, s3};
+
+fn dumper(system: &System, url: &str, flags: &[&str]) -> Process {
+    Program::new("dumper")
+        .env("DATABASE_URL", system.database.url())
+        .env("BLOB_STORE_URL", url)
+        .args(flags)
+        .spawn()
+}
 
 /// Runs the dumper for one day into a folder.
 pub(crate) async fn dump_to(system: &System, url: &str, day: &str) {
-    let mut dumper = Program::new("dumper")
-        .env("DATABASE_URL", system.database.url())
-        .env("BLOB_STORE_URL", url)
-        .args(["--dump-date", day])
-        .spawn();
+    let mut dumper = dumper(system, url, &["--dump-date", day]);
     assert_eq!(dumper.wait(LONG).await, 0, "{}", dumper.output().join("\n"));
 }
 
@@ -149,4 +154,127 @@ async fn revisions_and_versions_over_s3() {
         text,
         "{\"sensor\":\"speed\",\"value\":55,\"timestamp\":\"2024-05-01T12:00:00.500Z\",\"device\":\"lada\"}\n"
     );
+}
+
+/// The whole way of old days: dumped by several and killed ones, dropped, late, and dumped again.
+#[tokio::test]
+async fn stale_days_and_retention_over_s3() {
+    const DAYS: usize = 12;
+    const EACH: usize = 50;
+    let system = System::start(1).await;
+    let url = s3().url(&testutil::unique("dumps"));
+    let store = Store::open(&url).unwrap();
+    let line = |day: usize, second: usize, value: usize| {
+        format!(
+            "{{\"sensor\":\"speed\",\"value\":{value},\"timestamp\":\"2024-05-{day:02}T12:00:{second:02}Z\",\"device\":\"lada\"}}\n"
+        )
+    };
+    let body: String = (1..=DAYS)
+        .flat_map(|day| (0..EACH).map(move |second| line(day, second, 1)))
+        .collect();
+    assert_eq!(system.post(body.clone()).await.0, 200);
+    let all = i64::try_from(DAYS * EACH).unwrap();
+    system.wait_for_rows(all).await;
+    let manifests = async || {
+        let names = store
+            .list("")
+            .map_ok(|meta| meta.name)
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap();
+        names
+            .iter()
+            .filter(|name| name.contains("2024-05") && name.ends_with("manifest.json"))
+            .count()
+    };
+    let lines = async |day: usize| -> Vec<String> {
+        let name = format!("2024-05-{day:02}.json.gz");
+        let (bytes, _) = store.get(&name).await.unwrap().unwrap();
+        let mut text = String::new();
+        MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+
+    let mut killed = dumper(&system, &url, &["--stale"]);
+    poll(LONG, async || (manifests().await >= 2).then_some(())).await;
+    killed.kill9().await;
+    let (mut one, mut two) = (dumper(&system, &url, &["--stale"]), dumper(&system, &url, &["--stale"]));
+    assert_eq!(one.wait(LONG).await, 0, "{}", one.output().join("\n"));
+    assert_eq!(two.wait(LONG).await, 0, "{}", two.output().join("\n"));
+    assert_eq!(manifests().await, DAYS);
+    for day in 1..=DAYS {
+        assert_eq!(
+            lines(day).await.concat(),
+            (0..EACH)
+                .map(|second| line(day, second, 1))
+                .collect::<String>()
+                .replace('\n', "")
+        );
+    }
+
+    // What is wrong is found before anything goes, and what is missing is written again. The one
+    // that was killed may have claimed the first number.
+    let manifest = store.get("2024-05-05.manifest.json").await.unwrap().unwrap().0;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let file = manifest["file"].as_str().unwrap();
+    let mut bad = store.get(file).await.unwrap().unwrap().0.to_vec();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    store.delete(file).await.unwrap();
+    assert!(store.create(file, bad.into()).await.unwrap());
+    let mut refused = dumper(&system, &url, &["--dump-date", "2024-06-30", "--retention", "30d"]);
+    assert_eq!(refused.wait(LONG).await, 1, "{}", refused.output().join("\n"));
+    let reason = "the dump of 2024-05-05 cannot be relied upon";
+    assert!(
+        refused.output().iter().any(|line| line.contains(reason)),
+        "{:?}",
+        refused.output()
+    );
+    system.wait_for_rows(all).await;
+    store.delete(file).await.unwrap();
+    let mut mended = dumper(&system, &url, &["--stale"]);
+    assert_eq!(mended.wait(LONG).await, 0, "{}", mended.output().join("\n"));
+
+    let mut dry = dumper(&system, &url, &["--retention", "30d", "--dry-run"]);
+    assert_eq!(dry.wait(LONG).await, 0, "{}", dry.output().join("\n"));
+    let shown = format!("2024-05: goes: {all} readings in {DAYS} days with readings");
+    assert!(
+        dry.stdout().iter().any(|line| line.starts_with(&shown)),
+        "{:?}",
+        dry.stdout()
+    );
+    system.wait_for_rows(all).await;
+    let latest = system.get("/statistics/latest").await;
+
+    let mut dropping = dumper(&system, &url, &["--stale", "--retention", "30d"]);
+    assert_eq!(dropping.wait(LONG).await, 0, "{}", dropping.output().join("\n"));
+    system.wait_for_rows(0).await;
+    assert_eq!(system.get("/statistics/latest").await, latest);
+
+    // A late reading, another value for one that is there, and a file that comes again.
+    let late = line(3, 55, 7) + &line(3, 0, 9) + &body;
+    assert_eq!(system.post(late).await.0, 200);
+    system.wait_for_rows(all + 1).await;
+    let mut again = dumper(&system, &url, &["--stale", "--retention", "30d"]);
+    assert_eq!(again.wait(LONG).await, 0, "{}", again.output().join("\n"));
+    system.wait_for_rows(0).await;
+    for day in 1..=DAYS {
+        let mut expected: Vec<String> = (0..EACH).map(|second| line(day, second, 1)).collect();
+        if day == 3 {
+            expected.push(line(3, 55, 7));
+        }
+        assert_eq!(
+            lines(day).await.concat(),
+            expected.concat().replace('\n', ""),
+            "day {day}"
+        );
+    }
+
+    for wrong in [
+        &["--dry-run"][..],
+        &["--stale", "--dump-date", "2024-05-01"],
+        &["--retention", "3 months"],
+    ] {
+        assert_eq!(dumper(&system, &url, wrong).wait(LONG).await, 2, "{wrong:?}");
+    }
 }

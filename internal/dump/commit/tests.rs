@@ -20,7 +20,11 @@ impl<F: Future<Output = ()> + Send> Content for Frozen<F> {
         self.version
     }
 
-    async fn write(self, to: &mut blob::Writer) -> anyhow::Result<Written> {
+    fn dropped(&self) -> Option<i64> {
+        None
+    }
+
+    async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<Written> {
         let (day, version) = (day(), self.version);
         self.meanwhile.await;
         let produce = |mut sink: write::Sink| async move {
@@ -62,7 +66,7 @@ async fn names(store: &Store) -> Vec<String> {
 /// Checks all that a reader relies on: the manifest in force names a file that is as it says, and
 /// the stable name holds the same.
 async fn valid(store: &Store) -> Manifest {
-    let (manifest, _) = read(store, day()).await.unwrap().unwrap();
+    let (manifest, _) = in_force(store, day()).await.unwrap().unwrap();
     let (data, _) = store.get(&manifest.file).await.unwrap().unwrap();
     let digest: String = Sha256::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!((digest, data.len() as u64), (manifest.sha256.clone(), manifest.bytes));
@@ -170,6 +174,20 @@ async fn a_copy_older_than_the_data_is_made_again() {
     again.finish().await.unwrap();
     dump(&store, 3).await.unwrap();
     assert_eq!(valid(&store).await, manifest);
+}
+
+/// A damaged file is not copied over a good one.
+#[tokio::test]
+async fn damaged_data_is_written_again() {
+    let store = store("damaged");
+    let manifest = dump(&store, 3).await.unwrap().manifest().clone();
+    let mut data = store.get(&manifest.file).await.unwrap().unwrap().0.to_vec();
+    data[12] ^= 1;
+    let mut damage = store.writer(&manifest.file).await.unwrap();
+    damage.write(data.into()).await.unwrap();
+    damage.finish().await.unwrap();
+    assert!(matches!(dump(&store, 3).await.unwrap(), Outcome::Written(_)));
+    assert_eq!(valid(&store).await.revision, 2);
 }
 
 #[tokio::test]
@@ -322,7 +340,10 @@ async fn a_failure_while_reading_leaves_nothing() {
         fn version(&self) -> i64 {
             1
         }
-        async fn write(self, to: &mut blob::Writer) -> anyhow::Result<Written> {
+        fn dropped(&self) -> Option<i64> {
+            None
+        }
+        async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<Written> {
             to.write(Bytes::from_static(b"half of it")).await?;
             bail!("the database went away")
         }

@@ -34,6 +34,7 @@ use ::postgres::{Failure, Pool};
 pub(crate) use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
+pub(crate) use partition::month_of_name as month_of_partition;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::pin::pin;
@@ -280,6 +281,7 @@ impl Store {
         let mut latest: BTreeMap<i32, Point> = BTreeMap::new();
         let mut days: BTreeSet<i64> = BTreeSet::new();
         let transaction = client.transaction().await?;
+        lock_months(&transaction, &months).await?;
         for month in &months {
             let fresh = self
                 .fresh(&transaction, month, careful, &mut outcome, &mut there)
@@ -408,6 +410,20 @@ impl Fresh<'_> {
             },
         }
     }
+}
+
+/// Takes the locks that COPY takes, in order, before anything is read: from here on the partitions
+/// cannot be dropped. Where one has been, this says so, and harms the connection less than a COPY.
+async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
+    if months.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = months
+        .iter()
+        .map(|month| partition::name(month.year, month.month))
+        .collect();
+    let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "));
+    transaction.batch_execute(&lock).await
 }
 
 async fn copy_in(

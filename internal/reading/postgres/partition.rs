@@ -8,6 +8,14 @@ pub(super) fn name(year: i64, month: i64) -> String {
     format!("reading_{year:04}_{month:02}")
 }
 
+/// The year and month whose partition has this name; none where a partition has another kind of name.
+pub(crate) fn month_of_name(name: &str) -> Option<(i64, i64)> {
+    let (year, month) = name.strip_prefix("reading_")?.split_once('_')?;
+    let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+    let exists = (1..=9999).contains(&year) && (1..=12).contains(&month);
+    (exists && self::name(year, month) == name).then_some((year, month))
+}
+
 /// Makes the partition of this month where it is missing.
 pub(super) async fn make(client: &Client, year: i64, month: i64) -> Result<(), Error> {
     let span = span_of((year, month));

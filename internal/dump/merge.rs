@@ -1,0 +1,107 @@
+//! Two orders of readings as one: those of a dump, and those that the database has.
+//!
+//! Of two with the same identity the dump's stays: it was committed first.
+
+use super::read::{Reader, Reading};
+use super::write::Sink;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Takes the database's readings in the order of a dump and writes them, with those of the dump
+/// between them.
+pub(super) struct Merge {
+    base: Option<Base>,
+    sink: Sink,
+    /// Of the database's next readings.
+    series: Option<(Arc<str>, Arc<str>)>,
+    /// Of the sink's next readings.
+    written: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// A dump that is being read.
+struct Base {
+    reader: Reader,
+    batch: std::vec::IntoIter<Reading>,
+}
+
+impl Base {
+    /// The next reading, which stays; none at the end of a dump that was whole.
+    async fn peek(&mut self) -> anyhow::Result<Option<&Reading>> {
+        if self.batch.as_slice().is_empty()
+            && let Some(batch) = self.reader.next().await?
+        {
+            self.batch = batch.into_iter();
+        }
+        Ok(self.batch.as_slice().first())
+    }
+}
+
+impl Merge {
+    pub(super) fn new(base: Option<Reader>, sink: Sink) -> Self {
+        let base = base.map(|reader| Base {
+            reader,
+            batch: Vec::new().into_iter(),
+        });
+        Self {
+            base,
+            sink,
+            series: None,
+            written: None,
+        }
+    }
+
+    /// The database's readings that follow are of this series.
+    pub(super) fn series(&mut self, device: &str, sensor: &str) {
+        self.series = Some((device.into(), sensor.into()));
+    }
+
+    /// Takes a reading of the database.
+    pub(super) async fn reading(&mut self, timestamp: i64, value: f64) -> anyhow::Result<()> {
+        let Some((device, sensor)) = self.series.clone() else {
+            anyhow::bail!("a reading came before its series");
+        };
+        while let Some(base) = &mut self.base {
+            let Some(next) = base.peek().await? else {
+                self.base = None;
+                break;
+            };
+            match next.identity().cmp(&(&device, &sensor, timestamp)) {
+                Ordering::Less => self.write_next().await?,
+                // The dump's own comes with its turn.
+                Ordering::Equal => return Ok(()),
+                Ordering::Greater => break,
+            }
+        }
+        self.write(device, sensor, timestamp, value).await
+    }
+
+    /// Writes what is left of the dump, and hands the sink back where the dump was whole.
+    pub(super) async fn finish(mut self) -> anyhow::Result<Sink> {
+        while let Some(base) = &mut self.base {
+            if base.peek().await?.is_none() {
+                break;
+            }
+            self.write_next().await?;
+        }
+        Ok(self.sink)
+    }
+
+    async fn write_next(&mut self) -> anyhow::Result<()> {
+        match self.base.as_mut().and_then(|base| base.batch.next()) {
+            Some(next) => self.write(next.device, next.sensor, next.timestamp, next.value).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write(&mut self, device: Arc<str>, sensor: Arc<str>, timestamp: i64, value: f64) -> anyhow::Result<()> {
+        let same = self
+            .written
+            .as_ref()
+            .is_some_and(|written| *written.0 == *device && *written.1 == *sensor);
+        if !same {
+            self.sink.series(&device, &sensor);
+            self.written = Some((device, sensor));
+        }
+        self.sink.reading(timestamp, value).await
+    }
+}

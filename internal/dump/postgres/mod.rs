@@ -1,0 +1,143 @@
+//! Reads a day as it stood at one moment.
+//!
+//! What retention has dropped of a day is not in the database any more: then the dump in force is
+//! read along (`merge.rs`).
+
+mod days;
+mod month;
+
+pub(super) use days::after as days_after;
+pub(super) use month::{Counted, Drop, Partition, Versions, count, drop_month, expired, versions};
+
+use super::commit::Content;
+use super::merge::Merge;
+use super::read::Reader;
+use super::write::{self, Written};
+use super::{Day, Manifest};
+use crate::reading::postgres::Moment;
+use anyhow::Context;
+use blob::Store;
+use deadpool_postgres::{ClientWrapper, Object};
+use futures_util::StreamExt;
+use std::pin::pin;
+use std::time::Duration;
+
+/// The longest that the server may take for the next piece of an answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Series that are looked up at once.
+const PAGE: usize = 1000;
+
+/// Rows handed on between two looks at the clock.
+pub(in crate::dump) const ROWS: usize = 1000;
+
+/// Statements go on while rows are taken, so that their length is the upload's; an order that
+/// follows the primary key costs the server no memory. The lock comes before the snapshot, and keeps
+/// retention from dropping a partition until the end: a table that is gone is gone for old snapshots,
+/// too. It is in nobody else's way.
+pub(in crate::dump) const BEGIN: &str = "
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL statement_timeout = '6h';
+    SET LOCAL idle_in_transaction_session_timeout = '1h';
+    SET LOCAL enable_sort = off;
+    LOCK TABLE ONLY reading IN ACCESS SHARE MODE";
+
+/// A day's version and its readings, as they stood when it was opened.
+pub(super) struct Snapshot {
+    /// Taken out of the pool: however this ends, the connection ends with it, and the transaction
+    /// with the connection.
+    client: ClientWrapper,
+    day: Day,
+    version: i64,
+    dropped: Option<i64>,
+}
+
+impl Snapshot {
+    pub(super) async fn open(pool: &::postgres::Pool, day: Day) -> anyhow::Result<Self> {
+        let client = Object::take(pool.get().await.context("connect to the database")?);
+        let versions = patiently(async {
+            client.batch_execute(BEGIN).await?;
+            let versions = format!(
+                "SELECT (SELECT version FROM day WHERE day = '{day}'),
+                    (SELECT version FROM dropped_day WHERE day = '{day}')"
+            );
+            let row = client.query_one(&versions, &[]).await?;
+            Ok((row.try_get::<_, Option<i64>>(0)?, row.try_get(1)?))
+        });
+        let (version, dropped) = versions.await.with_context(|| format!("read the version of {day}"))?;
+        Ok(Self {
+            client,
+            day,
+            version: version.unwrap_or(0),
+            dropped,
+        })
+    }
+
+    async fn readings(&self, to: &mut Merge) -> anyhow::Result<()> {
+        let day = self.day;
+        // The day is written out, so that the planner sees which month it is and locks no other.
+        let readings = format!(
+            "SELECT timestamp, value FROM reading
+             WHERE series_id = $1 AND timestamp >= '{day} 00:00:00Z' AND timestamp < '{day} 24:00:00Z'
+             ORDER BY timestamp"
+        );
+        let readings = patiently(self.client.prepare(&readings)).await?;
+        let series = format!(
+            "SELECT id, device, sensor FROM series
+             WHERE (device, sensor) > ($1, $2) AND latest_timestamp >= '{day} 00:00:00Z'
+             ORDER BY device, sensor LIMIT {PAGE}"
+        );
+        let series = patiently(self.client.prepare(&series)).await?;
+        let mut last = (String::new(), String::new());
+        loop {
+            let page = patiently(self.client.query(&series, &[&last.0, &last.1])).await?;
+            for row in &page {
+                let (id, device, sensor): (i32, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                to.series(&device, &sensor);
+                let rows = patiently(self.client.query_raw(&readings, [id])).await?;
+                let mut rows = pin!(rows.ready_chunks(ROWS));
+                while let Some(chunk) = patiently(async { Ok(rows.next().await) }).await? {
+                    for row in chunk {
+                        let row = row?;
+                        let Moment(timestamp) = row.try_get(0)?;
+                        to.reading(timestamp, row.try_get(1)?).await?;
+                    }
+                }
+                last = (device, sensor);
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Content for Snapshot {
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn dropped(&self) -> Option<i64> {
+        self.dropped
+    }
+
+    async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<Written> {
+        let base = match base {
+            Some((store, manifest)) => Some(Reader::open(store, manifest).await?),
+            None => None,
+        };
+        write::write(self.day, to, |sink| async {
+            let mut merge = Merge::new(base, sink);
+            self.readings(&mut merge).await.context("read the day's readings")?;
+            merge.finish().await
+        })
+        .await
+    }
+}
+
+pub(in crate::dump) async fn patiently<T>(
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(PATIENCE, work).await;
+    Ok(answer.with_context(|| format!("the database sent nothing for {PATIENCE:?}"))??)
+}

@@ -1,0 +1,108 @@
+//! Brings every day's dump up to date.
+
+use super::read::ReadError;
+use super::{Day, Dumper, Outcome, commit, postgres};
+use anyhow::bail;
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+/// Days that are listed at once; few in tests, so that they see more than one list.
+const PAGE: usize = if cfg!(test) { 3 } else { 1000 };
+
+/// Manifests that are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// So many days in a row that failed for a reason that is not the day's: the database or the store
+/// is gone, and the others would fail as well.
+const ENOUGH: u32 = 5;
+
+/// What bringing the days up to date came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Days whose dump was written.
+    pub dumped: u64,
+    /// Days whose dump was up to date.
+    pub current: u64,
+    /// Days that failed, each logged with its reason; the next run tries them again.
+    pub failed: u64,
+}
+
+impl Dumper {
+    /// Dumps every day up to and including `until` that is stale or was never dumped, oldest first,
+    /// one after the other. `until` is dumped even where it has no readings; of other days without
+    /// any, the database does not know. A day that fails does not hinder the others.
+    ///
+    /// Later days are left: they are not over, and would be stale at once. No day is begun after
+    /// `stop`.
+    ///
+    /// # Errors
+    /// Where the days cannot be listed, the database or the store does not answer any more, or
+    /// `stop` came first. What has been dumped stays.
+    pub async fn dump_stale(&self, until: Day, stop: &CancellationToken) -> anyhow::Result<Swept> {
+        let mut swept = Swept::default();
+        let mut unanswered = 0;
+        let mut last = None;
+        loop {
+            let mut page = postgres::days_after(&self.pool, last, until, PAGE).await?;
+            let is_end = page.len() < PAGE;
+            if is_end && page.last().is_none_or(|(day, _)| *day != until) && last != Some(until) {
+                page.push((until, 0));
+            }
+            last = page.last().map(|(day, _)| *day);
+            let store = &self.store;
+            let mut days = futures_util::stream::iter(page)
+                .map(|(day, version)| async move { (day, commit::is_due(store, day, version).await) })
+                .buffered(AT_ONCE);
+            while let Some((day, due)) = days.next().await {
+                if stop.is_cancelled() {
+                    bail!("the end was asked for before {day} was looked at; run it again");
+                }
+                if let Ok(false) = due {
+                    swept.current += 1;
+                    continue;
+                }
+                // Where that could not be told, dumping the day says why.
+                match self.dump(day).await {
+                    Ok(Outcome::Written(_)) => swept.dumped += 1,
+                    Ok(Outcome::Unchanged(_)) => swept.current += 1,
+                    Err(error) => {
+                        swept.failed += 1;
+                        tracing::error!(%day, error = format!("{error:#}"), "could not dump the day; going on with the others");
+                        unanswered = if is_unanswered(&error) { unanswered + 1 } else { 0 };
+                        if unanswered == ENOUGH {
+                            bail!("gave up after {ENOUGH} days in a row failed, the last one, {day}, with: {error:#}");
+                        }
+                        continue;
+                    }
+                }
+                unanswered = 0;
+            }
+            if is_end {
+                tracing::info!(
+                    dumped = swept.dumped,
+                    current = swept.current,
+                    failed = swept.failed,
+                    "looked at all days"
+                );
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+/// Whether the database or the store did not answer, or refused everything.
+fn is_unanswered(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<deadpool_postgres::PoolError>()
+            || cause.is::<tokio::time::error::Elapsed>()
+            || is_unanswered_by(cause.downcast_ref())
+            || matches!(cause.downcast_ref(), Some(ReadError::Store(error)) if is_unanswered_by(Some(error)))
+    })
+}
+
+fn is_unanswered_by(store: Option<&blob::Error>) -> bool {
+    matches!(
+        store,
+        Some(blob::Error::Unavailable { .. } | blob::Error::Denied { .. })
+    )
+}
