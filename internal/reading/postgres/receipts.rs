@@ -213,7 +213,7 @@ pub(super) fn of_stored(
         stored,
         failed: 0,
     };
-    if outcome.duplicates == 0 && outcome.conflicts == 0 || outcome.stored == 0 && outcome.conflicts == 0 {
+    if outcome.conflicts == 0 && (outcome.duplicates == 0 || outcome.stored == 0) {
         // Nearly always all are new, or all were there.
         for message in messages {
             for share in &message.shares {
