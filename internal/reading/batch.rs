@@ -50,6 +50,7 @@ impl Batch {
     pub fn sorted(self, id: impl Fn(&Name) -> i32) -> Sorted {
         let mut sorted = Sorted {
             series: Vec::with_capacity(self.series.len()),
+            ids: HashMap::with_capacity(self.series.len()),
             duplicates: 0,
             conflicts: 0,
         };
@@ -65,7 +66,9 @@ impl Batch {
                 }
                 same
             });
-            sorted.series.push((id(&name), points));
+            let id = id(&name);
+            sorted.series.push((id, points));
+            sorted.ids.insert(name, id);
         }
         sorted.series.sort_unstable_by_key(|(id, _)| *id);
         sorted
@@ -76,6 +79,7 @@ impl Batch {
 #[derive(Debug)]
 pub struct Sorted {
     series: Vec<(i32, Vec<Point>)>,
+    ids: HashMap<Name, i32>,
     /// Readings left out because the batch holds the same ones already.
     pub duplicates: u64,
     /// Readings left out because the batch holds other values of their identities.
@@ -89,6 +93,11 @@ impl Sorted {
         } else {
             self.conflicts += 1;
         }
+    }
+
+    /// The id of a series that is in the batch.
+    pub fn id(&self, name: &Name) -> Option<i32> {
+        self.ids.get(name).copied()
     }
 
     /// The readings of a series, in order of time; none where it is not in the batch.

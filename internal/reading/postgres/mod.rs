@@ -307,11 +307,7 @@ impl Store {
             let known = lock(&self.known);
             latest.retain(|id, point| known.latest(*id).is_none_or(|latest| latest < point.timestamp));
         }
-        let receipts = {
-            let known = lock(&self.known);
-            let there = there.unwrap_or_default();
-            receipts::of_stored(&messages, outcome, &sorted, &there, |name| known.id(name))
-        };
+        let receipts = receipts::of_stored(&messages, outcome, &sorted, &there.unwrap_or_default());
         let counted = match (self.history, careful) {
             (true, _) => Known::Keep,
             (false, true) => Known::Mend,

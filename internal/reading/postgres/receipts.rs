@@ -204,7 +204,6 @@ pub(super) fn of_stored(
     outcome: Stored,
     sorted: &Sorted,
     there: &HashMap<i32, Vec<Point>>,
-    id: impl Fn(&Name) -> Option<i32>,
 ) -> Vec<Receipt> {
     let mut receipts: Vec<Receipt> = Vec::with_capacity(messages.iter().map(|message| message.shares.len()).sum());
     let receipt = |message: &Message, share: &Share, stored| Receipt {
@@ -252,7 +251,7 @@ pub(super) fn of_stored(
                 device: series.device.to_owned(),
                 sensor: series.sensor.to_owned(),
             };
-            let Some(id) = id(&name) else { return };
+            let Some(id) = sorted.id(&name) else { return };
             let points = sorted.points(id);
             let before = there.get(&id).map_or(&[][..], Vec::as_slice);
             let claimed = claimed.entry(id).or_insert_with(|| vec![false; points.len()]);
