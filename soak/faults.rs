@@ -398,7 +398,7 @@ impl Doer {
                     if let Some(status) = running.ended() {
                         break status;
                     }
-                    ensure!(Instant::now() < end, "{} did not end within its deadline", service);
+                    ensure!(Instant::now() < end, "{service} did not end within its deadline");
                     sleep(Duration::from_millis(20)).await;
                 };
                 ensure!(status.success(), "{service} was asked to end and ended with {status}");
@@ -551,7 +551,7 @@ impl Doer {
         let deadline = Instant::now() + Duration::from_secs(20);
         // Read again from the start, the history would make good what was lost before: mostly,
         // what is stored goes first.
-        if self.short || drawn.which % 4 != 0 {
+        if self.short || !drawn.which.is_multiple_of(4) {
             let _ = self.operator.trim(0).await;
         }
         // One may be missing, or the server away, from another fault.
