@@ -13,8 +13,8 @@ const DEADLINE: Duration = Duration::from_secs(270);
 async fn survive(seed: u64) {
     let mut stderr = std::io::stderr();
     writeln!(stderr, "the fault suite, seed {seed}").unwrap();
-    let report = tokio::time::timeout(DEADLINE, run(&Options::short(seed)));
-    let report = report.await.unwrap().unwrap();
+    let options = Options::short(seed);
+    let report = tokio::time::timeout(DEADLINE, run(&options)).await.unwrap().unwrap();
     writeln!(stderr, "{}", Report::table(std::slice::from_ref(&report))).unwrap();
     assert_eq!(
         report.wrong(),
