@@ -8,6 +8,7 @@
 mod body;
 mod chance;
 mod check;
+mod doer;
 mod faults;
 mod journal;
 mod load;
