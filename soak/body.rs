@@ -20,14 +20,15 @@ pub(crate) const SENSORS: [&str; 6] = [
 /// The device that all clients write for, beside their own.
 pub(crate) const SHARED: &str = "shared";
 
-/// The day that times begin with, 2024-03-01; every body has ten seconds of its own from there on.
+/// The day that times begin with, 2024-03-01; every body has two minutes of its own from there on, so
+/// that a run crosses days, and a long one months.
 const NEW: i64 = 1_709_251_200_000_000;
 
 /// The day before which late bodies lie, 2024-01-20: each earlier than the one before it.
 const LATE: i64 = 1_705_708_800_000_000;
 
 /// Microseconds that belong to a body, and those between two readings of a series in it.
-const SLOT: i64 = 10_000_000;
+const SLOT: i64 = 120_000_000;
 const STEP: i64 = 1_000;
 
 /// A client, and one of its bodies.
@@ -59,7 +60,7 @@ pub(crate) struct Origin {
 impl Body {
     /// Whether this client sends large bodies.
     fn is_bulk(self) -> bool {
-        self.client % 4 == 0 && self.draw(1) % 4 != 0
+        self.client.is_multiple_of(4) && !self.draw(1).is_multiple_of(4)
     }
 
     fn draw(self, what: u64) -> u64 {
@@ -80,7 +81,7 @@ impl Body {
     /// Lines in it that are no readings.
     pub(crate) fn invalid(self) -> u32 {
         let drawn = self.draw(3);
-        if drawn % 16 == 0 {
+        if drawn.is_multiple_of(16) {
             u32::try_from(1 + drawn / 16 % 5).unwrap_or(1)
         } else {
             0
@@ -96,15 +97,15 @@ impl Body {
     }
 
     pub(crate) fn is_gzip(self) -> bool {
-        self.draw(5) % 3 == 0
+        self.draw(5).is_multiple_of(3)
     }
 
     fn is_late(self) -> bool {
-        self.draw(6) % 5 == 0
+        self.draw(6).is_multiple_of(5)
     }
 
     fn is_shared(self) -> bool {
-        self.draw(7) % 4 == 0
+        self.draw(7).is_multiple_of(4)
     }
 
     /// The body as text.

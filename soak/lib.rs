@@ -8,6 +8,7 @@
 mod body;
 mod chance;
 mod check;
+mod doer;
 mod faults;
 mod journal;
 mod load;
@@ -40,8 +41,10 @@ use tokio::time::{Instant, sleep, timeout};
 /// The key that is written with.
 const KEY: &str = "soak-key";
 
-/// How long everything may take to be acknowledged and stored once nothing is broken any more.
+/// How long everything may take to be acknowledged and stored once nothing is broken any more; and
+/// in the short form.
 const SETTLE: Duration = Duration::from_secs(300);
+const SETTLE_SHORT: Duration = Duration::from_secs(120);
 
 /// How long the check may take.
 const CHECK: Duration = Duration::from_secs(1800);
@@ -163,7 +166,8 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     let (seconds, healed) = (begin.elapsed(), Instant::now());
     journal.note("everything is healed");
     load.stop();
-    settle(&mut clients, &load, &operator).await?;
+    let patience = if options.short { SETTLE_SHORT } else { SETTLE };
+    settle(&mut clients, &load, &operator, patience).await?;
     let settled = healed.elapsed();
     journal.note("nothing waits any more");
     let checked = timeout(CHECK, check(&system, &load, &operator, options.seed, &http))
@@ -197,18 +201,18 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
 }
 
 /// Waits until the clients have all that they sent acknowledged, and the persistors have it stored.
-async fn settle(clients: &mut JoinSet<()>, load: &Load, operator: &Operator) -> anyhow::Result<()> {
-    let end = Instant::now() + SETTLE;
+async fn settle(clients: &mut JoinSet<()>, load: &Load, operator: &Operator, patience: Duration) -> anyhow::Result<()> {
+    let end = Instant::now() + patience;
     let acknowledged = async {
         while let Some(ended) = clients.join_next().await {
             ended.context("a client failed")?;
         }
         Ok::<_, anyhow::Error>(())
     };
-    timeout(SETTLE, acknowledged).await.with_context(|| {
+    timeout(patience, acknowledged).await.with_context(|| {
         let (bodies, complaints) = (load.bodies(), load.complaints());
         format!(
-            "{SETTLE:?} after the last fault, not everything is acknowledged: {bodies:?} bodies are; {complaints:?}"
+            "{patience:?} after the last fault, not everything is acknowledged: {bodies:?} bodies are; {complaints:?}"
         )
     })??;
     loop {
@@ -218,7 +222,7 @@ async fn settle(clients: &mut JoinSet<()>, load: &Load, operator: &Operator) -> 
         }
         ensure!(
             Instant::now() < end,
-            "{SETTLE:?} after the last fault, messages still wait: {waiting:?}"
+            "{patience:?} after the last fault, messages still wait: {waiting:?}"
         );
         sleep(Duration::from_millis(200)).await;
     }

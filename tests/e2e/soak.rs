@@ -1,14 +1,21 @@
 //! The fault suite in its short form; `make soak` is the long one.
 
 use ::soak::{Options, Report, run};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Faults of the short form, in a round of all that it has.
 const FAULTS: u32 = 12;
 
+/// Before the one who runs the tests loses patience, so that all that was started is ended.
+const DEADLINE: Duration = Duration::from_secs(270);
+
 async fn survive(seed: u64) {
-    let report = run(&Options::short(seed)).await.unwrap();
-    println!("{}", Report::table(std::slice::from_ref(&report)));
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "the fault suite, seed {seed}").unwrap();
+    let options = Options::short(seed);
+    let report = tokio::time::timeout(DEADLINE, run(&options)).await.unwrap().unwrap();
+    writeln!(stderr, "{}", Report::table(std::slice::from_ref(&report))).unwrap();
     assert_eq!(
         report.wrong(),
         [""; 0],
@@ -38,5 +45,5 @@ async fn nothing_is_lost_and_nothing_twice() {
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_twice_whatever_happens() {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    survive(clock.as_millis() as u64 % 1_000_000_000).await;
+    survive(u64::from(clock.subsec_nanos())).await;
 }
