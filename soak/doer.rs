@@ -283,7 +283,7 @@ impl Doer {
         // Read again from the start, the history would make good what was lost before: mostly,
         // what is stored goes first.
         if self.short || !drawn.which.is_multiple_of(4) {
-            let _ = self.operator.trim(0).await;
+            let _ = self.operator.purge_stored().await;
         }
         // One may be missing, or the server away, from another fault.
         while Instant::now() < deadline {

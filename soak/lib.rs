@@ -97,7 +97,7 @@ impl Options {
     pub fn short(seed: u64) -> Self {
         Self {
             duration: Duration::from_secs(15),
-            faults: 12,
+            faults: 15,
             pace: 10_000,
             short: true,
             stream_bytes: 6 << 20,
@@ -145,7 +145,6 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     let seen = Arc::<watch::Seen>::default();
     let _beside = [
         Owned::spawn(watch::mend(system.clone(), seen.clone())),
-        Owned::spawn(watch::trim(system.clone(), operator.clone(), seen.clone())),
         Owned::spawn(watch::look(system.clone(), http.clone(), seen.clone())),
     ];
     let urls = system
@@ -194,7 +193,6 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
         retries: done(&load.done.retries),
         refused: done(&load.done.refused),
         looks: done(&seen.looks),
-        trims: done(&seen.trims),
         checked,
         wrong,
     })

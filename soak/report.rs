@@ -22,7 +22,6 @@ pub struct Report {
     pub(crate) retries: u64,
     pub(crate) refused: u64,
     pub(crate) looks: u64,
-    pub(crate) trims: u64,
     pub(crate) checked: Checked,
     pub(crate) wrong: Vec<String>,
 }
@@ -85,13 +84,7 @@ impl Report {
             ("looks at the latest, none older than before", |run| {
                 run.looks.to_string()
             }),
-            ("receipts that add up", |run| {
-                run.checked
-                    .receipts
-                    .map_or("not checked: no such endpoint yet".to_owned(), |right| {
-                        right.to_string()
-                    })
-            }),
+            ("receipts that add up", |run| run.checked.receipts.to_string()),
         ];
         let mut text = String::new();
         for (index, (name, column)) in rows.iter().enumerate() {
@@ -126,16 +119,9 @@ impl Report {
     /// What else is worth telling a person.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = vec![format!(
+        vec![format!(
             "seed {}: {} of the readings there are of uploads that were broken off for good; {} faults were not felt by anybody and are not counted",
             self.seed, self.checked.of_abandoned, self.faults.unfelt
-        )];
-        if self.trims > 0 {
-            notes.push(format!(
-                "seed {}: the suite trimmed stored history {} times, past 90 % of the stream's limit: the programs did not",
-                self.seed, self.trims
-            ));
-        }
-        notes
+        )]
     }
 }

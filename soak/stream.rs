@@ -77,14 +77,10 @@ impl Operator {
         Ok(())
     }
 
-    /// Purges history that is stored where the stream is filled to this many hundredths of its
-    /// limit; the messages purged.
-    pub(crate) async fn trim(&self, from: u64) -> anyhow::Result<u64> {
+    /// Purges history that is stored; the messages purged.
+    pub(crate) async fn purge_stored(&self) -> anyhow::Result<u64> {
         let stream = self.stream().await?;
         let state = &stream.cached_info().state;
-        if state.bytes * 100 < self.limit * from {
-            return Ok(0);
-        }
         // Looked at before the consumers: what a consumer that has nothing left knows of is at
         // least this much.
         let mut stored = state.last_sequence;

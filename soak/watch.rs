@@ -1,7 +1,5 @@
-//! What goes on beside the faults: ended processes are started again, history is trimmed, and
-//! somebody asks for the latest values all the time, which must never go back.
+//! What goes on beside the faults: ended processes are started again, and somebody asks for the latest values all the time, which must never go back.
 
-use crate::stream::Operator;
 use crate::system::System;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,10 +12,6 @@ use tokio::time::sleep;
 /// Texts that are kept of each kind.
 const KEPT: usize = 20;
 
-/// Past so many hundredths of the stream's limit, history that is stored is purged from here. The
-/// programs are to do that themselves, from 80 on.
-const TRIM_AT: u64 = 90;
-
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -27,8 +21,6 @@ pub(crate) struct Seen {
     back: Mutex<Vec<String>>,
     /// Answers with latest values.
     pub(crate) looks: AtomicU64,
-    /// Times that the suite trimmed the history.
-    pub(crate) trims: AtomicU64,
 }
 
 impl Seen {
@@ -53,20 +45,6 @@ pub(crate) async fn mend(system: Arc<System>, seen: Arc<Seen>) {
         match system.mend().await {
             Ok(found) => found.into_iter().for_each(|text| keep(&seen.ended, text)),
             Err(error) => keep(&seen.ended, format!("what had ended could not be started: {error:#}")),
-        }
-        sleep(Duration::from_millis(250)).await;
-    }
-}
-
-/// Trims the history as the programs are to do, without an end.
-pub(crate) async fn trim(system: Arc<System>, operator: Arc<Operator>, seen: Arc<Seen>) {
-    loop {
-        // Where the server is away, the next look finds it.
-        if let Ok(purged @ 1..) = operator.trim(TRIM_AT).await {
-            seen.trims.fetch_add(1, Ordering::Relaxed);
-            system
-                .journal
-                .note(&format!("trimmed {purged} messages of stored history"));
         }
         sleep(Duration::from_millis(250)).await;
     }
