@@ -7,6 +7,7 @@ mod arrival;
 mod bad_input;
 mod dumps;
 mod faults;
+mod hostile;
 mod lanes;
 mod manifests;
 mod memory;
