@@ -44,6 +44,14 @@ build-tests:
 doc-tests: ## the examples in the documentation
 	cargo test --locked --workspace --doc
 
+# Seconds are for each target; ARGS names some of them.
+SECONDS = 60
+
+.PHONY: fuzz
+fuzz: ## feed made-up input to every parser, guided by what it reaches: [SECONDS=60] [ARGS=line]
+	@scripts/install-fuzz.sh
+	@scripts/fuzz.sh $(SECONDS) $(ARGS)
+
 # ---- measuring ----
 
 QUICK =
