@@ -56,6 +56,12 @@ soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEED
 	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api
 	$(TARGET_DIR)/release/soak --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),$(SECONDS_OF_FAULTS)) $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS) $(ARGS)
 
+# Seconds are for each target; ARGS names some of them.
+.PHONY: fuzz
+fuzz: ## feed made-up input to every parser, guided by what it reaches: [SECONDS=60] [ARGS=line]
+	@scripts/install-fuzz.sh
+	@scripts/fuzz.sh $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60) $(ARGS)
+
 # ---- measuring ----
 
 QUICK =

@@ -4,14 +4,14 @@ use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 use tokio_util::io::StreamReader;
 
 /// Plain bytes given out at once.
@@ -71,10 +71,33 @@ pub(super) struct Source {
 
 enum Inner {
     Identity(Body),
-    Decoder {
-        reader: Pin<Box<dyn AsyncRead + Send>>,
-        buffer: BytesMut,
-    },
+    Decoder { decoder: Box<Decoder>, buffer: BytesMut },
+}
+
+/// The bytes of a body as they come.
+type Coded = BoxStream<'static, io::Result<Bytes>>;
+
+enum Decoder {
+    Gzip(GzipDecoder<StreamReader<Coded, Bytes>>),
+    Zstd(ZstdDecoder<StreamReader<Coded, Bytes>>),
+}
+
+impl Decoder {
+    async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.read_buf(buffer).await,
+            Self::Zstd(decoder) => decoder.read_buf(buffer).await,
+        }
+    }
+
+    /// What comes of the body from now on.
+    fn into_coded(self) -> Coded {
+        let coded = match self {
+            Self::Gzip(decoder) => decoder.into_inner(),
+            Self::Zstd(decoder) => decoder.into_inner(),
+        };
+        coded.into_inner()
+    }
 }
 
 /// Marks an error of the connection on its way through a decoder.
@@ -97,18 +120,18 @@ impl Source {
                     }
                     Err(_) => Err(io::Error::other(Broke)),
                 });
-                let bytes = StreamReader::new(counted);
-                let reader: Pin<Box<dyn AsyncRead + Send>> = if encoding == Encoding::Gzip {
+                let bytes = StreamReader::new(counted.boxed());
+                let decoder = if encoding == Encoding::Gzip {
                     let mut decoder = GzipDecoder::new(bytes);
                     decoder.multiple_members(true);
-                    Box::pin(decoder)
+                    Decoder::Gzip(decoder)
                 } else {
                     let mut decoder = ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
                     decoder.multiple_members(true);
-                    Box::pin(decoder)
+                    Decoder::Zstd(decoder)
                 };
                 Inner::Decoder {
-                    reader,
+                    decoder: Box::new(decoder),
                     buffer: BytesMut::new(),
                 }
             }
@@ -134,9 +157,9 @@ impl Source {
                 self.coded.fetch_add(bytes, Ordering::Relaxed);
                 chunk
             }
-            Inner::Decoder { reader, buffer } => {
+            Inner::Decoder { decoder, buffer } => {
                 buffer.reserve(CHUNK);
-                let read = reader.read_buf(buffer).await.map_err(|error| judge(&error))?;
+                let read = decoder.read(buffer).await.map_err(|error| judge(&error))?;
                 (read > 0).then(|| buffer.split().freeze())
             }
         };
@@ -176,13 +199,14 @@ impl Source {
     /// Reads on without looking at what comes, so that a client that is still sending gets to see
     /// its answer.
     pub(super) async fn drain(self) {
-        // The decoders hold the connection's stream; what is in them matters no more.
-        let Inner::Identity(mut body) = self.inner else {
-            let mut source = self;
-            while let Ok(Some(_)) = source.next().await {}
-            return;
-        };
-        while let Ok(Some(_)) = data(&mut body).await {}
+        match self.inner {
+            Inner::Identity(mut body) => while let Ok(Some(_)) = data(&mut body).await {},
+            // Past the decoder: one that has failed would read no further.
+            Inner::Decoder { decoder, .. } => {
+                let mut coded = decoder.into_coded();
+                while let Some(Ok(_)) = coded.next().await {}
+            }
+        }
     }
 }
 
@@ -344,6 +368,23 @@ mod tests {
         );
         let (is_whole, _, error) = whole(vec![Ok("much too large")]).await;
         assert!(!is_whole && matches!(error, Some(Error::TooLarge)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_decoded_is_drained_to_its_end() {
+        for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
+            let given = Arc::new(AtomicU64::new(0));
+            let count = given.clone();
+            let chunks = futures_util::stream::iter(0..100).map(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, io::Error>(Bytes::from_static(b"neither gzip nor zstd"))
+            });
+            let mut source = Source::new(Body::from_stream(chunks), encoding, None);
+            let first = source.next().await;
+            assert_eq!(first.is_err(), encoding != Encoding::Identity, "{first:?}");
+            source.drain().await;
+            assert_eq!(given.load(Ordering::Relaxed), 100, "{encoding:?}");
+        }
     }
 
     #[test]

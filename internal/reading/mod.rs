@@ -66,6 +66,8 @@ pub fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    mod verdicts;
+
     #[test]
     fn names() {
         for good in ["speed", "S", "obd:0x0C-rpm_1.a", &"x".repeat(64)] {

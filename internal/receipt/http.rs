@@ -4,6 +4,7 @@ use super::{Receipt, Status, judge, postgres};
 use crate::api::problem;
 use crate::reading::time;
 use ::postgres::Pool;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -33,7 +34,7 @@ struct Wait {
 /// The receipt of an upload. With `?wait=5s` the answer is held while it is pending, 30 s at most.
 async fn receipt(
     State(pool): State<Pool>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     Query(of): Query<Wait>,
 ) -> Result<Json<Receipt>, Problem> {
     let unknown = || {
@@ -48,7 +49,11 @@ async fn receipt(
             service::duration(text).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("wait: {error}")))?
         }
     };
-    let id = Uuid::try_parse(&id).map_err(|_| unknown())?;
+    // Whatever is no id, be it text or not, is nobody's.
+    let id = id
+        .ok()
+        .and_then(|Path(id)| Uuid::try_parse(&id).ok())
+        .ok_or_else(unknown)?;
     // An id that can be nobody's is not worth a question.
     judge(id, None, time::now()).ok_or_else(unknown)?;
     let until = Instant::now() + wait.min(LONGEST_WAIT);

@@ -63,6 +63,17 @@ pub(crate) fn open(url: &str) -> Result<Store, Error> {
     }
 }
 
+/// What [`open`] does before it opens anything.
+#[cfg(fuzzing)]
+pub(crate) fn parse(url: &str) -> Result<(), Error> {
+    let address = Address::parse(url)?;
+    match address.scheme {
+        "s3" => s3(&address).map(|_| ()),
+        "gs" | "az" => address.container("container").map(|_| ()),
+        _ => address.no_host(),
+    }
+}
+
 /// The parts of a URL, decoded. Error messages never show the query, which is where people put
 /// secrets by mistake.
 #[derive(Debug)]

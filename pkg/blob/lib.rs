@@ -37,6 +37,15 @@ pub const GET_LIMIT: u64 = 1 << 20;
 /// lower; this one also bounds what they do not see, such as a network file system that hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
 
+/// Takes a URL apart and opens nothing: what `fuzz/` feeds.
+///
+/// # Errors
+/// [`Error::Url`] where the URL cannot be used.
+#[cfg(fuzzing)]
+pub fn parse(url: &str) -> Result<(), Error> {
+    address::parse(url)
+}
+
 /// A place for blobs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {

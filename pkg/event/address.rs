@@ -146,7 +146,9 @@ fn decode(text: &str, bad: &dyn Fn(&str) -> Error) -> Result<String, Error> {
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         if byte == b'%' {
-            let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+            // Asked first, since a sign is a part of a number for the parser.
+            let hex = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+            let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
             bytes.push(
                 hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())
                     .ok_or_else(|| bad("a % is not followed by two hex digits"))?,
@@ -197,6 +199,7 @@ mod tests {
             ("nats://h/readings?replicas=0", "replicas"),
             ("nats://h/readings?color=red", "parameters are"),
             ("nats://u@h/readings", "password"),
+            ("nats://u:%+1@h/readings", "two hex digits"),
             ("nats://u:p@h1,u:p@h2/readings", "stand once"),
             ("memory://readings?x=1", "no parameters"),
             ("memory://", "name"),

@@ -86,6 +86,15 @@ impl Lane {
     }
 }
 
+/// Takes a URL apart and opens nothing: what `fuzz/` feeds.
+///
+/// # Errors
+/// [`Error::Url`] where the URL cannot be used.
+#[cfg(fuzzing)]
+pub fn parse(url: &str) -> Result<(), Error> {
+    Address::parse(url).map(|_| ())
+}
+
 /// Puts events on the bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer(WriterBackend);

@@ -63,7 +63,8 @@ struct Inner {
 }
 
 impl Service {
-    fn new(name: &'static str, shutdown_timeout: Duration) -> Self {
+    /// A service by itself, for tests and benchmarks; a program is given its own by [`main`].
+    pub fn new(name: &'static str, shutdown_timeout: Duration) -> Self {
         Self(Arc::new(Inner {
             name,
             shutdown_timeout,

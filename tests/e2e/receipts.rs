@@ -72,6 +72,7 @@ async fn every_kind_of_upload_has_its_receipt() {
     // Nobody's.
     for id in [
         "1",
+        "%ff",
         "01890a5d-ac96-774b-bcce-b302099a8057",
         "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     ] {

@@ -1,0 +1,129 @@
+//! Any bytes as a body: in chunks or whole, the same lines; in any encoding, an answer that is no
+//! mistake of the server's, and the same one to the same plain bytes.
+
+#![no_main]
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use bytes::Bytes;
+use clap::Parser;
+use event::{Lane, Reader, Writer};
+use internal::reading::http::{Ingest, Limits};
+use internal::reading::keys::Keys;
+use internal::reading::lines::{Line, Splitter};
+use libfuzzer_sys::fuzz_target;
+use service::Service;
+use std::sync::LazyLock;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+
+const LONGEST: usize = 64;
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    limits: Limits,
+}
+
+struct Ingestor {
+    runtime: Runtime,
+    routes: Router,
+}
+
+/// An ingestor over a bus in memory, whose events somebody takes.
+static INGESTOR: LazyLock<Ingestor> = LazyLock::new(|| {
+    let url = "memory://fuzz";
+    let runtime = Runtime::new().expect("threads can be started");
+    let routes = runtime.block_on(async {
+        for lane in Lane::ALL {
+            let mut reader = Reader::open(url, lane).await.expect("the URL is good");
+            let mut dead = reader.dead_letters().expect("memory:// hands them over");
+            tokio::spawn(async move {
+                while let Ok(mut delivery) = reader.next(event::MIN_ROOM).await {
+                    delivery.ack().await;
+                }
+            });
+            tokio::spawn(async move {
+                loop {
+                    dead.next().await.0.ack().await
+                }
+            });
+        }
+        let writer = Writer::open(url).await.expect("the URL is good");
+        let keys = Keys::load(&["key".into()], None).expect("there is a key");
+        let limits = Flags::parse_from(["fuzz", "--max-line", "64"]).limits;
+        Ingest::new(writer, keys, limits, &Service::new("fuzz", Duration::from_secs(10))).routes()
+    });
+    Ingestor { runtime, routes }
+});
+
+/// The status, and the answer without the upload's id.
+fn post(chunks: Vec<Bytes>, encoding: &str) -> (u16, String) {
+    let chunks = chunks.into_iter().map(Ok::<_, std::io::Error>);
+    let body = Body::from_stream(futures_util::stream::iter(chunks));
+    let request = Request::post("/ingest")
+        .header("authorization", "Bearer key")
+        .header("content-encoding", encoding)
+        .header("transfer-encoding", "chunked")
+        .body(body)
+        .expect("the request is good");
+    INGESTOR.runtime.block_on(async {
+        let response = INGESTOR
+            .routes
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("a router never fails");
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("the answer is in memory");
+        let mut answer: serde_json::Value = serde_json::from_slice(&body).expect("the answer is JSON");
+        answer["id"].take();
+        (status, answer.to_string())
+    })
+}
+
+fn split(chunks: &[&[u8]]) -> Vec<(u64, bool, Vec<u8>)> {
+    let copied = |(number, line): (u64, Line<'_>)| match line {
+        Line::Whole(line) => (number, true, line.to_vec()),
+        Line::TooLong(line) => (number, false, line.to_vec()),
+    };
+    let (mut splitter, mut lines) = (Splitter::new(LONGEST), Vec::new());
+    for chunk in chunks {
+        let mut rest = *chunk;
+        while let Some(line) = splitter.next(&mut rest) {
+            lines.push(copied(line));
+        }
+    }
+    lines.extend(splitter.finish().map(copied));
+    lines
+}
+
+// The first byte is the encoding, the next four say where the chunks end.
+fuzz_target!(|data: &[u8]| {
+    let Some(([encoding, cuts @ ..], body)) = data.split_first_chunk::<5>() else {
+        return;
+    };
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| usize::from(*cut) * body.len() / 255).collect();
+    cuts.extend([0, body.len()]);
+    cuts.sort_unstable();
+    let chunks: Vec<&[u8]> = cuts.windows(2).map(|range| &body[range[0]..range[1]]).collect();
+    let copied = |chunks: &[&[u8]]| chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk)).collect();
+    match encoding % 3 {
+        0 => {
+            assert_eq!(split(&chunks), split(&[body]));
+            let whole = post(copied(&[body]), "identity");
+            assert!(matches!(whole.0, 200 | 400), "{whole:?}");
+            assert_eq!(post(copied(&chunks), "identity"), whole);
+        }
+        encoding => {
+            let name = if encoding == 1 { "gzip" } else { "zstd" };
+            let (status, answer) = post(copied(&chunks), name);
+            assert!(matches!(status, 200 | 400 | 413 | 415 | 422), "{status} {answer}");
+            assert_eq!(post(copied(&[body]), name).0, status);
+        }
+    }
+});
