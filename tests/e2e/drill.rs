@@ -2,12 +2,13 @@
 //! same.
 
 use crate::dumps::dump_to;
+use crate::history::stream;
 use crate::source::simulate;
-use crate::system::{LONG, System, connect};
+use crate::system::{LONG, System, connect, persistor};
 use blob::Store;
 use futures_util::TryStreamExt;
 use std::io::Write;
-use testutil::{Process, Program, s3, unique};
+use testutil::{Process, Program, poll, s3, unique};
 
 /// The days that are dumped, then gone from the stream.
 const OLD: [&str; 4] = ["2024-04-29", "2024-04-30", "2024-05-01", "2024-05-02"];
@@ -58,14 +59,19 @@ fn conflict(body: &str) -> String {
     line.to_string()
 }
 
-/// Forgets what the stream has kept until now, as trimming by `--history` does.
+/// Lets the stream's history expire: a persistor that keeps none of it drops what is stored.
 async fn expire(system: &System) {
-    let (server, name) = system.bus.rsplit_once('/').unwrap();
-    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
-    let mut stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
-    let last = stream.info().await.unwrap().state.last_sequence;
-    stream.purge().sequence(last + 1).await.unwrap();
-    assert_eq!(stream.info().await.unwrap().state.messages, 0);
+    let mut forgetful = persistor(&system.bus, &system.database.url())
+        .args(["--history", "10ms"])
+        .start()
+        .await;
+    poll(LONG, async || {
+        let messages = stream(&system.bus).await.cached_info().state.messages;
+        (messages == 0).then_some(())
+    })
+    .await;
+    forgetful.signal(testutil::Signal::SIGTERM);
+    assert_eq!(forgetful.wait(LONG).await, 0);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ fn body(number: usize) -> String {
 }
 
 /// The stream behind a URL.
-async fn stream(bus: &str) -> async_nats::jetstream::stream::Stream {
+pub(crate) async fn stream(bus: &str) -> async_nats::jetstream::stream::Stream {
     let (server, name) = bus.rsplit_once('/').unwrap();
     let name = name.split('?').next().unwrap();
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
