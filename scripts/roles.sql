@@ -51,7 +51,7 @@ BEGIN
             WHEN 'reading' THEN 'SELECT, INSERT'
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
             WHEN 'day' THEN 'SELECT, INSERT, UPDATE (version)'
-            WHEN 'dead_letter' THEN 'SELECT, INSERT, DELETE'
+            WHEN 'dead_letter' THEN 'SELECT, INSERT, UPDATE (payload), DELETE'
             WHEN 'readings' THEN 'SELECT'
             WHEN 'dropped_day' THEN 'SELECT'
             WHEN 'refinery_schema_history' THEN 'SELECT'

@@ -24,6 +24,7 @@ use super::segment;
 use event::{DeadLetters, Delivery, Event, Lane, PROGRESS, Reader, Writer};
 use futures_util::future::try_join_all;
 use service::{Latch, Service};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -385,9 +386,20 @@ impl Work {
                     messages = batch.len(),
                     "storing the messages of a batch one by one"
                 );
-                for delivery in batch {
+                let mut rest = VecDeque::from(batch);
+                while let Some(delivery) = rest.pop_front() {
                     // One level deep: a batch of one is never taken apart again.
-                    Box::pin(self.finish_good(vec![delivery])).await;
+                    let mut finishing = Box::pin(self.finish_good(vec![delivery]));
+                    let mut ticks = interval(PROGRESS);
+                    ticks.reset();
+                    // Those that wait are in work, too.
+                    loop {
+                        tokio::select! {
+                            biased;
+                            () = &mut finishing => break,
+                            _ = ticks.tick() => tell_progress(rest.make_contiguous()).await,
+                        }
+                    }
                 }
             }
         }

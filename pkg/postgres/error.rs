@@ -45,6 +45,9 @@ impl Failure {
         };
         if *state == SqlState::UNIQUE_VIOLATION || state.code().starts_with("40") {
             Self::Conflict
+        } else if *state == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED {
+            // Of class 22, but no fault of what is stored.
+            Self::Unavailable
         } else if state.code().starts_with("22") || state.code().starts_with("23") {
             Self::Data
         } else {

@@ -135,7 +135,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
         "UPDATE refinery_schema_history SET version = 0",
         "DELETE FROM day",
         "SELECT drop_partition('reading', 'reading_2024_05')",
-        "CREATE OR REPLACE FUNCTION make_partition(regclass, text, timestamptz, timestamptz) RETURNS boolean RETURN true",
+        "CREATE OR REPLACE FUNCTION make_partition(regclass, text, text, text) RETURNS boolean RETURN true",
     ];
     refuses(&writer, "the writer", &both).await;
     refuses(&reader, "the reader", &both).await;

@@ -210,7 +210,9 @@ impl Store {
     async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
         for day in receipts::days(messages.iter()) {
             if !lock(&self.receipts).contains(&day) {
-                receipts::make(client, day).await.map_err(failed)?;
+                // Whatever is wrong with a partition, it is not the readings.
+                let made = receipts::make(client, day).await;
+                made.map_err(|error| Error::Unavailable(error.into()))?;
                 let mut made = lock(&self.receipts);
                 made.insert(day);
                 // As many as are kept; an older one would only be made once more.

@@ -165,6 +165,25 @@ async fn what_failed_is_counted_until_it_is_mended() {
     assert_eq!(setting.sums(upload).await, (2, 0, 0, 0, Some(2), Some(0)));
 }
 
+/// A message may bring nothing of an upload but its totals: that row never fails.
+#[tokio::test]
+async fn what_failed_beside_totals_alone_is_mended() {
+    let setting = Setting::start().await;
+    let store = Store::new(setting.pool.clone());
+    let (large, small) = (Uuid::now_v7(), Uuid::now_v7());
+    let bad = message(&[
+        segment(large, &[], totals(0, 3)),
+        segment(small, &[(1, 1.0), (2, 1.0)], totals(2, 0)),
+    ]);
+    store.fail(&bad).await.unwrap();
+    assert_eq!(store.write(std::slice::from_ref(&bad)).await.unwrap().stored, 2);
+    assert_eq!(setting.sums(small).await, (2, 0, 0, 0, Some(2), Some(0)));
+    assert_eq!(setting.sums(large).await, (0, 0, 0, 0, Some(0), Some(3)));
+    // And once more, when it is known.
+    assert_eq!(store.write(&[bad]).await.unwrap(), Stored::default());
+    setting.rows(2).await;
+}
+
 #[tokio::test]
 async fn a_history_is_stored_again_and_its_receipts_stay() {
     let setting = Setting::start().await;

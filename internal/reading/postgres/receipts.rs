@@ -84,9 +84,10 @@ async fn drop_until(client: &mut Client, last: &str) -> Result<(), Error> {
         let transaction = client.transaction().await?;
         let milliseconds = LOCK_TIMEOUT.as_millis();
         transaction
-            .batch_execute(&format!(
-                "SET LOCAL lock_timeout = {milliseconds}; DROP TABLE IF EXISTS {name}"
-            ))
+            .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
+            .await?;
+        transaction
+            .execute("SELECT drop_partition('receipt', $1)", &[&name])
             .await?;
         transaction.commit().await?;
         tracing::info!(partition = name, "dropped receipts whose time is over");
@@ -106,17 +107,25 @@ pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message])
             }
         }
     }
-    let mut known: BTreeSet<Uuid> = BTreeSet::new();
+    // A message whose rows tell of no failure was stored. Where some do, those that do not are of
+    // uploads that it brought no readings of.
+    let (mut known, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for (day, (uploads, ids)) in shares {
         let table = table(day);
         let statement = format!(
-            "SELECT message FROM {table} JOIN unnest($1::uuid[], $2::uuid[]) AS asked (upload, message) USING (upload, message)
-             WHERE failed = 0"
+            "SELECT message, failed > 0 FROM {table} JOIN unnest($1::uuid[], $2::uuid[]) AS asked (upload, message)
+                 USING (upload, message)"
         );
         for row in client.query(&statement, &[&uploads, &ids]).await? {
-            known.insert(row.try_get(0)?);
+            let message: Uuid = row.try_get(0)?;
+            if row.try_get(1)? {
+                failed.insert(message);
+            } else {
+                known.insert(message);
+            }
         }
     }
+    known.retain(|message| !failed.contains(message));
     let mut left: Vec<&Message> = messages.iter().filter(|message| !known.contains(&message.id)).collect();
     // A batch may hold a message twice; it counts once.
     let mut seen = BTreeSet::new();
@@ -158,7 +167,10 @@ pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], k
             Known::Mend => {
                 "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
                      duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
-                 WHERE there.failed > 0"
+                 WHERE there.failed > 0
+                     -- Of an upload that the message brings no readings of: the same once more.
+                     OR there.persisted + there.duplicates + there.conflicts = 0
+                        AND excluded.persisted + excluded.duplicates + excluded.conflicts = 0"
             }
         };
         let table = table(day);
