@@ -524,9 +524,7 @@ impl Work {
             }
         }
     }
-}
 
-impl Work {
     /// Forgets the dead letters in the database that are past their time, until `stop`. There may
     /// be some although the bus keeps its own: from a time when it was another.
     async fn forget_dead_letters(&self, stop: CancellationToken) {

@@ -22,7 +22,6 @@ pub mod segment;
 pub mod time;
 mod upload;
 
-use std::time::Duration;
 use uuid::Uuid;
 
 /// Names of devices and sensors are this long at the most.
@@ -31,8 +30,17 @@ pub const MAX_NAME: usize = 64;
 /// The device of readings that name none and whose credentials name none.
 pub const DEFAULT_DEVICE: &str = "default";
 
-/// How long it can be asked what became of an upload.
-pub const KEPT_RECEIPTS: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long it can be asked what became of an upload, in microseconds.
+pub const KEPT_RECEIPTS: i64 = 7 * time::DAY;
+
+/// An ingestor's clock may be ahead by this many microseconds.
+const AHEAD: i64 = time::DAY;
+
+/// Whether, at `now`, the receipt of an upload that began then is kept. Both in microseconds since
+/// 1970.
+pub fn has_receipt(began: i64, now: i64) -> bool {
+    began > now - KEPT_RECEIPTS && began < now + AHEAD
+}
 
 /// When an upload of this id began, in microseconds since 1970; none where the id does not tell.
 pub fn uploaded(upload: Uuid) -> Option<i64> {

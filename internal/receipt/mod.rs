@@ -7,15 +7,12 @@ mod tests;
 
 pub use http::routes;
 
-use crate::reading::{self, time};
+use crate::reading;
 use serde::Serialize;
 use uuid::Uuid;
 
 /// An upload without totals that nothing has come of for this long broke off.
 const BROKEN_OFF: i64 = 3600 * 1_000_000;
-
-/// An ingestor's clock may be ahead by this much.
-const AHEAD: i64 = time::DAY;
 
 /// What became of an upload, in readings. In the end
 /// `accepted = persisted + duplicates + conflicts + failed`.
@@ -66,8 +63,7 @@ struct Sums {
 /// The receipt of an upload with these sums; none where there can be no such upload.
 fn judge(id: Uuid, sums: Option<Sums>, now: i64) -> Option<Receipt> {
     let began = reading::uploaded(id)?;
-    let kept = i64::try_from(reading::KEPT_RECEIPTS.as_micros()).unwrap_or(i64::MAX);
-    if began <= now - kept || began >= now + AHEAD {
+    if !reading::has_receipt(began, now) {
         return None;
     }
     let known = sums.is_some();

@@ -7,18 +7,12 @@ use super::Stored;
 use super::partition;
 use crate::reading::batch::{Name, Sorted};
 use crate::reading::message::{Message, Share};
-use crate::reading::time;
-use crate::reading::{KEPT_RECEIPTS, uploaded};
+use crate::reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
 use deadpool_postgres::{ClientWrapper, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
-
-use crate::reading::Point;
-
-/// An ingestor's clock may be ahead by this much.
-const AHEAD: i64 = time::DAY;
 
 /// A day's partition is dropped only if nobody uses it for this long; else another time.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,8 +41,7 @@ pub(super) enum Known {
 /// that tells no time.
 fn day(upload: Uuid) -> Option<i64> {
     let (at, now) = (uploaded(upload)?, time::now());
-    let kept = i64::try_from(KEPT_RECEIPTS.as_micros()).unwrap_or(i64::MAX);
-    (at > now - kept && at < now + AHEAD).then(|| at.div_euclid(time::DAY))
+    has_receipt(at, now).then(|| at.div_euclid(time::DAY))
 }
 
 /// The days whose partitions these messages' receipts go into.
@@ -66,8 +59,7 @@ fn table(day: i64) -> String {
 pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
     if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await? {
-        let kept = i64::try_from(KEPT_RECEIPTS.as_micros()).unwrap_or(i64::MAX);
-        let last = table((time::now() - kept).div_euclid(time::DAY) - 1);
+        let last = table((time::now() - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
         if let Err(error) = drop_until(client, &last).await {
             tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
         }
