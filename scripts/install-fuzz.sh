@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that cargo-fuzz, which feeds the parsers, is on this machine.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/install.sh
 
-if cargo fuzz --version >/dev/null 2>&1; then exit 0; fi
-
-echo "Installing cargo-fuzz with cargo (it is compiled here: a few minutes)."
-if ! cargo install --locked --quiet cargo-fuzz; then
-    echo "install-fuzz: cargo could not install it; what it said is above. Any cargo-fuzz on PATH does." >&2
-    exit 1
-fi
+cargo_tool fuzz

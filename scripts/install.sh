@@ -45,3 +45,11 @@ package() {
         fail "$1 is missing, and there is neither apt nor brew here. Install it and put it on PATH."
     fi
 }
+
+# cargo_tool SUBCOMMAND: makes sure that cargo has it, by compiling cargo-SUBCOMMAND here.
+cargo_tool() {
+    if cargo "$1" --version >/dev/null 2>&1; then return 0; fi
+    echo "Installing cargo-$1 with cargo (it is compiled here: a few minutes)."
+    cargo install --locked --quiet "cargo-$1" \
+        || fail "cargo could not install it; what it said is above. Any cargo-$1 on PATH does."
+}
