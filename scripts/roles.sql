@@ -2,14 +2,16 @@
 --
 --   odograph migrate                                   as the owner: makes the tables
 --   psql --dbname odograph --file scripts/roles.sql    as a superuser; again after an upgrade does no harm
---   psql --command '\password odograph_writer'         and the same for odograph_reader
+--   psql --command '\password odograph_writer'         and the same for the others
 --
 -- The owner stays who it was: it migrates (`odograph migrate`), and runs what drops readings
 -- (retention). The others:
 --
---   odograph_writer   persistor, odograph rebuild, both with --migrate=false. Adds readings, series
---                     and partitions; can neither change nor delete a reading, nor rename a series.
---   odograph_reader   api with --migrate=false, and dumper. Reads, but no dead letters.
+--   odograph_writer   persistor, odograph rebuild and odograph restore, all with --migrate=false. Adds
+--                     readings, series and partitions; can neither change nor delete a reading, nor
+--                     rename a series.
+--   odograph_reader   api with --migrate=false. Reads, but no dead letters.
+--   odograph_dumper   dumper. Reads likewise, and notes which dumps it has written.
 --
 -- Tables of later migrations: the writer writes them, the reader reads them, until this script has
 -- been told otherwise.
@@ -30,6 +32,9 @@ BEGIN
     IF to_regrole('odograph_reader') IS NULL THEN
         CREATE ROLE odograph_reader LOGIN;
     END IF;
+    IF to_regrole('odograph_dumper') IS NULL THEN
+        CREATE ROLE odograph_dumper LOGIN IN ROLE odograph_reader;
+    END IF;
 
     -- Nobody makes anything here but the owner.
     EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
@@ -46,7 +51,7 @@ BEGIN
         LEFT JOIN pg_class parent ON parent.oid = inhparent
         WHERE c.relnamespace = quote_ident(place)::regnamespace AND c.relowner = quote_ident(owner_)::regrole AND c.relkind IN ('r', 'p', 'v')
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader', it.name);
+        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper', it.name);
         EXECUTE format('GRANT %s ON %s TO odograph_writer', CASE it.like_
             WHEN 'reading' THEN 'SELECT, INSERT'
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
@@ -54,6 +59,7 @@ BEGIN
             WHEN 'dead_letter' THEN 'SELECT, INSERT, UPDATE (payload), DELETE'
             WHEN 'readings' THEN 'SELECT'
             WHEN 'dropped_day' THEN 'SELECT'
+            WHEN 'dumped_day' THEN 'SELECT, INSERT, UPDATE (version, whole)'
             WHEN 'refinery_schema_history' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'
         END, it.name);
@@ -62,6 +68,7 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
         END IF;
     END LOOP;
+    GRANT INSERT ON dumped_day TO odograph_dumper;
     GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);

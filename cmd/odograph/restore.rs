@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Nobody waits for an acknowledgement here; a statement may be slow.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// One that stores, and one that settles the day's version.
+/// One that stores, and one that notes which dumps the database holds.
 const CONNECTIONS: usize = 2;
 
 /// Load dumps into a database
@@ -18,14 +18,14 @@ const CONNECTIONS: usize = 2;
 /// Loads the dump in force of every day from --from to --to that has one, each only after it was
 /// found to be what its manifest says. The database may be empty, hold some of the readings
 /// already, or take new ones meanwhile: each is there once in the end, and the value that is there
-/// stays. Broken off, it can be started again. No dumper should run meanwhile.
+/// stays. Broken off, it can be started again.
 ///
 /// Ends with exit code 1 where a day failed; the others are restored nevertheless. Days without a
 /// dump are named and are no failure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Blob store that holds the dumps: s3://BUCKET/PREFIX, gs://…, az://… or file:///FOLDER
-    #[arg(long, env, value_name = "URL")]
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: String,
 
     /// Database that the readings are stored in: postgres://USER:PASSWORD@HOST/DATABASE
@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// Readings in one transaction, about
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     batch_readings: usize,
+
+    /// Bring the database's schema to the version needed; with false, wait for another program to
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
 
     #[command(flatten)]
     service: Options,
@@ -62,7 +66,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let migrated = service.latch("database");
     let stop = service.stop();
     let restored = stop.run_until_cancelled(async {
-        schema::prepare(&pool, true).await?;
+        schema::prepare(&pool, args.migrate).await?;
         migrated.set(true);
         let restorer = Restorer::new(dumps, pool, args.batch_readings);
         restorer.restore(days, |step| say(step)).await

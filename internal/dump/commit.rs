@@ -1,5 +1,9 @@
 //! Brings a day's dump up to date so that whoever else does the same, and wherever either of them
-//! dies, the manifest names one whole revision.
+//! dies, the manifest names one whole revision, which holds all that any before it held.
+//!
+//! A dump carries an id, and the database that it was written from keeps it. A dump in force that the
+//! database does not know is of another database, or of this one before it was set back to an older
+//! state: its readings are merged into the next revision.
 //!
 //! A dumper claims a revision's number by making its claim file, which only one can; writes the
 //! data under that number; and replaces the manifest only if it is still the one it knows. The
@@ -14,12 +18,34 @@ use super::{Day, Outcome};
 use anyhow::{Context, bail};
 use blob::{Store, Version};
 use bytes::Bytes;
+use uuid::Uuid;
 
 /// How often to start over because others were faster. Each time somebody else has made progress.
 const TRIES: usize = 10;
 
 /// How many numbers that others have claimed to pass over.
 const CLAIMED: u64 = 1000;
+
+/// Where a day's readings come from: a database.
+pub(super) trait Source: Sync {
+    /// The readings.
+    type Content: Content;
+
+    /// Freezes the day, and looks up what the database knows of the dump with this id.
+    fn freeze(&self, dump: Option<Uuid>) -> impl Future<Output = anyhow::Result<Self::Content>> + Send;
+
+    /// Has the database know a dump from now on.
+    fn record(&self, dump: Uuid, known: Known) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// What a database knows of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The version of the day that is in the dump.
+    pub(super) version: i64,
+    /// The database had every reading of the dump.
+    pub(super) whole: bool,
+}
 
 /// A day's readings, frozen.
 pub(super) trait Content: Send {
@@ -30,30 +56,27 @@ pub(super) trait Content: Send {
     /// only a dump knows.
     fn dropped(&self) -> Option<i64>;
 
+    /// What the database knows of the dump that it was asked about; nothing of one that was written
+    /// from another database.
+    fn known(&self) -> Option<Known>;
+
     /// Writes all of them into a blob, without finishing it, together with those of the dump that
-    /// `base` names.
+    /// `base` names; says as well whether the database has every reading of that.
     fn write(
         self,
         base: Option<(&Store, &Manifest)>,
         to: &mut blob::Writer,
-    ) -> impl Future<Output = anyhow::Result<Written>> + Send;
+    ) -> impl Future<Output = anyhow::Result<(Written, bool)>> + Send;
 }
 
 /// Writes a new revision of a day's dump, unless the one in force holds this version of the day.
-pub(super) async fn commit<C, F>(
-    store: &Store,
-    day: Day,
-    freeze: impl Fn() -> F + Send + Sync,
-) -> anyhow::Result<Outcome>
-where
-    C: Content,
-    F: Future<Output = anyhow::Result<C>> + Send,
-{
+pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> anyhow::Result<Outcome> {
     for _ in 0..TRIES {
         let current = in_force(store, day).await?;
-        let content = freeze().await?;
+        let dump = current.as_ref().and_then(|(manifest, _)| manifest.id);
+        let content = source.freeze(dump).await?;
         if let Some((manifest, _)) = &current
-            && manifest.day_version == content.version()
+            && content.known().is_some_and(|known| known.version == content.version())
             && is_whole(store, manifest).await?
         {
             let copied = is_copied(store, manifest).await?;
@@ -65,28 +88,34 @@ where
                 return Ok(Outcome::Unchanged(manifest.clone()));
             }
         }
-        let on = based_on(store, day, current.as_ref(), &content).await?;
+        let on = based_on(store, day, current.as_ref(), content.dropped(), content.known()).await?;
         let base = match (on, &current) {
             (Based::Nothing, _) => None,
             (Based::InForce, Some((manifest, _))) => Some((store, manifest)),
             // Another dumper was faster.
             (Based::InForce, None) | (Based::Moved, _) => continue,
         };
-        let based = base.is_some();
         let above = current.as_ref().map_or(0, |(manifest, _)| manifest.revision);
         let Some(revision) = claim(store, day, above).await? else {
             continue;
         };
-        let (ours, writer) = write(store, day, revision, base, content).await?;
+        let id = Uuid::new_v4();
+        let (ours, whole, writer) = write(store, day, revision, id, base, content).await?;
+        let known = Known {
+            version: ours.day_version,
+            whole,
+        };
         if let Some((manifest, version)) = &current
             && (manifest.bytes, &manifest.sha256) == (ours.bytes, &ours.sha256)
             && is_verified(store, manifest).await?
         {
             give_up(store, day, revision, writer).await;
             let renewed = Manifest {
+                id: Some(id),
                 day_version: ours.day_version,
                 ..manifest.clone()
             };
+            source.record(id, known).await?;
             if renew(store, &renewed, version).await? {
                 return Ok(Outcome::Unchanged(renewed));
             }
@@ -95,32 +124,30 @@ where
         // A failure here leaves open whether the data has been or will be written: the claim stays,
         // so that the number is never used again.
         writer.finish().await.context("finish the upload")?;
-        match publish(store, &ours, current, based).await? {
-            Published::Ours => {
-                copy(store, &ours).await?;
-                store
-                    .delete(&manifest::claim(day, revision))
-                    .await
-                    .context("delete the claim")?;
-                return Ok(Outcome::Written(ours));
-            }
-            Published::Theirs(theirs) => {
-                withdraw(store, &ours).await?;
-                return Ok(Outcome::Unchanged(theirs));
-            }
-            Published::Overtaken => withdraw(store, &ours).await?,
+        // Before the manifest: of a dump that is in force and not known, the database could not tell
+        // what it holds.
+        source.record(id, known).await?;
+        if publish(store, &ours, current.as_ref().map(|(_, version)| version)).await? {
+            copy(store, &ours).await?;
+            store
+                .delete(&manifest::claim(day, revision))
+                .await
+                .context("delete the claim")?;
+            return Ok(Outcome::Written(ours));
         }
+        withdraw(store, &ours).await?;
     }
     bail!("other dumpers of {day} were faster {TRIES} times in a row; run fewer of them at once")
 }
 
-/// Whether a day has to be dumped that the database has in this version: its dump is of another
-/// version or not there, or its copy is not.
-pub(super) async fn is_due(store: &Store, day: Day, version: i64) -> anyhow::Result<bool> {
+/// Whether a day has to be dumped whose present version is in the dumps with these ids: its dump is
+/// another one or not there, or its copy is not.
+pub(super) async fn is_due(store: &Store, day: Day, fresh: &[Uuid]) -> anyhow::Result<bool> {
     let Some((manifest, _)) = in_force(store, day).await? else {
         return Ok(true);
     };
-    Ok(manifest.day_version != version || !is_copied(store, &manifest).await?)
+    let is_fresh = manifest.id.is_some_and(|id| fresh.contains(&id));
+    Ok(!is_fresh || !is_copied(store, &manifest).await?)
 }
 
 /// What a new revision consists of beside what the database has.
@@ -132,17 +159,22 @@ enum Based {
     Moved,
 }
 
-/// Readings that were dropped from the database are only in the dump in force; and where its version
-/// is higher than the database's, the database has started over and may not have them all.
-async fn based_on<C: Content>(
+/// Readings that were dropped from the database are only in the dump in force; and where the
+/// database does not know that, or had not all of it, they may be nowhere else either.
+async fn based_on(
     store: &Store,
     day: Day,
     current: Option<&(Manifest, Version)>,
-    content: &C,
+    dropped: Option<i64>,
+    known: Option<Known>,
 ) -> anyhow::Result<Based> {
-    let Some(dropped) = content.dropped() else {
-        let ahead = current.is_some_and(|(manifest, _)| manifest.day_version > content.version());
-        return Ok(if ahead { Based::InForce } else { Based::Nothing });
+    let Some(dropped) = dropped else {
+        let is_whole = known.is_some_and(|known| known.whole);
+        return Ok(if current.is_none() || is_whole {
+            Based::Nothing
+        } else {
+            Based::InForce
+        });
     };
     // Between reading the manifest and freezing the day, it may have been dumped and dropped.
     // From the freezing on it cannot be dropped.
@@ -150,14 +182,15 @@ async fn based_on<C: Content>(
     if now.as_ref() != current {
         return Ok(Based::Moved);
     }
-    match now {
-        Some((manifest, _)) if manifest.day_version >= dropped => Ok(Based::InForce),
+    match known {
+        Some(known) if known.version >= dropped => Ok(Based::InForce),
         found => bail!(
             "the readings of {day} were dropped from the database once their version {dropped} was dumped, and this store has {}; use the store that dump is in, or bring it here",
-            found.map_or_else(
-                || "no dump of that day".to_owned(),
-                |(manifest, _)| format!("only version {}", manifest.day_version)
-            )
+            match (now, found) {
+                (None, _) => "no dump of that day".to_owned(),
+                (_, None) => "a dump of another database".to_owned(),
+                (_, Some(known)) => format!("only version {}", known.version),
+            }
         ),
     }
 }
@@ -216,26 +249,35 @@ async fn claim(store: &Store, day: Day, above: u64) -> anyhow::Result<Option<u64
     bail!("{CLAIMED} revisions of {day} are claimed and not written; delete {day}.r*.claim while no dumper runs")
 }
 
-/// Writes a revision, but for finishing its upload.
+/// Writes a revision, but for finishing its upload; says as well whether the database has every
+/// reading of it.
 async fn write<C: Content>(
     store: &Store,
     day: Day,
     revision: u64,
+    id: Uuid,
     base: Option<(&Store, &Manifest)>,
     content: C,
-) -> anyhow::Result<(Manifest, blob::Writer)> {
+) -> anyhow::Result<(Manifest, bool, blob::Writer)> {
     let file = manifest::data(day, revision);
     let day_version = content.version();
     let mut writer = store.writer(&file).await.context("start the upload")?;
-    let written = match content.write(base, &mut writer).await {
+    let (written, whole) = match content.write(base, &mut writer).await {
         Ok(written) => written,
         Err(error) => {
             give_up(store, day, revision, writer).await;
-            return Err(error);
+            return Err(match base {
+                Some((_, base)) => error.context(format!(
+                    "merge with {}, which may hold readings that the database has not",
+                    base.file
+                )),
+                None => error,
+            });
         }
     };
     let manifest = Manifest {
         date: day,
+        id: Some(id),
         revision,
         readings: written.readings,
         devices: written.devices,
@@ -248,7 +290,7 @@ async fn write<C: Content>(
         schema_version: Manifest::SCHEMA_VERSION,
         file,
     };
-    Ok((manifest, writer))
+    Ok((manifest, whole, writer))
 }
 
 /// Leaves a revision unwritten. What stays where this fails is harmless, and its number is not used
@@ -272,49 +314,17 @@ async fn renew(store: &Store, manifest: &Manifest, former: &Version) -> anyhow::
     Ok(now.is_some_and(|(now, _)| now == *manifest))
 }
 
-enum Published {
-    /// Ours is in force.
-    Ours,
-    /// Somebody else's is, and it is as fresh as ours or fresher.
-    Theirs(Manifest),
-    /// Somebody else's is; it is older than ours, but cannot be replaced by it.
-    Overtaken,
-}
-
-/// Puts a manifest in force unless there is a better one; where it is `based` on the one it was read
-/// with, only in the place of that. After an error it may be in force or
-/// not, so that nothing of it may be deleted.
-async fn publish(
-    store: &Store,
-    ours: &Manifest,
-    mut current: Option<(Manifest, Version)>,
-    based: bool,
-) -> anyhow::Result<Published> {
-    let name = manifest::name(ours.date);
+/// Puts a manifest in force in the place of the one that was read before, or of none; says whether
+/// that was still so. After an error it may be in force or not, so that nothing of it may be deleted.
+async fn publish(store: &Store, ours: &Manifest, former: Option<&Version>) -> anyhow::Result<bool> {
     let bytes = Bytes::from(serde_json::to_vec(ours).context("write the manifest")?);
-    for _ in 0..TRIES {
-        let expected = current.as_ref().map(|(_, version)| version);
-        if store
-            .replace(&name, bytes.clone(), expected)
-            .await
-            .context("write the manifest")?
-        {
-            return Ok(Published::Ours);
-        }
-        current = in_force(store, ours.date).await?;
-        match &current {
-            // The answer to the request was lost, and its repetition refused.
-            Some((theirs, _)) if theirs == ours => return Ok(Published::Ours),
-            Some((theirs, _)) if theirs.day_version >= ours.day_version => {
-                return Ok(Published::Theirs(theirs.clone()));
-            }
-            Some((theirs, _)) if theirs.revision > ours.revision => return Ok(Published::Overtaken),
-            // It may hold readings that ours, put together with the one before it, does not.
-            _ if based => return Ok(Published::Overtaken),
-            _ => {}
-        }
-    }
-    bail!("{name} changed {TRIES} times while it was being replaced; run fewer dumpers at once")
+    let name = manifest::name(ours.date);
+    let replaced = store
+        .replace(&name, bytes, former)
+        .await
+        .context("write the manifest")?;
+    // The answer to the request may have been lost, and its repetition refused.
+    Ok(replaced || in_force(store, ours.date).await?.is_some_and(|(now, _)| now == *ours))
 }
 
 /// Copies the revision in force to the stable name. Two dumpers copy at once where one commits

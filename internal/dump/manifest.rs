@@ -2,6 +2,7 @@
 
 use super::Day;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Says which revision of a day's dump is in force and what it holds. It lies beside the data as
 /// `YYYY-MM-DD.manifest.json`.
@@ -10,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Manifest {
     /// The UTC day.
     pub date: Day,
+    /// Of this dump alone; the database that it was written from knows it. None in those of before
+    /// dumps had one.
+    #[serde(default)]
+    pub id: Option<Uuid>,
     /// Counts the dumps of this day; numbers can be missing.
     pub revision: u64,
     /// How many readings it holds.
@@ -24,8 +29,7 @@ pub struct Manifest {
     pub bytes: u64,
     /// The SHA-256 of the file, compressed as it is, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// How often the day had changed when it was read: the dump is stale when the database has
-    /// another number.
+    /// How often the day had changed when it was read, in the database that it was read from.
     pub day_version: i64,
     /// `json.gz`.
     pub format: String,
@@ -72,6 +76,7 @@ mod tests {
         let day = "2017-06-03".parse().unwrap();
         let manifest = Manifest {
             date: day,
+            id: Some(Uuid::nil()),
             revision: 3,
             readings: 2,
             devices: 1,
@@ -84,9 +89,17 @@ mod tests {
             schema_version: Manifest::SCHEMA_VERSION,
             file: data(day, 3),
         };
-        let text = r#"{"date":"2017-06-03","revision":3,"readings":2,"devices":1,"firstTimestamp":"2017-06-03T10:00:00Z","lastTimestamp":null,"bytes":120,"sha256":"ab","dayVersion":7,"format":"json.gz","schemaVersion":1,"file":"2017-06-03.r3.json.gz"}"#;
+        let text = r#"{"date":"2017-06-03","id":"00000000-0000-0000-0000-000000000000","revision":3,"readings":2,"devices":1,"firstTimestamp":"2017-06-03T10:00:00Z","lastTimestamp":null,"bytes":120,"sha256":"ab","dayVersion":7,"format":"json.gz","schemaVersion":1,"file":"2017-06-03.r3.json.gz"}"#;
         assert_eq!(serde_json::to_string(&manifest).unwrap(), text);
         assert_eq!(serde_json::from_str::<Manifest>(text).unwrap(), manifest);
+        let earlier = text.replace(r#""id":"00000000-0000-0000-0000-000000000000","#, "");
+        assert_eq!(
+            serde_json::from_str::<Manifest>(&earlier).unwrap(),
+            Manifest {
+                id: None,
+                ..manifest.clone()
+            }
+        );
         let later = text.replace("\"file\"", "\"addedLater\":[1],\"file\"");
         assert_eq!(serde_json::from_str::<Manifest>(&later).unwrap(), manifest);
     }

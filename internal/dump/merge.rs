@@ -16,6 +16,8 @@ pub(super) struct Merge {
     series: Option<(Arc<str>, Arc<str>)>,
     /// Of the sink's next readings.
     written: Option<(Arc<str>, Arc<str>)>,
+    /// The database has every reading of the dump so far, with its value.
+    whole: bool,
 }
 
 /// A dump that is being read.
@@ -25,7 +27,7 @@ struct Base {
 }
 
 impl Base {
-    /// The next reading, which stays; none at the end of a dump that was whole.
+    /// The next reading, which stays; none at the end of a dump that was undamaged.
     async fn peek(&mut self) -> anyhow::Result<Option<&Reading>> {
         if self.batch.as_slice().is_empty()
             && let Some(batch) = self.reader.next().await?
@@ -47,6 +49,7 @@ impl Merge {
             sink,
             series: None,
             written: None,
+            whole: true,
         }
     }
 
@@ -65,25 +68,33 @@ impl Merge {
                 self.base = None;
                 break;
             };
+            let is_same = next.value.to_bits() == value.to_bits();
             match next.identity().cmp(&(&device, &sensor, timestamp)) {
-                Ordering::Less => self.write_next().await?,
-                // The dump's own comes with its turn.
-                Ordering::Equal => return Ok(()),
+                Ordering::Less => {
+                    self.whole = false;
+                    self.write_next().await?;
+                }
+                Ordering::Equal => {
+                    self.whole &= is_same;
+                    return self.write_next().await;
+                }
                 Ordering::Greater => break,
             }
         }
         self.write(device, sensor, timestamp, value).await
     }
 
-    /// Writes what is left of the dump, and hands the sink back where the dump was whole.
-    pub(super) async fn finish(mut self) -> anyhow::Result<Sink> {
+    /// Writes what is left of the dump, and hands the sink back where the dump was undamaged; says as
+    /// well whether the database has every reading of the dump.
+    pub(super) async fn finish(mut self) -> anyhow::Result<(Sink, bool)> {
         while let Some(base) = &mut self.base {
             if base.peek().await?.is_none() {
                 break;
             }
+            self.whole = false;
             self.write_next().await?;
         }
-        Ok(self.sink)
+        Ok((self.sink, self.whole))
     }
 
     async fn write_next(&mut self) -> anyhow::Result<()> {

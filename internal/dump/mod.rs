@@ -80,7 +80,7 @@ impl Dumper {
     /// Where the database or the store fails. What was in force stays in force; trying again is
     /// always safe.
     pub async fn dump(&self, day: Day) -> anyhow::Result<Outcome> {
-        let outcome = commit::commit(&self.store, day, || postgres::Snapshot::open(&self.pool, day)).await?;
+        let outcome = commit::commit(&self.store, day, &postgres::OfDay { pool: &self.pool, day }).await?;
         let manifest = outcome.manifest();
         match outcome {
             Outcome::Written(_) => {

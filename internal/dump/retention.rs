@@ -4,7 +4,7 @@
 //! dump that has been read back and found to be as its manifest says, and to hold the day as the
 //! database has it. Under a lock that nobody can write through, the versions are compared once more.
 
-use super::postgres::{self, Counted, Partition, Versions};
+use super::postgres::{self, Counted, Partition, States};
 use super::read::{self, ReadError};
 use super::{Day, Dumper, Manifest};
 use futures_util::{StreamExt, TryStreamExt};
@@ -89,6 +89,10 @@ pub enum Reason {
         /// The database's.
         version: i64,
     },
+    /// The dump was not written from this database as it is, whatever its version. The next dump
+    /// mends that.
+    #[error("the dump of {0} is of another database, or of this one before it was set back")]
+    Foreign(Day),
     /// The dump cannot be read back.
     #[error(
         "the dump of {day} cannot be relied upon: {error}; delete that file, and the next dump writes the day again"
@@ -122,7 +126,7 @@ impl Reason {
     pub fn is_trouble(&self) -> bool {
         match self {
             Self::Undumped(_) | Self::Unverified { .. } | Self::Differs { .. } => true,
-            Self::Stale { .. } | Self::Changed | Self::Busy => false,
+            Self::Stale { .. } | Self::Foreign(_) | Self::Changed | Self::Busy => false,
         }
     }
 }
@@ -202,13 +206,13 @@ impl Dumper {
             fate: Fate::Dropped,
         };
         // The versions come first: what is counted later and not in them has changed them.
-        let versions = postgres::versions(&self.pool, partition).await?;
-        let manifests = self.manifests(&versions).await?;
+        let states = postgres::states(&self.pool, partition).await?;
+        let manifests = self.manifests(&states).await?;
         // One a day: the first that is found.
         let mut reasons = BTreeMap::new();
-        let changed = in_question(&versions, &Counted::new());
+        let changed = in_question(&states, &Counted::new());
         for day in &changed {
-            reasons.extend(unfit(*day, &versions, manifests.get(day)).map(|reason| (*day, reason)));
+            reasons.extend(unfit(*day, &states, manifests.get(day)).map(|reason| (*day, reason)));
         }
         month.days = changed.len();
         if !reasons.is_empty() && !dry_run {
@@ -222,12 +226,12 @@ impl Dumper {
         month.days = counted.len();
         month.readings = Some(counted.values().sum());
         let mut dropped = Vec::new();
-        for day in in_question(&versions, &counted) {
+        for day in in_question(&states, &counted) {
             if reasons.contains_key(&day) {
                 continue;
             }
             let readings = counted.get(&day).copied().unwrap_or(0);
-            match self.verified(day, &versions, manifests.get(&day), readings).await? {
+            match self.verified(day, &states, manifests.get(&day), readings).await? {
                 Ok(revision) => dropped.push((day, revision)),
                 Err(reason) => {
                     reasons.insert(day, reason);
@@ -237,7 +241,7 @@ impl Dumper {
         if !reasons.is_empty() {
             month.fate = Fate::Kept(reasons.into_values().collect());
         } else if !dry_run {
-            month.fate = match postgres::drop_month(&self.pool, partition, &versions, &dropped).await? {
+            month.fate = match postgres::drop_month(&self.pool, partition, &states, &dropped).await? {
                 postgres::Drop::Dropped => Fate::Dropped,
                 postgres::Drop::Changed => Fate::Kept(vec![Reason::Changed]),
                 postgres::Drop::Busy => Fate::Kept(vec![Reason::Busy]),
@@ -247,8 +251,8 @@ impl Dumper {
     }
 
     /// The manifests in force of these days. One that cannot be read counts as none.
-    async fn manifests(&self, versions: &Versions) -> anyhow::Result<BTreeMap<Day, Manifest>> {
-        let days: Vec<Day> = versions.keys().copied().collect();
+    async fn manifests(&self, states: &States) -> anyhow::Result<BTreeMap<Day, Manifest>> {
+        let days: Vec<Day> = states.keys().copied().collect();
         let manifests = futures_util::stream::iter(days)
             .map(|day| async move {
                 match read::in_force(&self.store, day).await {
@@ -269,12 +273,12 @@ impl Dumper {
     async fn verified(
         &self,
         day: Day,
-        versions: &Versions,
+        states: &States,
         manifest: Option<&Manifest>,
         readings: u64,
     ) -> anyhow::Result<Result<u64, Reason>> {
-        let (None, Some(manifest)) = (unfit(day, versions, manifest), manifest) else {
-            return Ok(Err(unfit(day, versions, manifest).unwrap_or(Reason::Undumped(day))));
+        let (None, Some(manifest)) = (unfit(day, states, manifest), manifest) else {
+            return Ok(Err(unfit(day, states, manifest).unwrap_or(Reason::Undumped(day))));
         };
         let dumped = manifest.readings;
         if dumped < readings {
@@ -288,21 +292,26 @@ impl Dumper {
     }
 }
 
-/// Why the dump that a manifest names cannot stand for the day, by its version. Readings that no
-/// writer has counted are in no version.
-fn unfit(day: Day, versions: &Versions, manifest: Option<&Manifest>) -> Option<Reason> {
-    let (Some((version, _)), Some(manifest)) = (versions.get(&day), manifest) else {
+/// Why the dump that a manifest names cannot stand for the day. Readings that no writer has counted
+/// are in no version.
+fn unfit(day: Day, states: &States, manifest: Option<&Manifest>) -> Option<Reason> {
+    let (Some(state), Some(manifest)) = (states.get(&day), manifest) else {
         return Some(Reason::Undumped(day));
     };
-    let (version, dumped) = (*version, manifest.day_version);
-    (dumped != version).then_some(Reason::Stale { day, dumped, version })
+    if manifest.id.is_some_and(|id| state.fresh.contains(&id)) {
+        return None;
+    }
+    let (version, dumped) = (state.version, manifest.day_version);
+    Some(if dumped == version {
+        Reason::Foreign(day)
+    } else {
+        Reason::Stale { day, dumped, version }
+    })
 }
 
 /// The days whose dumps have to be verified: all but those that were dropped at their present
 /// version and have nothing in the database.
-fn in_question(versions: &Versions, counted: &Counted) -> BTreeSet<Day> {
-    let changed = versions
-        .iter()
-        .filter(|(_, (version, dropped))| *dropped != Some(*version));
+fn in_question(states: &States, counted: &Counted) -> BTreeSet<Day> {
+    let changed = states.iter().filter(|(_, state)| state.dropped != Some(state.version));
     changed.map(|(day, _)| *day).chain(counted.keys().copied()).collect()
 }

@@ -46,12 +46,12 @@ impl Dumper {
             let mut page = postgres::days_after(&self.pool, last, until, PAGE).await?;
             let is_end = page.len() < PAGE;
             if is_end && page.last().is_none_or(|(day, _)| *day != until) && last != Some(until) {
-                page.push((until, 0));
+                page.push((until, Vec::new()));
             }
             last = page.last().map(|(day, _)| *day);
             let store = &self.store;
             let mut days = futures_util::stream::iter(page)
-                .map(|(day, version)| async move { (day, commit::is_due(store, day, version).await) })
+                .map(|(day, fresh)| async move { (day, commit::is_due(store, day, &fresh).await) })
                 .buffered(AT_ONCE);
             while let Some((day, due)) = days.next().await {
                 if stop.is_cancelled() {

@@ -99,7 +99,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     }
     let folder = tempfile::tempdir().unwrap();
     let dumper = Program::new("dumper")
-        .env("DATABASE_URL", url("odograph_reader"))
+        .env("DATABASE_URL", url("odograph_dumper"))
         .env("BLOB_STORE_URL", format!("file://{}", folder.path().display()))
         .args(["--dump-date", "2024-05-01"]);
     said(dumper.spawn(), 0).await;
@@ -107,7 +107,13 @@ async fn each_program_works_with_no_more_than_its_rights() {
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     assert_eq!(manifest["readings"], 2);
 
-    // A rebuild as the writer finds everything there.
+    // A restore as the writer finds that day there.
+    let restore = odograph("restore", "odograph_writer")
+        .env("BLOB_STORE_URL", format!("file://{}", folder.path().display()))
+        .args(["--migrate", "false"]);
+    let restored = said(restore.spawn(), 0).await;
+    assert!(restored.contains("0 new, 2 duplicates"), "{restored}");
+    // A rebuild as well.
     let rebuild = odograph("rebuild", "odograph_writer").env("EVENT_READER_URL", &bus);
     let rebuilt = said(rebuild.args(["--migrate", "false"]).spawn(), 0).await;
     assert!(rebuilt.contains("0 readings stored, 3 were there already"), "{rebuilt}");
@@ -116,6 +122,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     assert!(refused.contains("--migrate=false"), "{refused}");
 
     let writer = connect(&url("odograph_writer")).await;
+    let dumper = connect(&url("odograph_dumper")).await;
     let both = [
         "CREATE TABLE mine ()",
         "CREATE TEMPORARY TABLE mine ()",
@@ -139,6 +146,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     ];
     refuses(&writer, "the writer", &both).await;
     refuses(&reader, "the reader", &both).await;
+    refuses(&dumper, "the dumper", &both).await;
     let more = [
         "INSERT INTO series (device, sensor) VALUES ('a', 'b')",
         "INSERT INTO reading VALUES (1, '2024-05-02Z', 1)",
@@ -150,6 +158,11 @@ async fn each_program_works_with_no_more_than_its_rights() {
         "SELECT make_partition('reading', 'reading_2024_06', '2024-06-01Z', '2024-07-01Z')",
     ];
     refuses(&reader, "the reader", &more).await;
+    refuses(&dumper, "the dumper", &more).await;
+    let dumped = "INSERT INTO dumped_day VALUES ('2024-05-02', gen_random_uuid(), 1, true)";
+    refuses(&reader, "the reader", &[dumped]).await;
+    let change = ["UPDATE dumped_day SET version = 9", "DELETE FROM dumped_day"];
+    refuses(&dumper, "the dumper", &change).await;
     // No table but a partition by its name, and none of tables that are not the owner's.
     refuses(
         &writer,

@@ -4,14 +4,43 @@ use super::*;
 use crate::dump::write;
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use tokio::sync::Barrier;
 
-/// A day at a version: as many readings as the version has units. Before it is written, something
-/// else may happen.
+/// The dumps that the database knows: ids are unique, so that one does for all tests.
+static KNOWN: LazyLock<Mutex<HashMap<Uuid, Known>>> = LazyLock::new(Mutex::default);
+
+/// The database: says at which version it freezes, and what happens before that is written.
+struct Database<L>(L);
+
+impl<L, F> Source for Database<L>
+where
+    L: Fn() -> (i64, F) + Sync,
+    F: Future<Output = ()> + Send,
+{
+    type Content = Frozen<F>;
+
+    async fn freeze(&self, dump: Option<Uuid>) -> anyhow::Result<Frozen<F>> {
+        let (version, meanwhile) = (self.0)();
+        Ok(Frozen {
+            version,
+            known: dump.and_then(|dump| KNOWN.lock().unwrap().get(&dump).copied()),
+            meanwhile,
+        })
+    }
+
+    async fn record(&self, dump: Uuid, known: Known) -> anyhow::Result<()> {
+        KNOWN.lock().unwrap().insert(dump, known);
+        Ok(())
+    }
+}
+
+/// A day at a version: as many readings as the version has units, the first ones of the day.
 struct Frozen<F> {
     version: i64,
+    known: Option<Known>,
     meanwhile: F,
 }
 
@@ -24,17 +53,22 @@ impl<F: Future<Output = ()> + Send> Content for Frozen<F> {
         None
     }
 
-    async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<Written> {
+    fn known(&self) -> Option<Known> {
+        self.known
+    }
+
+    async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
         let (day, version) = (day(), self.version);
         self.meanwhile.await;
+        let of_base = base.map_or(0, |(_, base)| i64::try_from(base.readings).unwrap());
         let produce = |mut sink: write::Sink| async move {
             sink.series("lada", "speed");
-            for second in 0..version {
+            for second in 0..version.max(of_base) {
                 sink.reading(day.start() + second * 1_000_000, 1.5).await?;
             }
             Ok(sink)
         };
-        write::write(day, to, produce).await
+        Ok((write::write(day, to, produce).await?, of_base <= version))
     }
 }
 
@@ -48,13 +82,7 @@ fn store(name: &str) -> Store {
 }
 
 async fn dump(store: &Store, version: i64) -> anyhow::Result<Outcome> {
-    commit(store, day(), || async move {
-        Ok(Frozen {
-            version,
-            meanwhile: async {},
-        })
-    })
-    .await
+    commit(store, day(), &Database(|| (version, std::future::ready(())))).await
 }
 
 async fn names(store: &Store) -> Vec<String> {
@@ -107,12 +135,43 @@ async fn an_unchanged_day_is_not_written_again() {
     assert_eq!(valid(&store).await.day_version, 4);
 }
 
+/// Also where its version is the manifest's by chance, and beyond it later.
 #[tokio::test]
-async fn a_database_that_started_over_is_dumped_again() {
+async fn what_another_database_had_is_kept() {
     let store = store("started-over");
-    dump(&store, 9).await.unwrap();
-    assert!(matches!(dump(&store, 2).await.unwrap(), Outcome::Written(_)));
-    assert_eq!(valid(&store).await.day_version, 2);
+    let first = dump(&store, 5).await.unwrap().manifest().clone();
+    KNOWN.lock().unwrap().remove(&first.id.unwrap());
+    for version in [2, 5, 7] {
+        let manifest = dump(&store, version).await.unwrap().manifest().clone();
+        let held = u64::try_from(version.max(5)).unwrap();
+        assert_eq!((manifest.readings, manifest.day_version), (held, version));
+        let known = KNOWN.lock().unwrap()[&manifest.id.unwrap()];
+        let whole = version >= 5;
+        assert_eq!(known, Known { version, whole });
+    }
+    valid(&store).await;
+}
+
+/// The manifest names a dump that the database knows, whenever the dumper dies.
+#[tokio::test]
+async fn a_dump_is_known_before_it_is_in_force() {
+    struct Forgetful;
+    impl Source for Forgetful {
+        type Content = Frozen<std::future::Ready<()>>;
+
+        async fn freeze(&self, dump: Option<Uuid>) -> anyhow::Result<Self::Content> {
+            Database(|| (3, std::future::ready(()))).freeze(dump).await
+        }
+
+        async fn record(&self, _: Uuid, _: Known) -> anyhow::Result<()> {
+            bail!("the database went away")
+        }
+    }
+    let store = store("unrecorded");
+    commit(&store, day(), &Forgetful).await.unwrap_err();
+    assert_eq!(in_force(&store, day()).await.unwrap(), None);
+    dump(&store, 3).await.unwrap();
+    assert_eq!(valid(&store).await.revision, 2);
 }
 
 #[tokio::test]
@@ -218,28 +277,27 @@ async fn a_file_that_is_no_manifest_is_named_and_kept() {
     assert_eq!(names(&store).await, ["2017-06-03.manifest.json"]);
 }
 
-/// While one writes version `first`, another dumps version `second`, from start to end.
-async fn overlapped(name: &str, first: i64, second: i64) -> (Store, Outcome) {
+/// While one writes version 4, another dumps version `second`, from start to end.
+async fn overlapped(name: &str, second: i64) -> (Store, Outcome) {
     let store = store(name);
-    let outcome = commit(&store, day(), || {
+    let looks = AtomicI64::new(0);
+    let freeze = || {
+        let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
         let rival = store.clone();
-        async move {
-            let meanwhile = async move {
+        let meanwhile = async move {
+            if is_first {
                 dump(&rival, second).await.unwrap();
-            };
-            Ok(Frozen {
-                version: first,
-                meanwhile,
-            })
-        }
-    });
-    let outcome = outcome.await.unwrap();
+            }
+        };
+        (if is_first { 4 } else { second }, meanwhile)
+    };
+    let outcome = commit(&store, day(), &Database(freeze)).await.unwrap();
     (store, outcome)
 }
 
 #[tokio::test]
 async fn a_fresher_rival_wins() {
-    let (store, outcome) = overlapped("fresher-rival", 3, 5).await;
+    let (store, outcome) = overlapped("fresher-rival", 5).await;
     assert!(matches!(outcome, Outcome::Unchanged(manifest) if manifest.day_version == 5));
     let manifest = valid(&store).await;
     assert_eq!((manifest.revision, manifest.day_version), (2, 5));
@@ -255,7 +313,7 @@ async fn a_fresher_rival_wins() {
 
 #[tokio::test]
 async fn an_equal_rival_wins() {
-    let (store, outcome) = overlapped("equal-rival", 4, 4).await;
+    let (store, outcome) = overlapped("equal-rival", 4).await;
     assert!(matches!(outcome, Outcome::Unchanged(manifest) if manifest.revision == 2));
     assert_eq!(names(&store).await.len(), 3);
     valid(&store).await;
@@ -266,18 +324,17 @@ async fn an_equal_rival_wins() {
 async fn an_older_rival_is_overtaken() {
     let store = store("older-rival");
     let rivals = Arc::new(AtomicI64::new(1));
-    let outcome = commit(&store, day(), || {
+    let freeze = || {
         let (rival, rivals) = (store.clone(), rivals.clone());
-        async move {
-            let meanwhile = async move {
-                if rivals.fetch_sub(1, Ordering::SeqCst) > 0 {
-                    dump(&rival, 5).await.unwrap();
-                }
-            };
-            Ok(Frozen { version: 8, meanwhile })
-        }
-    });
-    assert!(matches!(outcome.await.unwrap(), Outcome::Written(manifest) if manifest.revision == 3));
+        let meanwhile = async move {
+            if rivals.fetch_sub(1, Ordering::SeqCst) > 0 {
+                dump(&rival, 5).await.unwrap();
+            }
+        };
+        (8, meanwhile)
+    };
+    let outcome = commit(&store, day(), &Database(freeze)).await;
+    assert!(matches!(outcome.unwrap(), Outcome::Written(manifest) if manifest.revision == 3));
     assert_eq!(valid(&store).await.day_version, 8);
     let expected = [
         "2017-06-03.json.gz",
@@ -315,19 +372,14 @@ async fn the_slower_copy_of_an_older_revision_is_undone() {
 async fn rivals_without_end_are_an_error_and_what_is_in_force_is_valid() {
     let store = store("endless-rivals");
     let version = Arc::new(AtomicI64::new(1));
-    let outcome = commit(&store, day(), || {
+    let freeze = || {
         let (rival, version) = (store.clone(), version.clone());
-        async move {
-            let meanwhile = async move {
-                dump(&rival, version.fetch_add(1, Ordering::SeqCst)).await.unwrap();
-            };
-            Ok(Frozen {
-                version: 100,
-                meanwhile,
-            })
-        }
-    });
-    let error = outcome.await.unwrap_err();
+        let meanwhile = async move {
+            dump(&rival, version.fetch_add(1, Ordering::SeqCst)).await.unwrap();
+        };
+        (100, meanwhile)
+    };
+    let error = commit(&store, day(), &Database(freeze)).await.unwrap_err();
     assert!(error.to_string().contains("were faster 10 times"), "{error}");
     assert_eq!(valid(&store).await.day_version, 10);
     assert!(names(&store).await.iter().all(|name| !name.ends_with(".claim")));
@@ -336,6 +388,15 @@ async fn rivals_without_end_are_an_error_and_what_is_in_force_is_valid() {
 #[tokio::test]
 async fn a_failure_while_reading_leaves_nothing() {
     struct Broken;
+    impl Source for Broken {
+        type Content = Self;
+        async fn freeze(&self, _: Option<Uuid>) -> anyhow::Result<Self> {
+            Ok(Self)
+        }
+        async fn record(&self, _: Uuid, _: Known) -> anyhow::Result<()> {
+            bail!("what is not written is not recorded")
+        }
+    }
     impl Content for Broken {
         fn version(&self) -> i64 {
             1
@@ -343,13 +404,16 @@ async fn a_failure_while_reading_leaves_nothing() {
         fn dropped(&self) -> Option<i64> {
             None
         }
-        async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<Written> {
+        fn known(&self) -> Option<Known> {
+            None
+        }
+        async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
             to.write(Bytes::from_static(b"half of it")).await?;
             bail!("the database went away")
         }
     }
     let store = store("broken");
-    let error = commit(&store, day(), || async { Ok(Broken) }).await.unwrap_err();
+    let error = commit(&store, day(), &Broken).await.unwrap_err();
     assert_eq!(error.to_string(), "the database went away");
     assert_eq!(names(&store).await, [""; 0]);
 }
@@ -383,18 +447,12 @@ async fn race(store: &Store, round: i64) {
             tokio::spawn(async move {
                 start.wait().await;
                 let freeze = || {
-                    let version = version.clone();
-                    async move {
-                        // The day changes at every other look at it.
-                        let step = (me + round) % 2;
-                        let version = version.fetch_add(step, Ordering::SeqCst) + step;
-                        Ok(Frozen {
-                            version,
-                            meanwhile: tokio::task::yield_now(),
-                        })
-                    }
+                    // The day changes at every other look at it.
+                    let step = (me + round) % 2;
+                    let version = version.fetch_add(step, Ordering::SeqCst) + step;
+                    (version, tokio::task::yield_now())
                 };
-                commit(&store, day(), freeze).await.unwrap()
+                commit(&store, day(), &Database(freeze)).await.unwrap()
             })
         })
         .collect();

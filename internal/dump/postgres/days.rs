@@ -1,21 +1,27 @@
-//! The days that have readings, or had.
+//! The days that have readings, or had, and their dumps.
 
 use super::patiently;
 use crate::dump::Day;
+use crate::dump::commit::Known;
 use anyhow::Context;
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
 
-/// Days after `last` up to and including `until`, each with its version, oldest first, so many at
-/// the most.
+/// Days after `last` up to and including `until`, each with the ids of the dumps that hold its
+/// present version, oldest first, so many at the most.
 pub(in crate::dump) async fn after(
     pool: &::postgres::Pool,
     last: Option<Day>,
     until: Day,
     most: usize,
-) -> anyhow::Result<Vec<(Day, i64)>> {
+) -> anyhow::Result<Vec<(Day, Vec<Uuid>)>> {
     let client = pool.get().await.context("connect to the database")?;
     let last = last.map_or_else(|| "-infinity".to_owned(), |last| last.to_string());
     let statement = format!(
-        "SELECT day::text, version FROM day WHERE day > '{last}' AND day <= '{until}' ORDER BY day LIMIT {most}"
+        "SELECT day::text, array(
+             SELECT dump FROM dumped_day WHERE dumped_day.day = day.day AND dumped_day.version = day.version
+         )
+         FROM day WHERE day > '{last}' AND day <= '{until}' ORDER BY day LIMIT {most}"
     );
     let rows = patiently(client.query(&statement, &[]))
         .await
@@ -23,4 +29,13 @@ pub(in crate::dump) async fn after(
     rows.iter()
         .map(|row| Ok((row.try_get::<_, &str>(0)?.parse()?, row.try_get(1)?)))
         .collect()
+}
+
+/// Has the database know a dump.
+pub(in crate::dump) async fn record(client: &Client, day: Day, dump: Uuid, known: Known) -> Result<(), Error> {
+    let statement = format!("INSERT INTO dumped_day (day, dump, version, whole) VALUES ('{day}', $1, $2, $3)");
+    client
+        .execute(&statement, &[&dump, &known.version, &known.whole])
+        .await?;
+    Ok(())
 }

@@ -6,10 +6,10 @@
 mod days;
 mod month;
 
-pub(super) use days::after as days_after;
-pub(super) use month::{Counted, Drop, Partition, Versions, count, drop_month, expired, versions};
+pub(super) use days::{after as days_after, record};
+pub(super) use month::{Counted, Drop, Partition, States, count, drop_month, expired, states};
 
-use super::commit::Content;
+use super::commit::{Content, Known, Source};
 use super::merge::Merge;
 use super::read::Reader;
 use super::write::{self, Written};
@@ -21,6 +21,7 @@ use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::StreamExt;
 use std::pin::pin;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// The longest that the server may take for the next piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,6 +43,26 @@ pub(in crate::dump) const BEGIN: &str = "
     SET LOCAL enable_sort = off;
     LOCK TABLE ONLY reading IN ACCESS SHARE MODE";
 
+/// A day in a database.
+pub(super) struct OfDay<'a> {
+    pub(super) pool: &'a ::postgres::Pool,
+    pub(super) day: Day,
+}
+
+impl Source for OfDay<'_> {
+    type Content = Snapshot;
+
+    async fn freeze(&self, dump: Option<Uuid>) -> anyhow::Result<Snapshot> {
+        Snapshot::open(self.pool, self.day, dump).await
+    }
+
+    async fn record(&self, dump: Uuid, known: Known) -> anyhow::Result<()> {
+        let client = self.pool.get().await.context("connect to the database")?;
+        let recorded = record(&client, self.day, dump, known).await;
+        recorded.context("have the database know the dump (the role that dumps needs INSERT on dumped_day)")
+    }
+}
+
 /// A day's version and its readings, as they stood when it was opened.
 pub(super) struct Snapshot {
     /// Taken out of the pool: however this ends, the connection ends with it, and the transaction
@@ -50,10 +71,11 @@ pub(super) struct Snapshot {
     day: Day,
     version: i64,
     dropped: Option<i64>,
+    known: Option<Known>,
 }
 
 impl Snapshot {
-    pub(super) async fn open(pool: &::postgres::Pool, day: Day) -> anyhow::Result<Self> {
+    pub(super) async fn open(pool: &::postgres::Pool, day: Day, dump: Option<Uuid>) -> anyhow::Result<Self> {
         let client = Object::take(pool.get().await.context("connect to the database")?);
         let versions = patiently(async {
             client.batch_execute(BEGIN).await?;
@@ -62,14 +84,23 @@ impl Snapshot {
                     (SELECT version FROM dropped_day WHERE day = '{day}')"
             );
             let row = client.query_one(&versions, &[]).await?;
-            Ok((row.try_get::<_, Option<i64>>(0)?, row.try_get(1)?))
+            let known = format!("SELECT version, whole FROM dumped_day WHERE day = '{day}' AND dump = $1");
+            let known = match client.query_opt(&known, &[&dump]).await? {
+                Some(row) => Some(Known {
+                    version: row.try_get(0)?,
+                    whole: row.try_get(1)?,
+                }),
+                None => None,
+            };
+            Ok((row.try_get::<_, Option<i64>>(0)?, row.try_get(1)?, known))
         });
-        let (version, dropped) = versions.await.with_context(|| format!("read the version of {day}"))?;
+        let (version, dropped, known) = versions.await.with_context(|| format!("read the version of {day}"))?;
         Ok(Self {
             client,
             day,
             version: version.unwrap_or(0),
             dropped,
+            known,
         })
     }
 
@@ -121,17 +152,25 @@ impl Content for Snapshot {
         self.dropped
     }
 
-    async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<Written> {
+    fn known(&self) -> Option<Known> {
+        self.known
+    }
+
+    async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
         let base = match base {
             Some((store, manifest)) => Some(Reader::open(store, manifest).await?),
             None => None,
         };
-        write::write(self.day, to, |sink| async {
+        let mut is_whole = true;
+        let written = write::write(self.day, to, async |sink| {
             let mut merge = Merge::new(base, sink);
             self.readings(&mut merge).await.context("read the day's readings")?;
-            merge.finish().await
+            let sink;
+            (sink, is_whole) = merge.finish().await?;
+            Ok(sink)
         })
-        .await
+        .await?;
+        Ok((written, is_whole))
     }
 }
 

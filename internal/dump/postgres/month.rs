@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
+use uuid::Uuid;
 
 /// How long a lock is waited for. Whoever writes to the month, and whoever reads anything, queues
 /// behind us meanwhile. Less than the server's `deadlock_timeout` (1 s), so that it is always we who
@@ -38,8 +39,18 @@ pub(in crate::dump) struct Partition {
     pub(in crate::dump) bytes: u64,
 }
 
-/// The versions of a month's days, and at which one each was dropped, if it was.
-pub(in crate::dump) type Versions = BTreeMap<Day, (i64, Option<i64>)>;
+/// How a day of a month stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dump) struct State {
+    pub(in crate::dump) version: i64,
+    /// The version that was dropped, if one was.
+    pub(in crate::dump) dropped: Option<i64>,
+    /// The dumps that hold the version.
+    pub(in crate::dump) fresh: Vec<Uuid>,
+}
+
+/// How the days of a month stand.
+pub(in crate::dump) type States = BTreeMap<Day, State>;
 
 /// How many readings each day has.
 pub(in crate::dump) type Counted = BTreeMap<Day, u64>;
@@ -87,10 +98,10 @@ pub(in crate::dump) async fn expired(pool: &::postgres::Pool, before: i64) -> an
     Ok(found)
 }
 
-/// The versions of a month's days.
-pub(in crate::dump) async fn versions(pool: &::postgres::Pool, month: &Partition) -> anyhow::Result<Versions> {
+/// How the days of a month stand.
+pub(in crate::dump) async fn states(pool: &::postgres::Pool, month: &Partition) -> anyhow::Result<States> {
     let client = pool.get().await.context("connect to the database")?;
-    patiently(read_versions(&client, month)).await?
+    patiently(read_states(&client, month)).await?
 }
 
 /// How many readings each day has; a day without any is left out. Reads the whole month; none where
@@ -122,12 +133,12 @@ pub(in crate::dump) async fn count(pool: &::postgres::Pool, month: &Partition) -
     counted.map(Some)
 }
 
-/// Drops a month whose days still have these versions, and records that those in `dropped` are now
+/// Drops a month whose days still stand like this, and records that those in `dropped` are now
 /// in these revisions of their dumps alone.
 pub(in crate::dump) async fn drop_month(
     pool: &::postgres::Pool,
     month: &Partition,
-    expected: &Versions,
+    expected: &States,
     dropped: &[(Day, u64)],
 ) -> anyhow::Result<Drop> {
     for attempt in 0..TRIES {
@@ -164,7 +175,7 @@ fn is_code(error: &anyhow::Error, codes: &[SqlState]) -> bool {
 async fn attempt_drop(
     client: &mut Client,
     month: &Partition,
-    expected: &Versions,
+    expected: &States,
     dropped: &[(Day, u64)],
 ) -> anyhow::Result<bool> {
     let transaction = client.transaction().await?;
@@ -178,7 +189,7 @@ async fn attempt_drop(
         LOCK_TIMEOUT.as_millis()
     );
     transaction.batch_execute(&lock).await?;
-    if read_versions(transaction.client(), month).await?? != *expected {
+    if read_states(transaction.client(), month).await?? != *expected {
         transaction.rollback().await?;
         return Ok(false);
     }
@@ -187,7 +198,7 @@ async fn attempt_drop(
         ON CONFLICT (day) DO UPDATE SET version = $2, revision = $3, dropped_at = now()";
     let record = transaction.prepare(record).await?;
     for (day, revision) in dropped {
-        let version = expected.get(day).map_or(0, |(version, _)| *version);
+        let version = expected.get(day).map_or(0, |state| state.version);
         let revision = i64::try_from(*revision).context("a revision without end")?;
         transaction
             .execute(&record, &[&day.to_string(), &version, &revision])
@@ -198,16 +209,24 @@ async fn attempt_drop(
     Ok(true)
 }
 
-async fn read_versions(client: &Client, month: &Partition) -> Result<anyhow::Result<Versions>, Error> {
+async fn read_states(client: &Client, month: &Partition) -> Result<anyhow::Result<States>, Error> {
     let statement = format!(
-        "SELECT day::text, day.version, dropped_day.version FROM day LEFT JOIN dropped_day USING (day)
+        "SELECT day::text, day.version, dropped_day.version, array(
+             SELECT dump FROM dumped_day
+             WHERE dumped_day.day = day.day AND dumped_day.version = day.version ORDER BY dump
+         )
+         FROM day LEFT JOIN dropped_day USING (day)
          WHERE day >= '{}' AND day < '{}'",
         month.first, month.end
     );
     let rows = client.query(&statement, &[]).await?;
-    let version = |row: &tokio_postgres::Row| {
-        let day = row.try_get::<_, &str>(0)?.parse()?;
-        Ok((day, (row.try_get(1)?, row.try_get(2)?)))
+    let state = |row: &tokio_postgres::Row| {
+        let state = State {
+            version: row.try_get(1)?,
+            dropped: row.try_get(2)?,
+            fresh: row.try_get(3)?,
+        };
+        Ok((row.try_get::<_, &str>(0)?.parse()?, state))
     };
-    Ok(rows.iter().map(version).collect())
+    Ok(rows.iter().map(state).collect())
 }

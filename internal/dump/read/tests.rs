@@ -33,6 +33,7 @@ async fn file(store: &Store, bytes: Vec<u8>, readings: u64) -> Manifest {
         last_timestamp: None,
         bytes: length,
         sha256,
+        id: None,
         day_version: 1,
         format: Manifest::FORMAT.to_owned(),
         schema_version: Manifest::SCHEMA_VERSION,

@@ -5,11 +5,8 @@
 //! bus brings, so that readings that are there already are duplicates, a restore can be broken off
 //! and started again, and live readings may come in beside it.
 //!
-//! A dump is stale where the database has another version of its day. The versions of a new
-//! database begin anew: left at that, every day would be dumped again, and worse, a day could come
-//! to the version in its manifest by chance and pass for dumped. So each day's version is settled
-//! after it was loaded (`postgres.rs`): it becomes the manifest's where the day holds exactly the
-//! dump, and greater where it holds anything else.
+//! The database knows the dumps that were loaded into it (`postgres.rs`), as it knows those that were
+//! written from it: a day that holds exactly its dump is up to date.
 
 mod postgres;
 #[cfg(test)]
@@ -49,7 +46,7 @@ pub enum Step {
     /// A day's dump is in the database.
     Restored {
         /// What was loaded.
-        manifest: Manifest,
+        manifest: Box<Manifest>,
         /// What became of its readings.
         stored: Stored,
         /// Which of how many days that have dumps.
@@ -114,7 +111,7 @@ impl Restorer {
                     totals.days += 1;
                     totals.stored = sum(totals.stored, stored);
                     Step::Restored {
-                        manifest,
+                        manifest: Box::new(manifest),
                         stored,
                         number,
                     }
@@ -141,7 +138,6 @@ impl Restorer {
         if let Err(error) = load::check(&self.dumps, day).await {
             return Ok(Err(error));
         }
-        let new = postgres::is_new(&self.pool, day).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (loaded, stored) = tokio::join!(load::read(&self.dumps, day, sender), self.store(receiver));
         let stored = stored.with_context(|| format!("store the readings of {day}"))?;
@@ -150,8 +146,8 @@ impl Restorer {
             // It was whole a moment ago.
             Err(error) => return Ok(Err(error.context("part of it was loaded; start again"))),
         };
-        let settled = postgres::settle(&self.pool, &manifest, stored, new).await;
-        settled.with_context(|| format!("settle the version of {day}"))?;
+        let recorded = postgres::record(&self.pool, &manifest, stored).await;
+        recorded.with_context(|| format!("have the database know the dump of {day}"))?;
         Ok(Ok((manifest, stored)))
     }
 
@@ -241,7 +237,7 @@ impl fmt::Display for Step {
                     revision,
                     readings,
                     ..
-                } = manifest;
+                } = &**manifest;
                 write!(
                     f,
                     "{date} restored: revision {revision} with {readings} readings, {} ({number} of {of})",

@@ -1,5 +1,6 @@
 //! Dumps of a real database into a real folder, of readings that the persistor's own code stores.
 
+mod lineage;
 mod retention;
 mod snapshot;
 mod stale;
@@ -43,6 +44,13 @@ impl Setting {
             _folder: folder,
             _database: database,
         }
+    }
+
+    /// This database, over the store of another one.
+    fn over(mut self, other: &Self) -> Self {
+        self.store = other.store.clone();
+        self.dumper = Dumper::new(self.pool.clone(), self.store.clone());
+        self
     }
 
     /// Stores these readings as the persistor does, in one transaction.

@@ -77,7 +77,7 @@ async fn late_readings_give_a_new_revision_and_none_gives_none() {
 async fn readings_that_arrive_after_the_version_was_read_are_left_to_the_next_dump() {
     let setting = Setting::start().await;
     setting.write(&[("lada", "speed", "2017-06-30T12:00:00Z", 1.0)]).await;
-    let snapshot = Snapshot::open(&setting.pool, june_30()).await.unwrap();
+    let snapshot = Snapshot::open(&setting.pool, june_30(), None).await.unwrap();
     let late = [
         ("lada", "speed", "2017-06-30T13:00:00Z", 2.0),
         ("niva", "speed", "2017-06-30T13:00:00Z", 2.0),
@@ -85,9 +85,9 @@ async fn readings_that_arrive_after_the_version_was_read_are_left_to_the_next_du
     setting.write(&late).await;
     let mut writer = setting.store.writer("frozen").await.unwrap();
     let version = Content::version(&snapshot);
-    let written = Content::write(snapshot, None, &mut writer).await.unwrap();
+    let (written, is_whole) = Content::write(snapshot, None, &mut writer).await.unwrap();
     writer.finish().await.unwrap();
-    assert_eq!((version, written.readings), (1, 1));
+    assert_eq!((version, written.readings, is_whole), (1, 1, true));
     let outcome = setting.dumper.dump(june_30()).await.unwrap();
     assert_eq!((outcome.manifest().day_version, outcome.manifest().readings), (2, 3));
 }

@@ -188,30 +188,3 @@ async fn broken_off_and_begun_again() {
         assert_eq!(setting.dumped(&format!("2017-06-0{day}")).await.len(), 1);
     }
 }
-
-/// A database that was lost knows less than the dumps do, and must not take their place.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_started_over_does_not_replace_what_it_has_lost() {
-    let setting = Setting::start().await;
-    for minute in 0..3 {
-        setting
-            .write(&[("lada", "speed", &format!("2017-06-01T12:0{minute}:00Z"), 1.0)])
-            .await;
-    }
-    setting.sweep("2017-06-01").await;
-    setting
-        .execute("TRUNCATE reading; DELETE FROM day; UPDATE series SET latest_timestamp = NULL")
-        .await;
-    let fresh = crate::reading::postgres::Store::new(setting.pool.clone());
-    let late = super::message(&[("niva", "speed", "2017-06-01T12:30:00Z", 2.0)]);
-    fresh.write(&[late]).await.unwrap();
-    assert_eq!(setting.sweep("2017-06-01").await, swept(1, 0, 0));
-    assert_eq!(setting.dumped("2017-06-01").await.len(), 4);
-    // The same once more: nothing new in it, and so no new revision.
-    setting.execute("DELETE FROM day").await;
-    let before = setting.manifest("2017-06-01").await;
-    assert_eq!(setting.sweep("2017-06-01").await, swept(0, 1, 0));
-    let after = setting.manifest("2017-06-01").await;
-    assert_eq!((after.revision, after.day_version), (before.revision, 0));
-    assert_eq!(setting.dumped("2017-06-01").await.len(), 4);
-}
