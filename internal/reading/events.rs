@@ -293,6 +293,7 @@ impl Gatherer {
         while let Some(ended) = under_way.join_next().await {
             ended?;
         }
+        self.reader.end().await;
         Ok(())
     }
 

@@ -21,6 +21,15 @@ pub struct Kept {
     pub pressed: bool,
 }
 
+/// What the bus holds of dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stock {
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Bytes beyond which the oldest go; `None`: any number.
+    pub max_bytes: Option<u64>,
+}
+
 impl Keeper {
     /// How the bus stands.
     ///
@@ -29,6 +38,15 @@ impl Keeper {
     /// that it cannot be believed.
     pub async fn look(&self) -> Result<Kept, Error> {
         self.0.look().await
+    }
+
+    /// What the bus holds of dead letters.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: nobody has made a place
+    /// for them yet.
+    pub async fn dead_letters(&self) -> Result<Stock, Error> {
+        self.0.dead_letters().await
     }
 
     /// Drops the events that were handled and were stored before `moment` (microseconds since

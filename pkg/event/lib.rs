@@ -18,7 +18,7 @@ mod memory;
 mod nats;
 
 pub use error::Error;
-pub use keeper::{Keeper, Kept};
+pub use keeper::{Keeper, Kept, Stock};
 pub use letters::{Letter, Letters};
 
 use address::Address;
@@ -192,8 +192,9 @@ impl Reader {
 
     /// A reader of everything that the bus has kept, of both lanes, from its start or from what
     /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not.
-    /// It takes nothing away from other readers, and what it has acknowledged is remembered for
-    /// as long as it lives.
+    /// It takes nothing away from other readers. What it has acknowledged is remembered, and what it
+    /// has not is not trimmed, until [`Reader::end`], or until nothing was heard from it for ten
+    /// minutes.
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used, or names a bus that keeps nothing.
@@ -205,6 +206,14 @@ impl Reader {
             Address::Nats(address) => Ok(Self(ReaderBackend::Nats(Box::new(
                 nats::Reader::open(address, nats::Wanted::History(since)).await?,
             )))),
+        }
+    }
+
+    /// Ends reading a history: what was held back for this reader may be trimmed from now on. The
+    /// readers of a lane share what they have acknowledged; for them, nothing changes.
+    pub async fn end(mut self) {
+        if let ReaderBackend::Nats(reader) = &mut self.0 {
+            reader.end().await;
         }
     }
 

@@ -5,14 +5,18 @@
 //! an idle lane, whose floor stands still, holds nothing up, and what is published meanwhile lies
 //! above both. A consumer that is gone knows nothing: then nothing is dropped. One that was made
 //! anew begins below all messages, and so does its floor.
+//!
+//! What somebody who reads the history again has not read yet stays as well.
 
+use super::reader::HISTORY;
 use super::{connected, reader, setup, since};
 use crate::address::Nats;
-use crate::{Error, Kept, Lane};
+use crate::{Error, Kept, Lane, Stock};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Info as ConsumerInfo, pull};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{Info, Stream};
+use futures_util::TryStreamExt;
 use std::time::Duration;
 
 /// In tenths of what the stream may hold: from here on history makes room, down to here.
@@ -49,6 +53,18 @@ impl Keeper {
             max_bytes: u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0),
             unhandled,
             pressed: excess(info, PRESSED) > 0.0,
+        })
+    }
+
+    pub(crate) async fn dead_letters(&self) -> Result<Stock, Error> {
+        if !connected(&self.context) {
+            return Err(Error::Unavailable("not connected".into()));
+        }
+        let stream = setup::named(&self.context, &self.address.dead_stream()).await?;
+        let info = stream.cached_info();
+        Ok(Stock {
+            bytes: info.state.bytes,
+            max_bytes: u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0),
         })
     }
 
@@ -107,6 +123,9 @@ impl Keeper {
             looked = last.min(from + many.max((last - from) / (ROUNDS / 2)));
             trimmed += self.purge_up_to(looked).await?;
         }
+        if trimmed == 0 && self.read_again(&self.stream().await?).await?.is_some() {
+            tracing::warn!("the event bus is nearly full, and its history stays while somebody reads it again");
+        }
         Ok(trimmed)
     }
 
@@ -144,13 +163,29 @@ impl Keeper {
         stream.map_err(setup::unavailable)
     }
 
-    /// Up to which sequence each lane is handled, by its subject; `None` where nobody knows.
+    /// Up to which sequence nobody needs a lane any more, by its subject; `None` where nobody knows.
     async fn floors(&self, stream: &Stream) -> Result<Option<Vec<(String, u64)>>, Error> {
         let Some(consumers) = self.consumers(stream).await? else {
             return Ok(None);
         };
-        let floor = |(lane, info): (Lane, ConsumerInfo)| (self.address.subject(lane), info.ack_floor.stream_sequence);
+        let read = self.read_again(stream).await?;
+        let floor = |(lane, info): (Lane, ConsumerInfo)| {
+            let floor = info.ack_floor.stream_sequence;
+            (self.address.subject(lane), read.map_or(floor, |read| floor.min(read)))
+        };
         Ok(Some(Lane::ALL.into_iter().zip(consumers).map(floor).collect()))
+    }
+
+    /// Up to which sequence all who read the history again have read it; `None` where nobody does.
+    /// Whoever begins a moment later begins with what is left.
+    async fn read_again(&self, stream: &Stream) -> Result<Option<u64>, Error> {
+        let floors = stream
+            .consumers()
+            .try_filter_map(async |info| Ok(info.name.starts_with(HISTORY).then_some(info.ack_floor.stream_sequence)));
+        let lowest = floors.try_fold(None, async |lowest: Option<u64>, floor| {
+            Ok(Some(lowest.map_or(floor, |lowest| lowest.min(floor))))
+        });
+        lowest.await.map_err(setup::unavailable)
     }
 
     /// The consumers of all lanes, in their order; `None` where one is missing.

@@ -24,6 +24,9 @@ const PULL_EXPIRES: Duration = Duration::from_secs(5);
 /// nobody asks any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
+/// How the consumers of those who read the history begin.
+pub(super) const HISTORY: &str = "history_";
+
 /// What a reader is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted {
@@ -40,6 +43,8 @@ pub(crate) struct Reader {
     /// The one that all who bury share: it works once somebody runs it.
     writer: super::Writer,
     consumer: Option<PullConsumer>,
+    /// There was a consumer: one that is made anew has forgotten what was acknowledged.
+    begun: bool,
     starting: Option<BoxFuture<'static, Result<(PullConsumer, Batch), Error>>>,
     pull: Option<Batch>,
     /// Whether the present pull has brought anything.
@@ -58,6 +63,7 @@ impl Reader {
             address,
             wanted,
             consumer: None,
+            begun: false,
             starting: None,
             pull: None,
             brought: false,
@@ -82,6 +88,25 @@ impl Reader {
             .await
             .map_err(setup::unavailable)?;
         Ok(info.num_pending + info.num_ack_pending as u64)
+    }
+
+    /// Best effort: what is left is forgotten after a while.
+    pub(crate) async fn end(&mut self) {
+        let name = self.wanted.durable_name.as_deref().unwrap_or_default();
+        if !name.starts_with(HISTORY) || !self.begun {
+            return;
+        }
+        let deleting = async {
+            let stream = self.context.get_stream_no_info(self.address.stream()).await;
+            stream
+                .map_err(setup::unavailable)?
+                .delete_consumer(name)
+                .await
+                .map_err(setup::unavailable)
+        };
+        if let Err(error) = deleting.await {
+            tracing::debug!(%error, "the bus forgets by itself how far its history was read");
+        }
     }
 
     pub(crate) fn taken(&mut self) -> Vec<Delivery> {
@@ -132,14 +157,14 @@ impl Reader {
             let (messages, bytes) = if self.oversized { (1, 0) } else { (PULL_MESSAGES, room) };
             let starting = self.starting.get_or_insert_with(|| {
                 let (context, address) = (self.context.clone(), self.address.clone());
-                let wanted = self.wanted.clone();
-                start_pull(context, address, wanted, self.consumer.take(), messages, bytes).boxed()
+                let (wanted, begun) = (self.wanted.clone(), self.begun);
+                start_pull(context, address, wanted, self.consumer.take(), begun, messages, bytes).boxed()
             });
             let started = starting.await;
             self.starting = None;
             (self.brought, self.oversized) = (false, false);
             let (consumer, pull) = started?;
-            self.consumer = Some(consumer);
+            (self.consumer, self.begun) = (Some(consumer), true);
             self.pull = Some(pull);
         }
     }
@@ -176,7 +201,7 @@ fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, E
         Wanted::Lane(lane) => of_lane(address, lane),
         Wanted::History(since) => Config {
             // A name, so that it is found again when the connection is lost on the way.
-            durable_name: Some(format!("history_{name}")),
+            durable_name: Some(format!("{HISTORY}{name}")),
             deliver_policy: match since {
                 None => DeliverPolicy::All,
                 Some(since) => {
@@ -207,18 +232,23 @@ async fn start_pull(
     address: Nats,
     wanted: Config,
     consumer: Option<PullConsumer>,
+    begun: bool,
     messages: usize,
     bytes: usize,
 ) -> Result<(PullConsumer, Batch), Error> {
     let consumer = match consumer {
         Some(consumer) => consumer,
         None => {
+            let is_history = wanted.filter_subject.is_empty();
             // Who reads a lane may be the first; a history that is not there has no reader.
-            let stream = if wanted.filter_subject.is_empty() {
+            let stream = if is_history {
                 setup::existing(&context, &address).await?
             } else {
                 setup::streams(&context, &address).await?
             };
+            if is_history && begun {
+                setup::remembered(&stream, &wanted).await?;
+            }
             setup::consumer(&stream, wanted).await?
         }
     };

@@ -3,7 +3,7 @@
 use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::context::{ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use std::time::Duration;
@@ -84,6 +84,19 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
         tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
     }
     Ok(consumer)
+}
+
+/// Refuses to read a history on whose consumer is gone: what it held back may have been trimmed.
+pub(super) async fn remembered(stream: &Stream, wanted: &pull::Config) -> Result<(), Error> {
+    let name = wanted.durable_name.as_deref().unwrap_or_default();
+    match stream.consumer_info(name).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Err(Error::Refused(
+            "the event bus has forgotten how far its history was read, and may have trimmed it since; start again"
+                .into(),
+        )),
+        Err(error) => Err(unavailable(error)),
+    }
 }
 
 /// Refuses a consumer that would pass over messages, or call them handled when they are not.

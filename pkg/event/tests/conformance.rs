@@ -205,6 +205,10 @@ async fn nats_keeps_dead_letters_with_their_reason() {
     assert_eq!(message.headers.get("ce-specversion").unwrap().as_str(), "1.0");
     assert_eq!(message.headers.get("ce-id").unwrap().as_str(), "1");
     assert_eq!(&message.payload[..], b"x");
+    let keeper = Reader::open(&url, Lane::Live).await.unwrap().keeper().unwrap();
+    let stock = async || keeper.dead_letters().await.ok();
+    let stock = poll(DEADLINE, stock).await;
+    assert!(stock.bytes > 0 && stock.max_bytes == Some(1 << 30), "{stock:?}");
 }
 
 /// The history can be read again, from both lanes, and takes nothing from those who read a lane.

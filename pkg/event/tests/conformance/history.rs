@@ -4,6 +4,7 @@ use super::{DEADLINE, event, next, writer};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::Config};
 use async_nats::jetstream::stream::Stream;
 use event::{Error, Keeper, Lane, Reader, Writer};
+use futures_util::TryStreamExt;
 use testutil::{nats_url, poll};
 
 /// A moment after everything, and one before.
@@ -79,6 +80,7 @@ impl Bus {
         for _ in 0..messages {
             left.push(next(&mut history).await.event.id.clone());
         }
+        history.end().await;
         left
     }
 }
@@ -111,6 +113,78 @@ async fn only_what_was_handled_is_dropped() {
     bus.unhandled(1).await;
     assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 2);
     assert_eq!(bus.left().await.len(), 6);
+}
+
+/// Handled or not: what somebody reads again is there until it was read.
+#[tokio::test]
+async fn what_is_read_again_stays() {
+    let mut bus = Bus::start("read_again", "").await;
+    for number in 0..6 {
+        bus.publish(Lane::Live, number, 10).await.unwrap();
+        bus.publish(Lane::Bulk, number, 10).await.unwrap();
+    }
+    bus.handle(Lane::Live, 6).await;
+    bus.handle(Lane::Bulk, 6).await;
+    bus.unhandled(0).await;
+    let mut history = Reader::history(&bus.url, None).await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let mut delivery = next(&mut history).await;
+        seen.push(delivery.event.id.clone());
+        delivery.ack().await;
+    }
+    // Acknowledgements are not waited for.
+    let reached = async {
+        while history.backlog().await.unwrap() != 9 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, reached).await.unwrap();
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 5, "what was read");
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 0);
+    for _ in 0..9 {
+        let mut delivery = next(&mut history).await;
+        seen.push(delivery.event.id.clone());
+        delivery.ack().await;
+    }
+    let mut all = [ids(Lane::Live, 0..6), ids(Lane::Bulk, 0..6)].concat();
+    all.extend(["first".to_owned(), "first".to_owned()]);
+    all.sort();
+    seen.sort();
+    assert_eq!(seen, all);
+    // What comes afterwards is held back for nobody.
+    history.end().await;
+    bus.publish(Lane::Live, 6, 10).await.unwrap();
+    bus.handle(Lane::Live, 1).await;
+    bus.unhandled(0).await;
+    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 10);
+}
+
+/// Where the bus has forgotten who reads, it holds nothing back any more, and reading on would pass
+/// over what was trimmed.
+#[tokio::test]
+async fn a_reader_that_was_forgotten_is_told() {
+    let mut bus = Bus::start("forgotten", "").await;
+    let mut history = Reader::history(&bus.url, None).await.unwrap();
+    next(&mut history).await.ack().await;
+    next(&mut history).await;
+    let names: Vec<String> = bus.stream.consumer_names().try_collect().await.unwrap();
+    for name in names.iter().filter(|name| name.starts_with("history_")) {
+        bus.stream.delete_consumer(name).await.unwrap();
+    }
+    bus.publish(Lane::Live, 0, 10).await.unwrap();
+    bus.handle(Lane::Live, 1).await;
+    let told = async {
+        loop {
+            match history.next(event::MIN_ROOM).await {
+                Err(Error::Refused(reason)) => return reason,
+                Err(Error::Unavailable(_)) => tokio::task::yield_now().await,
+                other => panic!("{:?}", other.map(|delivery| delivery.event)),
+            }
+        }
+    };
+    let told = tokio::time::timeout(DEADLINE, told).await.unwrap();
+    assert!(told.contains("start again"), "{told}");
 }
 
 /// The floor of a lane that nothing goes through stands still, and holds nothing up.
