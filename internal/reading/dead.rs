@@ -8,14 +8,12 @@
 use super::decode::{Decoded, decode};
 use super::message::Message;
 use super::postgres::{Store, dead};
-use super::segment::{self, Builder, Origin, join};
+use super::segment::{self, Builder, Origin, Totals, join};
 use super::{Point, rejects, upload};
 use ::postgres::Pool;
 use anyhow::Context;
-use bytes::Bytes;
 use event::{Event, Lane, Letter, Letters, Writer};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -115,7 +113,7 @@ impl Graveyard {
     }
 
     /// Takes one up again: a message goes through its lane once more under its own id; lines are
-    /// judged anew by these bounds, and those that are readings go as a message of their upload.
+    /// judged anew by these bounds, and those that are readings go as an upload of their own.
     /// What cannot go stays a dead letter.
     ///
     /// # Errors
@@ -159,11 +157,10 @@ impl Graveyard {
     ) -> anyhow::Result<Redriven> {
         let mut judged = Redriven::default();
         let mut left = Vec::new();
-        let mut builders: BTreeMap<Uuid, Builder> = BTreeMap::new();
+        let mut builder = Builder::default();
         for line in lines {
             match judge(&line, oldest, max_future) {
                 Ok((device, sensor, point)) => {
-                    let builder = builders.entry(line.upload).or_default();
                     builder.push(&device, &sensor, point, |_| true);
                     judged.readings += 1;
                 }
@@ -176,18 +173,18 @@ impl Graveyard {
         if judged.readings == 0 {
             return Ok(judged);
         }
-        let segments: Vec<Bytes> = builders
-            .into_iter()
-            .map(|(upload, mut builder)| {
-                let origin = Origin {
-                    upload,
-                    correlation: String::new(),
-                    traceparent: String::new(),
-                };
-                builder.finish(&origin, None)
-            })
-            .collect();
-        let payload = join(segments.iter());
+        // An upload of its own: its readings are not among those that the first one was told are
+        // accepted, and no receipt may tell more persisted than accepted.
+        let origin = Origin {
+            upload: upload_of(letter),
+            correlation: String::new(),
+            traceparent: String::new(),
+        };
+        let totals = Totals {
+            accepted: judged.readings,
+            rejected: 0,
+        };
+        let payload = join([builder.finish(&origin, Some(totals))].iter());
         let lane = if payload.len() <= SMALL { Lane::Live } else { Lane::Bulk };
         let event = Event {
             id: id_of(letter, &payload).to_string(),
@@ -286,6 +283,16 @@ fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, Stri
         None => line.device.clone(),
     };
     Ok((device, sensor.into_owned(), Point { timestamp, value }))
+}
+
+/// The id of the upload that a dead letter's lines are sent in: of the time when they were buried, and
+/// the same for the same letter.
+fn upload_of(letter: &Letter) -> Uuid {
+    let hash = Sha256::digest(letter.event.id.as_bytes());
+    let mut bytes = [0; 10];
+    bytes.copy_from_slice(&hash[..10]);
+    let milliseconds = u64::try_from(letter.buried / 1000).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid()
 }
 
 /// The id of a message made of a dead letter's lines: the same for the same ones, so that it counts

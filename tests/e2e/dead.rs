@@ -137,6 +137,13 @@ async fn dead_letters_on_the_bus() {
         .unwrap()
         .get(0);
     assert_eq!(failed, 0);
+    // What the upload was told then stays true; the line that came after all is an upload of its own.
+    let (_, receipt) = system.get(&format!("ingests/{}", told["id"].as_str().unwrap())).await;
+    let counts = ["accepted", "rejected", "persisted"].map(|count| receipt[count].as_u64());
+    assert_eq!(counts, [Some(0), Some(3), Some(0)], "{receipt}");
+    let more = "SELECT count(*) FROM (SELECT FROM receipt GROUP BY upload
+                HAVING sum(persisted + duplicates + conflicts + failed) <> max(accepted)) AS uneven";
+    assert_eq!(database.query_one(more, &[]).await.unwrap().get::<_, i64>(0), 0);
 
     let left = list(bus, &[]).await;
     let numbers: Vec<_> = left.iter().filter_map(|row| row["line"].as_u64()).collect();
