@@ -182,10 +182,13 @@ impl System {
             proxies.nats.address(),
             options.stream_bytes
         );
-        let database = format!(
-            "postgres://odograph@{}/odograph?sslmode=disable",
-            proxies.postgres.address()
-        );
+        // With no more rights than they need.
+        testutil::give_roles(postgres.url()).await;
+        let database = |role: &str| {
+            let address = proxies.postgres.address();
+            let url = format!("postgres://odograph_{role}@{address}/odograph?sslmode=disable");
+            [("DATABASE_URL", url), ("MIGRATE", "false".to_owned())]
+        };
         let service = |name: &'static str, number: usize, env, proxy| {
             Mutex::new(Service {
                 name,
@@ -202,13 +205,14 @@ impl System {
             service("ingestor", number, env, Some(proxy.clone()))
         };
         let persistor = |number: usize| {
-            let env = vec![("DATABASE_URL", database.clone()), ("EVENT_READER_URL", bus.clone())];
+            let mut env = vec![("EVENT_READER_URL", bus.clone())];
+            env.extend(database("writer"));
             service("persistor", number, env, None)
         };
         let system = Self {
             ingestors: [ingestor(0, &proxies.ingestors[0]), ingestor(1, &proxies.ingestors[1])],
             persistors: [persistor(0), persistor(1)],
-            api: service("api", 0, vec![("DATABASE_URL", database.clone())], None),
+            api: service("api", 0, database("reader").to_vec(), None),
             nats_url: nats.url(),
             database_url: postgres.url().to_owned(),
             nats: Mutex::new(nats),

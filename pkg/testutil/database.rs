@@ -34,6 +34,12 @@ impl Database {
         with_name(&self.server, &self.name)
     }
 
+    /// The URL for a role that needs no password.
+    #[must_use]
+    pub fn url_as(&self, role: &str) -> String {
+        crate::url_as(&self.url(), role)
+    }
+
     /// Loses the database: whoever is connected is cut off, and under its URL there is an empty
     /// one from now on. What was lost comes back under another name, to compare with.
     ///
@@ -79,7 +85,7 @@ impl Drop for Database {
     }
 }
 
-async fn execute(url: &str, statement: &str) -> Result<(), tokio_postgres::Error> {
+pub(crate) async fn execute(url: &str, statement: &str) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
     let done = client.batch_execute(statement).await;

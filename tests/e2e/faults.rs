@@ -16,7 +16,7 @@ async fn a_killed_persistor_loses_nothing_and_stores_nothing_twice() {
     let database = connect(&system.database.url()).await;
     // Small transactions, so that there is a middle to be killed in.
     system.persistors[0].kill9().await;
-    let program = || persistor(&system.bus, &system.database.url()).args(["--batch-readings", "1000"]);
+    let program = || system.persistor().args(["--batch-readings", "1000"]);
     let mut doomed = program().start().await;
     for body in &bodies {
         assert_eq!(system.post(body.text.clone()).await.0, 200);

@@ -1,6 +1,6 @@
 //! The history on the bus: kept while there is room, and never in the way of what is new.
 
-use crate::system::{LONG, System, persistor};
+use crate::system::{LONG, System};
 use std::fmt::Write;
 use testutil::{nats_url, poll};
 
@@ -58,7 +58,7 @@ async fn a_full_stream_loses_nothing_and_makes_room() {
         break answer["accepted"].as_u64().unwrap();
     };
     assert!((3..8).contains(&sent), "{sent} bodies fit");
-    let persistor = persistor(&system.bus, &system.database.url()).start().await;
+    let persistor = system.persistor().start().await;
     system.persistors.push(persistor);
     let stored = sent * BODY + usize::try_from(accepted).unwrap();
     system.wait_for_rows(i64::try_from(stored).unwrap()).await;
@@ -90,10 +90,7 @@ async fn history_past_its_time_goes() {
     for number in 0..3 {
         assert_eq!(system.post(body(number)).await.0, 200);
     }
-    let persistor = persistor(&system.bus, &system.database.url())
-        .args(["--history", "10ms"])
-        .start()
-        .await;
+    let persistor = system.persistor().args(["--history", "10ms"]).start().await;
     system.persistors.push(persistor);
     system.wait_for_rows(3 * BODY as i64).await;
     poll(LONG, async || {

@@ -1,7 +1,7 @@
 //! Receipts over the whole way: what a client is told became of its readings is what is there.
 
 use crate::source::{bodies, distinct};
-use crate::system::{KEY, LONG, System, persistor};
+use crate::system::{KEY, LONG, System};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use testutil::{Program, poll};
@@ -103,7 +103,7 @@ async fn receipts_stay_exact_through_killed_persistors() {
         answers.push(answer);
         for number in 0..2 {
             system.persistors[number].kill9().await;
-            system.persistors[number] = persistor(&system.bus, &system.database.url()).start().await;
+            system.persistors[number] = system.persistor().start().await;
         }
     }
     let mut persisted = 0;

@@ -11,7 +11,8 @@ pub(crate) const KEY: &str = "test-key";
 /// What may take long takes no longer than this.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
-/// An ingestor, persistors and an API around one database and one stream.
+/// An ingestor, persistors and an API around one database and one stream, each with no more rights
+/// in the database than `scripts/roles.sql` gives it.
 pub(crate) struct System {
     pub(crate) database: Database,
     pub(crate) bus: String,
@@ -38,12 +39,17 @@ impl System {
 
     /// Starts the programs over this database and this stream.
     pub(crate) async fn over(database: Database, bus: String, persistors: usize, flags: &[&str]) -> Self {
+        testutil::give_roles(&database.url()).await;
         let mut ingestor = ingestor(&bus).args(flags.iter().copied()).start().await;
         let mut running = Vec::new();
         for _ in 0..persistors {
-            running.push(persistor(&bus, &database.url()).start().await);
+            running.push(writer(&bus, &database).start().await);
         }
-        let mut api = Program::new("api").env("DATABASE_URL", database.url()).start().await;
+        let mut api = Program::new("api")
+            .env("DATABASE_URL", database.url_as("odograph_reader"))
+            .args(["--migrate", "false"])
+            .start()
+            .await;
         let ingest_url = format!("{}/ingest", ingestor.url().await);
         let api_url = format!("{}/api", api.url().await);
         Self {
@@ -56,6 +62,11 @@ impl System {
             ingest_url,
             api_url,
         }
+    }
+
+    /// A persistor of this system, to be started.
+    pub(crate) fn persistor(&self) -> Program {
+        writer(&self.bus, &self.database)
     }
 
     /// An upload of this body, to be changed and sent.
@@ -158,6 +169,11 @@ pub(crate) fn ingestor(bus: &str) -> Program {
     Program::new("ingestor")
         .env("API_KEY", KEY)
         .env("EVENT_WRITER_URL", bus)
+}
+
+/// A persistor that has the writer's rights.
+fn writer(bus: &str, database: &Database) -> Program {
+    persistor(bus, &database.url_as("odograph_writer")).args(["--migrate", "false"])
 }
 
 /// A persistor between this bus and this database, to be started.
