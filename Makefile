@@ -53,7 +53,7 @@ SEEDS = 3
 soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEEDS=3]
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
-	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api
+	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api -p odograph
 	$(TARGET_DIR)/release/soak --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),$(SECONDS_OF_FAULTS)) $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS) $(ARGS)
 
 # Seconds are for each target; ARGS names some of them.

@@ -9,6 +9,7 @@
 //! whose data is refused is taken apart: each message alone, and one that fails alone becomes a
 //! dead letter. Nothing else does.
 
+mod letters;
 mod metrics;
 mod pause;
 mod trim;
@@ -21,7 +22,7 @@ use self::trim::Trimmer;
 use super::message::Message;
 use super::postgres::{Error, Store, Stored};
 use super::segment;
-use event::{DeadLetters, Delivery, Event, Lane, PROGRESS, Reader, Writer};
+use event::{Delivery, Event, Lane, PROGRESS, Reader, Writer};
 use futures_util::future::try_join_all;
 use service::{Latch, Service};
 use std::collections::VecDeque;
@@ -90,9 +91,6 @@ struct Gatherer {
 
 /// How often somebody who reads everything once looks whether that is all.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How often dead letters past their time are looked for.
-const FORGET: Duration = Duration::from_secs(600);
 
 /// What a persistor has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -459,91 +457,6 @@ impl Work {
                 ended = &mut task => return Some(ended),
                 () = self.hurry.cancelled() => return None,
                 _ = ticks.tick() => tell_progress(batch).await,
-            }
-        }
-    }
-
-    async fn bury(&self, delivery: &mut Delivery, reason: &str) {
-        self.metrics.dead.inc();
-        let event = delivery.event.id.clone();
-        if self.once {
-            tracing::error!(event, reason, "a message cannot be stored");
-            delivery.ack().await;
-            return;
-        }
-        let mut pause = Pause::default();
-        loop {
-            match self.try_to_bury(delivery, reason).await {
-                Ok(()) => {
-                    tracing::error!(event, reason, "a message became a dead letter");
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        event,
-                        error = format!("{error:#}"),
-                        "could not keep a dead letter; trying again"
-                    );
-                    pause.longer();
-                    let until = pause.until.unwrap_or_else(Instant::now);
-                    let waited = self
-                        .with_progress(std::slice::from_ref(delivery), sleep_until(until))
-                        .await;
-                    if waited.is_none() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tells the uploads first that their readings failed: once it is buried, nothing comes back to
-    /// the message.
-    async fn try_to_bury(&self, delivery: &mut Delivery, reason: &str) -> anyhow::Result<()> {
-        if let Ok(message) = read(&delivery.event) {
-            self.store.fail(&message).await?;
-        }
-        Ok(delivery.bury(&self.writer, reason).await?)
-    }
-
-    /// Keeps the dead letters that the bus cannot, until `stop`. Unacknowledged, the publisher of
-    /// one sends it again.
-    async fn keep_dead_letters(&self, mut letters: DeadLetters, stop: CancellationToken) {
-        while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
-            match self
-                .store
-                .keep_dead_letter(&delivery.event, delivery.lane, &reason)
-                .await
-            {
-                Ok(()) => delivery.ack().await,
-                Err(error) => {
-                    tracing::warn!(
-                        error = format!("{:#}", anyhow::Error::from(error)),
-                        "could not keep a dead letter"
-                    );
-                }
-            }
-        }
-    }
-
-    /// Forgets the dead letters in the database that are past their time, until `stop`. There may
-    /// be some although the bus keeps its own: from a time when it was another.
-    async fn forget_dead_letters(&self, stop: CancellationToken) {
-        let mut ticks = interval(FORGET);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let forgetting = self.store.forget_old_dead_letters();
-            match stop.run_until_cancelled(forgetting).await {
-                None => return,
-                Some(Ok(0)) => {}
-                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
-                Some(Err(error)) => {
-                    let cause = anyhow::Error::from(error);
-                    tracing::warn!(
-                        error = format!("{cause:#}"),
-                        "could not forget old dead letters; trying again later"
-                    );
-                }
             }
         }
     }

@@ -1,0 +1,100 @@
+//! What cannot be stored becomes a dead letter, and one that was kept for its time is forgotten.
+
+use super::pause::Pause;
+use super::{Work, read};
+use event::{DeadLetters, Delivery};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// How often dead letters past their time are looked for.
+const FORGET: Duration = Duration::from_secs(600);
+
+impl Work {
+    /// Makes a dead letter of a message, however long that takes; nothing, where the program ends
+    /// first: then the message comes again.
+    pub(super) async fn bury(&self, delivery: &mut Delivery, reason: &str) {
+        self.metrics.dead.inc();
+        let event = delivery.event.id.clone();
+        if self.once {
+            tracing::error!(event, reason, "a message cannot be stored");
+            delivery.ack().await;
+            return;
+        }
+        let mut pause = Pause::default();
+        loop {
+            match self.try_to_bury(delivery, reason).await {
+                Ok(()) => {
+                    tracing::error!(event, reason, "a message became a dead letter");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        event,
+                        error = format!("{error:#}"),
+                        "could not keep a dead letter; trying again"
+                    );
+                    pause.longer();
+                    let until = pause.until.unwrap_or_else(Instant::now);
+                    let waited = self
+                        .with_progress(std::slice::from_ref(delivery), sleep_until(until))
+                        .await;
+                    if waited.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the uploads first that their readings failed: once it is buried, nothing comes back to
+    /// the message.
+    async fn try_to_bury(&self, delivery: &mut Delivery, reason: &str) -> anyhow::Result<()> {
+        if let Ok(message) = read(&delivery.event) {
+            self.store.fail(&message).await?;
+        }
+        Ok(delivery.bury(&self.writer, reason).await?)
+    }
+
+    /// Keeps the dead letters that the bus cannot, until `stop`. Unacknowledged, the publisher of
+    /// one sends it again.
+    pub(super) async fn keep_dead_letters(&self, mut letters: DeadLetters, stop: CancellationToken) {
+        while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
+            match self
+                .store
+                .keep_dead_letter(&delivery.event, delivery.lane, &reason)
+                .await
+            {
+                Ok(()) => delivery.ack().await,
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{:#}", anyhow::Error::from(error)),
+                        "could not keep a dead letter"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Forgets the dead letters in the database that are past their time, until `stop`. There may
+    /// be some although the bus keeps its own: from a time when it was another.
+    pub(super) async fn forget_dead_letters(&self, stop: CancellationToken) {
+        let mut ticks = interval(FORGET);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let forgetting = self.store.forget_old_dead_letters();
+            match stop.run_until_cancelled(forgetting).await {
+                None => return,
+                Some(Ok(0)) => {}
+                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
+                Some(Err(error)) => {
+                    let cause = anyhow::Error::from(error);
+                    tracing::warn!(
+                        error = format!("{cause:#}"),
+                        "could not forget old dead letters; trying again later"
+                    );
+                }
+            }
+        }
+    }
+}
