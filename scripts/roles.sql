@@ -1,7 +1,7 @@
 -- Roles with no more rights than they need, for a database that one role has owned so far.
 --
 --   odograph migrate                                   as the owner: makes the tables
---   psql --dbname odograph --file scripts/roles.sql    as a superuser; again after an upgrade does no harm
+--   psql --set ON_ERROR_STOP=1 --dbname odograph --file scripts/roles.sql    as a superuser; again after an upgrade does no harm
 --   psql --command '\password odograph_writer'         and the same for the others
 --
 -- The owner stays who it was: it migrates (`odograph migrate`), and runs what drops readings
@@ -26,6 +26,9 @@ BEGIN
     IF owner_ IS NULL THEN
         RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
     END IF;
+    IF to_regclass('dumped_day') IS NULL THEN
+        RAISE EXCEPTION 'the tables are those of an older version: let their owner run "odograph migrate" first';
+    END IF;
     IF to_regrole('odograph_writer') IS NULL THEN
         CREATE ROLE odograph_writer LOGIN;
     END IF;
@@ -33,8 +36,9 @@ BEGIN
         CREATE ROLE odograph_reader LOGIN;
     END IF;
     IF to_regrole('odograph_dumper') IS NULL THEN
-        CREATE ROLE odograph_dumper LOGIN IN ROLE odograph_reader;
+        CREATE ROLE odograph_dumper LOGIN;
     END IF;
+    GRANT odograph_reader TO odograph_dumper;
 
     -- Nobody makes anything here but the owner.
     EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());

@@ -31,7 +31,7 @@ const ENDED: &str = "the end was asked for before everything was done; run the j
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Database that readings are read from: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Database that readings are read from, and that keeps which dumps were written from it: postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: String,
 

@@ -31,8 +31,8 @@ pub(super) trait Source: Sync {
     /// The readings.
     type Content: Content;
 
-    /// Freezes the day, and looks up what the database knows of the dump with this id.
-    fn freeze(&self, dump: Option<Uuid>) -> impl Future<Output = anyhow::Result<Self::Content>> + Send;
+    /// Freezes the day, and looks up what the database knows of this dump.
+    fn freeze(&self, dump: Option<&Manifest>) -> impl Future<Output = anyhow::Result<Self::Content>> + Send;
 
     /// Has the database know a dump from now on.
     fn record(&self, dump: Uuid, known: Known) -> impl Future<Output = anyhow::Result<()>> + Send;
@@ -47,6 +47,10 @@ pub(super) struct Known {
     pub(super) whole: bool,
 }
 
+/// So many dumps that one was built upon are remembered. A database that was set back further than
+/// that no longer tells them from those of another.
+const LINEAGE: usize = 100;
+
 /// A day's readings, frozen.
 pub(super) trait Content: Send {
     /// The day's version at that moment.
@@ -59,6 +63,10 @@ pub(super) trait Content: Send {
     /// What the database knows of the dump that it was asked about; nothing of one that was written
     /// from another database.
     fn known(&self) -> Option<Known>;
+
+    /// The latest version of the day that is surely in that dump: its own, or, where the database
+    /// does not know it, that of one that it was built upon.
+    fn held(&self) -> Option<i64>;
 
     /// Writes all of them into a blob, without finishing it, together with those of the dump that
     /// `base` names; says as well whether the database has every reading of that.
@@ -73,11 +81,10 @@ pub(super) trait Content: Send {
 pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> anyhow::Result<Outcome> {
     for _ in 0..TRIES {
         let current = in_force(store, day).await?;
-        let dump = current.as_ref().and_then(|(manifest, _)| manifest.id);
-        let content = source.freeze(dump).await?;
+        let content = source.freeze(current.as_ref().map(|(manifest, _)| manifest)).await?;
         if let Some((manifest, _)) = &current
             && content.known().is_some_and(|known| known.version == content.version())
-            && is_whole(store, manifest).await?
+            && is_there(store, manifest).await?
         {
             let copied = is_copied(store, manifest).await?;
             if copied || is_verified(store, manifest).await? {
@@ -88,7 +95,15 @@ pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> any
                 return Ok(Outcome::Unchanged(manifest.clone()));
             }
         }
-        let on = based_on(store, day, current.as_ref(), content.dropped(), content.known()).await?;
+        let on = based_on(
+            store,
+            day,
+            current.as_ref(),
+            content.dropped(),
+            content.known(),
+            content.held(),
+        )
+        .await?;
         let base = match (on, &current) {
             (Based::Nothing, _) => None,
             (Based::InForce, Some((manifest, _))) => Some((store, manifest)),
@@ -113,6 +128,7 @@ pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> any
             let renewed = Manifest {
                 id: Some(id),
                 day_version: ours.day_version,
+                based_on: lineage(manifest),
                 ..manifest.clone()
             };
             source.record(id, known).await?;
@@ -126,7 +142,11 @@ pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> any
         writer.finish().await.context("finish the upload")?;
         // Before the manifest: of a dump that is in force and not known, the database could not tell
         // what it holds.
-        source.record(id, known).await?;
+        if let Err(error) = source.record(id, known).await {
+            // No manifest names it.
+            withdraw(store, &ours).await?;
+            return Err(error);
+        }
         if publish(store, &ours, current.as_ref().map(|(_, version)| version)).await? {
             copy(store, &ours).await?;
             store
@@ -167,10 +187,11 @@ async fn based_on(
     current: Option<&(Manifest, Version)>,
     dropped: Option<i64>,
     known: Option<Known>,
+    held: Option<i64>,
 ) -> anyhow::Result<Based> {
     let Some(dropped) = dropped else {
-        let is_whole = known.is_some_and(|known| known.whole);
-        return Ok(if current.is_none() || is_whole {
+        let has_all = known.is_some_and(|known| known.whole);
+        return Ok(if current.is_none() || has_all {
             Based::Nothing
         } else {
             Based::InForce
@@ -182,14 +203,14 @@ async fn based_on(
     if now.as_ref() != current {
         return Ok(Based::Moved);
     }
-    match known {
-        Some(known) if known.version >= dropped => Ok(Based::InForce),
-        found => bail!(
+    match held {
+        Some(version) if version >= dropped => Ok(Based::InForce),
+        held => bail!(
             "the readings of {day} were dropped from the database once their version {dropped} was dumped, and this store has {}; use the store that dump is in, or bring it here",
-            match (now, found) {
+            match (now, held) {
                 (None, _) => "no dump of that day".to_owned(),
                 (_, None) => "a dump of another database".to_owned(),
-                (_, Some(known)) => format!("only version {}", known.version),
+                (_, Some(version)) => format!("only version {version}"),
             }
         ),
     }
@@ -201,7 +222,7 @@ async fn in_force(store: &Store, day: Day) -> anyhow::Result<Option<(Manifest, V
 }
 
 /// Whether the data that the manifest names is there.
-async fn is_whole(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
+async fn is_there(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
     let data = store.head(&manifest.file).await.context("look up the dump")?;
     Ok(data.is_some_and(|data| data.size == manifest.bytes))
 }
@@ -244,9 +265,23 @@ async fn claim(store: &Store, day: Day, above: u64) -> anyhow::Result<Option<u64
             store.delete(&name).await.context("delete the claim")?;
             return Ok(None);
         }
+        // Of a manifest that was moved away, or set back: those files are not written over.
+        let data = manifest::data(day, revision);
+        if store.head(&data).await.context("look up the revision")?.is_some() {
+            store.delete(&name).await.context("delete the claim")?;
+            continue;
+        }
         return Ok(Some(revision));
     }
-    bail!("{CLAIMED} revisions of {day} are claimed and not written; delete {day}.r*.claim while no dumper runs")
+    bail!(
+        "{CLAIMED} revisions of {day} are claimed and not written, or there and not in force; move {day}.r*.claim, and the files above the manifest's revision, away while no dumper runs"
+    )
+}
+
+/// The dumps that one built upon this one holds: this one, and those that it holds itself, the latest
+/// first.
+fn lineage(of: &Manifest) -> Vec<Uuid> {
+    of.id.iter().chain(&of.based_on).copied().take(LINEAGE).collect()
 }
 
 /// Writes a revision, but for finishing its upload; says as well whether the database has every
@@ -278,6 +313,7 @@ async fn write<C: Content>(
     let manifest = Manifest {
         date: day,
         id: Some(id),
+        based_on: base.map(|(_, base)| lineage(base)).unwrap_or_default(),
         revision,
         readings: written.readings,
         devices: written.devices,
@@ -323,8 +359,12 @@ async fn publish(store: &Store, ours: &Manifest, former: Option<&Version>) -> an
         .replace(&name, bytes, former)
         .await
         .context("write the manifest")?;
-    // The answer to the request may have been lost, and its repetition refused.
-    Ok(replaced || in_force(store, ours.date).await?.is_some_and(|(now, _)| now == *ours))
+    // The answer to the request may have been lost, and its repetition refused. By its file, since
+    // another dumper may have renewed the manifest already.
+    Ok(replaced
+        || in_force(store, ours.date)
+            .await?
+            .is_some_and(|(now, _)| now.file == ours.file))
 }
 
 /// Copies the revision in force to the stable name. Two dumpers copy at once where one commits

@@ -15,6 +15,10 @@ pub struct Manifest {
     /// dumps had one.
     #[serde(default)]
     pub id: Option<Uuid>,
+    /// The dumps that it was built upon, and which it holds: the latest first. None of those whose
+    /// readings were all in the database when it was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub based_on: Vec<Uuid>,
     /// Counts the dumps of this day; numbers can be missing.
     pub revision: u64,
     /// How many readings it holds.
@@ -77,6 +81,7 @@ mod tests {
         let manifest = Manifest {
             date: day,
             id: Some(Uuid::nil()),
+            based_on: Vec::new(),
             revision: 3,
             readings: 2,
             devices: 1,

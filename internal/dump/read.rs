@@ -46,7 +46,7 @@ pub struct Reading {
 pub enum ReadError {
     /// The manifest is none, or of a shape that this program does not know.
     #[error(
-        "{file} is not a dump's manifest that this program can read ({reason}); where it is damaged, move it away and dump the day again, where it is newer, use a newer program"
+        "{file} is not a dump's manifest that this program can read ({reason}); where it is damaged, bring it back from a copy, or, where the database has the whole day, move it away and dump the day again; where it is newer, use a newer program"
     )]
     Manifest {
         /// The manifest's name.
@@ -55,7 +55,9 @@ pub enum ReadError {
         reason: String,
     },
     /// The file that the manifest names is not there.
-    #[error("{file} is not there, although its manifest names it; restore it, or dump the day again")]
+    #[error(
+        "{file} is not there, although its manifest names it; bring it back from a copy, or, where the database has the whole day, dump the day again"
+    )]
     Missing {
         /// The file's name.
         file: String,

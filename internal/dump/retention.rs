@@ -95,7 +95,7 @@ pub enum Reason {
     Foreign(Day),
     /// The dump cannot be read back.
     #[error(
-        "the dump of {day} cannot be relied upon: {error}; delete that file, and the next dump writes the day again"
+        "the dump of {day} cannot be relied upon: {error}; bring the file back from a copy, or, where the database has the whole day, delete it, and the next dump writes the day again"
     )]
     Unverified {
         /// The day.

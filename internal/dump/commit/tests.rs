@@ -22,11 +22,11 @@ where
 {
     type Content = Frozen<F>;
 
-    async fn freeze(&self, dump: Option<Uuid>) -> anyhow::Result<Frozen<F>> {
+    async fn freeze(&self, dump: Option<&Manifest>) -> anyhow::Result<Frozen<F>> {
         let (version, meanwhile) = (self.0)();
         Ok(Frozen {
             version,
-            known: dump.and_then(|dump| KNOWN.lock().unwrap().get(&dump).copied()),
+            known: dump.and_then(|dump| KNOWN.lock().unwrap().get(&dump.id.unwrap()).copied()),
             meanwhile,
         })
     }
@@ -55,6 +55,10 @@ impl<F: Future<Output = ()> + Send> Content for Frozen<F> {
 
     fn known(&self) -> Option<Known> {
         self.known
+    }
+
+    fn held(&self) -> Option<i64> {
+        None
     }
 
     async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
@@ -159,7 +163,7 @@ async fn a_dump_is_known_before_it_is_in_force() {
     impl Source for Forgetful {
         type Content = Frozen<std::future::Ready<()>>;
 
-        async fn freeze(&self, dump: Option<Uuid>) -> anyhow::Result<Self::Content> {
+        async fn freeze(&self, dump: Option<&Manifest>) -> anyhow::Result<Self::Content> {
             Database(|| (3, std::future::ready(()))).freeze(dump).await
         }
 
@@ -170,8 +174,23 @@ async fn a_dump_is_known_before_it_is_in_force() {
     let store = store("unrecorded");
     commit(&store, day(), &Forgetful).await.unwrap_err();
     assert_eq!(in_force(&store, day()).await.unwrap(), None);
+    assert_eq!(names(&store).await, [""; 0], "what nobody will ever name was left");
     dump(&store, 3).await.unwrap();
-    assert_eq!(valid(&store).await.revision, 2);
+    valid(&store).await;
+}
+
+/// A manifest that was moved away, or set back, does not have its files written over.
+#[tokio::test]
+async fn a_revision_that_is_there_is_not_written_over() {
+    let store = store("moved-away");
+    for version in [3, 5] {
+        dump(&store, version).await.unwrap();
+    }
+    let before = store.get("2017-06-03.r1.json.gz").await.unwrap().unwrap().0;
+    store.delete("2017-06-03.manifest.json").await.unwrap();
+    assert_eq!(dump(&store, 7).await.unwrap().manifest().revision, 3);
+    assert_eq!(store.get("2017-06-03.r1.json.gz").await.unwrap().unwrap().0, before);
+    assert!(names(&store).await.iter().all(|name| !name.ends_with(".claim")));
 }
 
 #[tokio::test]
@@ -390,7 +409,7 @@ async fn a_failure_while_reading_leaves_nothing() {
     struct Broken;
     impl Source for Broken {
         type Content = Self;
-        async fn freeze(&self, _: Option<Uuid>) -> anyhow::Result<Self> {
+        async fn freeze(&self, _: Option<&Manifest>) -> anyhow::Result<Self> {
             Ok(Self)
         }
         async fn record(&self, _: Uuid, _: Known) -> anyhow::Result<()> {
@@ -405,6 +424,9 @@ async fn a_failure_while_reading_leaves_nothing() {
             None
         }
         fn known(&self) -> Option<Known> {
+            None
+        }
+        fn held(&self) -> Option<i64> {
             None
         }
         async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {

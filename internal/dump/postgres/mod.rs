@@ -52,7 +52,7 @@ pub(super) struct OfDay<'a> {
 impl Source for OfDay<'_> {
     type Content = Snapshot;
 
-    async fn freeze(&self, dump: Option<Uuid>) -> anyhow::Result<Snapshot> {
+    async fn freeze(&self, dump: Option<&Manifest>) -> anyhow::Result<Snapshot> {
         Snapshot::open(self.pool, self.day, dump).await
     }
 
@@ -72,10 +72,13 @@ pub(super) struct Snapshot {
     version: i64,
     dropped: Option<i64>,
     known: Option<Known>,
+    held: Option<i64>,
 }
 
 impl Snapshot {
-    pub(super) async fn open(pool: &::postgres::Pool, day: Day, dump: Option<Uuid>) -> anyhow::Result<Self> {
+    pub(super) async fn open(pool: &::postgres::Pool, day: Day, dump: Option<&Manifest>) -> anyhow::Result<Self> {
+        let id = dump.and_then(|dump| dump.id);
+        let based_on = dump.map_or(&[][..], |dump| &dump.based_on);
         let client = Object::take(pool.get().await.context("connect to the database")?);
         let versions = patiently(async {
             client.batch_execute(BEGIN).await?;
@@ -85,22 +88,27 @@ impl Snapshot {
             );
             let row = client.query_one(&versions, &[]).await?;
             let known = format!("SELECT version, whole FROM dumped_day WHERE day = '{day}' AND dump = $1");
-            let known = match client.query_opt(&known, &[&dump]).await? {
+            let known = match client.query_opt(&known, &[&id]).await? {
                 Some(row) => Some(Known {
                     version: row.try_get(0)?,
                     whole: row.try_get(1)?,
                 }),
                 None => None,
             };
-            Ok((row.try_get::<_, Option<i64>>(0)?, row.try_get(1)?, known))
+            let held =
+                format!("SELECT max(version) FROM dumped_day WHERE day = '{day}' AND (dump = $1 OR dump = ANY ($2))");
+            let held: Option<i64> = client.query_one(&held, &[&id, &based_on]).await?.try_get(0)?;
+            Ok((row.try_get::<_, Option<i64>>(0)?, row.try_get(1)?, known, held))
         });
-        let (version, dropped, known) = versions.await.with_context(|| format!("read the version of {day}"))?;
+        let (version, dropped, known, held) = versions.await.with_context(|| format!("read the version of {day}"))?;
         Ok(Self {
             client,
             day,
             version: version.unwrap_or(0),
             dropped,
             known,
+            // Of a dump from before dumps had ids, there is only the version that it was read at.
+            held: held.or(dump.filter(|dump| dump.id.is_none()).map(|dump| dump.day_version)),
         })
     }
 
@@ -156,21 +164,25 @@ impl Content for Snapshot {
         self.known
     }
 
+    fn held(&self) -> Option<i64> {
+        self.held
+    }
+
     async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
         let base = match base {
             Some((store, manifest)) => Some(Reader::open(store, manifest).await?),
             None => None,
         };
-        let mut is_whole = true;
+        let mut has_all = true;
         let written = write::write(self.day, to, async |sink| {
             let mut merge = Merge::new(base, sink);
             self.readings(&mut merge).await.context("read the day's readings")?;
             let sink;
-            (sink, is_whole) = merge.finish().await?;
+            (sink, has_all) = merge.finish().await?;
             Ok(sink)
         })
         .await?;
-        Ok((written, is_whole))
+        Ok((written, has_all))
     }
 }
 

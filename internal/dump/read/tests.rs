@@ -34,6 +34,7 @@ async fn file(store: &Store, bytes: Vec<u8>, readings: u64) -> Manifest {
         bytes: length,
         sha256,
         id: None,
+        based_on: Vec::new(),
         day_version: 1,
         format: Manifest::FORMAT.to_owned(),
         schema_version: Manifest::SCHEMA_VERSION,

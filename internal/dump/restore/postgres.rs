@@ -11,6 +11,9 @@ const OTHER: i64 = -1;
 /// day holds exactly the dump, and otherwise as one that the day holds more than. Where a value is
 /// another than the dump's, nothing is recorded: the next dump keeps the value that was published.
 ///
+/// Of a day that was dropped, what is known of a dump's version stays as it is: a dump that is older
+/// than the dropped one would pass for it.
+///
 /// Whoever writes readings counts the day as the last thing before the commit. So while the day's
 /// row is locked, either what they wrote is seen here, or the version does not stay what is recorded.
 pub(super) async fn record(pool: &::postgres::Pool, dump: &Manifest, stored: Stored) -> anyhow::Result<()> {
@@ -39,9 +42,11 @@ pub(super) async fn record(pool: &::postgres::Pool, dump: &Manifest, stored: Sto
     let is_exact = u64::try_from(there).is_ok_and(|there| there == dump.readings);
     let known = format!(
         "INSERT INTO dumped_day (day, dump, version, whole) VALUES ('{day}', $1, $2, true)
-         ON CONFLICT (day, dump) DO UPDATE SET version = excluded.version, whole = true"
+         ON CONFLICT (day, dump) DO UPDATE SET version = greatest(dumped_day.version, excluded.version), whole = true"
     );
-    let version = if is_exact { version } else { OTHER };
+    let dropped = format!("SELECT FROM dropped_day WHERE day = '{day}'");
+    let is_dropped = transaction.query_opt(&dropped, &[]).await?.is_some();
+    let version = if is_exact && !is_dropped { version } else { OTHER };
     transaction.execute(&known, &[&id, &version]).await?;
     transaction.commit().await?;
     Ok(())

@@ -153,3 +153,44 @@ async fn a_damaged_dump_of_another_database_is_kept() {
     assert_eq!(sweep(&new).await, (1, 0));
     assert_eq!(minutes(&new).await, [0, 5]);
 }
+
+/// A dropped day that is restored beside a late reading holds more than its dump, which is known as
+/// well as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_day_that_is_restored_goes_on() {
+    let setting = holding(&["2017-06-01T00:00:00Z", "2017-06-01T00:01:00Z"]).await;
+    sweep(&setting).await;
+    assert!(setting.retain("2017-07-01", false).await[0].contains("goes"));
+    setting.write(&reading("2017-06-01T00:05:00Z")).await;
+    let restorer = Restorer::new(setting.store.clone(), setting.pool.clone(), 1000);
+    restorer.restore(Days::default(), |_| ()).await.unwrap();
+    assert_eq!(setting.rows().await, 3);
+    assert_eq!(sweep(&setting).await, (1, 0));
+    assert_eq!(minutes(&setting).await, [0, 1, 5]);
+    assert!(setting.retain("2017-07-01", false).await[0].contains("goes"));
+}
+
+/// The dump in force of a dropped day was written after the backup: it was built upon one that the
+/// database knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_set_back_goes_on_with_its_dropped_days() {
+    let setting = holding(&["2017-06-01T00:00:00Z"]).await;
+    sweep(&setting).await;
+    assert!(setting.retain("2017-07-01", false).await[0].contains("goes"));
+    setting.write(&reading("2017-06-01T00:01:00Z")).await;
+    assert_eq!(sweep(&setting).await, (1, 0));
+    setting.write(&reading("2017-06-01T00:02:00Z")).await;
+    assert_eq!(sweep(&setting).await, (1, 0));
+    setting
+        .execute("DELETE FROM reading; UPDATE day SET version = 1; DELETE FROM dumped_day WHERE version > 1")
+        .await;
+    let fresh = crate::reading::postgres::Store::new(setting.pool.clone());
+    let late = super::message(&reading("2017-06-01T00:05:00Z"));
+    fresh.write(&[late]).await.unwrap();
+    assert_eq!(sweep(&setting).await, (1, 0));
+    assert_eq!(minutes(&setting).await, [0, 1, 2, 5]);
+    // A store that was set back to before the drop is another matter.
+    setting.execute("UPDATE dropped_day SET version = 100").await;
+    setting.write(&reading("2017-06-01T00:06:00Z")).await;
+    assert_eq!(setting.sweep(DAY).await.failed, 1);
+}

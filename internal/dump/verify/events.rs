@@ -16,6 +16,17 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Reads all that the bus has kept until there is no more, by a consumer of its own.
 pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::Result<Sorted> {
     let mut reader = Reader::history(url, None).await?;
+    let read = read_all(&mut reader, options, days).await;
+    // However it went, nothing is held back for it any more.
+    reader.end().await;
+    let sorter = read?;
+    tokio::task::spawn_blocking(move || sorter.finish())
+        .await
+        .context("the sorting thread ended")?
+        .context("sort the stream's readings in temporary files")
+}
+
+async fn read_all(reader: &mut Reader, options: &Comparing, days: Days) -> anyhow::Result<Sorter> {
     let memory = usize::try_from(options.sort_memory).unwrap_or(usize::MAX);
     let mut sorter = Sorter::new(options.scratch_dir.clone(), memory, days);
     let mut look = interval(LOOK);
@@ -63,10 +74,7 @@ pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::
             "messages of the stream hold nothing that is read as readings"
         );
     }
-    tokio::task::spawn_blocking(move || sorter.finish())
-        .await
-        .context("the sorting thread ended")?
-        .context("sort the stream's readings in temporary files")
+    Ok(sorter)
 }
 
 async fn spill(mut sorter: Sorter) -> anyhow::Result<Sorter> {
