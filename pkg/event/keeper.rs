@@ -2,8 +2,9 @@
 
 use crate::{Error, nats};
 
-/// Trims the history of a bus, and never anything else: an event that is not acknowledged yet is
-/// out of its reach, whatever becomes of the bus meanwhile. Cheap to clone.
+/// Trims the history of a bus, and never anything else: an event that is not acknowledged yet, or that
+/// somebody who reads the history has not read yet, is out of its reach, whatever becomes of the bus
+/// meanwhile. Cheap to clone.
 #[derive(Clone)]
 pub struct Keeper(pub(crate) nats::Keeper);
 

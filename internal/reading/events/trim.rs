@@ -127,7 +127,7 @@ impl Trimmer {
                 max_bytes = now.max_bytes,
                 "dropped history from the event bus before its time, to make room"
             );
-        } else {
+        } else if now.pressed && now.unhandled != Some(0) {
             tracing::warn!(
                 bytes = now.bytes,
                 max_bytes = now.max_bytes,

@@ -179,13 +179,25 @@ impl Keeper {
     /// Up to which sequence all who read the history again have read it; `None` where nobody does.
     /// Whoever begins a moment later begins with what is left.
     async fn read_again(&self, stream: &Stream) -> Result<Option<u64>, Error> {
-        let floors = stream
-            .consumers()
-            .try_filter_map(async |info| Ok(info.name.starts_with(HISTORY).then_some(info.ack_floor.stream_sequence)));
-        let lowest = floors.try_fold(None, async |lowest: Option<u64>, floor| {
-            Ok(Some(lowest.map_or(floor, |lowest| lowest.min(floor))))
-        });
-        lowest.await.map_err(setup::unavailable)
+        // By their names, of which a cluster tells all: its list of consumers leaves out those whose
+        // leader does not answer.
+        let names: Vec<String> = stream
+            .consumer_names()
+            .try_collect()
+            .await
+            .map_err(setup::unavailable)?;
+        let mut lowest = None;
+        for name in names.iter().filter(|name| name.starts_with(HISTORY)) {
+            match stream.consumer_info(name).await {
+                Ok(info) => {
+                    let floor = info.ack_floor.stream_sequence;
+                    lowest = Some(lowest.map_or(floor, |lowest: u64| lowest.min(floor)));
+                }
+                Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
+                Err(error) => return Err(setup::unavailable(error)),
+            }
+        }
+        Ok(lowest)
     }
 
     /// The consumers of all lanes, in their order; `None` where one is missing.

@@ -8,6 +8,7 @@
 
 mod keeper;
 mod letters;
+mod lines;
 mod reader;
 mod setup;
 mod tls;

@@ -1,6 +1,6 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{CUT, LANE, REASON, REDRIVEN, connect, connected, headers, setup};
+use super::{CUT, LANE, REASON, REDRIVEN, connect, connected, headers, lines, setup};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
@@ -34,6 +34,7 @@ pub(crate) struct Writer {
     /// The server was checked and has the streams.
     prepared: Arc<AtomicBool>,
     window: Arc<Semaphore>,
+    lines: Arc<lines::Bound>,
 }
 
 impl Writer {
@@ -48,6 +49,7 @@ impl Writer {
             address: Arc::new(address),
             prepared: Arc::new(AtomicBool::new(false)),
             window: Arc::new(Semaphore::new(WINDOW)),
+            lines: Arc::default(),
         }
     }
 
@@ -111,7 +113,15 @@ impl Writer {
         came_with: Option<&HeaderMap>,
         reason: &str,
     ) -> Result<(), Error> {
-        let subject = format!("{}_dead.letters", self.address.name);
+        // What comes through no lane was never accepted. It must not push out what was.
+        let subject = if lane.is_some() {
+            format!("{}_dead.letters", self.address.name)
+        } else {
+            self.lines
+                .admit(&self.context, &self.address, event.payload.len())
+                .await?;
+            lines::subject(&self.address)
+        };
         let mut headers = came_with.map(foreign).unwrap_or_default();
         headers.insert("ce-specversion", "1.0");
         for (name, value) in [

@@ -211,6 +211,34 @@ async fn nats_keeps_dead_letters_with_their_reason() {
     assert!(stock.bytes > 0 && stock.max_bytes == Some(1 << 30), "{stock:?}");
 }
 
+/// However many lines are refused, they push out no message that was accepted.
+#[tokio::test]
+async fn nats_rejected_lines_make_room_among_themselves() {
+    let url = format!("{}?max_bytes=16777216", nats_url("lines"));
+    let writer = writer(&url).await;
+    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    writer.publish(Lane::Live, event("accepted", b"x")).await.unwrap();
+    next(&mut reader).await.bury(&writer, "unlucky").await.unwrap();
+    // As two ingestors would.
+    let other = self::writer(&url).await;
+    for number in 0..25 {
+        for writer in [&writer, &other] {
+            let lines = event(&format!("lines-{number}"), &vec![b'x'; 900_000]);
+            writer.bury(lines, "rejected lines").await.unwrap();
+        }
+    }
+    let letters = event::Letters::open(&url).await.unwrap().unwrap();
+    let mut kept = Vec::new();
+    let mut last = 0;
+    while let Some(letter) = letters.after(last).await.unwrap() {
+        last = letter.number;
+        kept.push(letter.event.id);
+    }
+    assert_eq!(kept.first().map(String::as_str), Some("accepted"));
+    assert_eq!(kept.last().map(String::as_str), Some("lines-24"));
+    assert!((4..20).contains(&kept.len()), "{kept:?}");
+}
+
 /// The history can be read again, from both lanes, and takes nothing from those who read a lane.
 #[tokio::test]
 async fn nats_history_is_read_again() {
