@@ -158,10 +158,14 @@ impl Graveyard {
         let mut judged = Redriven::default();
         let mut left = Vec::new();
         let mut builder = Builder::default();
+        // What becomes a reading another time is another upload.
+        let mut upload = Sha256::new_with_prefix(letter.event.id.as_bytes());
         for line in lines {
             match judge(&line, oldest, max_future) {
                 Ok((device, sensor, point)) => {
                     builder.push(&device, &sensor, point, |_| true);
+                    upload.update(line.upload);
+                    upload.update(line.line.to_le_bytes());
                     judged.readings += 1;
                 }
                 Err(reason) => {
@@ -176,7 +180,7 @@ impl Graveyard {
         // An upload of its own: its readings are not among those that the first one was told are
         // accepted, and no receipt may tell more persisted than accepted.
         let origin = Origin {
-            upload: upload_of(letter),
+            upload: upload_of(letter, &upload.finalize()),
             correlation: String::new(),
             traceparent: String::new(),
         };
@@ -285,12 +289,11 @@ fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, Stri
     Ok((device, sensor.into_owned(), Point { timestamp, value }))
 }
 
-/// The id of the upload that a dead letter's lines are sent in: of the time when they were buried, and
-/// the same for the same letter.
-fn upload_of(letter: &Letter) -> Uuid {
-    let hash = Sha256::digest(letter.event.id.as_bytes());
+/// The id of the upload that some lines of a dead letter are sent in: of the time when they were
+/// buried, and the same for the same lines.
+fn upload_of(letter: &Letter, lines: &[u8]) -> Uuid {
     let mut bytes = [0; 10];
-    bytes.copy_from_slice(&hash[..10]);
+    bytes.copy_from_slice(&lines[..10]);
     let milliseconds = u64::try_from(letter.buried / 1000).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid()
 }

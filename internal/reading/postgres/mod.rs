@@ -98,7 +98,8 @@ impl Store {
     }
 
     /// A store for messages that were stored before, in this database or in another: their
-    /// readings are looked up once more, and receipts that are there stay as they are.
+    /// readings are looked up once more, and receipts that are there stay as they are, but for what
+    /// failed before.
     pub fn of_history(pool: Pool) -> Self {
         Self {
             history: true,
@@ -311,7 +312,7 @@ impl Store {
         }
         let receipts = receipts::of_stored(&messages, outcome, &sorted, &there.unwrap_or_default());
         let counted = match (self.history, careful) {
-            (true, _) => Known::Keep,
+            (true, _) => Known::Heal,
             (false, true) => Known::Mend,
             (false, false) => Known::Refuse,
         };

@@ -196,6 +196,13 @@ async fn a_history_is_stored_again_and_its_receipts_stay() {
     assert_eq!(stored.stored, 2);
     assert_eq!(setting.sums(upload).await, (2, 0, 0, 0, Some(2), Some(0)));
     setting.rows(2).await;
+    // But for what failed when it came first.
+    let unlucky = Uuid::now_v7();
+    let bad = [message(&[segment(unlucky, &[(3, 1.0)], totals(1, 0))])];
+    Store::new(setting.pool.clone()).fail(&bad[0]).await.unwrap();
+    Store::of_history(setting.pool.clone()).write(&bad).await.unwrap();
+    assert_eq!(setting.sums(unlucky).await, (1, 0, 0, 0, Some(1), Some(0)));
+    setting.rows(3).await;
 }
 
 #[tokio::test]

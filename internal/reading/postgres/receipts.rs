@@ -33,6 +33,8 @@ pub(super) enum Known {
     Refuse,
     /// What failed before is counted anew; what did not, leaves the row as it is.
     Mend,
+    /// What failed before is counted anew; every other row stays as it is.
+    Heal,
     /// The row stays as it is.
     Keep,
 }
@@ -156,6 +158,11 @@ pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], k
         let known_rows = match known {
             Known::Refuse => "",
             Known::Keep => "ON CONFLICT DO NOTHING",
+            Known::Heal => {
+                "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
+                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
+                 WHERE there.failed > 0"
+            }
             Known::Mend => {
                 "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
                      duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
