@@ -231,7 +231,9 @@ async fn everything(
     } else {
         data.dumps().display().to_string()
     };
-    greet(&url, &api_url, &key, &place, &psql, args.demo);
+    // Who brought a key knows it; a log need not.
+    let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
+    greet(&url, &api_url, shown, &place, &psql, args.demo);
 
     tokio::join!(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
