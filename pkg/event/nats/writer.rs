@@ -40,16 +40,20 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) async fn open(address: Nats) -> Result<Self, Error> {
         let context = connect(&address).await?;
-        Ok(Self::over(context, address))
+        Ok(Self {
+            lines: Arc::new(lines::Bound::new()),
+            ..Self::over(context, address)
+        })
     }
 
+    /// A writer that takes up what others have sent, and brings no new lines.
     pub(super) fn over(context: Context, address: Nats) -> Self {
         Self {
             context,
             address: Arc::new(address),
             prepared: Arc::new(AtomicBool::new(false)),
             window: Arc::new(Semaphore::new(WINDOW)),
-            lines: Arc::default(),
+            lines: Arc::new(lines::Bound::none()),
         }
     }
 
@@ -113,13 +117,19 @@ impl Writer {
         came_with: Option<&HeaderMap>,
         reason: &str,
     ) -> Result<(), Error> {
+        if !self.usable() {
+            return Err(Error::Unavailable("not connected".into()));
+        }
         // What comes through no lane was never accepted. It must not push out what was.
         let subject = if lane.is_some() {
+            lines::give_way(&self.context, &self.address).await?;
             format!("{}_dead.letters", self.address.name)
         } else {
-            self.lines
-                .admit(&self.context, &self.address, event.payload.len())
-                .await?;
+            let size = event.payload.len();
+            if !self.lines.admit(&self.context, &self.address, size).await? {
+                // Whoever sent them is told of each.
+                return Ok(());
+            }
             lines::subject(&self.address)
         };
         let mut headers = came_with.map(foreign).unwrap_or_default();
