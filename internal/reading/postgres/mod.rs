@@ -255,6 +255,8 @@ impl Store {
     ) -> Result<Option<Stored>, Failed> {
         let messages: Vec<&Message> = if careful && !self.history {
             receipts::unknown(client, messages).await?
+        } else if self.history {
+            receipts::once(messages)
         } else {
             messages.iter().collect()
         };
@@ -279,8 +281,10 @@ impl Store {
             duplicates: sorted.duplicates,
             conflicts: sorted.conflicts,
         };
-        // Whose readings were there makes a difference only between uploads.
-        let mut there = (!receipts::is_of_one_upload(&messages)).then(HashMap::new);
+        // Whose readings were there makes a difference only between uploads, or where some receipts
+        // of an upload stay as they are.
+        let is_told_apart = self.history || !receipts::is_of_one_upload(&messages);
+        let mut there = is_told_apart.then(HashMap::new);
         let mut latest: BTreeMap<i32, Point> = BTreeMap::new();
         let mut days: BTreeSet<i64> = BTreeSet::new();
         let transaction = client.transaction().await?;
@@ -310,7 +314,7 @@ impl Store {
             let known = lock(&self.known);
             latest.retain(|id, point| known.latest(*id).is_none_or(|latest| latest < point.timestamp));
         }
-        let receipts = receipts::of_stored(&messages, outcome, &sorted, &there.unwrap_or_default());
+        let receipts = receipts::of_stored(&messages, outcome, &sorted, there.as_ref());
         let counted = match (self.history, careful) {
             (true, _) => Known::Heal,
             (false, true) => Known::Mend,

@@ -203,6 +203,33 @@ async fn a_history_is_stored_again_and_its_receipts_stay() {
     Store::of_history(setting.pool.clone()).write(&bad).await.unwrap();
     assert_eq!(setting.sums(unlucky).await, (1, 0, 0, 0, Some(1), Some(0)));
     setting.rows(3).await;
+    // Beside another message of its upload that did not, in either order.
+    for first in 0..2 {
+        let upload = Uuid::now_v7();
+        let at = 10 + 10 * first;
+        let mut both = vec![
+            message(&[segment(upload, &[(at, 1.0)], None)]),
+            message(&[segment(upload, &[(at + 1, 1.0), (at + 2, 1.0)], totals(3, 0))]),
+        ];
+        let store = Store::new(setting.pool.clone());
+        store.write(&both[..1]).await.unwrap();
+        store.fail(&both[1]).await.unwrap();
+        both.rotate_left(usize::try_from(first).unwrap());
+        Store::of_history(setting.pool.clone()).write(&both).await.unwrap();
+        assert_eq!(setting.sums(upload).await, (3, 0, 0, 0, Some(3), Some(0)));
+    }
+}
+
+/// A message that was driven again is in the history twice.
+#[tokio::test]
+async fn a_history_may_hold_a_message_twice() {
+    let setting = Setting::start().await;
+    let upload = Uuid::now_v7();
+    let one = message(&[segment(upload, &[(1, 1.0), (2, 1.0)], totals(2, 0))]);
+    let history = Store::of_history(setting.pool.clone());
+    history.write(&[one.clone(), one]).await.unwrap();
+    assert_eq!(setting.sums(upload).await, (2, 0, 0, 0, Some(2), Some(0)));
+    setting.rows(2).await;
 }
 
 #[tokio::test]

@@ -120,11 +120,15 @@ pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message])
         }
     }
     known.retain(|message| !failed.contains(message));
-    let mut left: Vec<&Message> = messages.iter().filter(|message| !known.contains(&message.id)).collect();
-    // A batch may hold a message twice; it counts once.
-    let mut seen = BTreeSet::new();
-    left.retain(|message| seen.insert(message.id));
+    let mut left = once(messages);
+    left.retain(|message| !known.contains(&message.id));
     Ok(left)
+}
+
+/// A batch may hold a message twice; it counts once.
+pub(super) fn once(messages: &[Message]) -> Vec<&Message> {
+    let mut seen = BTreeSet::new();
+    messages.iter().filter(|message| seen.insert(message.id)).collect()
 }
 
 /// Writes these receipts; false where a message of them was stored before after all.
@@ -209,12 +213,13 @@ pub(super) fn of_failed(message: &Message) -> Vec<Receipt> {
 }
 
 /// The receipts of messages that one transaction stores. `there` holds, in order of time, what of
-/// the batch was in the database before.
+/// the batch was in the database before; nothing where all rows are written, and of one upload: then
+/// which of its messages a reading came with makes no difference.
 pub(super) fn of_stored(
     messages: &[&Message],
     outcome: Stored,
     sorted: &Sorted,
-    there: &HashMap<i32, Vec<Point>>,
+    there: Option<&HashMap<i32, Vec<Point>>>,
 ) -> Vec<Receipt> {
     let mut receipts: Vec<Receipt> = Vec::with_capacity(messages.iter().map(|message| message.shares.len()).sum());
     let receipt = |message: &Message, share: &Share, stored| Receipt {
@@ -243,8 +248,7 @@ pub(super) fn of_stored(
         }
         return receipts;
     }
-    if is_of_one_upload(messages) {
-        // Which of its messages a reading came with makes no difference: all are counted together.
+    let Some(there) = there else {
         let mut stored = Some(outcome);
         for message in messages {
             for share in &message.shares {
@@ -252,7 +256,7 @@ pub(super) fn of_stored(
             }
         }
         return receipts;
-    }
+    };
     // Each reading has its fate: there before, the first of its identity in the batch, or a later one.
     let mut claimed: HashMap<i32, Vec<bool>> = HashMap::new();
     for message in messages {
