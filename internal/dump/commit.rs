@@ -144,7 +144,9 @@ pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> any
         // what it holds.
         if let Err(error) = source.record(id, known).await {
             // No manifest names it.
-            withdraw(store, &ours).await?;
+            if let Err(error) = withdraw(store, &ours).await {
+                tracing::warn!(%day, error = format!("{error:#}"), "could not delete a dump that was not recorded");
+            }
             return Err(error);
         }
         if publish(store, &ours, current.as_ref().map(|(_, version)| version)).await? {
