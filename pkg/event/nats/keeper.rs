@@ -50,7 +50,7 @@ impl Keeper {
         });
         Ok(Kept {
             bytes: info.state.bytes,
-            max_bytes: u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0),
+            max_bytes: setup::max_bytes(info),
             unhandled,
             pressed: excess(info, PRESSED) > 0.0,
         })
@@ -64,7 +64,7 @@ impl Keeper {
         let info = stream.cached_info();
         Ok(Stock {
             bytes: info.state.bytes,
-            max_bytes: u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0),
+            max_bytes: setup::max_bytes(info),
         })
     }
 

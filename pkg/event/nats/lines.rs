@@ -104,8 +104,7 @@ async fn make_room(context: &Context, address: &Nats) -> Result<Room, Error> {
             stream => stream?,
         };
         let info = stream.cached_info();
-        let max = u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0);
-        let max = max.unwrap_or(u64::MAX);
+        let max = setup::max_bytes(info).unwrap_or(u64::MAX);
         room.below_ceiling = (max / 8 * CEILING).saturating_sub(info.state.bytes);
         room.allowance = (max / LOOKS).min(room.below_ceiling / PART);
         if info.state.bytes <= max / SHARE {

@@ -4,7 +4,7 @@ use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ pub(super) async fn named(context: &Context, name: &str) -> Result<Stream, Error
             _ => Err(unavailable(error)),
         },
     }
+}
+
+/// How many bytes a stream may hold; `None`: any number.
+pub(super) fn max_bytes(info: &Info) -> Option<u64> {
+    u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0)
 }
 
 /// The consumer that `wanted` describes, made where it is missing.
