@@ -4,7 +4,6 @@ use crate::{Error, tls};
 use backon::{ExponentialBuilder, Retryable};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime};
 use std::time::Duration;
-use tokio_postgres::config::Host;
 
 /// A bounded pool of connections.
 pub type Pool = deadpool_postgres::Pool;
@@ -15,6 +14,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pool of at most `size` connections for a URL such as
 /// `postgres://user:password@host:5432/odograph?sslmode=verify-full`. No connection is made yet.
 ///
+/// Without an `sslmode`, a server on another machine has to prove who it is.
 /// `statement_timeout` bounds every statement on it; zero is no bound. Statements are neither
 /// compiled nor run by parallel workers.
 ///
@@ -41,7 +41,8 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     if config.get_application_name().is_none() {
         config.application_name("odograph");
     }
-    if !mode.verifies() && config.get_password().is_some() && config.get_hosts().iter().any(is_far) {
+    let mode = mode.unwrap_or_else(|| tls::Mode::unsaid(config.get_hosts()));
+    if !mode.verifies() && config.get_password().is_some() && config.get_hosts().iter().any(tls::is_far) {
         static TOLD: std::sync::Once = std::sync::Once::new();
         TOLD.call_once(|| {
             tracing::warn!("nobody checks that the database is the one that the URL means; say sslmode=verify-full in it where the server has a certificate");
@@ -86,14 +87,6 @@ pub async fn reach(pool: &Pool) {
     debug_assert!(tried.is_ok(), "retried without an end");
 }
 
-/// Whether what is sent to this host leaves the machine.
-fn is_far(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => false,
-        Host::Tcp(name) => name != "localhost" && !name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()),
-    }
-}
-
 /// Why a try failed, and what to do where trying again does not mend it.
 pub(crate) fn cause(error: &Error) -> String {
     let mut cause = String::new();
@@ -110,7 +103,11 @@ pub(crate) fn cause(error: &Error) -> String {
     }
     if cause.contains("certificate") {
         format!(
-            "{cause}; name the file of the authority that signed the server's certificate with sslrootcert=FILE in the URL, and the host as the certificate has it"
+            "{cause}; name the file of the authority that signed the server's certificate with sslrootcert=FILE in the URL, and the host as the certificate has it; or say sslmode=prefer, if nobody can be in between"
+        )
+    } else if cause.contains("does not support TLS") {
+        format!(
+            "{cause}; turn it on there (ssl = on), or say sslmode=disable in the URL, if nobody can listen in between"
         )
     } else {
         cause

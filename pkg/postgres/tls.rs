@@ -3,11 +3,13 @@
 //! | `sslmode` | connection |
 //! |---|---|
 //! | `disable` | plain |
-//! | `prefer` (default) | encrypted where the server offers it, its certificate unchecked |
-//! | none, but `sslrootcert` | as `verify-full` |
+//! | `prefer` | encrypted where the server offers it, its certificate unchecked |
 //! | `require`, `verify-ca`, `verify-full` | encrypted, certificate and host name checked against the system's roots or `sslrootcert=FILE` |
+//! | none | as `prefer` where every host is this machine and there is no `sslrootcert`, as `verify-full` otherwise |
 //!
-//! Unlike libpq, `require` checks too: encryption to whoever answers is not what people mean by it.
+//! Unlike libpq, `require` checks too, and so does what is not said: encryption to whoever answers
+//! is not what people mean by it. On the machine itself there is nobody in between, and Debian's
+//! servers there show a certificate that nobody vouches for.
 
 use crate::Error;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -17,7 +19,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How connections are protected.
@@ -30,7 +32,8 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// Takes `sslmode` and `sslrootcert` out of a URL: the driver knows fewer modes than libpq.
-    pub(crate) fn split(url: &str) -> Result<(String, Self), Error> {
+    /// No mode where the URL names neither; [`Mode::unsaid`] tells which one counts then.
+    pub(crate) fn split(url: &str) -> Result<(String, Option<Self>), Error> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(Error::Url("write postgres://user:password@host:port/database".into()));
         }
@@ -45,23 +48,13 @@ impl Mode {
                 _ => rest.push(parameter),
             }
         }
-        // Whoever names an authority wants the server checked by it.
-        let default = if roots.is_some() { "verify-full" } else { "prefer" };
-        let mode = match mode.unwrap_or(default) {
-            "disable" | "allow" | "prefer" if roots.is_some() => {
-                return Err(Error::Url(
-                    "sslrootcert has no effect with this sslmode; write sslmode=verify-full".into(),
-                ));
-            }
-            "disable" => Self::Disable,
-            "allow" | "prefer" => Self::Prefer,
-            "require" | "verify-ca" | "verify-full" => Self::Verify { roots },
-            _ => {
-                return Err(Error::Url(
-                    "sslmode is one of disable, prefer, require, verify-ca, verify-full".into(),
-                ));
-            }
+        let mode = match mode {
+            None if roots.is_none() => None,
+            // Whoever names an authority wants the server checked by it.
+            None => Some("verify-full"),
+            said => said,
         };
+        let mode = mode.map(|mode| Self::said(mode, roots)).transpose()?;
         let query = rest.join("&");
         Ok((
             if query.is_empty() {
@@ -71,6 +64,29 @@ impl Mode {
             },
             mode,
         ))
+    }
+
+    fn said(mode: &str, roots: Option<PathBuf>) -> Result<Self, Error> {
+        match mode {
+            "disable" | "allow" | "prefer" if roots.is_some() => Err(Error::Url(
+                "sslrootcert has no effect with this sslmode; write sslmode=verify-full".into(),
+            )),
+            "disable" => Ok(Self::Disable),
+            "allow" | "prefer" => Ok(Self::Prefer),
+            "require" | "verify-ca" | "verify-full" => Ok(Self::Verify { roots }),
+            _ => Err(Error::Url(
+                "sslmode is one of disable, prefer, require, verify-ca, verify-full".into(),
+            )),
+        }
+    }
+
+    /// What counts for these hosts where the URL says nothing.
+    pub(crate) fn unsaid(hosts: &[Host]) -> Self {
+        if hosts.iter().any(is_far) {
+            Self::Verify { roots: None }
+        } else {
+            Self::Prefer
+        }
     }
 
     pub(crate) fn protocol(&self) -> SslMode {
@@ -101,6 +117,14 @@ impl Mode {
                 .with_no_client_auth(),
         };
         Ok(MakeRustlsConnect::new(config))
+    }
+}
+
+/// Whether what is sent to this host leaves the machine.
+pub(crate) fn is_far(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => false,
+        Host::Tcp(name) => name != "localhost" && !name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()),
     }
 }
 
@@ -188,14 +212,43 @@ mod tests {
         assert_eq!(url, "postgres://a:b@h/d?application_name=x");
         assert_eq!(
             mode,
-            Mode::Verify {
+            Some(Mode::Verify {
                 roots: Some("/ca.pem".into())
-            }
+            })
         );
-        assert_eq!(Mode::split("postgres://h/d").unwrap().1, Mode::Prefer);
+        assert_eq!(Mode::split("postgres://h/d").unwrap().1, None);
         let implied = Mode::split("postgres://h/d?sslrootcert=/ca.pem").unwrap().1;
-        assert!(matches!(implied, Mode::Verify { .. }), "{implied:?}");
+        assert!(matches!(implied, Some(Mode::Verify { .. })), "{implied:?}");
         assert!(Mode::split("postgres://h/d?sslrootcert=/ca.pem&sslmode=prefer").is_err());
+    }
+
+    #[test]
+    fn checks_whoever_is_on_another_machine() {
+        let unsaid = |url: &str| Mode::unsaid(url.parse::<tokio_postgres::Config>().unwrap().get_hosts());
+        for near in [
+            "localhost",
+            "127.0.0.1",
+            "127.8.9.1",
+            "[::1]",
+            "%2Frun%2Fpostgresql",
+            "localhost,127.0.0.1",
+        ] {
+            assert_eq!(unsaid(&format!("postgres://u@{near}/d")), Mode::Prefer, "{near}");
+        }
+        for far in [
+            "db",
+            "10.0.0.1",
+            "[2001:db8::1]",
+            "localhost.example",
+            "localhost,db",
+            "db,127.0.0.1",
+        ] {
+            assert_eq!(
+                unsaid(&format!("postgres://u@{far}/d")),
+                Mode::Verify { roots: None },
+                "{far}"
+            );
+        }
     }
 
     #[test]

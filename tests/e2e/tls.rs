@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use testutil::{Authority, Nats, Postgres, Process, Program, nats, nats_url, poll, unique};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// A client that trusts this authority and no other, and makes a connection for each request.
@@ -251,6 +251,31 @@ async fn the_database_proves_who_it_is() {
             logged(&refusing, "sslrootcert=FILE").await;
         }
     }
+    // A server on another machine, by its name: it has to prove who it is, if nothing else is said.
+    let far = server.tcp_url().replace("@127.0.0.1:", "@db.example:") + "?hostaddr=127.0.0.1";
+    let unsaid = Program::new("api").env("DATABASE_URL", &far).spawn();
+    logged(&unsaid, "sslmode=prefer").await;
+    let said = Program::new("api").env("DATABASE_URL", format!("{far}&sslmode=prefer"));
+    said.start().await.kill9().await;
     let mut without_effect = api(&format!("?sslmode=prefer&sslrootcert={ca}")).spawn();
     assert_eq!(without_effect.wait(Duration::from_secs(60)).await, 2);
+}
+
+/// Neither a password nor a reading goes in the clear to another machine unless the URL says so.
+#[tokio::test]
+async fn a_far_database_without_tls_is_refused_with_what_to_do() {
+    let near = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = near.local_addr().unwrap().port();
+    let url = format!("postgres://odograph:hunter2@db.example:{port}/odograph?hostaddr=127.0.0.1");
+    let program = Program::new("api").env("DATABASE_URL", url).spawn();
+    let (mut connection, _) = timeout(LONG, near.accept()).await.unwrap().unwrap();
+    let mut request = [0; 8];
+    connection.read_exact(&mut request).await.unwrap();
+    // An SSLRequest (PostgreSQL's protocol, 55.7), and the answer of a server that has none.
+    assert_eq!(request[4..], 80_877_103_u32.to_be_bytes());
+    connection.write_all(b"N").await.unwrap();
+    let mut rest = Vec::new();
+    timeout(LONG, connection.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.is_empty(), "nothing follows: {rest:?}");
+    logged(&program, "sslmode=disable").await;
 }
