@@ -4,7 +4,6 @@ use crate::system::{self, KEY, LONG, System};
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::io::Write;
-use std::time::Duration;
 use testutil::{Program, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -489,11 +488,11 @@ async fn uploads_beyond_the_limit_are_told_to_wait() {
         good(0)
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    let refused = poll(LONG, async || {
-        let response = system.upload(good(1)).send().await.unwrap();
-        (response.status() == 429).then_some(response)
-    });
-    let refused = refused.await;
+    // Its first reading is stored, so it is the one under way; asked for sooner, the next upload could
+    // be let in before it, and it be refused.
+    tokio::time::timeout(LONG, system.wait_for_rows(1)).await.unwrap();
+    let refused = system.upload(good(1)).send().await.unwrap();
+    assert_eq!(refused.status(), 429);
     assert!(
         refused.headers()["retry-after"]
             .to_str()
@@ -507,7 +506,5 @@ async fn uploads_beyond_the_limit_are_told_to_wait() {
         (system.upload(good(1)).send().await.unwrap().status() == 200).then_some(())
     })
     .await;
-    tokio::time::timeout(Duration::from_secs(60), system.wait_for_rows(2))
-        .await
-        .unwrap();
+    tokio::time::timeout(LONG, system.wait_for_rows(2)).await.unwrap();
 }
