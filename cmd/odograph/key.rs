@@ -35,8 +35,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The name of a device, checked.
 pub(crate) fn device(name: &str) -> Result<String, String> {
-    if internal::reading::is_name(name) {
+    if internal::reading::is_device(name) {
         return Ok(name.to_owned());
     }
-    Err("a name has 1 to 64 characters of A-Z a-z 0-9 _ . : - and begins with a letter".to_owned())
+    Err("a name has 1 to 64 characters of A-Z a-z 0-9 _ . : - and begins with a letter or a digit".to_owned())
 }

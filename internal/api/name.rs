@@ -1,6 +1,6 @@
 //! Names in requests.
 
-use crate::reading::is_name;
+use crate::reading::is_device;
 use serde::Deserialize;
 
 /// The name of a device or a sensor, as a parameter of a request. What cannot be a name never
@@ -19,10 +19,10 @@ impl TryFrom<String> for Name {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        if is_name(&name) {
+        if is_device(&name) {
             Ok(Self(name))
         } else {
-            Err("not a name: write 1 to 64 of A-Z a-z 0-9 _ . : - with a letter first")
+            Err("not a name: write 1 to 64 of A-Z a-z 0-9 _ . : - with a letter or a digit first")
         }
     }
 }

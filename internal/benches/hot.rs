@@ -9,9 +9,9 @@ use internal::dump::{Day, Line as DumpLine};
 use internal::reading::Point;
 use internal::reading::batch::Batch;
 use internal::reading::decode::{Bounds, Decoded, decode};
-use internal::reading::lines::{Line, Splitter};
 use internal::reading::message::Message;
 use internal::reading::postgres::Rows;
+use internal::reading::scan::{Piece, Scanner};
 use internal::reading::segment::{Builder, Origin, join};
 use std::fmt::Write;
 use std::hint::black_box;
@@ -133,11 +133,11 @@ fn bench(criterion: &mut Criterion, step: &str, measure: impl FnMut(&mut Bencher
 }
 
 fn split(body: &[u8]) {
-    let mut splitter = Splitter::new(LONGEST);
+    let mut scanner = Scanner::new(LONGEST);
     let mut found = 0;
     for mut chunk in body.chunks(CHUNK) {
-        while let Some((_, line)) = splitter.next(&mut chunk) {
-            assert!(matches!(black_box(line), Line::Whole(_)));
+        while let Some((_, piece)) = scanner.next(&mut chunk) {
+            assert!(matches!(black_box(piece), Piece::Line { part: false, .. }));
             found += 1;
         }
     }

@@ -4,7 +4,7 @@
 //! seconds with 0, 3 or 6 digits, whichever is the shortest that is exact.
 
 use super::Day;
-use crate::reading::is_name;
+use crate::reading::{is_device, is_name};
 
 /// Writes the readings of one series on one day. What is the same in each line is written out
 /// once; a line allocates nothing.
@@ -23,7 +23,7 @@ impl Line {
     /// The lines of this series. Both names have been checked.
     pub fn new(day: Day, device: &str, sensor: &str) -> Self {
         // Such names need no escaping.
-        debug_assert!(is_name(device) && is_name(sensor), "{device:?} {sensor:?}");
+        debug_assert!(is_device(device) && is_name(sensor), "{device:?} {sensor:?}");
         Self {
             head: format!("{{\"sensor\":\"{sensor}\",\"value\":").into_bytes(),
             middle: format!(",\"timestamp\":\"{day}T").into_bytes(),

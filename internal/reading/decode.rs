@@ -1,6 +1,6 @@
 //! One line of JSON to one reading, or the reason why not.
 
-use super::{is_name, time};
+use super::{is_device, is_name, time};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -28,24 +28,88 @@ pub struct Bounds {
     pub newest: i64,
 }
 
-/// Decodes a line without its line end.
+/// Bounds that let any time in, for where only the end of a value is looked for.
+pub(super) const ANY: Bounds = Bounds {
+    oldest: i64::MIN,
+    newest: i64::MAX,
+};
+
+/// Decodes a line that holds one reading, without its line end.
 ///
 /// # Errors
 /// The reason, for the person who sent the line.
 pub fn decode<'a>(line: &'a [u8], bounds: Bounds) -> Result<Decoded<'a>, String> {
-    let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to() + 1))?;
-    let raw: Raw<'a> = serde_json::from_str(text).map_err(|error| reason(&error))?;
+    let text = std::str::from_utf8(line).map_err(|error| not_utf8(error.valid_up_to()))?;
+    match serde_json::from_str(text) {
+        Ok(raw) => check(raw, bounds),
+        Err(error) if error.is_eof() => Err(breaks_off(text.len())),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What a text begins with.
+#[derive(Debug)]
+pub(super) enum First<'a> {
+    /// A whole JSON object of so many bytes: a reading, or the reason why it is none.
+    Whole(Result<Decoded<'a>, String>, usize),
+    /// No JSON object, and why.
+    Malformed(Malformed),
+    /// The beginning of an object, as far as the text goes.
+    Open,
+}
+
+/// Why a text does not begin with a JSON object.
+#[derive(Debug)]
+pub(super) enum Malformed {
+    /// A field of a reading holds something that JSON does not know, such as NaN.
+    Field(String),
+    /// The text is not JSON.
+    Syntax(String),
+}
+
+/// Reads the object that `text` begins with, whatever follows it.
+pub(super) fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Raw<'a>>();
+    let error = match values.next() {
+        Some(Ok(raw)) => return First::Whole(check(raw, bounds), values.byte_offset()),
+        Some(Err(error)) => error,
+        None => return First::Open,
+    };
+    if error.is_eof() {
+        return First::Open;
+    }
+    if !error.is_data() {
+        return First::Malformed(Malformed::Syntax(reason(&error)));
+    }
+    // The parser stopped at the field; where the object ends is still to be found.
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => First::Whole(Err(reason(&error)), values.byte_offset()),
+        // Zeros behind a value that a power cut has torn, for example.
+        Some(Err(end)) if end.to_string().starts_with("control character") => {
+            First::Malformed(Malformed::Syntax(reason(&end)))
+        }
+        Some(Err(end)) if !end.is_eof() => First::Malformed(Malformed::Field(reason(&error))),
+        _ => First::Open,
+    }
+}
+
+/// Checks what JSON does not: names, the time, and that it lies within the bounds.
+fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
     if !is_name(&raw.sensor) {
         return Err("sensor: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter first)".into());
     }
-    if raw.device.as_deref().is_some_and(|device| !is_name(device)) {
-        return Err("device: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter first)".into());
+    if raw.device.as_deref().is_some_and(|device| !is_device(device)) {
+        return Err("device: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter or a digit first)".into());
     }
     let Some(timestamp) = time::parse(&raw.timestamp) else {
-        return Err("timestamp: not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z".into());
+        return Err(time::why_not(&raw.timestamp).into());
     };
     if timestamp < bounds.oldest {
         return Err("timestamp: too old; was the device's clock set?".into());
+    }
+    if timestamp > bounds.newest && timestamp >= time::END {
+        return Err("timestamp: the year 9999 stands for no time at all; leave such readings out".into());
     }
     if timestamp > bounds.newest {
         return Err("timestamp: too far in the future; is the device's clock right?".into());
@@ -56,6 +120,16 @@ pub fn decode<'a>(line: &'a [u8], bounds: Bounds) -> Result<Decoded<'a>, String>
         timestamp,
         value: raw.value,
     })
+}
+
+/// Why a line is none that holds an invalid byte behind `valid` good ones.
+pub(super) fn not_utf8(valid: usize) -> String {
+    format!("not UTF-8 at byte {}", valid + 1)
+}
+
+/// Why a value is none that lacks its end.
+pub(super) fn breaks_off(length: usize) -> String {
+    format!("the value breaks off after {length} bytes; it is not a whole JSON object")
 }
 
 /// The parser's reason, without a line number: each line is a document of its own.
@@ -97,6 +171,10 @@ impl<'de> Visitor<'de> for Object {
         let mut others: HashSet<Cow<'de, str>> = HashSet::new();
         let text = |map: &mut A, name: &str| match map.next_value::<Text<'de>>() {
             Ok(Text(text)) => Ok(Some(text)),
+            // An IMEI is often written as a number, which many readers of JSON round.
+            Err(error) if name == "device" && error.to_string().starts_with("invalid type: integer") => {
+                Err(de::Error::custom("device: a number; write it in quotes"))
+            }
             Err(_) => Err(de::Error::custom(format_args!("{name}: not a string"))),
         };
         while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
@@ -226,8 +304,8 @@ mod tests {
         for (line, word) in [
             ("[]", "an object with"),
             ("7", "an object with"),
-            ("", "EOF"),
-            ("{", "EOF"),
+            ("", "breaks off"),
+            ("{", "breaks off"),
             ("{}", "sensor: missing"),
             (r#"{"sensor":"x","value":1}"#, "timestamp: missing"),
             (r#"{"sensor":"x","sensor":"x"}"#, "twice"),
@@ -238,6 +316,18 @@ mod tests {
                 "timestamp: not a string",
             ),
             (r#"{"sensor":"x","value":1,"timestamp":"yesterday"}"#, "RFC 3339"),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"2012-04-23T18:25:60Z"}"#,
+                "leap second",
+            ),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"9999-12-31T23:59:59Z"}"#,
+                "no time at all",
+            ),
+            (
+                r#"{"sensor":"x","value":1,"timestamp":"2012-04-23T18:25:43Z","device":356000000000017}"#,
+                "device: a number; write it in quotes",
+            ),
             (
                 r#"{"sensor":"x","value":1,"timestamp":"1901-12-13T20:45:52Z"}"#,
                 "too old",

@@ -1,15 +1,17 @@
 //! `POST /ingest`.
 
-use super::body::{self, Encoding, Source};
+mod answer;
+
+use super::body::{Encoding, Source};
 use super::decode::Bounds;
 use super::keys::{Caller, Keys};
-use super::limits::{Admission, Refusal, Turn};
+use super::limits::{Admission, Quota, Refusal, Turn};
 use super::publish::Publisher;
-use super::rejects::Rejects;
 use super::segment::Origin;
-use super::upload::{self, End, Upload};
+use super::upload::{self, Counts, End, Upload};
+use answer::{answer, too_large};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +20,7 @@ use event::{Lane, Writer};
 use prometheus_client::metrics::counter::Counter;
 use service::Service;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -32,6 +35,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// The same, once the program is short of time itself.
 const HURRIED_DRAIN: Duration = Duration::from_millis(200);
 
+/// Seconds between two warnings of names without room.
+const WARN_AGAIN: i64 = 600;
+
 /// Bodies up to this size, if they come with their head and every line is good, are not worth a
 /// task of their own. Far smaller than a segment.
 const SMALL: usize = 16 * 1024;
@@ -43,8 +49,11 @@ pub struct Ingest {
     bulk: Publisher,
     pub(super) limits: Limits,
     pub(super) series: Known,
+    pub(super) quota: Quota,
     pub(super) source: String,
     pub(super) hurry: CancellationToken,
+    /// When names without room were last warned of, in seconds since 1970.
+    warned: AtomicI64,
     keys: Keys,
     admission: Admission,
     metrics: Metrics,
@@ -55,6 +64,8 @@ pub struct Ingest {
 struct Metrics {
     accepted: Counter,
     rejected: Counter,
+    deferred: Counter,
+    forbidden: Counter,
     uploads: Counter,
     unfinished: Counter,
     unauthenticated: Counter,
@@ -88,10 +99,12 @@ impl Ingest {
             live,
             bulk,
             series: Known::new(limits.max_series),
+            quota: Quota::new(limits.max_rejected_per_key),
             admission: Admission::new(&limits),
             limits,
             source,
             hurry: service.hurry(),
+            warned: AtomicI64::new(0),
             keys,
             metrics,
             service: service.clone(),
@@ -109,6 +122,25 @@ impl Ingest {
             Lane::Live => &self.live,
             Lane::Bulk => &self.bulk,
         }
+    }
+
+    /// Warns of names without room: once, and then seldom.
+    fn warn_of_deferred(&self, key: &str) {
+        let now = jiff::Timestamp::now().as_second();
+        let last = self.warned.load(Ordering::Relaxed);
+        if now < last + WARN_AGAIN
+            || self
+                .warned
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        tracing::warn!(
+            key,
+            max_series = self.limits.max_series,
+            "readings of new series are deferred: there is no room for their names; raise --max-series if they are meant"
+        );
     }
 
     /// Goes on reading a body that nobody wants any more, for a while.
@@ -140,6 +172,16 @@ impl Metrics {
                 &self.accepted,
             ),
             ("ingestor_lines_rejected", "Lines that are not readings", &self.rejected),
+            (
+                "ingestor_readings_deferred",
+                "Readings of new series without room, to be sent again (--max-series)",
+                &self.deferred,
+            ),
+            (
+                "ingestor_readings_forbidden",
+                "Readings of devices that the key may not write as",
+                &self.forbidden,
+            ),
             ("ingestor_uploads", "Uploads answered", &self.uploads),
             (
                 "ingestor_uploads_unfinished",
@@ -213,8 +255,11 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     let headers = &head.headers;
     // Whoever has no key leaves nothing behind but a number that is one greater: no line in the log,
     // no memory of their own.
-    let caller = authenticate(&ingest.keys, headers).inspect_err(|_| {
-        ingest.metrics.unauthenticated.inc();
+    let caller = device(head).and_then(|device| authenticate(&ingest.keys, headers, device.as_deref()));
+    let caller = caller.inspect_err(|problem| {
+        if problem.status() == StatusCode::UNAUTHORIZED {
+            ingest.metrics.unauthenticated.inc();
+        }
     })?;
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let Some(encoding) = Encoding::of(text(header::CONTENT_ENCODING)) else {
@@ -274,111 +319,32 @@ fn origin(correlation: Option<Correlation>) -> Origin {
 }
 
 /// The answer to an upload that has ended.
-fn conclude(
-    ingest: &Ingest,
-    plan: &Plan,
-    origin: &Origin,
-    end: &End,
-    (accepted, rejects): (u64, Rejects),
-    source: Source,
-) -> Response {
-    let (id, correlation_id, rejected) = (origin.upload, &origin.correlation, rejects.count);
+fn conclude(ingest: &Ingest, plan: &Plan, origin: &Origin, end: &End, counts: Counts, source: Source) -> Response {
+    let (accepted, rejected, deferred) = (counts.accepted, counts.rejects.count, counts.deferred);
     let metrics = &ingest.metrics;
     metrics.rejected.inc_by(rejected);
+    metrics.deferred.inc_by(deferred);
+    metrics.forbidden.inc_by(counts.forbidden);
     metrics.uploads.inc();
-    let counts = |problem: Problem| {
+    if deferred > 0 {
+        ingest.warn_of_deferred(&plan.caller.key);
+    }
+    let read = matches!(end, End::Whole);
+    let response = answer(&ingest.limits, origin.upload, end, counts);
+    let (correlation_id, status) = (&origin.correlation, response.status().as_u16());
+    if matches!(status, 200 | 400) {
+        tracing::debug!(correlation_id, upload = %origin.upload, key = %plan.caller.key, accepted, rejected, "upload finished");
+    } else {
         metrics.unfinished.inc();
         tracing::info!(
-            correlation_id, upload = %id, key = %plan.caller.key, status = problem.status().as_u16(), ?end, accepted, rejected,
+            correlation_id, upload = %origin.upload, key = %plan.caller.key, status, ?end, accepted, rejected, deferred,
             "upload not finished"
         );
-        problem
-            .with("id", id.to_string())
-            .with("accepted", accepted)
-            .with("rejected", rejected)
-    };
-    let problem = match end {
-        End::Whole => {
-            tracing::debug!(correlation_id, upload = %id, key = %plan.caller.key, accepted, rejected, "upload finished");
-            return answer(id, accepted, rejects);
-        }
-        End::Body(body::Error::Broken | body::Error::Undecodable) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "The body breaks off or cannot be decoded. What came before is accepted; send the whole body again.",
-        ),
-        End::Body(body::Error::Window) => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The zstd window is larger than 8 MiB; compress without --long or --ultra.",
-        ),
-        End::Body(body::Error::Bomb) => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "The body grows more than a thousand times when it is decoded; send it in parts or less compressed.",
-        ),
-        End::Body(body::Error::TooLarge) => too_large(ingest.limits.max_body.unwrap_or_default()),
-        End::Late => Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "The body came too slowly. What came is accepted; send the rest, or all of it, again.",
-        ),
-        End::Bus => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The event bus cannot take more now. Send the whole body again later; nothing is stored twice.",
-        )
-        .retry_after(Duration::from_secs(2)),
-        End::Stopping => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This server is being restarted. Send the whole body again; nothing is stored twice.",
-        )
-        .retry_after(Duration::from_secs(2)),
-    };
-    let problem = counts(problem);
-    ingest.drain(source);
-    problem.into_response()
-}
-
-/// The answer to an upload that was read to its end.
-fn answer(id: Uuid, accepted: u64, rejects: Rejects) -> Response {
-    #[derive(serde::Serialize)]
-    struct Answer {
-        id: Uuid,
-        accepted: u64,
-        rejected: u64,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        invalid: Vec<super::rejects::Invalid>,
-        #[serde(flatten)]
-        problem: Option<Explained>,
     }
-    #[derive(serde::Serialize)]
-    struct Explained {
-        r#type: &'static str,
-        title: &'static str,
-        status: u16,
-        detail: &'static str,
+    if !read {
+        ingest.drain(source);
     }
-    let bad = rejects.count > 0;
-    let answer = Answer {
-        id,
-        accepted,
-        rejected: rejects.count,
-        invalid: rejects.shown,
-        problem: bad.then_some(Explained {
-            r#type: "about:blank",
-            title: "Bad Request",
-            status: 400,
-            detail: "Some lines are not readings. All others are accepted; the lines listed here would be rejected again.",
-        }),
-    };
-    let (status, kind) = if bad {
-        (StatusCode::BAD_REQUEST, "application/problem+json")
-    } else {
-        (StatusCode::OK, "application/json")
-    };
-    let body = serde_json::to_vec(&answer).unwrap_or_default();
-    (
-        status,
-        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")],
-        body,
-    )
-        .into_response()
+    response
 }
 
 fn wait(refusal: Refusal) -> Problem {
@@ -402,13 +368,6 @@ fn wait(refusal: Refusal) -> Problem {
     Problem::new(status, detail).retry_after(wait)
 }
 
-fn too_large(max: u64) -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("The body is larger than {max} bytes; send it in parts."),
-    )
-}
-
 /// Whether a body of this type may be lines of JSON. curl's form default is taken, because that is
 /// what `curl --data-binary` sends when nobody says otherwise.
 fn is_ndjson(content_type: Option<&str>) -> bool {
@@ -429,8 +388,27 @@ fn is_ndjson(content_type: Option<&str>) -> bool {
     )
 }
 
-/// `Basic KEY:`, `Basic DEVICE:KEY` or `Bearer KEY`.
-fn authenticate(keys: &Keys, headers: &HeaderMap) -> Result<Caller, Problem> {
+/// The device that the address names, `/ingest?device=NAME`.
+fn device(head: &Parts) -> Result<Option<String>, Problem> {
+    let refused = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "Send to /ingest, or to /ingest?device=NAME; there are no other parameters.",
+        )
+    };
+    if head.uri.query().is_none() {
+        return Ok(None);
+    }
+    let Query(mut parameters) = Query::<Vec<(String, String)>>::try_from_uri(&head.uri).map_err(|_| refused())?;
+    match (parameters.pop(), parameters.pop()) {
+        (None, _) => Ok(None),
+        (Some((name, device)), None) if name == "device" => Ok(Some(device)),
+        _ => Err(refused()),
+    }
+}
+
+/// `Basic KEY:`, `Basic DEVICE:KEY` or `Bearer KEY`; `device` is the one that the address names.
+fn authenticate(keys: &Keys, headers: &HeaderMap, device: Option<&str>) -> Result<Caller, Problem> {
     let refused = || {
         Problem::new(
             StatusCode::UNAUTHORIZED,
@@ -445,13 +423,15 @@ fn authenticate(keys: &Keys, headers: &HeaderMap) -> Result<Caller, Problem> {
     let (scheme, rest) = credentials.split_once(' ').ok_or_else(refused)?;
     let rest = rest.trim();
     let found = if scheme.eq_ignore_ascii_case("bearer") {
-        keys.find(rest, None)
+        keys.find(rest, device)
     } else if scheme.eq_ignore_ascii_case("basic") {
         let decoded = base64(rest).ok_or_else(refused)?;
         let (user, password) = decoded.split_once(':').ok_or_else(refused)?;
         match password {
-            "" => keys.find(user, None),
-            key => keys.find(key, Some(user)),
+            "" => keys.find(user, device),
+            // Both say who is writing, so they have to say the same.
+            key if device.is_none_or(|device| device == user) => keys.find(key, Some(user)),
+            _ => None,
         }
     } else {
         None
@@ -484,7 +464,7 @@ mod tests {
         let device = |credentials: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, credentials.parse().unwrap());
-            authenticate(&keys, &headers)
+            authenticate(&keys, &headers, None)
                 .map(|caller| caller.device.to_string())
                 .map_err(|problem| problem.status().as_u16())
         };
@@ -501,7 +481,7 @@ mod tests {
         ] {
             assert_eq!(device(wrong), Err(401), "{wrong}");
         }
-        assert!(authenticate(&keys, &HeaderMap::new()).is_err());
+        assert!(authenticate(&keys, &HeaderMap::new(), None).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod line;
 mod metrics;
 
-use super::is_name;
+use super::is_device;
 use secrecy::ExposeSecret;
 pub use secrecy::SecretString as Secret;
 use sha2::{Digest as _, Sha256};
@@ -198,7 +198,7 @@ impl Keys {
 
     /// The caller that these credentials belong to: a key, and the device they name if they do.
     pub fn find(&self, key: &str, device: Option<&str>) -> Option<Caller> {
-        if key.len() > LONGEST || device.is_some_and(|device| !is_name(device)) {
+        if key.len() > LONGEST || device.is_some_and(|device| !is_device(device)) {
             return None;
         }
         let given = Digest::of(key);

@@ -1,7 +1,7 @@
 //! What one client may take of an ingestor, each limit a flag.
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultKeyedRateLimiter, RateLimiter};
 use std::collections::{HashMap, HashSet};
 use std::hash::RandomState;
 use std::num::NonZeroU32;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The limits of an ingestor, as flags.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Limits {
-    /// Longest line; a longer one is rejected without being kept in memory
+    /// Longest reading, and longest line that holds none; a longer one is rejected without being kept in memory
     #[arg(long, env, default_value = "64KiB", value_parser = service::bytes, value_name = "SIZE")]
     pub max_line: u64,
 
@@ -40,12 +40,17 @@ pub struct Limits {
     #[arg(long, env, value_name = "NUMBER")]
     pub max_rate_per_key: Option<NonZeroU32>,
 
-    /// Different series (device and sensor) taken since the start; new ones beyond are rejected
+    /// Different series (device and sensor) that one key may bring since the start (429), and a tenth of what all keys
+    /// may (503): readings of others are deferred
     #[arg(long, env, default_value_t = 100_000, value_name = "NUMBER")]
     pub max_series: usize,
 
-    /// Oldest event time: earlier ones come from clocks that were never set
-    #[arg(long, env, default_value = "2000-01-01T00:00:00Z", value_parser = moment, value_name = "TIME")]
+    /// Bytes of rejected lines that one key may bring in an hour (429)
+    #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "SIZE")]
+    pub max_rejected_per_key: u64,
+
+    /// Oldest event time: earlier ones come from clocks that were never set, which begin in 1970, 1980 or 2000
+    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = moment, value_name = "TIME")]
     pub oldest: jiff::Timestamp,
 
     /// How far ahead of this machine's clock an event time may be
@@ -70,16 +75,34 @@ fn moment(text: &str) -> Result<jiff::Timestamp, String> {
         .ok_or_else(|| "write a date such as 2000-01-01, or a time such as 2000-01-01T00:00:00Z".into())
 }
 
-/// The series seen since the start, as hashes: at eight bytes each they cost little, and one
-/// mistaken for another only lets in a series too many.
+/// All keys together may bring so many times the series that one may.
+const KEYS: usize = 10;
+
+/// The series that each key has brought since the start, as hashes: at eight bytes each they cost
+/// little, and one mistaken for another only lets in a series too many.
 pub struct Known {
-    seen: Mutex<HashSet<u64>>,
+    seen: Mutex<Seen>,
     hasher: RandomState,
     max: usize,
 }
 
+#[derive(Default)]
+struct Seen {
+    by_key: HashMap<Arc<str>, HashSet<u64>>,
+    all: usize,
+}
+
+/// Why a series has no room: a matter of capacity, and no verdict on its readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The share of the key is full.
+    Key,
+    /// All keys together have brought as many as there may be.
+    All,
+}
+
 impl Known {
-    /// Lets in `max` series.
+    /// Lets in `max` series of each key, and ten times as many in all.
     pub fn new(max: usize) -> Self {
         Self {
             seen: Mutex::default(),
@@ -93,12 +116,68 @@ impl Known {
         self.hasher.clone()
     }
 
-    /// Whether the series of this hash, by that hasher, is one of those let in.
-    pub fn admit(&self, hash: u64) -> bool {
+    /// Lets in the series of this hash, by that hasher, or tells why not.
+    ///
+    /// # Errors
+    /// Where there is no room for a series that this key has not brought before.
+    pub fn admit(&self, key: &Arc<str>, hash: u64) -> Result<(), NoRoom> {
         let mut seen = lock(&self.seen);
-        seen.contains(&hash) || (seen.len() < self.max && seen.insert(hash))
+        let all = seen.all;
+        if !seen.by_key.contains_key(key) {
+            seen.by_key.insert(key.clone(), HashSet::new());
+        }
+        let Some(of_key) = seen.by_key.get_mut(key) else {
+            return Err(NoRoom::All);
+        };
+        if of_key.contains(&hash) {
+            return Ok(());
+        }
+        if of_key.len() >= self.max {
+            return Err(NoRoom::Key);
+        }
+        if all >= self.max.saturating_mul(KEYS) {
+            return Err(NoRoom::All);
+        }
+        of_key.insert(hash);
+        seen.all += 1;
+        Ok(())
     }
 }
+
+/// The bytes of rejected lines that each key may still bring.
+pub(super) struct Quota {
+    limiter: DefaultKeyedRateLimiter<Arc<str>>,
+    asked: AtomicU64,
+}
+
+impl Quota {
+    /// Each key may bring `max` bytes at once, and as many again within an hour.
+    pub(super) fn new(max: u64) -> Self {
+        let max = NonZeroU32::new(u32::try_from(max).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        let quota = governor::Quota::with_period(HOUR / max.get())
+            .unwrap_or(governor::Quota::per_second(max))
+            .allow_burst(max);
+        Self {
+            limiter: RateLimiter::keyed(quota),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes so many bytes of the key's, or tells after how long there may be room again.
+    pub(super) fn take(&self, key: &Arc<str>, bytes: u64) -> Result<(), Duration> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
+            self.limiter.retain_recent();
+        }
+        let bytes = NonZeroU32::new(u32::try_from(bytes).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        match self.limiter.check_key_n(key, bytes) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(DefaultClock::default().now())),
+            Err(_) => Err(HOUR),
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Why an upload is not let in now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +217,7 @@ impl Admission {
             max_per_key: limits.max_uploads_per_key,
             rate: limits
                 .max_rate_per_key
-                .map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
+                .map(|rate| RateLimiter::keyed(governor::Quota::per_second(rate))),
             asked: AtomicU64::new(0),
         }
     }
@@ -243,10 +322,26 @@ mod tests {
     }
 
     #[test]
-    fn series_beyond_the_limit_stay_out() {
+    fn one_key_s_series_do_not_lock_out_another_s() {
         let known = Known::new(2);
-        let admit = |sensor| known.admit(known.hasher().hash_one(("d", sensor)));
-        assert!(admit("a") && admit("b") && !admit("c") && admit("a"));
+        let keys: Vec<Arc<str>> = (0..12).map(|key| key.to_string().into()).collect();
+        let admit = |key: usize, sensor: &str| known.admit(&keys[key], known.hasher().hash_one(("d", sensor)));
+        assert_eq!((admit(0, "a"), admit(0, "b")), (Ok(()), Ok(())));
+        assert_eq!((admit(0, "c"), admit(0, "a")), (Err(NoRoom::Key), Ok(())));
+        for key in 1..10 {
+            assert_eq!((admit(key, "c"), admit(key, "a")), (Ok(()), Ok(())));
+        }
+        assert_eq!((admit(10, "a"), admit(9, "c")), (Err(NoRoom::All), Ok(())));
+    }
+
+    #[test]
+    fn rejected_bytes_are_counted_by_key() {
+        let quota = Quota::new(1000);
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        assert_eq!((quota.take(&a, 900), quota.take(&b, 1000)), (Ok(()), Ok(())));
+        let wait = quota.take(&a, 200).unwrap_err();
+        assert!(wait <= HOUR && wait > Duration::from_secs(60), "{wait:?}");
+        assert_eq!(quota.take(&a, 5000), Err(HOUR));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Readings: taken from clients over HTTP, carried on the event bus, kept once each in Postgres.
 //!
-//! A body is split into lines ([`lines`]), each line decoded and judged ([`decode`]), good ones
+//! A body is split into pieces ([`scan`]), each value decoded and judged ([`decode`]), good ones
 //! gathered into segments ([`segment`]) that share messages ([`publish`]); on the other side
 //! messages become a [`batch`] that one transaction stores ([`postgres`]), and only then is
 //! acknowledged ([`events`]).
@@ -13,15 +13,16 @@ pub mod events;
 pub mod http;
 pub mod keys;
 mod limits;
-pub mod lines;
 pub mod message;
 pub mod postgres;
 pub mod publish;
 mod rejects;
+pub mod scan;
 pub mod segment;
 mod signature;
 pub mod time;
 mod upload;
+mod values;
 
 use uuid::Uuid;
 
@@ -61,11 +62,16 @@ pub struct Point {
     pub value: f64,
 }
 
-/// Whether this can name a device or a sensor: 1 to 64 of `A-Z a-z 0-9 _ . : -`, a letter first.
+/// Whether this can name a sensor: 1 to 64 of `A-Z a-z 0-9 _ . : -`, a letter first.
 pub fn is_name(name: &str) -> bool {
+    is_device(name) && name.as_bytes()[0].is_ascii_alphabetic()
+}
+
+/// Whether this can name a device: as a sensor, but a digit may be first, as in an IMEI or a VIN.
+pub fn is_device(name: &str) -> bool {
     let bytes = name.as_bytes();
     (1..=MAX_NAME).contains(&bytes.len())
-        && bytes[0].is_ascii_alphabetic()
+        && bytes[0].is_ascii_alphanumeric()
         && bytes
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'))
@@ -82,8 +88,12 @@ mod tests {
         for good in ["speed", "S", "obd:0x0C-rpm_1.a", &"x".repeat(64)] {
             assert!(is_name(good), "{good:?}");
         }
-        for bad in ["", "1speed", "_x", "sp eed", "größe", "a\0b", "a\"b", &"x".repeat(65)] {
-            assert!(!is_name(bad), "{bad:?}");
+        for bad in ["", "_x", "-1", "sp eed", "größe", "a\0b", "a\"b", &"x".repeat(65)] {
+            assert!(!is_name(bad) && !is_device(bad), "{bad:?}");
         }
+        for device in ["356000000000017", "5ABCD12E3FG000017", "1", "lada"] {
+            assert!(is_device(device), "{device:?}");
+        }
+        assert!(!is_name("1speed"));
     }
 }

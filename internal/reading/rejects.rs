@@ -1,9 +1,11 @@
 //! The lines of an upload that are not readings: shown to the client, kept as dead letters.
 
 use super::keys::Caller;
+use super::limits::Quota;
 use bytes::Bytes;
 use event::{Event, Writer};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The `ce-type` of events that hold rejected lines of one upload: NDJSON, a [`Kept`] a line.
@@ -19,10 +21,28 @@ const KEPT_BYTES: usize = 4096;
 /// A dead letter holds about this much.
 const LETTER: usize = 128 * 1024;
 
+/// Bytes of rejected lines that one upload may bring: a body with more of them is not what its
+/// head says.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// A line counts at least so many bytes, since each costs more than its own.
+const LEAST_BYTES: u64 = 64;
+
+/// Where a rejected value stands in its body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    /// The number of its line, from 1.
+    pub(super) line: u64,
+    /// Its number among the values of that line, where there are several.
+    pub(super) value: Option<u64>,
+}
+
 /// A rejected line, as the answer shows it.
 #[derive(Debug, Serialize)]
 pub(super) struct Invalid {
     line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<u64>,
     reason: String,
     reading: String,
 }
@@ -34,6 +54,9 @@ pub struct Kept {
     pub upload: Uuid,
     /// Its number in the body, from 1.
     pub line: u64,
+    /// Its number among the values of that line, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<u64>,
     /// The device that the credentials name, else `default`.
     pub device: String,
     /// The key writes for that device only.
@@ -72,32 +95,64 @@ pub(super) fn write<'a>(lines: impl Iterator<Item = &'a Kept>) -> Vec<u8> {
     payload
 }
 
+/// Why some rejected lines of an upload are not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The upload has too many of them.
+    Upload,
+    /// The key has brought too many; there is room again after this long.
+    Key(Duration),
+}
+
 /// The rejected lines of one upload.
 #[derive(Debug, Default)]
 pub(super) struct Rejects {
     pub(super) count: u64,
     pub(super) shown: Vec<Invalid>,
+    /// Set once a line is not kept; then no other is.
+    pub(super) lost: Option<Lost>,
+    bytes: u64,
     letter: Vec<u8>,
 }
 
 impl Rejects {
     /// Adds a line of an upload. `raw` is all of it, or its beginning where that is `cut`.
-    pub(super) fn add(&mut self, upload: Uuid, caller: &Caller, line: u64, reason: String, raw: &[u8], cut: bool) {
+    pub(super) fn add(
+        &mut self,
+        upload: Uuid,
+        caller: &Caller,
+        quota: &Quota,
+        at: At,
+        reason: String,
+        raw: &[u8],
+        cut: bool,
+    ) {
         self.count += 1;
-        let kept = Kept {
-            upload,
-            line,
-            device: caller.device.to_string(),
-            bound: caller.bound,
-            reason: reason.clone(),
-            reading: text(raw, KEPT_BYTES),
-            cut: cut || raw.len() > KEPT_BYTES,
-            altered: std::str::from_utf8(raw).is_err(),
-        };
-        self.letter.extend(write(std::iter::once(&kept)));
+        let size = (raw.len() as u64).max(LEAST_BYTES);
+        self.bytes += size;
+        if self.bytes > MOST_BYTES {
+            self.lost = Some(Lost::Upload);
+        } else if self.lost.is_none() {
+            self.lost = quota.take(&caller.key, size).err().map(Lost::Key);
+        }
+        if self.lost.is_none() {
+            let kept = Kept {
+                upload,
+                line: at.line,
+                value: at.value,
+                device: caller.device.to_string(),
+                bound: caller.bound,
+                reason: reason.clone(),
+                reading: text(raw, KEPT_BYTES),
+                cut: cut || raw.len() > KEPT_BYTES,
+                altered: std::str::from_utf8(raw).is_err(),
+            };
+            self.letter.extend(write(std::iter::once(&kept)));
+        }
         if self.shown.len() < SHOWN {
             self.shown.push(Invalid {
-                line,
+                line: at.line,
+                value: at.value,
                 reason,
                 reading: text(raw, SHOWN_BYTES),
             });

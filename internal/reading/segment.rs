@@ -22,7 +22,7 @@
 //! looked up once a run instead of once a reading, and 16 bytes a reading are a sixth of its JSON.
 //! Payloads of version 1, which are the same without the totals, are read as well.
 
-use super::{Point, is_name, time};
+use super::{Point, is_device, is_name, time};
 use bytes::{BufMut, Bytes};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
@@ -323,7 +323,7 @@ pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Piece<'a>)) -> Result<()
         }));
         for _ in 0..segment.u16()? {
             let (device, sensor) = (segment.text()?, segment.text()?);
-            if !is_name(device) || !is_name(sensor) {
+            if !is_device(device) || !is_name(sensor) {
                 return Err(Malformed("a name that is none"));
             }
             let length = segment.u32()?.checked_mul(POINT).ok_or(Malformed("too many points"))?;

@@ -11,7 +11,8 @@ pub(super) enum Foreign {
     Utf16,
 }
 
-const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+/// A mark of byte order in UTF-8.
+pub(super) const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
@@ -32,11 +33,16 @@ pub(super) fn blanks(start: &[u8]) -> usize {
     let mut rest = start;
     loop {
         rest = match rest {
-            [byte, rest @ ..] if *byte == 0 || byte.is_ascii_whitespace() => rest,
+            [byte, rest @ ..] if is_blank(*byte) => rest,
             [a, b, c, rest @ ..] if [*a, *b, *c] == MARK => rest,
             rest => return start.len() - rest.len(),
         }
     }
+}
+
+/// Whether this byte alone is a blank: white space or a NUL.
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte == 0 || byte.is_ascii_whitespace()
 }
 
 /// Whether the bytes behind `start` may still change what [`foreign`] says of it.
@@ -97,11 +103,25 @@ mod tests {
             (b"[{}]".to_vec(), None),
             (Vec::new(), None),
         ];
-        for text in ["{\"a\":1}", "[{}]", "\u{feff}{", "  {\r\n", "\r\n[\n  {}", "\u{feff}\n{}"] {
+        for text in [
+            "{\"a\":1}",
+            "[{}]",
+            "\u{feff}{",
+            "  {\r\n",
+            "\r\n[\n  {}",
+            "\u{feff}\n{}",
+        ] {
             cases.extend(utf16(text).map(|coded| (coded, Some(Foreign::Utf16))));
         }
         for (start, expected) in cases {
-            for before in [&b""[..], b"\n", b"\0\0\0", b" \t\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n\0"] {
+            for before in [
+                &b""[..],
+                b"\n",
+                b"\0\0\0",
+                b" \t\r\n",
+                b"\xef\xbb\xbf",
+                b"\xef\xbb\xbf\n\0",
+            ] {
                 let padded = [before, &start].concat();
                 assert_eq!(foreign(&padded), expected, "{padded:x?}");
                 // However it is cut, what is decided stays so.
@@ -115,7 +135,18 @@ mod tests {
 
     #[test]
     fn what_is_decided_asks_for_no_more() {
-        for plain in [&b"{\""[..], b"{}", b"[{", b"x", b" {\n", b"(x", b"P*x", b"{\0\0", b"\x1f\x1f", b"\xef\xbb{"] {
+        for plain in [
+            &b"{\""[..],
+            b"{}",
+            b"[{",
+            b"x",
+            b" {\n",
+            b"(x",
+            b"P*x",
+            b"{\0\0",
+            b"\x1f\x1f",
+            b"\xef\xbb{",
+        ] {
             assert!(!undecided(plain), "{plain:x?}");
         }
     }

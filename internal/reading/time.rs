@@ -60,6 +60,35 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(seconds * SECOND + fraction)
 }
 
+/// The first moment of the year 9999, which programs write for "no time": 9999-12-31.
+pub const END: i64 = 2_932_532 * DAY;
+
+/// Why [`parse`] does not take this text.
+pub fn why_not(text: &str) -> &'static str {
+    let shape: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_digit() {
+                '0'
+            } else {
+                c.to_ascii_uppercase()
+            }
+        })
+        .collect();
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
+        return "timestamp: not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z";
+    };
+    let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches('0'));
+    match rest {
+        "" => "timestamp: no offset (RFC 3339 wants Z, or one such as +02:00, at the end)",
+        "Z" | "+00:00" | "-00:00" if &text[17..19] == "60" => {
+            "timestamp: second 60 (a leap second) is not taken; write second 59"
+        }
+        "Z" | "+00:00" | "-00:00" => "timestamp: no such day or time of day (RFC 3339)",
+        _ => "timestamp: not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z",
+    }
+}
+
 /// Days from 1970-01-01 to this date of the Gregorian calendar.
 pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     // Years start in March, so that the leap day is a year's last.
@@ -154,6 +183,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn reasons() {
+        assert_eq!(END, parse("9999-01-01T00:00:00Z").unwrap());
+        for (text, word) in [
+            ("2012-04-23T18:25:60Z", "leap second"),
+            ("2012-04-23T18:25:60.5+02:00", "leap second"),
+            ("2012-04-23T18:25:61Z", "no such day"),
+            ("2021-02-30T00:00:00Z", "no such day"),
+            ("2012-04-23T24:00:00Z", "no such day"),
+            ("2012-04-23T18:25:43", "no offset"),
+            ("2012-04-23T18:25:43.5", "no offset"),
+            ("2012-04-23", "RFC 3339"),
+            ("9999-12-31", "RFC 3339"),
+            ("2012-04-23T18:25:43+0200", "RFC 3339"),
+            ("\u{661}012-04-23T18:25:43Z", "RFC 3339"),
+            ("", "RFC 3339"),
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+            assert!(why_not(text).contains(word), "{text:?}: {}", why_not(text));
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_jiff(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
@@ -167,7 +218,9 @@ mod tests {
 
         #[test]
         fn never_panics(text in "\\PC{0,40}") {
-            let _ = parse(&text);
+            if parse(&text).is_none() {
+                why_not(&text);
+            }
         }
     }
 }

@@ -1,13 +1,16 @@
-//! One upload: every line judged, every good one on the bus before the answer.
+//! One upload: every value judged, every good one on the bus before the answer.
 
 use super::body::{self, Source};
-use super::decode::{Bounds, Decoded, decode};
+use super::decode::{Bounds, Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
 use super::http::Ingest;
 use super::keys::Caller;
-use super::lines::{Line, Splitter};
+use super::limits::NoRoom;
 use super::publish::{Ticket, Unavailable};
-use super::rejects::Rejects;
+use super::rejects::{At, Rejects};
+use super::scan::{Piece, Scanner};
 use super::segment::{Builder, Origin, Totals};
+use super::signature::{Foreign, foreign};
+use super::values::{RESUMES, Value, Values, without_runs};
 use super::{Point, time};
 use bytes::Bytes;
 use event::Lane;
@@ -29,8 +32,12 @@ const UNDER_WAY: usize = 8;
 /// How an upload ended. In every case the counts hold: what is accepted is stored on the bus.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Read to the end, every line judged.
+    /// Read to the end, every value judged.
     Whole,
+    /// A line begins with another format, which is not JSON.
+    Foreign(Foreign),
+    /// The document is not JSON from this line on.
+    Syntax(u64),
     /// The body broke off, could not be decoded, or went over a limit.
     Body(body::Error),
     /// Nothing came for too long, or all of it took too long.
@@ -41,12 +48,45 @@ pub(super) enum End {
     Stopping,
 }
 
+/// What an upload came to.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Readings that the bus has stored.
+    pub(super) accepted: u64,
+    /// Readings of series that there is no room for now.
+    pub(super) deferred: u64,
+    /// Why there is none for one of them.
+    pub(super) no_room: Option<NoRoom>,
+    /// Readings of devices that the key may not write as.
+    pub(super) forbidden: u64,
+    /// What is no reading.
+    pub(super) rejects: Rejects,
+}
+
+impl Counts {
+    /// Whether every value was good, and is accepted.
+    fn clean(&self) -> bool {
+        self.rejects.count == 0 && self.deferred == 0 && self.forbidden == 0
+    }
+}
+
+/// The line that is being judged.
+#[derive(Debug, Default)]
+struct Present {
+    number: u64,
+    /// Values of it that were judged.
+    values: u64,
+    /// How often judging may still go on behind something that is no value.
+    resumes: u32,
+}
+
 /// An upload under way.
 pub(super) struct Upload<'a> {
     ingest: &'a Ingest,
     caller: &'a Caller,
     origin: Origin,
-    splitter: Splitter,
+    scanner: Scanner,
+    present: Present,
     builder: Builder,
     /// Since when the builder holds readings.
     since: Option<Instant>,
@@ -54,14 +94,14 @@ pub(super) struct Upload<'a> {
     /// Small until it has filled a segment: what is small never waits behind what is large.
     lane: Lane,
     bus_failed: bool,
-    accepted: u64,
-    rejects: Rejects,
+    counts: Counts,
 }
 
 impl<'a> Upload<'a> {
     pub(super) fn new(ingest: &'a Ingest, caller: &'a Caller, origin: Origin) -> Self {
         Self {
-            splitter: Splitter::new(ingest.limits.max_line()),
+            scanner: Scanner::new(ingest.limits.max_line()),
+            present: Present::default(),
             ingest,
             caller,
             origin,
@@ -70,38 +110,32 @@ impl<'a> Upload<'a> {
             under_way: VecDeque::new(),
             lane: Lane::Live,
             bus_failed: false,
-            accepted: 0,
-            rejects: Rejects::default(),
+            counts: Counts::default(),
         }
     }
 
     /// Reads the body to its end or as far as it goes.
     pub(super) async fn run(&mut self, source: &mut Source) -> End {
-        let end = match self.read(source).await {
-            Ok(()) => {
-                self.last_line();
-                End::Whole
-            }
-            Err(end) => end,
-        };
-        self.finish(end).await
+        let mut end = self.read(source).await;
+        if end.is_ok() {
+            end = self.last();
+        }
+        self.finish(end.err().unwrap_or(End::Whole)).await
     }
 
-    /// Judges a small body that is here as a whole; false where a line of it is bad. Nothing is on
-    /// its way then, and the upload is of no more use.
+    /// Judges a small body that is here as a whole; false where not all of it is accepted. Nothing
+    /// is on its way then, and the upload is of no more use.
     pub(super) fn take_small(&mut self, body: &Bytes) -> bool {
         let bounds = self.ingest.limits.bounds();
         let mut rest = &body[..];
-        let mut splitter = std::mem::replace(&mut self.splitter, Splitter::new(0));
-        while let Some((number, line)) = splitter.next(&mut rest) {
-            self.judge(number, &line, bounds);
-            if self.rejects.count > 0 {
+        let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.next(&mut rest) {
+            if self.judge(number, piece, bounds).is_err() || !self.counts.clean() {
                 return false;
             }
         }
-        self.splitter = splitter;
-        self.last_line();
-        self.rejects.count == 0
+        self.scanner = scanner;
+        self.last().is_ok() && self.counts.clean()
     }
 
     /// Waits until everything that was judged is stored, and tells how it all ended. An upload that
@@ -109,7 +143,7 @@ impl<'a> Upload<'a> {
     /// it fits there, else when all else is stored, so that totals never promise more than there is.
     pub(super) async fn finish(&mut self, end: End) -> End {
         let whole = matches!(end, End::Whole);
-        if whole && self.under_way.is_empty() && self.accepted == 0 {
+        if whole && self.under_way.is_empty() && self.counts.accepted == 0 {
             self.bury().await;
             self.hand_over_last().await;
         } else {
@@ -129,13 +163,13 @@ impl<'a> Upload<'a> {
     }
 
     async fn bury(&mut self) {
-        let buried = self.rejects.bury(&self.ingest.writer, &self.ingest.source).await;
+        let buried = self.counts.rejects.bury(&self.ingest.writer, &self.ingest.source).await;
         self.bus_failed |= buried.is_err();
     }
 
-    /// Readings accepted and lines rejected.
-    pub(super) fn into_counts(self) -> (u64, Rejects) {
-        (self.accepted, self.rejects)
+    /// What it came to.
+    pub(super) fn into_counts(self) -> Counts {
+        self.counts
     }
 
     async fn read(&mut self, source: &mut Source) -> Result<(), End> {
@@ -165,71 +199,140 @@ impl<'a> Upload<'a> {
         let bounds = self.ingest.limits.bounds();
         let mut rest = &chunk[..];
         // Taken out for the while, so that a line borrowed from it does not lock all of `self`.
-        let mut splitter = std::mem::replace(&mut self.splitter, Splitter::new(0));
-        while let Some((number, line)) = splitter.next(&mut rest) {
-            self.judge(number, &line, bounds);
+        let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.next(&mut rest) {
+            self.judge(number, piece, bounds)?;
             if self.builder.size() >= SEGMENT_BYTES || self.builder.series() >= SEGMENT_SERIES {
                 self.lane = Lane::Bulk;
                 self.hand_over().await;
             }
-            if self.rejects.full() {
+            if self.counts.rejects.full() {
                 self.bury().await;
             }
             if self.bus_failed {
                 return Err(End::Bus);
             }
         }
-        self.splitter = splitter;
+        self.scanner = scanner;
         Ok(())
     }
 
-    fn last_line(&mut self) {
+    /// Judges what is left at the end of the body.
+    fn last(&mut self) -> Result<(), End> {
         let bounds = self.ingest.limits.bounds();
-        let mut splitter = std::mem::replace(&mut self.splitter, Splitter::new(0));
-        if let Some((number, line)) = splitter.finish() {
-            self.judge(number, &line, bounds);
+        let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.finish() {
+            self.judge(number, piece, bounds)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, number: u64, piece: Piece<'_>, bounds: Bounds) -> Result<(), End> {
+        match piece {
+            Piece::Line { bytes, part } => {
+                if !part && let Ok(reading) = decode(bytes, bounds) {
+                    self.add(&reading);
+                    return Ok(());
+                }
+                self.judge_values(number, bytes, part, bounds)
+            }
+            Piece::Value { bytes, ordinal } => self.judge_object(number, ordinal, bytes, bounds),
+            Piece::TooLong { bytes, ordinal } => {
+                if ordinal.is_none()
+                    && number != self.present.number
+                    && let Some(format) = foreign(bytes)
+                {
+                    return Err(End::Foreign(format));
+                }
+                let reason = format!("longer than {} bytes", self.ingest.limits.max_line());
+                let value = ordinal.or((number == self.present.number).then_some(self.present.values + 1));
+                self.reject(At { line: number, value }, reason, bytes, true);
+                Ok(())
+            }
+            Piece::Syntax(bytes) => Err(foreign(bytes).map_or(End::Syntax(number), End::Foreign)),
         }
     }
 
-    fn judge(&mut self, number: u64, line: &Line<'_>, bounds: Bounds) {
-        let (raw, cut, verdict) = match *line {
-            Line::Whole(raw) => (raw, false, self.add(raw, bounds)),
-            Line::TooLong(raw) => (
-                raw,
-                true,
-                Err(format!(
-                    "the line is longer than {} bytes",
-                    self.ingest.limits.max_line()
-                )),
-            ),
+    /// Judges the values of a line, or of a part of one, one by one.
+    fn judge_values(&mut self, number: u64, bytes: &[u8], part: bool, bounds: Bounds) -> Result<(), End> {
+        if self.present.number != number {
+            if let Some(format) = foreign(bytes) {
+                return Err(End::Foreign(format));
+            }
+            self.present = Present {
+                number,
+                values: 0,
+                resumes: RESUMES,
+            };
+        }
+        let bytes = without_runs(bytes);
+        let mut values = Values::new(&bytes, bounds, self.present.resumes);
+        while let Some(Value { raw, verdict }) = values.next() {
+            self.present.values += 1;
+            let value = self.present.values;
+            match verdict {
+                Ok(reading) => self.add(&reading),
+                Err(reason) => {
+                    let several = part || value > 1 || !values.is_empty();
+                    let value = several.then_some(value);
+                    self.reject(At { line: number, value }, reason, raw, false);
+                }
+            }
+        }
+        self.present.resumes = values.resumes();
+        Ok(())
+    }
+
+    /// Judges a value of a document, whose braces match.
+    fn judge_object(&mut self, number: u64, ordinal: u64, bytes: &[u8], bounds: Bounds) -> Result<(), End> {
+        let found = match std::str::from_utf8(bytes) {
+            Ok(text) => first(text, bounds),
+            Err(error) => First::Malformed(Malformed::Field(not_utf8(error.valid_up_to()))),
         };
-        if let Err(reason) = verdict {
-            self.rejects
-                .add(self.origin.upload, self.caller, number, reason, raw, cut);
-        }
+        let reason = match found {
+            First::Whole(Ok(reading), _) => {
+                self.add(&reading);
+                return Ok(());
+            }
+            First::Whole(Err(reason), _) | First::Malformed(Malformed::Field(reason)) => reason,
+            First::Malformed(Malformed::Syntax(_)) => return Err(End::Syntax(number)),
+            First::Open => breaks_off(bytes.len()),
+        };
+        let value = Some(ordinal);
+        self.reject(At { line: number, value }, reason, bytes, false);
+        Ok(())
     }
 
-    /// Adds a good line's reading to the segment; otherwise the reason why it is not good.
-    fn add(&mut self, line: &[u8], bounds: Bounds) -> Result<(), String> {
-        let Decoded {
-            sensor,
-            device,
-            timestamp,
-            value,
-        } = decode(line, bounds)?;
-        let device = match device.as_deref() {
+    fn reject(&mut self, at: At, reason: String, raw: &[u8], cut: bool) {
+        let (upload, quota) = (self.origin.upload, &self.ingest.quota);
+        self.counts
+            .rejects
+            .add(upload, self.caller, quota, at, reason, raw, cut);
+    }
+
+    /// Adds a reading to the segment, unless it cannot be accepted now, or not with this key.
+    fn add(&mut self, reading: &Decoded<'_>) {
+        let device = match reading.device.as_deref() {
             Some(device) if self.caller.bound && *device != *self.caller.device => {
-                return Err(format!("device: this key writes for {} only", self.caller.device));
+                self.counts.forbidden += 1;
+                return;
             }
             Some(device) => device,
             None => &self.caller.device,
         };
-        let series = &self.ingest.series;
-        let point = Point { timestamp, value };
-        if self.builder.push(device, &sensor, point, |hash| series.admit(hash)) {
-            Ok(())
-        } else {
-            Err("sensor: there are too many series already, new names are not taken".into())
+        let (series, key) = (&self.ingest.series, &self.caller.key);
+        let point = Point {
+            timestamp: reading.timestamp,
+            value: reading.value,
+        };
+        let mut no_room = None;
+        let admit = |hash| {
+            no_room = series.admit(key, hash).err();
+            no_room.is_none()
+        };
+        if !self.builder.push(device, &reading.sensor, point, admit) {
+            self.counts.deferred += 1;
+            self.counts.no_room = self.counts.no_room.or(no_room);
         }
     }
 
@@ -245,8 +348,8 @@ impl<'a> Upload<'a> {
     /// others are stored.
     async fn hand_over_last(&mut self) {
         let totals = Totals {
-            accepted: self.accepted + self.builder.readings(),
-            rejected: self.rejects.count,
+            accepted: self.counts.accepted + self.builder.readings(),
+            rejected: self.counts.rejects.count,
         };
         self.publish(Some(totals)).await;
     }
@@ -270,7 +373,7 @@ impl<'a> Upload<'a> {
             return false;
         };
         match ticket.stored().await {
-            Ok(()) => self.accepted += readings,
+            Ok(()) => self.counts.accepted += readings,
             Err(Unavailable) => self.bus_failed = true,
         }
         true

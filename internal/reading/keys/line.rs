@@ -1,7 +1,7 @@
 //! The file of keys and its lines, `KEY-ID DEVICE-or-* SHA256-HEX`; `#` begins a comment.
 
 use super::{Digest, Error, Key, Table};
-use crate::reading::is_name;
+use crate::reading::is_device;
 use std::io::Read;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn key(line: &str) -> Result<(Digest, Key), &'static str> {
     }
     let device = match device {
         "*" => None,
-        name if is_name(name) => Some(name.into()),
+        name if is_device(name) => Some(name.into()),
         _ => return Err("the device is not a name"),
     };
     let digest = unhex(hash).ok_or("the hash is not 64 hex digits")?;

@@ -127,8 +127,8 @@ impl Writer {
         } else {
             let size = event.payload.len();
             if !self.lines.admit(&self.context, &self.address, size).await? {
-                // Whoever sent them is told of each.
-                return Ok(());
+                // An upload is not done with before its rejected lines are kept.
+                return Err(Error::Unavailable("the dead letters are full".into()));
             }
             lines::subject(&self.address)
         };

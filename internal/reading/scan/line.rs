@@ -1,0 +1,194 @@
+//! Lines of a body, and parts of lines that are longer than a value may be.
+
+use super::{Found, Kind, Place};
+use crate::reading::signature::{MARK, blanks};
+use crate::reading::values::Values;
+
+/// Gathers lines, holding at most as many bytes as a value may have.
+#[derive(Debug)]
+pub(super) struct Lines {
+    max: usize,
+    /// What is kept of the present line, without blanks before it; of NULs in a row, one.
+    partial: Vec<u8>,
+    /// So much of it was given out, and is to be forgotten.
+    given: usize,
+    /// Parts of the present line were given out.
+    parted: bool,
+    /// The rest of the present line is passed over: its value is too long.
+    skipping: bool,
+    /// The number of the last line that has ended.
+    number: u64,
+}
+
+impl Lines {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max: max.max(MARK.len()),
+            partial: Vec::new(),
+            given: 0,
+            parted: false,
+            skipping: false,
+            number: 0,
+        }
+    }
+
+    /// The number of the last line that has ended.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Begins anew behind the line of this number.
+    pub(super) fn rewind(&mut self, number: u64) {
+        *self = Self {
+            partial: std::mem::take(&mut self.partial),
+            number,
+            ..Self::new(self.max)
+        };
+        self.partial.clear();
+    }
+
+    /// Takes back all that is kept of the present line.
+    pub(super) fn withdraw(&mut self) -> Vec<u8> {
+        let kept = std::mem::take(&mut self.partial);
+        self.rewind(self.number);
+        kept
+    }
+
+    /// The first bytes of what is kept.
+    pub(super) fn kept(&self, length: usize) -> &[u8] {
+        &self.partial[..length]
+    }
+
+    /// Begins the present line with these bytes.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.partial.extend_from_slice(bytes);
+    }
+
+    /// The next line, or part of one, that ends in `chunk`, which is shortened by what was looked at.
+    pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Option<Found> {
+        self.forget();
+        let all = chunk.len();
+        loop {
+            let Some(end) = memchr::memchr(b'\n', chunk) else {
+                return if self.gather(chunk) { None } else { Some(self.part()) };
+            };
+            let head = &chunk[..end];
+            if self.partial.is_empty() && !self.parted && !self.skipping && end <= self.max {
+                let start = all - chunk.len();
+                *chunk = &chunk[end + 1..];
+                self.number += 1;
+                let line = head.strip_suffix(b"\r").unwrap_or(head);
+                let blank = blanks(line);
+                if blank < line.len() {
+                    let place = Place::Here(start + blank..start + line.len());
+                    return Some(self.line(place));
+                }
+                continue;
+            }
+            let mut rest = head;
+            if !self.gather(&mut rest) {
+                *chunk = &chunk[end - rest.len()..];
+                return Some(self.part());
+            }
+            *chunk = &chunk[end + 1..];
+            self.number += 1;
+            if let Some(found) = self.end() {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The last line, when the body does not end with a line end.
+    pub(super) fn finish(&mut self) -> Option<Found> {
+        self.forget();
+        self.number += 1;
+        self.end()
+    }
+
+    /// What is left of the line that has just ended.
+    fn end(&mut self) -> Option<Found> {
+        let skipped = std::mem::take(&mut self.skipping);
+        if skipped || blanks(&self.partial) == self.partial.len() {
+            self.partial.clear();
+            self.parted = false;
+            return None;
+        }
+        self.given = self.partial.len();
+        Some(self.line(Place::Kept(self.given)))
+    }
+
+    fn line(&mut self, place: Place) -> Found {
+        let part = std::mem::take(&mut self.parted);
+        Found {
+            number: self.number,
+            kind: Kind::Line { part },
+            place,
+        }
+    }
+
+    /// The values that are whole in a line that has just proved longer than a value may be.
+    fn part(&mut self) -> Found {
+        self.given = Values::decided(&self.partial);
+        let kind = if self.given == 0 {
+            self.skipping = true;
+            self.given = self.partial.len();
+            Kind::TooLong { ordinal: None }
+        } else {
+            self.parted = true;
+            Kind::Line { part: true }
+        };
+        Found {
+            number: self.number + 1,
+            kind,
+            place: Place::Kept(self.given),
+        }
+    }
+
+    /// Keeps `part` of the present line, which is shortened by what was kept or passed over; false
+    /// where there is no room for all of it.
+    fn gather(&mut self, part: &mut &[u8]) -> bool {
+        if self.skipping {
+            *part = &[];
+        }
+        while let Some((byte, rest)) = part.split_first() {
+            if self.partial.is_empty() {
+                let blank = blanks(part);
+                if blank > 0 {
+                    *part = &part[blank..];
+                    continue;
+                }
+            } else if self.partial.len() < MARK.len() && MARK.starts_with(&self.partial) {
+                // A mark of byte order that a chunk's end has cut is a blank, too.
+                self.partial.push(*byte);
+                *part = rest;
+                if self.partial == MARK {
+                    self.partial.clear();
+                }
+                continue;
+            }
+            let room = self.max.saturating_sub(self.partial.len());
+            let zero = memchr::memchr(0, part).unwrap_or(part.len());
+            let taken = zero.min(room);
+            self.partial.extend_from_slice(&part[..taken]);
+            *part = &part[taken..];
+            if taken < zero {
+                return false;
+            }
+            let zeros = part.iter().take_while(|byte| **byte == 0).count();
+            *part = &part[zeros..];
+            if zeros > 0 && taken < room && self.partial.last() != Some(&0) {
+                self.partial.push(0);
+            }
+        }
+        true
+    }
+
+    fn forget(&mut self) {
+        if self.given == self.partial.len() {
+            self.partial.clear();
+        } else {
+            self.partial.drain(..self.given);
+        }
+        self.given = 0;
+    }
+}

@@ -1,0 +1,149 @@
+use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A piece as text: its line, what it is, its bytes. Zeros in a row are one, as where chunks cut.
+fn show((number, piece): (u64, Piece<'_>)) -> String {
+    let text = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes.dedup_by(|byte, before| *byte == 0 && *before == 0);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.trim_end_matches(['\0', '\r', ' ']).to_owned()
+    };
+    match piece {
+        Piece::Line { bytes, part: false } => format!("{number} {}", text(bytes)),
+        Piece::Line { bytes, part: true } => format!("{number} part {}", text(bytes)),
+        Piece::Value { bytes, ordinal } => format!("{number}.{ordinal} {}", text(bytes)),
+        Piece::TooLong { bytes, ordinal } => format!("{number} {ordinal:?} too long {}", text(bytes)),
+        Piece::Syntax(bytes) => format!("{number} syntax {}", text(bytes)),
+    }
+}
+
+/// The pieces of a body that comes in chunks which end at `cuts`.
+fn scan(body: &[u8], cuts: &[usize], max: usize) -> Vec<String> {
+    let mut scanner = Scanner::new(max);
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
+    cuts.extend([0, body.len()]);
+    cuts.sort_unstable();
+    let mut found = Vec::new();
+    for range in cuts.windows(2) {
+        let mut chunk = &body[range[0]..range[1]];
+        while let Some(piece) = scanner.next(&mut chunk) {
+            found.push(show(piece));
+        }
+        assert!(chunk.is_empty());
+    }
+    while let Some(piece) = scanner.finish() {
+        found.push(show(piece));
+    }
+    found
+}
+
+/// Whole, and in chunks of each size.
+fn check(body: &str, max: usize, expected: &[&str]) {
+    assert_eq!(scan(body.as_bytes(), &[], max), expected, "{body:?}");
+    for size in 1..4 {
+        let cuts: Vec<usize> = (0..body.len()).step_by(size).collect();
+        assert_eq!(
+            scan(body.as_bytes(), &cuts, max),
+            expected,
+            "{body:?} in chunks of {size}"
+        );
+    }
+}
+
+#[test]
+fn lines() {
+    check("", 9, &[]);
+    check("\u{feff}\r\n \0\n\u{feff}", 9, &[]);
+    check(
+        "\u{feff}one\r\n\n  \t\r\n\u{feff} two\nthree",
+        9,
+        &["1 one", "4 two", "5 three"],
+    );
+    check("\u{feff}{}\n{}", 9, &["1 {}", "2 {}"]);
+    check("{} {}\n{}{", 9, &["1 {} {}", "2 {}{"]);
+}
+
+#[test]
+fn zeros_count_towards_no_limit() {
+    let zeros = "\0".repeat(50);
+    check(
+        &format!("{zeros}{{}}{zeros}{{}}{zeros}\n{zeros}{{}}"),
+        9,
+        &["1 {}\0{}", "2 {}"],
+    );
+    check(&format!("{}{{}}", " ".repeat(50)), 9, &["1 {}"]);
+}
+
+#[test]
+fn long_lines_are_cut_between_values() {
+    check("{}{} {}{}{}\n{}", 8, &["1 part {}{} {}", "1 part {}{}", "2 {}"]);
+    check("{}{{}{}{}{}{}", 8, &["1 part {}{{}{}", "1 part {}{}{}"]);
+    check("{\"abcdefghi\":1}{}\n{}", 8, &["1 None too long {\"abcdef", "2 {}"]);
+    check(
+        "{}{}{\"abcdefghi\":1}\n{}",
+        8,
+        &["1 part {}{}", "1 None too long {\"abcdef", "2 {}"],
+    );
+    check("xxxxxxxxxxxxxxxxxxxx\n{}", 8, &["1 None too long xxxxxxxx", "2 {}"]);
+}
+
+#[test]
+fn documents() {
+    check("[]", 9, &[]);
+    check(" \n[{} , {}\n,{}]\n", 9, &["2.1 {}", "2.2 {}", "3.1 {}"]);
+    check("{\n}\n{\n} {}", 9, &["1.1 {\n}", "3.1 {\n}", "4.1 {}"]);
+    check("\n{\"a\":\n\n\"}{\\\"\"\n}\n", 20, &["2.1 {\"a\":\n\n\"}{\\\"\"\n}"]);
+    check("[{\"a\":12345678},{}]", 8, &["1 Some(1) too long {\"a\":123", "1.2 {}"]);
+}
+
+#[test]
+fn what_is_no_document() {
+    check("[{}", 9, &["1.1 {}", "1 syntax "]);
+    check("[{},]", 9, &["1.1 {}", "1 syntax ]"]);
+    check("[{}]\nabcdef", 9, &["1.1 {}", "2 syntax abcd"]);
+    check("[1]", 9, &["1 syntax 1]"]);
+    check("[{}{}]", 9, &["1.1 {}", "1 syntax {}]"]);
+    check("{\n\"a\":", 9, &["2 syntax "]);
+    check("{\n}\n]", 9, &["1.1 {\n}", "3 syntax ]"]);
+}
+
+#[test]
+fn a_torn_first_line_is_no_document() {
+    // The second line stands by itself.
+    check("{\"a\n{}\n{", 9, &["1 {\"a", "2 {}", "3 {"]);
+    check("{\"a\":\n\n{}\n", 9, &["1 {\"a\":", "3 {}"]);
+    check("{\"a\n{\"b\n{}", 9, &["1 {\"a", "2 {\"b", "3 {}"]);
+    check("{\"a\n{}{}{}{}{}\n", 6, &["1 {\"a", "2 part {}{}{}", "2 part {}{}"]);
+    // There is none.
+    check("{\"a", 9, &["1 {\"a"]);
+    check("{\"a\n\n", 9, &["1 {\"a"]);
+}
+
+fn part() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => proptest::sample::select(vec![
+            "{}", "{\"a\":1}", "{\"a\":\"}\"}", "{", "}", "[", "]", ",", "\"", "\\", "x", "\n", "\r\n", " ", "\0", "\0\0\0",
+            "\u{feff}", "ü", "{\"a\":[{}]}", "{\"sensor\":",
+        ]).prop_map(|text| text.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 0..4),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn chunks_make_no_difference(parts in vec(part(), 0..30), cuts in vec(0_usize..300, 0..20), max in 3_usize..20) {
+        let body = parts.concat();
+        prop_assert_eq!(scan(&body, &cuts, max), scan(&body, &[], max));
+    }
+
+    #[test]
+    fn no_object_of_a_line_is_lost(lines in vec(vec("\\{\"a\":[1-9][0-9]{0,4}\\}", 0..9), 0..9), zeros in 0_usize..9) {
+        let blank = "\0".repeat(zeros);
+        let body = lines.iter().map(|line| line.join(&blank) + "\n").collect::<String>();
+        let found: String = scan(body.as_bytes(), &[], 12).concat();
+        let objects = |text: &str| text.matches("{\"a\":").count();
+        prop_assert_eq!(objects(&found), objects(&body));
+    }
+}
