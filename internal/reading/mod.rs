@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod publish;
 mod rejects;
 pub mod segment;
+mod signature;
 pub mod time;
 mod upload;
 

@@ -1,0 +1,122 @@
+//! Recognises what is no line of JSON by its first bytes: gzip, zstd and UTF-16.
+
+/// A format that a body may be in without its head saying so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// A gzip member.
+    Gzip,
+    /// A zstd frame, or a skippable one.
+    Zstd,
+    /// UTF-16 in either order, with or without a mark.
+    Utf16,
+}
+
+const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
+const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+/// The foreign format that begins at `start`, after blanks.
+#[inline]
+pub(super) fn foreign(start: &[u8]) -> Option<Foreign> {
+    match start {
+        // The start of nearly every line.
+        [b'{', b'"', ..] => None,
+        start => of(&start[blanks(start)..]),
+    }
+}
+
+/// How many bytes at `start` are blanks: white space, NULs and UTF-8 byte order marks.
+pub(super) fn blanks(start: &[u8]) -> usize {
+    let mut rest = start;
+    loop {
+        rest = match rest {
+            [byte, rest @ ..] if *byte == 0 || byte.is_ascii_whitespace() => rest,
+            [a, b, c, rest @ ..] if [*a, *b, *c] == MARK => rest,
+            rest => return start.len() - rest.len(),
+        }
+    }
+}
+
+/// Whether the bytes behind `start` may still change what [`foreign`] says of it.
+pub(super) fn undecided(start: &[u8]) -> bool {
+    match &start[blanks(start)..] {
+        [] | [0xff | 0xfe | b'{' | b'['] => true,
+        [b'{' | b'[', 0] => true,
+        [b'{' | b'[', 0, third] => *third != 0,
+        [0x50..=0x5f, rest @ ..] => rest.len() < SKIPPABLE.len() && SKIPPABLE.starts_with(rest),
+        rest => [&MARK[..], &GZIP, &ZSTD]
+            .iter()
+            .any(|signature| rest.len() < signature.len() && signature.starts_with(rest)),
+    }
+}
+
+fn of(start: &[u8]) -> Option<Foreign> {
+    match start {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(Foreign::Utf16),
+        // In either order, a zero follows each of the first characters. A reading that a power cut
+        // has torn has several zeros there.
+        [b'{' | b'[', 0] | [b'{' | b'[', 0, 1..=0xff, 0, ..] => Some(Foreign::Utf16),
+        [0x50..=0x5f, rest @ ..] if rest.starts_with(&SKIPPABLE) => Some(Foreign::Zstd),
+        start if start.starts_with(&GZIP) => Some(Foreign::Gzip),
+        start if start.starts_with(&ZSTD) => Some(Foreign::Zstd),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `text` as UTF-16, low byte first and high byte first.
+    fn utf16(text: &str) -> [Vec<u8>; 2] {
+        [
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        ]
+    }
+
+    #[test]
+    fn signatures() {
+        let mut cases: Vec<(Vec<u8>, Option<Foreign>)> = vec![
+            (b"\x1f\x8b\x08\0".to_vec(), Some(Foreign::Gzip)),
+            (b"\x1f\x8b".to_vec(), Some(Foreign::Gzip)),
+            (b"\x28\xb5\x2f\xfd\0".to_vec(), Some(Foreign::Zstd)),
+            (b"\x50\x2a\x4d\x18\0".to_vec(), Some(Foreign::Zstd)),
+            (b"\x5f\x2a\x4d\x18\0".to_vec(), Some(Foreign::Zstd)),
+            (b"\x60\x2a\x4d\x18\0".to_vec(), None),
+            (b"P*M".to_vec(), None),
+            (b"(".to_vec(), None),
+            (b"\x1f".to_vec(), None),
+            (b"{".to_vec(), None),
+            (b"{\0\0\0{\"a\":1}".to_vec(), None),
+            (b"{\0{\"a\":1}".to_vec(), None),
+            (b"\0\0\0{\"a\":1}".to_vec(), None),
+            (b"\n\0{\"a\":1}".to_vec(), None),
+            (b"[{}]".to_vec(), None),
+            (Vec::new(), None),
+        ];
+        for text in ["{\"a\":1}", "[{}]", "\u{feff}{", "  {\r\n", "\r\n[\n  {}", "\u{feff}\n{}"] {
+            cases.extend(utf16(text).map(|coded| (coded, Some(Foreign::Utf16))));
+        }
+        for (start, expected) in cases {
+            for before in [&b""[..], b"\n", b"\0\0\0", b" \t\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n\0"] {
+                let padded = [before, &start].concat();
+                assert_eq!(foreign(&padded), expected, "{padded:x?}");
+                // However it is cut, what is decided stays so.
+                for end in 0..padded.len() {
+                    let cut = &padded[..end];
+                    assert!(undecided(cut) || foreign(cut) == expected, "{cut:x?} of {padded:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_decided_asks_for_no_more() {
+        for plain in [&b"{\""[..], b"{}", b"[{", b"x", b" {\n", b"(x", b"P*x", b"{\0\0", b"\x1f\x1f", b"\xef\xbb{"] {
+            assert!(!undecided(plain), "{plain:x?}");
+        }
+    }
+}
