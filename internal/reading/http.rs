@@ -7,6 +7,7 @@ use super::limits::{Admission, Refusal, Turn};
 use super::publish::Publisher;
 use super::rejects::Rejects;
 use super::segment::Origin;
+use super::signature::Foreign;
 use super::upload::{self, End, Upload};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -217,10 +218,27 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
         ingest.metrics.unauthenticated.inc();
     })?;
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let Some(encoding) = Encoding::of(text(header::CONTENT_ENCODING)) else {
+    let every = |name: header::HeaderName| {
+        headers
+            .get_all(name)
+            .into_iter()
+            .map(|value| value.to_str().unwrap_or("?"))
+    };
+    // HTTP itself has taken off the chunks, and nothing else.
+    let transfer = every(header::TRANSFER_ENCODING)
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_ascii_lowercase())
+        .filter(|coding| !matches!(&**coding, "" | "identity" | "chunked"));
+    if transfer.count() > 0 {
+        return Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "This transfer encoding is not taken; compress the body with Content-Encoding, and send it with Transfer-Encoding: chunked alone.",
+        ));
+    }
+    let Some(encoding) = Encoding::of(every(header::CONTENT_ENCODING)) else {
         let problem = Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "This content encoding is not taken; send the body plain, or with Content-Encoding gzip or zstd.",
+            "This content encoding is not taken; send the body plain, or with Content-Encoding gzip or zstd, once.",
         );
         return Err(problem.header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")));
     };
@@ -309,6 +327,26 @@ fn conclude(
         End::Body(body::Error::Window) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The zstd window is larger than 8 MiB; compress without --long or --ultra.",
+        ),
+        End::Body(body::Error::Damaged) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body came whole, but its gzip or zstd data breaks off: the file is damaged. What came before is accepted; compress what is left of the readings again.",
+        ),
+        End::Body(body::Error::Mislabelled) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is not what its Content-Encoding says, nor plain JSON; send it with the header of its own encoding, gzip or zstd.",
+        ),
+        End::Body(body::Error::Mixed) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Something else follows the gzip or zstd data. What came before is accepted; send what follows as a body of its own.",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Utf16)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is UTF-16; send it as UTF-8 (iconv -f UTF-16 -t UTF-8).",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is compressed more than once; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
         ),
         End::Body(body::Error::Bomb) => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

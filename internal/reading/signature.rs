@@ -97,11 +97,25 @@ mod tests {
             (b"[{}]".to_vec(), None),
             (Vec::new(), None),
         ];
-        for text in ["{\"a\":1}", "[{}]", "\u{feff}{", "  {\r\n", "\r\n[\n  {}", "\u{feff}\n{}"] {
+        for text in [
+            "{\"a\":1}",
+            "[{}]",
+            "\u{feff}{",
+            "  {\r\n",
+            "\r\n[\n  {}",
+            "\u{feff}\n{}",
+        ] {
             cases.extend(utf16(text).map(|coded| (coded, Some(Foreign::Utf16))));
         }
         for (start, expected) in cases {
-            for before in [&b""[..], b"\n", b"\0\0\0", b" \t\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n\0"] {
+            for before in [
+                &b""[..],
+                b"\n",
+                b"\0\0\0",
+                b" \t\r\n",
+                b"\xef\xbb\xbf",
+                b"\xef\xbb\xbf\n\0",
+            ] {
                 let padded = [before, &start].concat();
                 assert_eq!(foreign(&padded), expected, "{padded:x?}");
                 // However it is cut, what is decided stays so.
@@ -115,7 +129,18 @@ mod tests {
 
     #[test]
     fn what_is_decided_asks_for_no_more() {
-        for plain in [&b"{\""[..], b"{}", b"[{", b"x", b" {\n", b"(x", b"P*x", b"{\0\0", b"\x1f\x1f", b"\xef\xbb{"] {
+        for plain in [
+            &b"{\""[..],
+            b"{}",
+            b"[{",
+            b"x",
+            b" {\n",
+            b"(x",
+            b"P*x",
+            b"{\0\0",
+            b"\x1f\x1f",
+            b"\xef\xbb{",
+        ] {
             assert!(!undecided(plain), "{plain:x?}");
         }
     }
