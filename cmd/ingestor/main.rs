@@ -25,7 +25,8 @@ struct Args {
     #[arg(long, env, default_value_t = 5000)]
     port: u16,
 
-    /// A key that lets clients write; may be given several times, or with commas in the variable
+    /// A key that lets clients write; may be given several times. Commas separate keys, in the
+    /// variable as well, so no key holds one
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
     api_key: Vec<internal::reading::keys::Secret>,
 

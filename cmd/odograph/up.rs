@@ -42,7 +42,8 @@ pub(crate) struct Args {
     #[arg(long, env, default_value_t = 5001, value_name = "PORT")]
     api_port: u16,
 
-    /// A key that lets clients write [default: the one in the data folder, made at first start]
+    /// A key that lets clients write; may be given several times. Commas separate keys, in the
+    /// variable as well, so no key holds one [default: the one in the data folder, made at first start]
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
     api_key: Vec<Secret>,
 

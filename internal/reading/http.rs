@@ -262,10 +262,27 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
         }
     })?;
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let Some(encoding) = Encoding::of(text(header::CONTENT_ENCODING)) else {
+    let every = |name: header::HeaderName| {
+        headers
+            .get_all(name)
+            .into_iter()
+            .map(|value| value.to_str().unwrap_or("?"))
+    };
+    // HTTP itself has taken off the chunks, and nothing else.
+    let transfer = every(header::TRANSFER_ENCODING)
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_ascii_lowercase())
+        .filter(|coding| !matches!(&**coding, "" | "identity" | "chunked"));
+    if transfer.count() > 0 {
+        return Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "This transfer encoding is not taken; compress the body with Content-Encoding, and send it with Transfer-Encoding: chunked alone.",
+        ));
+    }
+    let Some(encoding) = Encoding::of(every(header::CONTENT_ENCODING)) else {
         let problem = Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "This content encoding is not taken; send the body plain, or with Content-Encoding gzip or zstd.",
+            "This content encoding is not taken; send the body plain, or with Content-Encoding gzip or zstd, once.",
         );
         return Err(problem.header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")));
     };

@@ -118,6 +118,9 @@ pub enum Error {
     /// It is larger than this many bytes.
     #[error("the keys file {0} is larger than {1} bytes; remove keys that are not in use")]
     TooLarge(PathBuf, u64),
+    /// It is in another encoding.
+    #[error("the keys file {0} is not UTF-8 text, perhaps UTF-16; save it as UTF-8")]
+    NotText(PathBuf),
     /// A line is not a key; the line's number and why.
     #[error("the keys file, line {0}: {1}; write KEY-ID DEVICE-or-* SHA256-HEX, as `odograph key new` prints it")]
     Line(usize, &'static str),
@@ -165,8 +168,13 @@ impl Keys {
         if flags.is_empty() && file.is_none() {
             return Err(Error::None);
         }
-        let flags = Arc::new(flags);
-        Ok(Self { flags, file })
+        let keys = Self {
+            flags: Arc::new(flags),
+            file,
+        };
+        let from_file = keys.file.as_ref().map_or(0, |file| file.keys().len());
+        tracing::info!(from_flags = keys.flags.len(), from_file, "keys that let clients write");
+        Ok(keys)
     }
 
     /// Reads the file again whenever it changes, until `stop`. A file that cannot be used leaves

@@ -116,7 +116,7 @@ async fn a_bad_line_costs_no_good_one() {
 }
 
 #[tokio::test]
-async fn compressed_bodies_broken_bodies_and_bombs() {
+async fn compressed_bodies_and_bombs() {
     let system = System::start(1).await;
     let plain = goods(20_000);
     let send = async |body: Vec<u8>, encoding: &str| {
@@ -130,10 +130,9 @@ async fn compressed_bodies_broken_bodies_and_bombs() {
         )
         .await
     };
-    let whole = gzip(plain.as_bytes());
     let members = [gzip(&plain.as_bytes()[..1000]), gzip(&plain.as_bytes()[1000..])].concat();
     for (body, encoding) in [
-        (whole.clone(), "gzip"),
+        (gzip(plain.as_bytes()), "gzip"),
         (members, "gzip"),
         (zstd(plain.as_bytes(), 23).await, "zstd"),
     ] {
@@ -141,21 +140,6 @@ async fn compressed_bodies_broken_bodies_and_bombs() {
         assert_eq!((status, counts(&answer)), (200, (20_000, 0)), "{encoding}");
     }
     system.wait_for_rows(20_000).await;
-
-    let other = System::start(1).await;
-    let (status, answer) = system::answer(
-        other
-            .upload(whole[..whole.len() / 2].to_vec())
-            .header("content-encoding", "gzip")
-            .send()
-            .await
-            .unwrap(),
-    )
-    .await;
-    assert_eq!(status, 422, "{answer}");
-    let (accepted, _) = counts(&answer);
-    assert!(accepted > 1000 && accepted < 20_000, "{answer}");
-    other.wait_for_rows(i64::try_from(accepted).unwrap()).await;
 
     let (status, answer) = send(best(&vec![b'\n'; 64 << 20]), "gzip").await;
     assert_eq!(
@@ -166,8 +150,6 @@ async fn compressed_bodies_broken_bodies_and_bombs() {
     assert_eq!(send(zstd(&vec![b'\n'; 64 << 20], 20).await, "zstd").await.0, 413);
     let (status, answer) = send(zstd(plain.as_bytes(), 27).await, "zstd").await;
     assert_eq!(status, 415, "{answer}");
-    assert_eq!(send(b"no gzip".to_vec(), "gzip").await.0, 422);
-    assert_eq!(send(plain.clone().into(), "br").await.0, 415);
     let wrong_type = system
         .upload(plain)
         .header("content-type", "text/html")

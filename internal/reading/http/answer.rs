@@ -116,6 +116,26 @@ fn broken(limits: &Limits, end: &End) -> Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The zstd window is larger than 8 MiB; compress without --long or --ultra.",
         ),
+        End::Body(body::Error::Damaged) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body came whole, but its gzip or zstd data breaks off: the file is damaged. What came before is accepted; compress what is left of the readings again.",
+        ),
+        End::Body(body::Error::Mislabelled) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is not what its Content-Encoding says, nor plain JSON; send it with the header of its own encoding, gzip or zstd.",
+        ),
+        End::Body(body::Error::Mixed) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Something else follows the gzip or zstd data. What came before is accepted; send what follows as a body of its own.",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Utf16)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is UTF-16; send it as UTF-8 (iconv -f UTF-16 -t UTF-8).",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is compressed more than once; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
+        ),
         End::Body(body::Error::Bomb) => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "The body grows more than a thousand times when it is decoded; send it in parts or less compressed.",

@@ -11,18 +11,24 @@ const MAX_FILE: u64 = 16 << 20;
 /// The text of a keys file, all of it.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let failed = |error| Error::Read(path.to_owned(), error);
-    let mut text = String::new();
+    let mut text = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     // One byte more than may be there: a file that is cut off would lack keys in silence.
-    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_FILE {
         return Err(Error::TooLarge(path.to_owned(), MAX_FILE));
     }
-    Ok(text)
+    match String::from_utf8(text) {
+        // ASCII as UTF-16 is valid UTF-8, full of zeros.
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => Err(Error::NotText(path.to_owned())),
+    }
 }
 
 pub(super) fn parse(text: &str) -> Result<Table, Error> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    // Some editors begin a file with a byte order mark, and files are joined.
+    let lines = text.lines().map(|line| line.trim_start_matches('\u{feff}'));
+    let lines = lines.map(|line| line.split('#').next().unwrap_or_default());
     let mut keys = Table::new();
     for (number, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let (digest, key) = key(line).map_err(|why| Error::Line(number + 1, why))?;
@@ -83,6 +89,38 @@ mod tests {
         assert_eq!(parse(&read(file.path()).unwrap()).unwrap().len(), 1);
         std::fs::write(file.path(), format!("{line}\n{}", "#".repeat(room + 1))).unwrap();
         assert!(matches!(read(file.path()), Err(Error::TooLarge(..))));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_key_id() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (first, second) = (Digest::of("k"), Digest::of("l"));
+        for start in ["", "# fleet\r\n", "\r\n"] {
+            let text = format!(
+                "\u{feff}{start}{}\r\n\u{feff}{}\r\n",
+                line("a", None, &first),
+                line("b", None, &second)
+            );
+            std::fs::write(file.path(), text).unwrap();
+            let keys = parse(&read(file.path()).unwrap()).unwrap();
+            assert_eq!((&*keys[&first].id, &*keys[&second].id), ("a", "b"));
+        }
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_named_as_such() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = line("a", None, &Digest::of("k"));
+        for mark in ["", "\u{feff}"] {
+            let text = format!("{mark}{text}\r\n");
+            for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+                let bytes: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+                std::fs::write(file.path(), bytes).unwrap();
+                let error = read(file.path()).unwrap_err();
+                assert!(matches!(error, Error::NotText(_)), "{error}");
+                assert!(error.to_string().contains("save it as UTF-8"), "{error}");
+            }
+        }
     }
 
     #[test]
