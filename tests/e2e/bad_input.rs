@@ -70,12 +70,12 @@ async fn a_bad_line_costs_no_good_one() {
         (line("x", "NaN", time).into(), "finite"),
         (line("x", "1e400", time).into(), "finite"),
         (line("x", "\"7\"", time).into(), "finite"),
-        (format!("[{}]", line("x", "1", time)).into(), "object"),
+        (b"[7]".to_vec(), "object"),
         (
             format!(r#"{{"sensor":"x","value":1,"value":2,"timestamp":"{time}"}}"#).into(),
             "twice",
         ),
-        (line("x", "1", "2021-02-30T00:00:00Z").into(), "RFC 3339"),
+        (line("x", "1", "2021-02-30T00:00:00Z").into(), "no such day"),
         (line("5x", "1", time).into(), "sensor"),
         (b"{\"sensor\":\"\xff\xfe\"}".to_vec(), "UTF-8"),
         (vec![b'x'; 10 << 20], "longer than"),
@@ -163,26 +163,21 @@ async fn compressed_bodies_and_bombs() {
 #[tokio::test]
 async fn a_reading_in_each_month_and_two_hundred_thousand_names() {
     let system = System::start(1).await;
-    let months: Vec<String> = (2000..2024)
+    let months: Vec<String> = (2001..2024)
         .flat_map(|year| (1..=12).map(move |month| line("speed", "1", &format!("{year}-{month:02}-15T12:00:00Z"))))
         .collect();
     let (status, answer) = system.post(months.join("\n")).await;
-    assert_eq!((status, counts(&answer)), (200, (288, 0)));
-    system.wait_for_rows(288).await;
+    assert_eq!((status, counts(&answer)), (200, (276, 0)));
+    system.wait_for_rows(276).await;
 
     let names: Vec<String> = (0..200_000)
         .map(|at| line(&format!("n{at}"), "1", "2024-05-01T12:00:00Z"))
         .collect();
     let (status, answer) = system.post(names.join("\n")).await;
     // One of the hundred thousand names is `speed`.
-    assert_eq!((status, counts(&answer)), (400, (99_999, 100_001)));
-    assert!(
-        answer["invalid"][0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("too many series")
-    );
-    system.wait_for_rows(288 + 99_999).await;
+    assert_eq!((status, counts(&answer)), (429, (99_999, 0)));
+    assert_eq!(answer["deferred"], 100_001);
+    system.wait_for_rows(276 + 99_999).await;
     assert_eq!(system.post(good(1)).await.0, 200, "a name that is known is taken");
 }
 
@@ -242,11 +237,8 @@ async fn credentials() {
     assert_eq!(post(basic(&bound, ""), good(1)).await.0, 200);
     assert_eq!(post(basic("lada", &bound), named("lada")).await.0, 200);
     let (status, answer) = post(Some(format!("Bearer {bound}")), named("niva")).await;
-    assert_eq!((status, counts(&answer)), (400, (0, 1)));
-    assert!(
-        answer["invalid"][0]["reason"].as_str().unwrap().contains("lada only"),
-        "{answer}"
-    );
+    assert_eq!((status, counts(&answer)), (403, (0, 0)));
+    assert_eq!(answer["forbidden"], 1, "{answer}");
     assert_eq!(post(basic("gaz", KEY), good(3)).await.0, 200);
     assert_eq!(post(Some(format!("Bearer {KEY}")), good(4)).await.0, 200);
     system.wait_for_rows(4).await;

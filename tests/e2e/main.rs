@@ -26,4 +26,5 @@ mod source;
 mod system;
 mod tls;
 mod up;
+mod values;
 mod walls;
