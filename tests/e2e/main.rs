@@ -10,6 +10,7 @@ mod drill;
 mod dumps;
 mod faults;
 mod history;
+mod host;
 mod hostile;
 mod lanes;
 mod manifests;
