@@ -20,6 +20,7 @@ mod receipts;
 mod replay;
 mod roles;
 mod secrets;
+mod signals;
 mod slow;
 mod soak;
 mod source;
