@@ -45,6 +45,7 @@ pub struct Ingest {
     pub(super) series: Known,
     pub(super) source: String,
     pub(super) hurry: CancellationToken,
+    pub(super) abandon: CancellationToken,
     keys: Keys,
     admission: Admission,
     metrics: Metrics,
@@ -71,8 +72,10 @@ impl Ingest {
         let publisher = |lane| {
             let stored = metrics.accepted.clone();
             let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone(), stored);
+            let abandon = service.abandon();
             service.spawn("publish readings", async move {
-                publishing.await;
+                // Uploads that still wait then are told that their readings are not stored.
+                let _ = abandon.run_until_cancelled(publishing).await;
                 Ok(())
             });
             publisher
@@ -92,6 +95,7 @@ impl Ingest {
             limits,
             source,
             hurry: service.hurry(),
+            abandon: service.abandon(),
             keys,
             metrics,
             service: service.clone(),

@@ -174,7 +174,9 @@ where
         let timeout = service.0.shutdown_timeout;
         sleep(timeout.mul_f64(0.8)).await;
         service.0.hurry.cancel();
-        sleep(timeout.mul_f64(0.2)).await;
+        sleep(timeout.mul_f64(0.1)).await;
+        service.0.abandon.cancel();
+        sleep(timeout.mul_f64(0.1)).await;
         anyhow::anyhow!("did not finish within {timeout:?} of being asked to end")
     };
     let broken_off = tokio::select! {

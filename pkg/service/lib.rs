@@ -61,6 +61,7 @@ struct Inner {
     tasks: TaskTracker,
     stop: CancellationToken,
     hurry: CancellationToken,
+    abandon: CancellationToken,
     failure: Mutex<Option<anyhow::Error>>,
 }
 
@@ -75,6 +76,7 @@ impl Service {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
+            abandon: CancellationToken::new(),
             failure: Mutex::new(None),
         }))
     }
@@ -93,6 +95,12 @@ impl Service {
     /// where nothing is lost.
     pub fn hurry(&self) -> CancellationToken {
         self.0.hurry.clone()
+    }
+
+    /// Cancelled when nine tenths of the shutdown timeout are over: give up what another program
+    /// still owes, and answer those who wait for it.
+    pub fn abandon(&self) -> CancellationToken {
+        self.0.abandon.clone()
     }
 
     /// A condition of readiness, unmet until it is set; `/readyz` names it while it is unmet.

@@ -8,6 +8,7 @@ mod bad_input;
 mod dead;
 mod drill;
 mod dumps;
+mod end;
 mod faults;
 mod history;
 mod host;
