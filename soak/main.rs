@@ -1,11 +1,11 @@
 //! `soak`: the fault suite in its long form. See the library.
 
 use clap::Parser;
+use service::Signals;
 use soak::{Options, Report};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Break everything for a while, then see whether every acknowledged reading is there, once
 #[derive(Parser)]
@@ -58,16 +58,17 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        say("soak: signals cannot be waited for");
-        return ExitCode::FAILURE;
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            say(&format!("soak: signals cannot be waited for: {error}"));
+            return ExitCode::FAILURE;
+        }
     };
     // What is dropped here kills and removes all that it has started.
     tokio::select! {
         code = run(&args) => code,
-        _ = interrupt.recv() => ExitCode::from(130),
-        _ = terminate.recv() => ExitCode::from(143),
+        _ = signals.next() => ExitCode::from(130),
     }
 }
 

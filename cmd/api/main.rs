@@ -75,7 +75,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     service
         .serve(
             args.port,
-            web::finish(api::routes(pool, args.location_tolerance)),
+            web::finish(api::routes(pool, args.location_tolerance, &service)),
             front,
         )
         .await

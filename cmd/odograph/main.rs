@@ -12,6 +12,7 @@ mod simulate;
 mod up;
 mod verify;
 
+use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::Program;
@@ -124,7 +125,10 @@ fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(work);
+            let ended = runtime.block_on(async {
+                service::ignore_user_signals().context("ignore SIGUSR1 and SIGUSR2")?;
+                work.await
+            });
             // A read from a terminal cannot be called off.
             runtime.shutdown_background();
             ended

@@ -1,5 +1,6 @@
 //! `odograph rebuild`: the history that the event bus keeps, read again into a database.
 
+use anyhow::Context;
 use event::Reader;
 use internal::reading::events::{Persistor, Storing};
 use internal::reading::postgres::Store;
@@ -64,10 +65,8 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
     let migrated = service.latch("database");
     let prepared = schema::prepare(&pool, args.migrate);
-    let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
-        return Ok(());
-    };
-    prepared?;
+    let prepared = service.stop().run_until_cancelled(prepared).await;
+    prepared.context("broken off before the database answered; start it again")??;
     migrated.set(true);
     let persistor = Persistor::of_history(reader, Store::of_history(pool), args.storing, &service);
     let done = persistor.run_once(service.stop()).await?;

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use internal::replay::{Error, Options, Progress};
+use service::Signals;
 
-/// Half way through, because a signal came: what a shell reports of a program that SIGINT ended.
+/// Half way through, because a signal came: what a shell reports of a program that SIGINT ended,
+/// for each of them.
 const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 
@@ -58,6 +61,7 @@ pub(crate) struct Args {
 
 /// Sends everything, or until a signal comes, and says on standard output what was done.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("listen for signals")?;
     let options = Options {
         url: args.url,
         api_key: args.api_key.map(Into::into),
@@ -74,11 +78,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         Progress::lines()
     };
-    let stop = async {
-        // Without a way to hear of signals there is none to stop for.
-        if crate::simulate::interrupted().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    let stop = async move {
+        signals.next().await;
     };
     let (summary, ended) = internal::replay::run(&options, progress, stop).await;
     match &ended {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use internal::simulate::{Drive, Options, as_fast_as_possible, in_real_time};
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
+use service::Signals;
 use tokio::sync::oneshot;
 
 /// How long the present tick may take to be written after the end was asked for.
@@ -45,6 +45,7 @@ pub(crate) struct Args {
 
 /// Drives until the span is over, nobody reads on, or a signal comes.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("listen for signals")?;
     let (stop, stopped) = channel();
     let (done, mut ended) = oneshot::channel();
     // A thread that may be left behind: a write to a reader that has stalled never returns.
@@ -54,24 +55,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .context("start the simulation")?;
     tokio::select! {
         written = &mut ended => return written.context("the simulation has died")?,
-        signalled = interrupted() => signalled?,
+        _ = signals.next() => {}
     }
     drop(stop);
     match tokio::time::timeout(PATIENCE, ended).await {
         Ok(written) => written.context("the simulation has died")?,
         Err(_stalled) => Ok(ExitCode::SUCCESS),
     }
-}
-
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn interrupted() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 fn drive(args: Args, stop: &Receiver<()>) -> anyhow::Result<ExitCode> {

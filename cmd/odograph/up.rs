@@ -240,7 +240,7 @@ async fn everything(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
         service.serve_on(
             api_listener,
-            web::finish(api::routes(pool, args.location_tolerance)),
+            web::finish(api::routes(pool, args.location_tolerance, service)),
             front
         ),
     );

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Uri};
 use libfuzzer_sys::fuzz_target;
+use service::Service;
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -17,7 +18,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("thre
 static API: LazyLock<Router> = LazyLock::new(|| {
     let nowhere = "postgres://me@%2Fnonexistent/nothing?sslmode=disable";
     let pool = postgres::open(nowhere, 4, Duration::from_secs(1)).expect("the URL is good");
-    web::finish(internal::api::routes(pool, Duration::from_secs(10)))
+    let service = Service::new("fuzz", Duration::from_secs(25));
+    web::finish(internal::api::routes(pool, Duration::from_secs(10), &service))
 });
 
 const PATHS: [&str; 6] = [

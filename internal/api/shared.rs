@@ -7,6 +7,8 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Questions remembered before those are forgotten that nobody waits for any more.
 const REMEMBERED: usize = 1024;
@@ -18,9 +20,11 @@ const REMEMBERED: usize = 1024;
 /// reading that was stored before somebody asked is always in the answer, and a crowd costs the
 /// database no more than one caller. Cheap to clone.
 #[derive(Debug)]
-pub(crate) struct Questions<K, T>(Arc<Mutex<HashMap<K, Question<T>>>>)
-where
-    T: Clone;
+pub(crate) struct Questions<K, T: Clone> {
+    known: Arc<Mutex<HashMap<K, Question<T>>>>,
+    /// Before a question is put to the database, after it was put the last time.
+    pause: Duration,
+}
 
 /// The last question of its kind.
 #[derive(Debug)]
@@ -33,13 +37,27 @@ struct Question<T: Clone> {
 
 impl<K, T: Clone> Clone for Questions<K, T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            known: self.known.clone(),
+            pause: self.pause,
+        }
     }
 }
 
 impl<K, T: Clone> Default for Questions<K, T> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self::every(Duration::ZERO)
+    }
+}
+
+impl<K, T: Clone> Questions<K, T> {
+    /// Each question is put after this pause, so that a question asked again and again costs the
+    /// database one look in so much time.
+    pub(crate) fn every(pause: Duration) -> Self {
+        Self {
+            known: Arc::default(),
+            pause,
+        }
     }
 }
 
@@ -57,7 +75,7 @@ impl<K: Eq + Hash, T: Clone + Send + Sync + 'static> Questions<K, T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut questions = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if questions.len() >= REMEMBERED {
             questions.retain(|_, question| question.answer.upgrade().is_some());
         }
@@ -69,11 +87,14 @@ impl<K: Eq + Hash, T: Clone + Send + Sync + 'static> Questions<K, T> {
             return answer.clone();
         }
         let is_put = Arc::new(AtomicBool::new(false));
-        let (asking, putting) = (put(), is_put.clone());
+        let (asking, putting, pause) = (put(), is_put.clone(), self.pause);
         let answer = async move {
             // One at a time; meanwhile others join.
             if let Some(under_way) = under_way {
                 under_way.await;
+            }
+            if !pause.is_zero() {
+                sleep(pause).await;
             }
             putting.store(true, Ordering::Release);
             asking.await
@@ -143,6 +164,6 @@ mod tests {
         for number in 0..3 * REMEMBERED {
             questions.ask(number, || async {}).await;
         }
-        assert!(questions.0.lock().unwrap().len() <= REMEMBERED);
+        assert!(questions.known.lock().unwrap().len() <= REMEMBERED);
     }
 }

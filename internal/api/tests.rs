@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
+use service::Service;
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -90,7 +91,8 @@ impl Api {
 
 /// As the programs show it.
 fn finished(pool: Pool) -> Router {
-    web::finish(routes(pool, Duration::from_secs(10)))
+    let service = Service::new("test", Duration::from_secs(25));
+    web::finish(routes(pool, Duration::from_secs(10), &service))
 }
 
 async fn ask(routes: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {

@@ -54,6 +54,7 @@ pub struct Ingest {
     pub(super) hurry: CancellationToken,
     /// When names without room were last warned of, in seconds since 1970.
     warned: AtomicI64,
+    pub(super) abandon: CancellationToken,
     keys: Keys,
     admission: Admission,
     metrics: Metrics,
@@ -82,8 +83,10 @@ impl Ingest {
         let publisher = |lane| {
             let stored = metrics.accepted.clone();
             let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone(), stored);
+            let abandon = service.abandon();
             service.spawn("publish readings", async move {
-                publishing.await;
+                // Uploads that still wait then are told that their readings are not stored.
+                let _ = abandon.run_until_cancelled(publishing).await;
                 Ok(())
             });
             publisher
@@ -105,6 +108,7 @@ impl Ingest {
             source,
             hurry: service.hurry(),
             warned: AtomicI64::new(0),
+            abandon: service.abandon(),
             keys,
             metrics,
             service: service.clone(),

@@ -163,8 +163,9 @@ impl<'a> Upload<'a> {
     }
 
     async fn bury(&mut self) {
-        let buried = self.counts.rejects.bury(&self.ingest.writer, &self.ingest.source).await;
-        self.bus_failed |= buried.is_err();
+        let buried = self.counts.rejects.bury(&self.ingest.writer, &self.ingest.source);
+        let buried = self.ingest.abandon.run_until_cancelled(buried).await;
+        self.bus_failed |= !matches!(buried, Some(Ok(())));
     }
 
     /// What it came to.

@@ -1,5 +1,6 @@
 //! `GET /api/ingests/{id}`.
 
+use super::waiting::Waiting;
 use super::{Receipt, Status, judge, postgres};
 use crate::api::problem;
 use crate::reading::time;
@@ -11,19 +12,29 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use web::{Problem, Query};
 
 /// The longest that an answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How often somebody who waits is looked up.
-const LOOK: Duration = Duration::from_millis(100);
+/// What the answers are made of.
+#[derive(Clone)]
+struct Receipts {
+    pool: Pool,
+    waiting: Waiting,
+    stop: CancellationToken,
+}
 
-/// The routes of this domain.
-pub fn routes(pool: Pool) -> Router {
-    Router::new().route("/api/ingests/{id}", get(receipt)).with_state(pool)
+/// The routes of this domain. No answer is held beyond `stop`.
+pub fn routes(pool: Pool, stop: CancellationToken) -> Router {
+    let waiting = Waiting::new(pool.clone());
+    let receipts = Receipts { pool, waiting, stop };
+    Router::new()
+        .route("/api/ingests/{id}", get(receipt))
+        .with_state(receipts)
 }
 
 #[derive(Deserialize)]
@@ -31,9 +42,10 @@ struct Wait {
     wait: Option<String>,
 }
 
-/// The receipt of an upload. With `?wait=5s` the answer is held while it is pending, 30 s at most.
+/// The receipt of an upload. With `?wait=5s` the answer is held while it is pending, 30 s at most
+/// and not beyond the program's end.
 async fn receipt(
-    State(pool): State<Pool>,
+    State(receipts): State<Receipts>,
     id: Result<Path<String>, PathRejection>,
     Query(of): Query<Wait>,
 ) -> Result<Json<Receipt>, Problem> {
@@ -57,12 +69,14 @@ async fn receipt(
     // An id that can be nobody's is not worth a question.
     judge(id, None, time::now()).ok_or_else(unknown)?;
     let until = Instant::now() + wait.min(LONGEST_WAIT);
-    loop {
-        let sums = postgres::sums(&pool, id).await.map_err(problem)?;
-        let receipt = judge(id, sums, time::now()).ok_or_else(unknown)?;
-        if receipt.status != Status::Pending || Instant::now() + LOOK > until {
-            return Ok(Json(receipt));
-        }
-        sleep(LOOK).await;
+    let sums = postgres::sums(&receipts.pool, &[id]).await.map_err(problem)?;
+    let mut receipt = judge(id, sums.get(&id).copied(), time::now()).ok_or_else(unknown)?;
+    while receipt.status == Status::Pending && Instant::now() < until {
+        let next = receipts.stop.run_until_cancelled(receipts.waiting.next(id));
+        let Ok(Some(sums)) = timeout_at(until, next).await else {
+            break;
+        };
+        receipt = judge(id, sums?, time::now()).ok_or_else(unknown)?;
     }
+    Ok(Json(receipt))
 }

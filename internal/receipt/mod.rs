@@ -4,6 +4,7 @@ mod http;
 mod postgres;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use http::routes;
 

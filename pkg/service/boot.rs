@@ -1,12 +1,14 @@
 //! From the command line to an exit code.
 
-use crate::{Options, Service, admin, serving, telemetry};
+use crate::{Options, Service, Signals, admin, serving, telemetry};
+use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use std::future::Future;
 use std::process::ExitCode;
 use std::sync::PoisonError;
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// What sets one program apart from another at start.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +93,9 @@ where
         }
     };
     let ended = runtime.block_on(drive(program, arguments, run));
-    // What is still blocked after the deadline (a name lookup, say) must not hold the exit.
-    runtime.shutdown_background();
+    // What was left behind is dropped, and with that the servers that it owns are told to end. What
+    // is still blocked (a name lookup, say) must not hold the exit.
+    runtime.shutdown_timeout(LEFT_BEHIND);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -107,7 +110,10 @@ where
 }
 
 /// Signals that come within this time of the first one mean the same.
-const SAME_WISH: std::time::Duration = std::time::Duration::from_secs(1);
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// Time for tasks that did not end by themselves to be dropped.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// One TLS provider for everything in the process, chosen here and nowhere else.
 pub fn install_tls() {
@@ -139,6 +145,8 @@ where
     R: FnOnce(A, Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
+    // First of all, so that a program which is only just starting ends as one that runs.
+    let signals = Signals::listen().context("listen for signals")?;
     let options = arguments.service().clone();
     let service = Service::new(program.name, options.shutdown_timeout);
     let admin = service.listen("admin", options.admin_port).await?;
@@ -151,7 +159,6 @@ where
         admin_stop.clone(),
     ));
 
-    let signals = tokio::spawn(watch_signals(service.clone()));
     let work = async {
         let result = run(arguments, service.clone()).await;
         if let Err(error) = result {
@@ -165,52 +172,38 @@ where
         service.0.stop.cancelled().await;
         service.0.health.stop();
         let timeout = service.0.shutdown_timeout;
-        tokio::time::sleep(timeout.mul_f64(0.8)).await;
+        sleep(timeout.mul_f64(0.8)).await;
         service.0.hurry.cancel();
-        tokio::time::sleep(timeout.mul_f64(0.2)).await;
+        sleep(timeout.mul_f64(0.1)).await;
+        service.0.abandon.cancel();
+        sleep(timeout.mul_f64(0.1)).await;
+        anyhow::anyhow!("did not finish within {timeout:?} of being asked to end")
     };
-    let in_time = tokio::select! {
-        () = work => true,
-        () = deadline => false,
+    let broken_off = tokio::select! {
+        () = work => None,
+        late = deadline => Some(late),
+        again = obey(signals, &service) => Some(anyhow::anyhow!("ended at once, by a second signal ({again})")),
     };
-    signals.abort();
     admin_stop.cancel();
     // Connections to the admin port are short; whatever is left after the abort is only a probe.
     admin_task.abort();
     let _ = admin_task.await;
-    match service.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(error) => Err(error),
-        None if in_time => Ok(()),
-        None => anyhow::bail!(
-            "did not finish within {:?} of being asked to end",
-            options.shutdown_timeout
-        ),
-    }
+    let failure = service.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    failure.or(broken_off).map_or(Ok(()), Err)
 }
 
-/// The first SIGTERM or SIGINT asks for the end; a second one does not wait for it.
-async fn watch_signals(service: Service) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        service.fail(anyhow::anyhow!("could not listen for signals"));
-        return;
-    };
-    let mut first: Option<tokio::time::Instant> = None;
+/// Asks for the end at the first signal; names the one that does not wait for it.
+async fn obey(mut signals: Signals, service: &Service) -> &'static str {
+    let signal = signals.next().await;
+    // Before the line is logged: a terminal that is gone takes no more lines.
+    service.0.stop.cancel();
+    tracing::info!(signal, "finishing what is in flight");
+    let asked = Instant::now();
     loop {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        match first {
-            None => first = Some(tokio::time::Instant::now()),
-            // A terminal, a shell and a supervisor may each pass on the same wish.
-            Some(first) if first.elapsed() < SAME_WISH => continue,
-            Some(_) => {
-                tracing::warn!(signal = name, "ending at once");
-                std::process::exit(1);
-            }
+        let again = signals.next().await;
+        // A terminal, a shell and a supervisor may each pass on the same wish.
+        if asked.elapsed() >= SAME_WISH {
+            return again;
         }
-        tracing::info!(signal = name, "finishing what is in flight");
-        service.0.stop.cancel();
     }
 }

@@ -10,6 +10,7 @@ mod boot;
 mod health;
 mod parse;
 mod serving;
+mod signals;
 mod telemetry;
 
 pub use admin::METRICS_CONTENT_TYPE;
@@ -17,6 +18,7 @@ pub use boot::{Arguments, Program, admin_port, install_tls, main, start, usage};
 pub use health::{Health, Latch};
 pub use parse::{bytes, duration};
 pub use serving::Serving;
+pub use signals::{Signals, ignore_user_signals};
 pub use telemetry::LogFormat;
 
 use anyhow::Context;
@@ -42,7 +44,7 @@ pub struct Options {
     #[arg(long, env, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// Time to finish what is in flight after SIGTERM or SIGINT
+    /// Time to finish what is in flight after SIGTERM, SIGINT or SIGHUP
     #[arg(long, env, default_value = "25s", value_parser = duration, value_name = "DURATION")]
     pub shutdown_timeout: Duration,
 }
@@ -59,6 +61,7 @@ struct Inner {
     tasks: TaskTracker,
     stop: CancellationToken,
     hurry: CancellationToken,
+    abandon: CancellationToken,
     failure: Mutex<Option<anyhow::Error>>,
 }
 
@@ -73,6 +76,7 @@ impl Service {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
+            abandon: CancellationToken::new(),
             failure: Mutex::new(None),
         }))
     }
@@ -91,6 +95,12 @@ impl Service {
     /// where nothing is lost.
     pub fn hurry(&self) -> CancellationToken {
         self.0.hurry.clone()
+    }
+
+    /// Cancelled when nine tenths of the shutdown timeout are over: give up what another program
+    /// still owes, and answer those who wait for it.
+    pub fn abandon(&self) -> CancellationToken {
+        self.0.abandon.clone()
     }
 
     /// A condition of readiness, unmet until it is set; `/readyz` names it while it is unmet.

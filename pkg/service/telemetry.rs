@@ -18,6 +18,8 @@ pub(crate) fn init(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A terminal that was closed takes no lines, and no complaint either: that would panic.
+        .log_internal_errors(false)
         .with_target(false);
     // An error means that a subscriber is set already, by a test for instance.
     let _ = match format {

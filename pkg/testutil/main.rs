@@ -6,13 +6,13 @@
 use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use service::Signals;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use testutil::{Nats, Postgres, nats, s3};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 /// How long the command may take to end after a signal.
@@ -42,11 +42,10 @@ async fn main() -> ExitCode {
 
 async fn run(program: OsString, args: Vec<OsString>) -> anyhow::Result<u8> {
     // From here on a signal ends no more than the wait for it, so that nothing is left behind.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = Signals::listen()?;
     let servers = tokio::select! {
         servers = Servers::start() => servers?,
-        _ = interrupt.recv() => return Ok(130),
-        _ = terminate.recv() => return Ok(143),
+        signal = signals.next() => return code_of(signal.parse()?),
     };
     let mut command = Command::new(&program);
     command.args(args).kill_on_drop(true);
@@ -56,8 +55,7 @@ async fn run(program: OsString, args: Vec<OsString>) -> anyhow::Result<u8> {
             tokio::select! {
                 status = child.wait() => u8::try_from(testutil::code(status?)).unwrap_or(1),
                 // A terminal's Ctrl-C has reached the command as well; a second one does no harm.
-                _ = interrupt.recv() => end(&mut child, Signal::SIGINT).await,
-                _ = terminate.recv() => end(&mut child, Signal::SIGTERM).await,
+                signal = signals.next() => end(&mut child, signal.parse()?).await?,
             }
         }
         Err(error) => {
@@ -70,14 +68,19 @@ async fn run(program: OsString, args: Vec<OsString>) -> anyhow::Result<u8> {
 }
 
 /// Passes a signal on and waits for the command's end; the exit code is the signal's.
-async fn end(child: &mut Child, signal: Signal) -> u8 {
+async fn end(child: &mut Child, signal: Signal) -> anyhow::Result<u8> {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         let _ = kill(Pid::from_raw(pid), signal);
     }
     if timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
-    if signal == Signal::SIGINT { 130 } else { 143 }
+    code_of(signal)
+}
+
+/// The exit code by which a shell tells that a signal ended a program.
+fn code_of(signal: Signal) -> anyhow::Result<u8> {
+    Ok(u8::try_from(128 + signal as i32)?)
 }
 
 impl Servers {

@@ -1,11 +1,13 @@
 //! Our own programs as real processes.
 
 use crate::http;
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -13,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,6 +46,8 @@ pub struct Program {
     name: String,
     path: PathBuf,
     command: Command,
+    /// The end of its terminal that is not its own.
+    terminal: Option<OwnedFd>,
 }
 
 /// A program that runs, with pipes on its output; killed when dropped.
@@ -66,12 +71,37 @@ impl Program {
     /// When it has not been built.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let program = Self::at(name, &built(name));
-        assert!(
-            program.path.is_file(),
-            "{} is not there: build the programs first (`cargo build --workspace`; `make test` does)",
-            program.path.display()
-        );
+        Self::at(name, &there(name))
+    }
+
+    /// As [`Program::new`], started by another program, such as `nohup`.
+    ///
+    /// # Panics
+    /// As [`Program::new`].
+    #[must_use]
+    pub fn under(runner: &str, flags: &[&str], name: &str) -> Self {
+        let mut program = Self::at(name, Path::new(runner));
+        program.command.args(flags).arg(there(name));
+        program
+    }
+
+    /// As [`Program::new`], on a terminal of its own in the place of the pipes; see
+    /// [`Process::hang_up`].
+    ///
+    /// # Panics
+    /// As [`Program::new`], and where the system has no terminal to give.
+    #[must_use]
+    pub fn on_terminal(name: &str) -> Self {
+        let mut program = Self::under("setsid", &["--ctty"], name);
+        // Clones, which a program does not inherit: it would hold our end of its terminal open.
+        let ends = || {
+            let pair = openpty(None, None)?;
+            let (ours, its) = (pair.master.try_clone()?, pair.slave.try_clone()?);
+            std::io::Result::Ok((ours, its.try_clone()?, its.try_clone()?, its))
+        };
+        let (ours, stdin, stdout, stderr) = ends().expect("the system has terminals");
+        program.command.stdin(stdin).stdout(stdout).stderr(stderr);
+        program.terminal = Some(ours);
         program
     }
 
@@ -90,6 +120,7 @@ impl Program {
             name: name.to_owned(),
             path: path.to_owned(),
             command,
+            terminal: None,
         }
     }
 
@@ -147,6 +178,9 @@ impl Program {
         }
         if let Some(pipe) = child.stderr.take() {
             readers.push(tokio::spawn(read(pipe, Arc::clone(&stderr), Some(sender))));
+        } else if let Some(terminal) = self.terminal {
+            let terminal = pipe::Receiver::from_owned_fd_unchecked(terminal).expect("a terminal can be waited for");
+            readers.push(tokio::spawn(read(terminal, Arc::clone(&stderr), Some(sender))));
         }
         let peak = Arc::default();
         tokio::spawn(watch_memory(pid, Arc::downgrade(&peak)));
@@ -253,6 +287,15 @@ impl Process {
         let _ = self.child.kill().await;
     }
 
+    /// Closes its terminal, as a window that is closed or a line that is lost does.
+    pub async fn hang_up(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.abort();
+            // What it reads from is closed with it.
+            let _ = reader.await;
+        }
+    }
+
     /// Waits for its end and for the last of its output: the exit code, or 128 and the number of
     /// the signal that ended it.
     ///
@@ -332,6 +375,17 @@ pub fn built(name: &str) -> PathBuf {
         folder.pop();
     }
     folder.join(name)
+}
+
+/// As [`built`], if it is there.
+fn there(name: &str) -> PathBuf {
+    let path = built(name);
+    assert!(
+        path.is_file(),
+        "{} is not there: build the programs first (`cargo build --workspace`; `make test` does)",
+        path.display()
+    );
+    path
 }
 
 fn copy(lines: &Mutex<VecDeque<String>>) -> Vec<String> {

@@ -21,7 +21,7 @@ pub struct Correlation {
 }
 
 impl Correlation {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = [CORRELATION_ID, CORRELATION_ID_OLD]
             .iter()
             .filter_map(|name| headers.get(name)?.to_str().ok())
@@ -33,6 +33,17 @@ impl Correlation {
             .filter(|value| is_traceparent(value))
             .map(Into::into);
         Self { id, traceparent }
+    }
+
+    /// Adds it to the headers of an answer.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        // Both were checked to be visible ASCII, so neither conversion fails.
+        if let Ok(value) = HeaderValue::from_str(&self.id) {
+            headers.insert(CORRELATION_ID, value);
+        }
+        if let Some(Ok(value)) = self.traceparent.as_deref().map(HeaderValue::from_str) {
+            headers.insert(TRACEPARENT, value);
+        }
     }
 }
 
@@ -51,14 +62,7 @@ pub async fn correlate(mut request: Request, next: Next) -> Response {
     let correlation = Correlation::of(request.headers());
     request.extensions_mut().insert(correlation.clone());
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    // Both were checked to be visible ASCII, so neither conversion fails.
-    if let Ok(value) = HeaderValue::from_str(&correlation.id) {
-        headers.insert(CORRELATION_ID, value);
-    }
-    if let Some(Ok(value)) = correlation.traceparent.as_deref().map(HeaderValue::from_str) {
-        headers.insert(TRACEPARENT, value);
-    }
+    correlation.tell(response.headers_mut());
     response
 }
 

@@ -5,6 +5,7 @@
 //! without one a client that sends its headers a byte a minute is never cut off.
 
 mod correlation;
+mod head;
 mod problem;
 mod query;
 mod serve;

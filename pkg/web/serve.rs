@@ -1,9 +1,10 @@
 //! Accepts connections and serves them until told to stop, then lets those under way finish.
 
 use crate::Certificate;
+use crate::head::{HeadTimer, require_host};
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::pin::Pin;
@@ -63,17 +64,19 @@ struct Host {
 }
 
 /// Serves `routes` on `listener` until `stop`; then takes no new connection, lets each request
-/// under way finish, and returns when the last connection is closed. The caller sets the deadline
-/// by dropping the future.
+/// whose head has arrived finish, closes all other connections, and returns when the last one is
+/// closed. The caller sets the deadline by dropping the future.
+///
+/// Requests without the Host header that HTTP asks for, or with several, are answered 400.
 pub async fn serve(listener: TcpListener, routes: Router, front: Front, stop: CancellationToken) {
     let limits = front.limits;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+    http.timer(HeadTimer(stop.clone()))
         .header_read_timeout(limits.head)
         .max_buf_size(limits.buffer);
     let host = Host {
         http,
-        service: TowerToHyperService::new(routes),
+        service: TowerToHyperService::new(routes.layer(axum::middleware::from_fn(require_host))),
         limits,
         tls: front.certificate.as_ref().map(Certificate::acceptor),
         stop: stop.clone(),

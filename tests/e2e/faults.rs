@@ -1,11 +1,11 @@
 //! What dies comes back, and nothing is missing and nothing twice.
 
 use crate::source::{bodies, distinct};
-use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
+use crate::system::{KEY, LONG, System, answer, client, connect, half_an_upload, ingestor, persistor};
 use std::time::Duration;
 use testutil::{Nats, Postgres, Program, nats, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 /// kill -9 of the persistor in the middle of a load, then a restart.
 #[tokio::test]
@@ -172,18 +172,7 @@ async fn an_old_nats_server_is_refused() {
 #[tokio::test]
 async fn uploads_under_way_at_the_end() {
     let mut system = System::start_with(1, &["--shutdown-timeout", "3s"]).await;
-    let address = system.ingestor.address("main").await;
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\nexpect: 100-continue\r\ncontent-length: 1000\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = BufReader::new(&mut stream).lines();
-    // Given once the upload is being read.
-    assert_eq!(
-        answer.next_line().await.unwrap().as_deref(),
-        Some("HTTP/1.1 100 Continue")
-    );
+    let mut stream = half_an_upload(system.ingestor.address("main").await, KEY).await;
     system.ingestor.signal(testutil::Signal::SIGTERM);
     for second in 0..2 {
         let line = format!("{{\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"2024-05-01T12:00:0{second}Z\"}}\n");

@@ -1,7 +1,7 @@
 //! Receipts over the whole way: what a client is told became of its readings is what is there.
 
 use crate::source::{bodies, distinct};
-use crate::system::{KEY, LONG, System};
+use crate::system::{KEY, LONG, System, connect};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use testutil::{Program, poll};
@@ -153,4 +153,52 @@ async fn a_replay_is_proved_by_its_receipts() {
     assert_eq!(process.wait(LONG).await, 1, "{}", process.output().join("\n"));
     let summary = process.stdout().join("\n");
     assert!(summary.contains("not proved: upload "), "{summary}");
+}
+
+/// All who wait share one look at the database, and are told as soon as it is stored.
+#[tokio::test]
+async fn a_crowd_that_waits_costs_what_one_costs() {
+    const CROWD: i64 = 60;
+    let system = System::start(1).await;
+    let database = connect(&system.database.url()).await;
+    let transactions = async || -> i64 {
+        let count = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+        database.query_one(count, &[]).await.unwrap().get(0)
+    };
+    let before = transactions().await;
+    let never: Vec<_> = (0..CROWD).map(|_| uuid::Uuid::now_v7()).collect();
+    let held = never
+        .iter()
+        .map(async |id| system.get(&format!("ingests/{id}?wait=5s")).await);
+    for (status, receipt) in futures_util::future::join_all(held).await {
+        assert_eq!((status, &receipt["status"]), (200, &json!("pending")));
+    }
+    // One look each, ten a second for all, and the watch over the database beside.
+    let spent = transactions().await - before;
+    assert!(spent < CROWD * 10, "{spent} transactions");
+
+    system.persistors[0].signal(testutil::Signal::SIGSTOP);
+    let body = |second: i64| format!(r#"{{"sensor":"speed","value":1,"timestamp":"2025-05-02T12:00:{second:02}Z"}}"#);
+    let uploads = (0..CROWD).map(async |second| system.post(body(second)).await.1);
+    let answers = futures_util::future::join_all(uploads).await;
+    let waiting = answers.iter().map(async |answer| {
+        system
+            .get(&format!("ingests/{}?wait=30s", answer["id"].as_str().unwrap()))
+            .await
+    });
+    let going_on = async {
+        // Once some of them are waited for.
+        poll(LONG, async || {
+            let looks = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%FROM receipt%'";
+            let looks: i64 = database.query_one(looks, &[]).await.unwrap().get(0);
+            (looks > 0).then_some(())
+        })
+        .await;
+        system.persistors[0].signal(testutil::Signal::SIGCONT);
+    };
+    let (receipts, ()) = tokio::join!(futures_util::future::join_all(waiting), going_on);
+    for ((_, receipt), answer) in receipts.iter().zip(&answers) {
+        adds_up(receipt, answer);
+    }
 }

@@ -2,8 +2,12 @@
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use testutil::{Database, Process, Program, nats_url, poll, unique};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The key that tests write with.
 pub(crate) const KEY: &str = "test-key";
@@ -188,6 +192,31 @@ pub(crate) fn client() -> Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().timeout(LONG).build().unwrap()
+}
+
+/// A folder that other users can enter, as PostgreSQL's user has to when the tests run as root.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// Bytes of the body that [`half_an_upload`] promises.
+pub(crate) const HALF: usize = 1000;
+
+/// An upload that an ingestor has begun to read, without a byte of its body yet.
+pub(crate) async fn half_an_upload(ingestor: SocketAddr, key: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(ingestor).await.unwrap();
+    let head = format!(
+        "POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\ncontent-length: {HALF}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Given once the body is being read.
+    let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut said = [0; 25];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, go_on);
+    stream
 }
 
 /// The status and the body of an answer, which must be JSON.

@@ -1,6 +1,6 @@
 //! `odograph up`: everything in one process, over a PostgreSQL of its own.
 
-use crate::system::{LONG, answer, client};
+use crate::system::{LONG, answer, client, folder};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -22,13 +22,6 @@ async fn up(data: &Path, flags: &[&str]) -> Up {
     let ingest = format!("{}/ingest", process.url().await);
     let api = format!("http://{}/api", process.address("api").await);
     Up { process, ingest, api }
-}
-
-/// A folder that other users can enter, as PostgreSQL's user has to when the tests run as root.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    folder
 }
 
 async fn latest_speed(up: &Up) -> Option<f64> {
