@@ -310,13 +310,24 @@ enum Receipt {
 }
 
 impl Delivery {
-    /// Tells the bus that the event is handled for good. An acknowledgement that gets lost on its
-    /// way means that the event is delivered again. A second call does nothing.
+    /// Tells the bus that the event is handled for good. Waits only for a moment: an
+    /// acknowledgement that cannot be sent then, or gets lost on its way, means that the event is
+    /// delivered again. A second call does nothing.
     pub async fn ack(&mut self) {
-        match &mut self.receipt {
-            Receipt::Memory(receipt) => receipt.ack(),
-            Receipt::Nats(receipt) => receipt.ack().await,
-        }
+        Self::ack_all(std::slice::from_mut(self)).await;
+    }
+
+    /// As [`Delivery::ack`], for many that share the moment.
+    pub async fn ack_all(deliveries: &mut [Self]) {
+        for_a_moment(async {
+            for delivery in deliveries {
+                match &mut delivery.receipt {
+                    Receipt::Memory(receipt) => receipt.ack(),
+                    Receipt::Nats(receipt) => receipt.ack().await,
+                }
+            }
+        })
+        .await;
     }
 
     /// Stores the event as a dead letter, with its lane and all of its headers, then acknowledges
@@ -339,19 +350,30 @@ impl Delivery {
         Ok(())
     }
 
-    /// Tells the bus that the event is still being worked on, so that it is not given to another
-    /// reader meanwhile. To be called at least every [`PROGRESS`].
-    pub async fn progress(&self) {
-        if let Receipt::Nats(receipt) = &self.receipt {
-            receipt.progress().await;
-        }
+    /// Tells the bus that these events are still being worked on, so that they are not given to
+    /// another reader meanwhile. To be called at least every [`PROGRESS`]; waits only for a moment.
+    pub async fn progress_all(deliveries: &[Self]) {
+        for_a_moment(async {
+            for delivery in deliveries {
+                if let Receipt::Nats(receipt) = &delivery.receipt {
+                    receipt.progress().await;
+                }
+            }
+        })
+        .await;
     }
 
-    /// Gives the event back, to be delivered again at once.
-    pub async fn release(self) {
-        if let Receipt::Nats(receipt) = &self.receipt {
-            receipt.release().await;
-        }
+    /// Gives these events back, to be delivered again at once, or after a while where the bus
+    /// cannot be told within a moment.
+    pub async fn release_all(deliveries: Vec<Self>) {
+        for_a_moment(async {
+            for delivery in &deliveries {
+                if let Receipt::Nats(receipt) = &delivery.receipt {
+                    receipt.release().await;
+                }
+            }
+        })
+        .await;
     }
 
     /// Bytes that the event takes in memory, roughly.
@@ -360,5 +382,16 @@ impl Delivery {
     }
 }
 
-/// How often [`Delivery::progress`] is due; the bus gives up on a reader after three times this.
+/// Waits until the bus was told of deliveries, or for [`MOMENT`]. What it was not told of comes again.
+async fn for_a_moment(telling: impl Future<Output = ()>) {
+    if tokio::time::timeout(MOMENT, telling).await.is_err() {
+        tracing::debug!("the event bus takes no acknowledgements; their events come again");
+    }
+}
+
+/// How long the bus may take to be told of deliveries: a full queue of a client whose server answers
+/// empties much faster.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How often [`Delivery::progress_all`] is due; the bus gives up on a reader after three times this.
 pub const PROGRESS: std::time::Duration = std::time::Duration::from_secs(10);
