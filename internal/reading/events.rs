@@ -261,11 +261,11 @@ impl Gatherer {
                         pause.over();
                         held.push(delivery);
                     }
-                    Err(event::Error::Unavailable(error)) => {
+                    Err(error @ event::Error::Unavailable(_)) => {
                         pause.longer();
                         // At start it is only being connected to.
-                        if pause.length > Duration::from_secs(1) {
-                            tracing::warn!(error, "the event bus does not answer; trying again");
+                        if pause.length > Duration::from_secs(1) && error.is_news() {
+                            tracing::warn!(%error, "the event bus does not answer; trying again");
                         }
                     }
                     Err(error) => return Err(error.into()),

@@ -16,6 +16,7 @@ mod keeper;
 mod letters;
 mod memory;
 mod nats;
+mod seldom;
 
 pub use error::Error;
 pub use keeper::{Keeper, Kept, Stock};
@@ -131,6 +132,14 @@ impl Writer {
         }
     }
 
+    /// Whether the bus is there and prepared, as [`Writer::run`] tells it.
+    pub fn is_ready(&self) -> bool {
+        match &self.0 {
+            WriterBackend::Memory(_) => true,
+            WriterBackend::Nats(writer) => writer.is_ready(),
+        }
+    }
+
     /// Publishes one event and returns when it is stored (or, with `memory://`, handled). Waits
     /// while too much is in flight already.
     ///
@@ -191,7 +200,8 @@ impl Reader {
     }
 
     /// A reader of everything that the bus has kept, of both lanes, from its start or from what
-    /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not.
+    /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not, up
+    /// to what it holds when the reading begins. Then its backlog is 0.
     /// It takes nothing away from other readers. What it has acknowledged is remembered, and what it
     /// has not is not trimmed, until [`Reader::end`], or until nothing was heard from it for ten
     /// minutes.

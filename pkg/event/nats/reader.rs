@@ -1,7 +1,7 @@
 //! Consuming: pulls bounded by bytes as well as by count, so that nothing is held that was not
 //! asked for.
 
-use super::{TIMEOUT, connect, connected, event, setup};
+use super::{TIMEOUT, away, connect, connected, event, setup};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
 use async_nats::HeaderMap;
@@ -94,7 +94,7 @@ impl Reader {
 
     pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {
         if !connected(&self.context) {
-            return Err(Error::Unavailable("not connected".into()));
+            return Err(away(&self.address));
         }
         let asking = async {
             let stream = self.context.get_stream_no_info(self.address.stream()).await;
@@ -175,7 +175,7 @@ impl Reader {
             }
             if !connected(&self.context) {
                 self.starting = None;
-                return Err(Error::Unavailable("not connected".into()));
+                return Err(away(&self.address));
             }
             // No bound on bytes for a message that nobody could ever take otherwise.
             let (messages, bytes) = if self.oversized { (1, 0) } else { (PULL_MESSAGES, room) };
