@@ -14,9 +14,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Read the event bus's history again into a database
 ///
-/// Stores every reading that the stream still holds, in a database that may be empty or hold some
-/// of them already: each is there once in the end. Persistors that are at work go on meanwhile and
-/// miss nothing. Broken off, it can be started again.
+/// Stores every reading that the stream holds when this begins, in a database that may be empty or
+/// hold some of them already: each is there once in the end. Ingestors and persistors that are at
+/// work go on meanwhile and miss nothing. Broken off, it can be started again.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Event bus whose history is read

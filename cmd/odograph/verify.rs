@@ -13,7 +13,7 @@ use std::io::Write;
 /// are equal, 1 where one differs or nothing was compared.
 ///
 /// A source is postgres://… (a database, as it stands at this moment), nats://… (all that a stream
-/// still holds), or s3://…, gs://…, az://… or file:///… (the dumps in force). A stream lacks what
+/// holds when this begins), or s3://…, gs://…, az://… or file:///… (the dumps in force). A stream lacks what
 /// was trimmed: name the days that it should hold in full. Where it holds several values of one
 /// reading, any of them that the other side has makes it equal.
 #[derive(clap::Args)]

@@ -26,6 +26,7 @@ use event::{Delivery, Event, Lane, PROGRESS, Reader, Writer};
 use futures_util::future::try_join_all;
 use service::{Latch, Service};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -250,7 +251,7 @@ impl Gatherer {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                _ = progress.tick(), if !held.is_empty() => tell_progress(&held.deliveries).await,
+                _ = progress.tick(), if !held.is_empty() => Delivery::progress_all(&held.deliveries).await,
                 slot = slot(&self.slots), if full => {
                     due = Instant::now() + self.interval;
                     self.store(&mut under_way, held.take(), slot);
@@ -260,11 +261,11 @@ impl Gatherer {
                         pause.over();
                         held.push(delivery);
                     }
-                    Err(event::Error::Unavailable(error)) => {
+                    Err(error @ event::Error::Unavailable(_)) => {
                         pause.longer();
                         // At start it is only being connected to.
-                        if pause.length > Duration::from_secs(1) {
-                            tracing::warn!(error, "the event bus does not answer; trying again");
+                        if pause.length > Duration::from_secs(1) && error.is_news() {
+                            tracing::warn!(%error, "the event bus does not answer; trying again");
                         }
                     }
                     Err(error) => return Err(error.into()),
@@ -276,14 +277,14 @@ impl Gatherer {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
                 _ = look.tick(), if self.work.once && held.is_empty() && under_way.is_empty() => {
                     // Where the bus cannot say it now, it will.
-                    if matches!(self.reader.backlog().await, Ok(0)) {
+                    if let Some(Ok(0)) = stop.run_until_cancelled(self.reader.backlog()).await {
                         break;
                     }
                 }
             }
             self.work.metrics.hold(before, held.deliveries.len());
         }
-        release(self.reader.taken()).await;
+        Delivery::release_all(self.reader.taken()).await;
         if !held.is_empty() {
             self.work.metrics.hold(held.deliveries.len(), 0);
             self.work.finish(held.take()).await;
@@ -346,9 +347,15 @@ async fn next(reader: &mut Reader, room: usize, pause: &Pause) -> Result<Deliver
     reader.next(room).await
 }
 
-async fn tell_progress(held: &[Delivery]) {
-    for delivery in held {
-        delivery.progress().await;
+/// Tells the bus again and again that these are in work; beside the work, so that it waits for
+/// nothing.
+async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
+    let mut ticks = interval(PROGRESS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    loop {
+        ticks.tick().await;
+        Delivery::progress_all(deliveries).await;
     }
 }
 
@@ -372,7 +379,7 @@ impl Work {
             return;
         }
         match self.store_or_give_up(&mut batch).await {
-            None => release(batch).await,
+            None => Delivery::release_all(batch).await,
             Some(Ok(stored)) => self.acknowledge(batch, stored).await,
             Some(Err(Refusal::Data(reason))) if batch.len() == 1 => {
                 for mut delivery in batch {
@@ -388,30 +395,24 @@ impl Work {
                 let mut rest = VecDeque::from(batch);
                 while let Some(delivery) = rest.pop_front() {
                     // One level deep: a batch of one is never taken apart again.
-                    let mut finishing = Box::pin(self.finish_good(vec![delivery]));
-                    let mut ticks = interval(PROGRESS);
-                    ticks.reset();
+                    let finishing = Box::pin(self.finish_good(vec![delivery]));
                     // Those that wait are in work, too.
-                    loop {
-                        tokio::select! {
-                            biased;
-                            () = &mut finishing => break,
-                            _ = ticks.tick() => tell_progress(rest.make_contiguous()).await,
-                        }
+                    tokio::select! {
+                        biased;
+                        () = finishing => {}
+                        never = keep_in_work(rest.make_contiguous()) => match never {},
                     }
                 }
             }
         }
     }
 
-    async fn acknowledge(&self, batch: Vec<Delivery>, stored: Stored) {
+    async fn acknowledge(&self, mut batch: Vec<Delivery>, stored: Stored) {
         self.metrics.stored.inc_by(stored.stored);
         self.metrics.duplicates.inc_by(stored.duplicates);
         self.metrics.conflicts.inc_by(stored.conflicts);
         self.metrics.batches.inc();
-        for mut delivery in batch {
-            delivery.ack().await;
-        }
+        Delivery::ack_all(&mut batch).await;
     }
 
     /// Stores a batch, however long it takes. `None` where the program ends first; an error where
@@ -447,17 +448,11 @@ impl Work {
     /// Waits for `task`, telling the bus meanwhile that these messages are in work. `None` where
     /// the program cannot wait any longer.
     async fn with_progress<T>(&self, batch: &[Delivery], task: impl Future<Output = T>) -> Option<T> {
-        let mut task = std::pin::pin!(task);
-        let mut ticks = interval(PROGRESS);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.reset();
-        loop {
-            tokio::select! {
-                biased;
-                ended = &mut task => return Some(ended),
-                () = self.hurry.cancelled() => return None,
-                _ = ticks.tick() => tell_progress(batch).await,
-            }
+        tokio::select! {
+            biased;
+            ended = task => Some(ended),
+            () = self.hurry.cancelled() => None,
+            never = keep_in_work(batch) => match never {},
         }
     }
 }
@@ -480,10 +475,4 @@ fn read(event: &Event) -> Result<Message, String> {
         return Err(format!("the event type {:?} is unknown", event.kind));
     }
     Message::read(&event.id, &event.payload).map_err(|error| error.to_string())
-}
-
-async fn release(batch: Vec<Delivery>) {
-    for delivery in batch {
-        delivery.release().await;
-    }
 }

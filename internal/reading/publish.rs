@@ -175,7 +175,9 @@ fn send(
     async move {
         let segments = answers.len();
         let result = writer.publish(lane, event).await.map_err(|error| {
-            tracing::warn!(%error, segments = answers.len(), "could not publish readings");
+            if error.is_news() {
+                tracing::warn!(%error, segments = answers.len(), "could not publish readings");
+            }
             Unavailable
         });
         if result.is_ok() {

@@ -44,6 +44,8 @@ pub(super) enum End {
     Late,
     /// The bus takes no more.
     Bus,
+    /// The bus is not connected, or not prepared.
+    NoBus,
     /// The program ends.
     Stopping,
 }
@@ -157,6 +159,7 @@ impl<'a> Upload<'a> {
         }
         while self.settle().await {}
         match end {
+            _ if self.bus_failed && !self.ingest.writer.is_ready() => End::NoBus,
             _ if self.bus_failed => End::Bus,
             end => end,
         }
@@ -164,8 +167,16 @@ impl<'a> Upload<'a> {
 
     async fn bury(&mut self) {
         let buried = self.counts.rejects.bury(&self.ingest.writer, &self.ingest.source);
-        let buried = self.ingest.abandon.run_until_cancelled(buried).await;
-        self.bus_failed |= !matches!(buried, Some(Ok(())));
+        match self.ingest.abandon.run_until_cancelled(buried).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                self.bus_failed = true;
+                if error.is_news() {
+                    tracing::warn!(%error, "could not keep rejected lines");
+                }
+            }
+            None => self.bus_failed = true,
+        }
     }
 
     /// What it came to.

@@ -13,3 +13,11 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
 }
+
+impl Error {
+    /// Whether this is worth a line in the log: no part of this process was told the same lately.
+    /// Ask only to log it.
+    pub fn is_news(&self) -> bool {
+        crate::seldom::is_news(&self.to_string())
+    }
+}

@@ -16,6 +16,7 @@ mod keeper;
 mod letters;
 mod memory;
 mod nats;
+mod seldom;
 
 pub use error::Error;
 pub use keeper::{Keeper, Kept, Stock};
@@ -131,6 +132,14 @@ impl Writer {
         }
     }
 
+    /// Whether the bus is there and prepared, as [`Writer::run`] tells it.
+    pub fn is_ready(&self) -> bool {
+        match &self.0 {
+            WriterBackend::Memory(_) => true,
+            WriterBackend::Nats(writer) => writer.is_ready(),
+        }
+    }
+
     /// Publishes one event and returns when it is stored (or, with `memory://`, handled). Waits
     /// while too much is in flight already.
     ///
@@ -191,7 +200,8 @@ impl Reader {
     }
 
     /// A reader of everything that the bus has kept, of both lanes, from its start or from what
-    /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not.
+    /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not, up
+    /// to what it holds when the reading begins. Then its backlog is 0.
     /// It takes nothing away from other readers. What it has acknowledged is remembered, and what it
     /// has not is not trimmed, until [`Reader::end`], or until nothing was heard from it for ten
     /// minutes.
@@ -310,13 +320,24 @@ enum Receipt {
 }
 
 impl Delivery {
-    /// Tells the bus that the event is handled for good. An acknowledgement that gets lost on its
-    /// way means that the event is delivered again. A second call does nothing.
+    /// Tells the bus that the event is handled for good. Waits only for a moment: an
+    /// acknowledgement that cannot be sent then, or gets lost on its way, means that the event is
+    /// delivered again. A second call does nothing.
     pub async fn ack(&mut self) {
-        match &mut self.receipt {
-            Receipt::Memory(receipt) => receipt.ack(),
-            Receipt::Nats(receipt) => receipt.ack().await,
-        }
+        Self::ack_all(std::slice::from_mut(self)).await;
+    }
+
+    /// As [`Delivery::ack`], for many that share the moment.
+    pub async fn ack_all(deliveries: &mut [Self]) {
+        for_a_moment(async {
+            for delivery in deliveries {
+                match &mut delivery.receipt {
+                    Receipt::Memory(receipt) => receipt.ack(),
+                    Receipt::Nats(receipt) => receipt.ack().await,
+                }
+            }
+        })
+        .await;
     }
 
     /// Stores the event as a dead letter, with its lane and all of its headers, then acknowledges
@@ -339,19 +360,30 @@ impl Delivery {
         Ok(())
     }
 
-    /// Tells the bus that the event is still being worked on, so that it is not given to another
-    /// reader meanwhile. To be called at least every [`PROGRESS`].
-    pub async fn progress(&self) {
-        if let Receipt::Nats(receipt) = &self.receipt {
-            receipt.progress().await;
-        }
+    /// Tells the bus that these events are still being worked on, so that they are not given to
+    /// another reader meanwhile. To be called at least every [`PROGRESS`]; waits only for a moment.
+    pub async fn progress_all(deliveries: &[Self]) {
+        for_a_moment(async {
+            for delivery in deliveries {
+                if let Receipt::Nats(receipt) = &delivery.receipt {
+                    receipt.progress().await;
+                }
+            }
+        })
+        .await;
     }
 
-    /// Gives the event back, to be delivered again at once.
-    pub async fn release(self) {
-        if let Receipt::Nats(receipt) = &self.receipt {
-            receipt.release().await;
-        }
+    /// Gives these events back, to be delivered again at once, or after a while where the bus
+    /// cannot be told within a moment.
+    pub async fn release_all(deliveries: Vec<Self>) {
+        for_a_moment(async {
+            for delivery in &deliveries {
+                if let Receipt::Nats(receipt) = &delivery.receipt {
+                    receipt.release().await;
+                }
+            }
+        })
+        .await;
     }
 
     /// Bytes that the event takes in memory, roughly.
@@ -360,5 +392,16 @@ impl Delivery {
     }
 }
 
-/// How often [`Delivery::progress`] is due; the bus gives up on a reader after three times this.
+/// Waits until the bus was told of deliveries, or for [`MOMENT`]. What it was not told of comes again.
+async fn for_a_moment(telling: impl Future<Output = ()>) {
+    if tokio::time::timeout(MOMENT, telling).await.is_err() {
+        tracing::debug!("the event bus takes no acknowledgements; their events come again");
+    }
+}
+
+/// How long the bus may take to be told of deliveries: a full queue of a client whose server answers
+/// empties much faster.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How often [`Delivery::progress_all`] is due; the bus gives up on a reader after three times this.
 pub const PROGRESS: std::time::Duration = std::time::Duration::from_secs(10);

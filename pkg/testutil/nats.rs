@@ -27,6 +27,8 @@ pub fn nats_url(name: &str) -> String {
 pub struct Options {
     /// Whether each message is on disk before it is acknowledged, as the manifests ship it.
     pub sync_always: bool,
+    /// Whether it runs without JetStream, as a server does by default.
+    pub without_jetstream: bool,
     /// More lines for the configuration file.
     pub extra: String,
     /// The port; 0 picks a free one. A port from the range that outgoing connections use may be
@@ -36,7 +38,7 @@ pub struct Options {
     pub log: Option<PathBuf>,
 }
 
-/// A private nats-server with JetStream, its files in a folder that goes with it.
+/// A private nats-server, its files in a folder that goes with it.
 #[derive(Debug)]
 pub struct Nats {
     folder: TempDir,
@@ -85,6 +87,11 @@ impl Nats {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.server.as_ref().expect("the test has not stopped it").pid()
+    }
+
+    /// How it is set when it is started the next time.
+    pub fn options(&mut self) -> &mut Options {
+        &mut self.options
     }
 
     /// The process, while there is one.
@@ -139,7 +146,10 @@ impl Nats {
             .until(|| async { if known == 0 { written_port(&file) } else { Some(known) } })
             .await?;
         let info = server.until(|| async { greeting(port).await.ok() }).await?;
-        ensure!(info["jetstream"] == true, "nats-server runs without JetStream: {info}");
+        ensure!(
+            (info["jetstream"] == true) != self.options.without_jetstream,
+            "nats-server has JetStream where it should not, or none: {info}"
+        );
         let version = info["version"].as_str().unwrap_or_default();
         ensure!(
             numbers(version) >= OLDEST,
@@ -162,9 +172,14 @@ impl Nats {
         } else {
             ""
         };
-        // Streams reserve their whole size at once; many tests must not be in each other's way.
+        let jetstream = if self.options.without_jetstream {
+            String::new()
+        } else {
+            // Streams reserve their whole size at once; many tests must not be in each other's way.
+            format!("jetstream {{\n  store_dir: \"{folder}/store\"\n  max_file_store: 1TB\n  {sync}\n}}\n")
+        };
         format!(
-            "listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{folder}\"\njetstream {{\n  store_dir: \"{folder}/store\"\n  max_file_store: 1TB\n  {sync}\n}}\n{}\n",
+            "listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{folder}\"\n{jetstream}{}\n",
             self.options.extra
         )
     }

@@ -5,6 +5,7 @@
 
 mod arrival;
 mod bad_input;
+mod bus;
 mod dead;
 mod drill;
 mod dumps;

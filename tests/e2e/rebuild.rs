@@ -64,6 +64,39 @@ async fn the_history_makes_the_same_database_again() {
     );
 }
 
+/// Under a load that never ends, a rebuild and a comparison end: with what was there when they began.
+#[tokio::test]
+async fn what_is_published_meanwhile_is_no_part_of_it() {
+    let mut system = System::start(1).await;
+    let line = r#"{"sensor":"speed","value":1,"timestamp":"2025-05-01T12:00:00Z"}"#;
+    assert_eq!(system.post(line).await.0, 200);
+    system.wait_for_judged(1.0).await;
+    let (server, name) = system.bus.rsplit_once('/').unwrap();
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
+    let sent = stream.get_raw_message(1).await.unwrap();
+    let publishing = {
+        let subject = format!("{name}.bulk");
+        tokio::spawn(async move {
+            loop {
+                let mut headers = sent.headers.clone();
+                headers.insert("ce-id", uuid::Uuid::new_v4().to_string());
+                let stored = jetstream.publish_with_headers(subject.clone(), headers, sent.payload.clone());
+                stored.await.unwrap().await.unwrap();
+            }
+        })
+    };
+    let database = testutil::database().await;
+    let first = said(rebuild(&system, &database).spawn()).await;
+    assert!(first.starts_with("1 readings stored"), "{first}");
+    let compared = Program::new("odograph")
+        .args(["verify", &system.bus, &database.url()])
+        .spawn();
+    said(compared).await;
+    assert!(!publishing.is_finished(), "the load has ended");
+    publishing.abort();
+}
+
 #[tokio::test]
 async fn what_cannot_be_rebuilt_from_is_said() {
     let database = testutil::database().await;

@@ -47,7 +47,8 @@ pub struct Comparing {
     #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "BYTES")]
     pub sort_memory: u64,
 
-    /// How long a stream may give no sign of life
+    /// How long to wait for a stream that gives no sign of life; the time that is spent on sorting does
+    /// not count
     #[arg(long, env, default_value = "60s", value_parser = service::duration, value_name = "DURATION")]
     pub patience: Duration,
 }

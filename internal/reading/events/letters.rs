@@ -23,7 +23,9 @@ impl Work {
         }
         let mut pause = Pause::default();
         loop {
-            match self.try_to_bury(delivery, reason).await {
+            let buried = self.hurry.run_until_cancelled(self.try_to_bury(delivery, reason));
+            let Some(buried) = buried.await else { return };
+            match buried {
                 Ok(()) => {
                     tracing::error!(event, reason, "a message became a dead letter");
                     return;

@@ -84,7 +84,7 @@ impl Trimmer {
                 Some(Ok(Err(error))) => {
                     pause.longer();
                     // At start it is only being connected to.
-                    if pause.length > LOOK {
+                    if pause.length > LOOK && error.is_news() {
                         tracing::warn!(%error, "could not look after the history on the event bus; trying again");
                     }
                 }

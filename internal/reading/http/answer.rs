@@ -145,6 +145,11 @@ fn broken(limits: &Limits, end: &End) -> Problem {
             StatusCode::REQUEST_TIMEOUT,
             "The body came too slowly. What came is accepted; send the rest, or all of it, again.",
         ),
+        End::NoBus => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The event bus is not there yet. Send the whole body again later; nothing is stored twice.",
+        )
+        .retry_after(Duration::from_secs(2)),
         End::Bus => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The event bus cannot take more now. Send the whole body again later; nothing is stored twice.",

@@ -9,7 +9,7 @@
 //! What somebody who reads the history again has not read yet stays as well.
 
 use super::reader::HISTORY;
-use super::{connected, reader, setup, since};
+use super::{away, connected, reader, setup, since};
 use crate::address::Nats;
 use crate::{Error, Kept, Lane, Stock};
 use async_nats::jetstream::Context;
@@ -58,7 +58,7 @@ impl Keeper {
 
     pub(crate) async fn dead_letters(&self) -> Result<Stock, Error> {
         if !connected(&self.context) {
-            return Err(Error::Unavailable("not connected".into()));
+            return Err(away(&self.address));
         }
         let stream = setup::named(&self.context, &self.address.dead_stream()).await?;
         let info = stream.cached_info();
@@ -157,10 +157,11 @@ impl Keeper {
     /// The stream as it is now.
     async fn stream(&self) -> Result<Stream, Error> {
         if !connected(&self.context) {
-            return Err(Error::Unavailable("not connected".into()));
+            return Err(away(&self.address));
         }
-        let stream = self.context.get_stream(self.address.stream()).await;
-        stream.map_err(setup::unavailable)
+        let name = self.address.stream();
+        let stream = setup::find(&self.context, &name).await?;
+        stream.ok_or_else(|| Error::Unavailable(format!("there is no stream {name} yet")))
     }
 
     /// Up to which sequence nobody needs a lane any more, by its subject; `None` where nobody knows.

@@ -1,6 +1,6 @@
 //! Reading the stream of dead letters.
 
-use super::{CUT, LANE, REASON, TIMEOUT, Writer, connect, connected, event, header, setup};
+use super::{CUT, LANE, REASON, TIMEOUT, Writer, away, connect, connected, event, header, setup};
 use crate::address::Nats;
 use crate::{Error, Lane, Letter};
 use async_nats::jetstream::stream::{DeleteMessageErrorKind, RawMessageErrorKind, Stream};
@@ -73,10 +73,7 @@ impl Letters {
         let end = Instant::now() + TIMEOUT;
         while !connected(&self.context) {
             if Instant::now() >= end {
-                return Err(Error::Unavailable(format!(
-                    "{} cannot be reached",
-                    self.address.servers.join(", ")
-                )));
+                return Err(away(&self.address));
             }
             sleep(LOOK).await;
         }

@@ -6,6 +6,7 @@
 //! `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
 //! headers and the payload as it is.
 
+mod denied;
 mod keeper;
 mod letters;
 mod lines;
@@ -20,6 +21,7 @@ pub(crate) use reader::{Reader, Receipt, Wanted};
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;
+use crate::seldom::is_news;
 use crate::{Error, Event};
 use async_nats::HeaderMap;
 use async_nats::datetime::DateTime;
@@ -46,8 +48,8 @@ const REDRIVEN: &str = "odograph-redriven";
 
 /// Connects in the background and again whenever the connection is lost.
 async fn connect(address: &Nats) -> Result<Context, Error> {
-    let told = tls::Told::default();
-    let checked = tls::config(address.ca.as_deref(), told.clone())?;
+    let checked = tls::config(address.ca.as_deref())?;
+    let about = address.clone();
     let mut options = async_nats::ConnectOptions::new()
         .name("odograph")
         .retry_on_initial_connect()
@@ -63,19 +65,22 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
             Duration::from_millis(doubled.min(2000))
         })
         .event_callback(move |event| {
-            let told = told.clone();
+            let about = about.clone();
             async move {
                 match event {
-                    async_nats::Event::Connected => {
-                        tracing::info!("connected to the event bus");
-                        told.forget();
-                    }
+                    async_nats::Event::Connected => tracing::info!("connected to the event bus"),
                     async_nats::Event::Disconnected => tracing::warn!("lost the event bus; connecting again"),
                     async_nats::Event::ClientError(error) => {
                         let error = error.to_string();
-                        if error.contains("authorization") || error.contains("nonce") {
-                            told.tell(&error, "the event bus refuses the credentials in the URL");
-                        } else {
+                        if !error.contains("authorization") && !error.contains("nonce") {
+                            tracing::debug!(error, "event bus");
+                        } else if is_news(&error) {
+                            tracing::error!(error, "the event bus refuses the credentials in the URL");
+                        }
+                    }
+                    async_nats::Event::ServerError(error) => {
+                        let error = error.to_string();
+                        if !denied::tell(&error, &about) {
                             tracing::debug!(error, "event bus");
                         }
                     }
@@ -111,6 +116,11 @@ fn since(moment: i64) -> Option<DeliverPolicy> {
 
 fn connected(context: &Context) -> bool {
     context.client().connection_state() == async_nats::connection::State::Connected
+}
+
+/// Why a bus that has no connection does nothing.
+fn away(address: &Nats) -> Error {
+    Error::Unavailable(format!("{} cannot be reached", address.servers.join(", ")))
 }
 
 fn headers(event: &Event) -> HeaderMap {

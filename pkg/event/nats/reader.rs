@@ -1,17 +1,18 @@
 //! Consuming: pulls bounded by bytes as well as by count, so that nothing is held that was not
 //! asked for.
 
-use super::{connect, connected, event, setup};
+use super::{TIMEOUT, away, connect, connected, event, setup};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::message::Acker;
-use async_nats::jetstream::{AckKind, Context};
+use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Messages asked for at once, at the most.
 const PULL_MESSAGES: usize = 512;
@@ -45,12 +46,23 @@ pub(crate) struct Reader {
     consumer: Option<PullConsumer>,
     /// There was a consumer: one that is made anew has forgotten what was acknowledged.
     begun: bool,
-    starting: Option<BoxFuture<'static, Result<(PullConsumer, Batch), Error>>>,
+    /// The last message of a history, as the stream stood when its reading began: what is published
+    /// later is not a part of it. None for a lane.
+    last: Option<u64>,
+    starting: Option<BoxFuture<'static, Result<Started, Error>>>,
     pull: Option<Batch>,
     /// Whether the present pull has brought anything.
     brought: bool,
     /// The next message is larger than all the room there is: it is asked for alone.
     oversized: bool,
+}
+
+/// A pull, the consumer that it asks, and the last sequence of the stream when the consumer was
+/// looked up; none where it was known already.
+struct Started {
+    consumer: PullConsumer,
+    pull: Batch,
+    last: Option<u64>,
 }
 
 impl Reader {
@@ -64,6 +76,7 @@ impl Reader {
             wanted,
             consumer: None,
             begun: false,
+            last: None,
             starting: None,
             pull: None,
             brought: false,
@@ -80,31 +93,36 @@ impl Reader {
     }
 
     pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {
-        let stream = self.context.get_stream_no_info(self.address.stream()).await;
-        let name = self.wanted.durable_name.as_deref().unwrap_or_default();
-        let info = stream
-            .map_err(setup::unavailable)?
-            .consumer_info(name)
-            .await
-            .map_err(setup::unavailable)?;
+        if !connected(&self.context) {
+            return Err(away(&self.address));
+        }
+        let asking = async {
+            let stream = self.context.get_stream_no_info(self.address.stream()).await;
+            let name = self.wanted.durable_name.as_deref().unwrap_or_default();
+            let info = stream.map_err(setup::unavailable)?.consumer_info(name).await;
+            info.map_err(setup::unavailable)
+        };
+        // The client bounds the wait for an answer, not the one for room in its queue.
+        let info = timeout(TIMEOUT, asking).await.map_err(setup::unavailable)??;
+        if self.last.is_some_and(|last| info.ack_floor.stream_sequence >= last) {
+            return Ok(0);
+        }
         Ok(info.num_pending + info.num_ack_pending as u64)
     }
 
     /// Best effort: what is left is forgotten after a while.
     pub(crate) async fn end(&mut self) {
         let name = self.wanted.durable_name.as_deref().unwrap_or_default();
-        if !name.starts_with(HISTORY) || !self.begun {
+        if !name.starts_with(HISTORY) || !self.begun || !connected(&self.context) {
             return;
         }
         let deleting = async {
             let stream = self.context.get_stream_no_info(self.address.stream()).await;
-            stream
-                .map_err(setup::unavailable)?
-                .delete_consumer(name)
-                .await
-                .map_err(setup::unavailable)
+            let deleted = stream.map_err(setup::unavailable)?.delete_consumer(name).await;
+            deleted.map_err(setup::unavailable)
         };
-        if let Err(error) = deleting.await {
+        let deleted = timeout(TIMEOUT, deleting).await.map_err(setup::unavailable);
+        if let Err(error) = deleted.flatten() {
             tracing::debug!(%error, "the bus forgets by itself how far its history was read");
         }
     }
@@ -113,7 +131,7 @@ impl Reader {
         let mut taken = Vec::new();
         if let Some(mut pull) = self.pull.take() {
             while let Some(Some(Ok(message))) = pull.next().now_or_never() {
-                taken.push(delivery(message));
+                taken.push(delivery(&self.context, message));
             }
         }
         taken
@@ -128,7 +146,13 @@ impl Reader {
                 match pull.next().await {
                     Some(Ok(message)) => {
                         self.brought = true;
-                        return Ok(delivery(message));
+                        let is_later = self.last.is_some_and(|last| sequence(&message) > last);
+                        let mut delivery = delivery(&self.context, message);
+                        if !is_later {
+                            return Ok(delivery);
+                        }
+                        // Unacknowledged, it would take the place of one that has to come again.
+                        delivery.ack().await;
                     }
                     // The next message would not fit in what was asked for: ask anew.
                     Some(Err(error)) if error.to_string().contains("MaxBytes") => {
@@ -151,7 +175,7 @@ impl Reader {
             }
             if !connected(&self.context) {
                 self.starting = None;
-                return Err(Error::Unavailable("not connected".into()));
+                return Err(away(&self.address));
             }
             // No bound on bytes for a message that nobody could ever take otherwise.
             let (messages, bytes) = if self.oversized { (1, 0) } else { (PULL_MESSAGES, room) };
@@ -163,9 +187,12 @@ impl Reader {
             let started = starting.await;
             self.starting = None;
             (self.brought, self.oversized) = (false, false);
-            let (consumer, pull) = started?;
-            (self.consumer, self.begun) = (Some(consumer), true);
-            self.pull = Some(pull);
+            let started = started?;
+            if !self.begun && self.wanted.filter_subject.is_empty() {
+                self.last = started.last;
+            }
+            (self.consumer, self.begun) = (Some(started.consumer), true);
+            self.pull = Some(started.pull);
         }
     }
 }
@@ -215,12 +242,18 @@ fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, E
     })
 }
 
-fn delivery(message: async_nats::jetstream::Message) -> Delivery {
+/// The message's place in the stream; 0 where it does not say, as every message of a stream does.
+fn sequence(message: &Message) -> u64 {
+    message.info().map(|info| info.stream_sequence).unwrap_or_default()
+}
+
+fn delivery(context: &Context, message: Message) -> Delivery {
     let (message, acker) = message.split();
     Delivery {
         event: event(message.headers.as_ref(), &message.payload),
         lane: message.subject.rsplit('.').next().and_then(Lane::named),
         receipt: crate::Receipt::Nats(Box::new(Receipt {
+            context: context.clone(),
             acker: Some(acker),
             headers: message.headers,
         })),
@@ -235,9 +268,9 @@ async fn start_pull(
     begun: bool,
     messages: usize,
     bytes: usize,
-) -> Result<(PullConsumer, Batch), Error> {
-    let consumer = match consumer {
-        Some(consumer) => consumer,
+) -> Result<Started, Error> {
+    let (consumer, last) = match consumer {
+        Some(consumer) => (consumer, None),
         None => {
             let is_history = wanted.filter_subject.is_empty();
             // Who reads a lane may be the first; a history that is not there has no reader.
@@ -249,10 +282,11 @@ async fn start_pull(
             if is_history && begun {
                 setup::remembered(&stream, &wanted).await?;
             }
-            setup::consumer(&stream, wanted).await?
+            let last = stream.cached_info().state.last_sequence;
+            (setup::consumer(&stream, wanted).await?, Some(last))
         }
     };
-    let batch = consumer
+    let pull = consumer
         .batch()
         .max_messages(messages)
         .max_bytes(bytes)
@@ -260,10 +294,11 @@ async fn start_pull(
         .messages()
         .await
         .map_err(setup::unavailable)?;
-    Ok((consumer, batch))
+    Ok(Started { consumer, pull, last })
 }
 
 pub(crate) struct Receipt {
+    context: Context,
     acker: Option<Acker>,
     headers: Option<HeaderMap>,
 }
@@ -275,27 +310,27 @@ impl Receipt {
     }
 
     pub(crate) async fn ack(&mut self) {
-        if let Some(acker) = self.acker.take() {
-            send(&acker, AckKind::Ack).await;
-        }
+        self.send(AckKind::Ack).await;
+        self.acker = None;
     }
 
     pub(crate) async fn progress(&self) {
-        if let Some(acker) = &self.acker {
-            send(acker, AckKind::Progress).await;
-        }
+        self.send(AckKind::Progress).await;
     }
 
     pub(crate) async fn release(&self) {
-        if let Some(acker) = &self.acker {
-            send(acker, AckKind::Nak(None)).await;
-        }
+        self.send(AckKind::Nak(None)).await;
     }
-}
 
-/// Best effort: what gets lost is made good by a redelivery.
-async fn send(acker: &Acker, kind: AckKind) {
-    if let Err(error) = acker.ack_with(kind).await {
-        tracing::debug!(%error, "acknowledgement not sent");
+    /// Best effort: what gets lost is made good by a redelivery. Waits while the client's queue is
+    /// full. Without a connection nothing would empty it, and what lay there could reach another
+    /// message: of a stream that was made anew meanwhile.
+    async fn send(&self, kind: AckKind) {
+        let Some(acker) = self.acker.as_ref().filter(|_| connected(&self.context)) else {
+            return;
+        };
+        if let Err(error) = acker.ack_with(kind).await {
+            tracing::debug!(%error, "acknowledgement not sent");
+        }
     }
 }

@@ -3,7 +3,9 @@
 use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::{ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::context::{
+    ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
+};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use std::time::Duration;
@@ -58,17 +60,46 @@ pub(super) async fn existing(context: &Context, address: &Nats) -> Result<Stream
 
 /// A stream that has to be there.
 pub(super) async fn named(context: &Context, name: &str) -> Result<Stream, Error> {
-    match context.get_stream(name).await {
-        Ok(stream) => Ok(stream),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                Err(Error::Refused(format!(
-                    "there is no stream {name} on this server; is it named right in the event bus URL?"
-                )))
-            }
-            _ => Err(unavailable(error)),
-        },
+    find(context, name).await?.ok_or_else(|| {
+        Error::Refused(format!(
+            "there is no stream {name} on this server; is it named right in the event bus URL?"
+        ))
+    })
+}
+
+/// The stream of this name, where there is one.
+pub(super) async fn find(context: &Context, name: &str) -> Result<Option<Stream>, Error> {
+    let error = match context.get_stream(name).await {
+        Ok(stream) => return Ok(Some(stream)),
+        Err(error) => error,
+    };
+    let code = match error.kind() {
+        GetStreamErrorKind::JetStream(error) => Some(error.error_code()),
+        _ => None,
+    };
+    match code {
+        Some(ErrorCode::STREAM_NOT_FOUND) => Ok(None),
+        Some(ErrorCode::JETSTREAM_NOT_ENABLED) => Err(no_jetstream()),
+        Some(ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT) => Err(Error::Unavailable(
+            "the nats-server keeps nothing for this user's account; enable JetStream for the account".into(),
+        )),
+        // A server without JetStream may have it of others: then one of them answers.
+        None if has_no_responders(&error) && !context.client().server_info().jetstream => Err(no_jetstream()),
+        _ => Err(unavailable(error)),
     }
+}
+
+fn has_no_responders(error: &GetStreamError) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<RequestError>());
+    cause.is_some_and(|cause| cause.kind() == RequestErrorKind::NoResponders)
+}
+
+/// What to do about a server without JetStream. Whoever tries again finds out that it was done.
+fn no_jetstream() -> Error {
+    Error::Unavailable(
+        "the nats-server runs without JetStream, which keeps the readings; start it with JetStream: nats-server -js"
+            .into(),
+    )
 }
 
 /// How many bytes a stream may hold; `None`: any number.
@@ -151,23 +182,9 @@ fn check_server(context: &Context) -> Result<(), Error> {
 }
 
 async fn get_or_create(context: &Context, wanted: Config) -> Result<Stream, Error> {
-    let name = wanted.name.clone();
-    match context.get_stream(&name).await {
-        Ok(stream) => Ok(stream),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                create(context, wanted).await
-            }
-            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED => {
-                Err(no_jetstream())
-            }
-            GetStreamErrorKind::JetStream(error)
-                if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT =>
-            {
-                Err(no_jetstream())
-            }
-            _ => Err(unavailable(error)),
-        },
+    match find(context, &wanted.name).await? {
+        Some(stream) => Ok(stream),
+        None => create(context, wanted).await,
     }
 }
 
@@ -239,10 +256,6 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
         );
     }
     Ok(())
-}
-
-fn no_jetstream() -> Error {
-    Error::Refused("the nats-server runs without JetStream, which keeps the readings; start it with jetstream enabled (nats-server -js)".into())
 }
 
 pub(super) fn unavailable(error: impl std::fmt::Display) -> Error {

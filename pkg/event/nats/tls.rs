@@ -1,35 +1,16 @@
 //! Who the server has to be: somebody that the system's authorities vouch for, or those of a file.
 
 use crate::Error;
+use crate::seldom::is_news;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// What was said last of a server that does not let us in, so that it is not said at each try.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Told(Arc<Mutex<String>>);
-
-impl Told {
-    /// Logs `advice`, unless it was the last that was logged about the same error.
-    pub(super) fn tell(&self, error: &str, advice: &str) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *told != error {
-            tracing::error!(error, "{advice}");
-            error.clone_into(&mut told);
-        }
-    }
-
-    /// It did let us in.
-    pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
+use std::sync::Arc;
 
 /// How a server is checked: by the authorities of this file, or else by the system's.
-pub(super) fn config(ca: Option<&str>, told: Told) -> Result<ClientConfig, Error> {
+pub(super) fn config(ca: Option<&str>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = ca {
         let unusable = |error: &dyn std::fmt::Display| Error::Url(format!("the ca file {file}: {error}"));
@@ -56,7 +37,7 @@ pub(super) fn config(ca: Option<&str>, told: Told) -> Result<ClientConfig, Error
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build();
     let verifier = verifier.map_err(|error| Error::Url(error.to_string()))?;
-    let verifier = Arc::new(Explaining { verifier, told });
+    let verifier = Arc::new(Explaining(verifier));
     Ok(builder
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -66,10 +47,7 @@ pub(super) fn config(ca: Option<&str>, told: Told) -> Result<ClientConfig, Error
 /// The usual check, which also says what to do where it fails: the client tells of it only that
 /// there was an error of input or output.
 #[derive(Debug)]
-struct Explaining {
-    verifier: Arc<WebPkiServerVerifier>,
-    told: Told,
-}
+struct Explaining(Arc<WebPkiServerVerifier>);
 
 impl ServerCertVerifier for Explaining {
     fn verify_server_cert(
@@ -80,13 +58,16 @@ impl ServerCertVerifier for Explaining {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier
+        self.0
             .verify_server_cert(certificate, between, name, ocsp, now)
             .inspect_err(|error| {
-                self.told.tell(
-                    &error.to_string(),
-                    "the event bus's certificate cannot be verified; name the file of the authority that signed it with ?ca=FILE in the URL, and the host as the certificate has it",
-                );
+                let error = error.to_string();
+                if is_news(&error) {
+                    tracing::error!(
+                        error,
+                        "the event bus's certificate cannot be verified; name the file of the authority that signed it with ?ca=FILE in the URL, and the host as the certificate has it"
+                    );
+                }
             })
     }
 
@@ -96,7 +77,7 @@ impl ServerCertVerifier for Explaining {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signature)
+        self.0.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -105,10 +86,10 @@ impl ServerCertVerifier for Explaining {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signature)
+        self.0.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        self.0.supported_verify_schemes()
     }
 }

@@ -1,14 +1,14 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{CUT, LANE, REASON, REDRIVEN, connect, connected, headers, lines, setup};
+use super::{CUT, LANE, REASON, REDRIVEN, away, connect, connected, headers, lines, setup};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use bytes::Bytes;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     address: Arc<Nats>,
     /// The server was checked and has the streams.
     prepared: Arc<AtomicBool>,
+    /// Why it is not prepared.
+    unprepared: Arc<Mutex<String>>,
     window: Arc<Semaphore>,
     lines: Arc<lines::Bound>,
 }
@@ -52,6 +54,7 @@ impl Writer {
             context,
             address: Arc::new(address),
             prepared: Arc::new(AtomicBool::new(false)),
+            unprepared: Arc::new(Mutex::new("its streams were not looked for yet".to_owned())),
             window: Arc::new(Semaphore::new(WINDOW)),
             lines: Arc::new(lines::Bound::none()),
         }
@@ -66,8 +69,13 @@ impl Writer {
             if connected(&self.context) && !self.prepared.load(Ordering::Acquire) {
                 match setup::streams(&self.context, &self.address).await {
                     Ok(_) => self.prepared.store(true, Ordering::Release),
-                    Err(Error::Unavailable(error)) => {
-                        tracing::warn!(error, "could not prepare the event bus; trying again");
+                    Err(error @ Error::Unavailable(_)) => {
+                        if error.is_news() {
+                            tracing::warn!(%error, "could not prepare the event bus; trying again");
+                        }
+                        if let Error::Unavailable(why) = error {
+                            *self.unprepared() = why;
+                        }
                     }
                     Err(error) => return Err(error),
                 }
@@ -85,7 +93,7 @@ impl Writer {
                 };
                 tracing::warn!(servers = ?self.address.servers, "the event bus cannot be reached{how}; trying again");
             }
-            let now = self.usable();
+            let now = self.is_ready();
             if told != Some(now) {
                 ready(now);
                 told = Some(now);
@@ -93,8 +101,23 @@ impl Writer {
         }
     }
 
-    fn usable(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         connected(&self.context) && self.prepared.load(Ordering::Acquire)
+    }
+
+    /// Fails with the reason where nothing can be published now.
+    fn check(&self) -> Result<(), Error> {
+        if !connected(&self.context) {
+            return Err(away(&self.address));
+        }
+        if !self.prepared.load(Ordering::Acquire) {
+            return Err(Error::Unavailable(self.unprepared().clone()));
+        }
+        Ok(())
+    }
+
+    fn unprepared(&self) -> MutexGuard<'_, String> {
+        self.unprepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
@@ -117,9 +140,7 @@ impl Writer {
         came_with: Option<&HeaderMap>,
         reason: &str,
     ) -> Result<(), Error> {
-        if !self.usable() {
-            return Err(Error::Unavailable("not connected".into()));
-        }
+        self.check()?;
         // What comes through no lane was never accepted. It must not push out what was.
         let subject = if lane.is_some() {
             lines::give_way(&self.context, &self.address).await?;
@@ -156,11 +177,9 @@ impl Writer {
     }
 
     async fn send(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
-        if !self.usable() {
-            // The client would queue it and send it once it is connected again, long after the
-            // publisher has given up on it.
-            return Err(Error::Unavailable("not connected".into()));
-        }
+        // The client would queue it and send it once it is connected again, long after the publisher
+        // has given up on it.
+        self.check()?;
         let size = u32::try_from(payload.len().clamp(1, MAX_PAYLOAD)).unwrap_or(u32::MAX);
         let closed = "the window is never closed";
         let _permit = self.window.acquire_many(size).await.expect(closed);
@@ -175,6 +194,7 @@ impl Writer {
             Err(error) => {
                 if error.kind() == PublishErrorKind::StreamNotFound {
                     // Somebody deleted it, or the server came back empty: prepare it again.
+                    *self.unprepared() = error.to_string();
                     self.prepared.store(false, Ordering::Release);
                 }
                 Err(setup::unavailable(error))

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "conformance/away.rs"]
+mod away;
 #[path = "conformance/history.rs"]
 mod history;
 
@@ -60,7 +62,7 @@ async fn suite(url: &str) {
     });
     let mut delivery = next(&mut reader).await;
     assert_eq!(delivery.event, sent);
-    delivery.progress().await;
+    event::Delivery::progress_all(std::slice::from_ref(&delivery)).await;
     delivery.ack().await;
     publishing.await.unwrap().unwrap();
 
@@ -82,7 +84,7 @@ async fn suite(url: &str) {
         let writer = writer.clone();
         async move { while writer.publish(Lane::Live, event("again", b"x")).await.is_err() {} }
     });
-    next(&mut reader).await.release().await;
+    event::Delivery::release_all(vec![next(&mut reader).await]).await;
     let mut again = next(&mut reader).await;
     assert_eq!(again.event.id, "again");
     again.ack().await;

@@ -187,6 +187,52 @@ async fn a_reader_that_was_forgotten_is_told() {
     assert!(told.contains("start again"), "{told}");
 }
 
+/// What is published while a history is read is no part of it: else its reading would never end.
+#[tokio::test]
+async fn a_history_ends_with_what_was_there_when_it_began() {
+    let bus = Bus::start("goes_on", "").await;
+    for number in 0..5 {
+        bus.publish(Lane::Live, number, 10).await.unwrap();
+    }
+    let mut history = Reader::history(&bus.url, None).await.unwrap();
+    let mut first = next(&mut history).await;
+    let publishing = {
+        let writer = bus.writer.clone();
+        tokio::spawn(async move {
+            loop {
+                writer.publish(Lane::Bulk, event("late", b"x")).await.unwrap();
+            }
+        })
+    };
+    first.ack().await;
+    let reading = async {
+        let mut seen = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                next = next(&mut history) => {
+                    let mut delivery = next;
+                    delivery.ack().await;
+                    seen.push(delivery.event.id.clone());
+                }
+                () = tokio::time::sleep(std::time::Duration::from_millis(10)) => {
+                    if history.backlog().await.unwrap() == 0 {
+                        return seen;
+                    }
+                }
+            }
+        }
+    };
+    let seen = tokio::time::timeout(DEADLINE, reading)
+        .await
+        .expect("it goes on and on");
+    assert!(!publishing.is_finished());
+    publishing.abort();
+    let expected = [vec!["first".to_owned()], ids(Lane::Live, 0..5)].concat();
+    assert_eq!(seen, expected);
+    history.end().await;
+}
+
 /// The floor of a lane that nothing goes through stands still, and holds nothing up.
 #[tokio::test]
 async fn an_idle_lane_holds_nothing_up() {

@@ -1,0 +1,42 @@
+//! A server that goes away: whoever tells it something waits for nothing.
+
+use super::{DEADLINE, event, next, writer};
+use event::{Delivery, Lane, Reader};
+use testutil::{Nats, nats};
+
+/// More than the client queues while it has no connection.
+const MANY: usize = 1500;
+
+/// Acknowledgements that nothing takes are given up, and what they were for comes again.
+#[tokio::test]
+async fn acknowledgements_wait_for_no_server() {
+    let mut nats = Nats::start(nats::Options::default()).await;
+    let url = format!("{}/readings", nats.url());
+    let writer = writer(&url).await;
+    for chunk in 0..MANY / 100 {
+        let publishing = (0..100).map(|number| {
+            let event = event(&format!("{}", chunk * 100 + number), b"x");
+            writer.publish(Lane::Live, event)
+        });
+        futures_util::future::try_join_all(publishing).await.unwrap();
+    }
+    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut held = Vec::new();
+    while held.len() < MANY {
+        held.push(next(&mut reader).await);
+    }
+    nats.kill9().await;
+    let telling = async {
+        Delivery::progress_all(&held).await;
+        Delivery::ack_all(&mut held).await;
+        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+        Delivery::release_all(reader.taken()).await;
+        reader.end().await;
+    };
+    tokio::time::timeout(DEADLINE, telling)
+        .await
+        .expect("it waits for the server");
+    drop(held);
+    nats.restart().await;
+    next(&mut reader).await.ack().await;
+}

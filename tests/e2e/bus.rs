@@ -1,0 +1,291 @@
+//! A bus that is away, is not one, or does not let everyone do everything.
+
+use crate::history::stream;
+use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
+use serde_json::Value;
+use std::fmt::Write;
+use testutil::{Nats, Process, Program, Signal, nats, poll};
+
+const LINE: &str = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
+
+/// Where to send readings to.
+async fn url(ingestor: &mut Process) -> String {
+    format!("{}/ingest", ingestor.url().await)
+}
+
+async fn post(url: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    let upload = client().post(url).basic_auth(KEY, Some("")).body(body);
+    answer(upload.send().await.unwrap()).await
+}
+
+/// How many lines of a log hold this.
+fn lines(process: &Process, text: &str) -> usize {
+    process.output().iter().filter(|line| line.contains(text)).count()
+}
+
+async fn ends(process: &mut Process) {
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait(LONG).await, 0, "{:#?}", process.output());
+}
+
+/// More acknowledgements than the client queues without a connection: what is being stored is stored,
+/// and the end is an orderly one.
+#[tokio::test]
+async fn acknowledgements_that_nothing_takes() {
+    const MESSAGES: usize = 2000;
+    let mut nats = Nats::start(nats::Options::default()).await;
+    let bus = format!("{}/readings", nats.url());
+    let database = testutil::database().await;
+    let mut ingestor = ingestor(&bus).start().await;
+    let url = url(&mut ingestor).await;
+    assert_eq!(post(&url, LINE).await.0, 200);
+    let mut first = persistor(&bus, &database.url()).start().await;
+    let rows = connect(&database.url()).await;
+    let receipts = async || {
+        let row = rows.query_one("SELECT count(*) FROM receipt", &[]).await.unwrap();
+        usize::try_from(row.get::<_, i64>(0)).unwrap()
+    };
+    poll(LONG, async || (receipts().await == 1).then_some(())).await;
+    ends(&mut first).await;
+
+    // As many small posts: the same one, under other ids.
+    let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let sent = stream(&bus).await.get_raw_message(1).await.unwrap();
+    for _ in 0..MESSAGES / 100 {
+        let mut stored = Vec::new();
+        for _ in 0..100 {
+            let mut headers = sent.headers.clone();
+            headers.insert("ce-id", uuid::Uuid::new_v4().to_string());
+            let publishing = jetstream.publish_with_headers("readings.live", headers, sent.payload.clone());
+            stored.push(publishing.await.unwrap());
+        }
+        for stored in stored {
+            stored.await.unwrap();
+        }
+    }
+    let holding = connect(&database.url()).await;
+    holding.batch_execute("BEGIN; LOCK TABLE receipt").await.unwrap();
+    let program = persistor(&bus, &database.url()).args(["--batch-readings", "200000"]);
+    let mut persistor = program.start().await;
+    let held = stream(&bus).await;
+    let taken = poll(LONG, async || {
+        let info = held.consumer_info("persistor_live").await.ok()?;
+        (info.num_ack_pending > 1500).then_some(info.num_ack_pending)
+    })
+    .await;
+    nats.kill9().await;
+    holding.batch_execute("COMMIT").await.unwrap();
+    poll(LONG, async || (receipts().await > 1100).then_some(())).await;
+    ends(&mut persistor).await;
+    assert!(receipts().await > 1100 && taken > 1500);
+
+    // What was not acknowledged comes again, and is known.
+    nats.restart().await;
+    let _second = self::persistor(&bus, &database.url()).start().await;
+    poll(LONG, async || (receipts().await == MESSAGES + 1).then_some(())).await;
+}
+
+/// An upload before the bus is there says so; why, only the log says.
+#[tokio::test]
+async fn an_upload_before_the_bus_is_there() {
+    let mut ingestor = ingestor("nats://127.0.0.1:1/readings").spawn();
+    let url = url(&mut ingestor).await;
+    for body in [LINE, "nonsense"] {
+        let (status, told) = post(&url, body).await;
+        assert_eq!(status, 503, "{told}");
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.starts_with("The event bus is not there yet."), "{told}");
+        assert!(!told.to_string().contains("127.0.0.1"), "{told}");
+        assert_eq!(told["accepted"], 0);
+    }
+    let reason = "nats://127.0.0.1:1 cannot be reached";
+    assert_eq!(lines(&ingestor, reason), 1, "{:#?}", ingestor.output());
+    ends(&mut ingestor).await;
+}
+
+/// A server without JetStream keeps nothing: each program says what to do, once, and goes on as soon
+/// as it is done.
+#[tokio::test]
+async fn a_server_without_jetstream() {
+    let mut nats = Nats::start(nats::Options {
+        without_jetstream: true,
+        ..nats::Options::default()
+    })
+    .await;
+    let bus = format!("{}/readings", nats.url());
+    let database = testutil::database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let up = Program::new("odograph")
+        .args(["up", "--api-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .env("EVENT_URL", &bus)
+        .env("DATABASE_URL", database.url())
+        .env("API_KEY", KEY);
+    let mut programs = Vec::new();
+    for program in [ingestor(&bus), persistor(&bus, &database.url()), up] {
+        // What the client asks for shows how often something was tried.
+        programs.push(program.env("RUST_LOG", "info,async_nats=debug").spawn());
+    }
+    for process in &mut programs {
+        poll(LONG, async || {
+            (lines(process, "JetStream request sent") >= 30).then_some(())
+        })
+        .await;
+        let said = lines(process, "start it with JetStream: nats-server -js");
+        assert_eq!(said, 1, "{:#?}", process.output());
+    }
+    let url = url(&mut programs[0]).await;
+    let (status, told) = post(&url, LINE).await;
+    assert!(
+        status == 503
+            && told["detail"]
+                .as_str()
+                .unwrap()
+                .starts_with("The event bus is not there yet."),
+        "{told}"
+    );
+    nats.options().without_jetstream = false;
+    nats.restart().await;
+    poll(LONG, async || (post(&url, LINE).await.0 == 200).then_some(())).await;
+    for process in &mut programs {
+        process.ready().await;
+        ends(process).await;
+    }
+}
+
+/// The server's configuration in SECURITY.md.
+fn users() -> String {
+    let page = std::fs::read_to_string(testutil::workspace().join("SECURITY.md")).unwrap();
+    let (_, block) = page.split_once("```\nauthorization {").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let mut users = format!("authorization {{{block}");
+    for user in ["INGESTOR", "PERSISTOR", "HISTORY", "DEAD"] {
+        users = users.replace(&format!("${user}_PASSWORD"), "\"hunter2\"");
+    }
+    users
+}
+
+/// Every program works with no more rights on the bus than SECURITY.md gives it.
+#[tokio::test]
+async fn users_with_the_rights_that_they_need() {
+    let nats = Nats::start(nats::Options {
+        extra: users(),
+        ..nats::Options::default()
+    })
+    .await;
+    // A small one, so that rejected lines have to make room.
+    let bus = |user: &str| {
+        let server = nats.url().replace("nats://", &format!("nats://{user}:hunter2@"));
+        format!("{server}/readings?max_bytes=16777216")
+    };
+    let database = testutil::database().await;
+    let mut ingestor = ingestor(&bus("ingestor")).start().await;
+    let url = url(&mut ingestor).await;
+    let mut first = persistor(&bus("persistor"), &database.url()).start().await;
+
+    // Both lanes, and lines until the oldest go.
+    let mut large = format!("{LINE}\n");
+    for second in 0..20_000 {
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let time = format!("2024-05-02T{hour:02}:{minute:02}:{:02}Z", second % 60);
+        writeln!(large, r#"{{"sensor":"speed","value":1,"timestamp":"{time}"}}"#).unwrap();
+    }
+    for body in [LINE, &large] {
+        assert_eq!(post(&url, body.to_owned()).await.0, 200);
+    }
+    let bad = format!("{}\n", "x".repeat(1000)).repeat(6000);
+    poll(LONG, async || {
+        assert_eq!(post(&url, bad.clone()).await.0, 400);
+        (lines(&ingestor, "dropped the oldest rejected lines") > 0).then_some(())
+    })
+    .await;
+    let rows = connect(&database.url()).await;
+    poll(LONG, async || {
+        let row = rows.query_one("SELECT count(*) FROM reading", &[]).await.ok()?;
+        (row.get::<_, i64>(0) == 20_001).then_some(())
+    })
+    .await;
+
+    // The history, read again and compared.
+    let empty = testutil::database().await;
+    let rebuilding = Program::new("odograph").arg("rebuild");
+    let mut rebuild = rebuilding
+        .env("EVENT_READER_URL", bus("history"))
+        .env("DATABASE_URL", empty.url())
+        .spawn();
+    assert_eq!(rebuild.wait(LONG).await, 0, "{:#?}", rebuild.output());
+    assert!(rebuild.stdout().join("").starts_with("20001 readings stored"));
+    let mut verify = Program::new("odograph")
+        .args(["verify", &bus("history"), &empty.url()])
+        .spawn();
+    assert_eq!(verify.wait(LONG).await, 0, "{:#?}", verify.output());
+
+    // A message that nothing can read, and what becomes of it.
+    let options = async_nats::ConnectOptions::with_user_and_password("ingestor".into(), "hunter2".into());
+    let stranger = options.connect(nats.url()).await.unwrap();
+    stranger.publish("readings.live", "junk".into()).await.unwrap();
+    stranger.flush().await.unwrap();
+    poll(LONG, async || {
+        (lines(&first, "became a dead letter") == 1).then_some(())
+    })
+    .await;
+    let mut all = vec![rebuild, verify];
+    for (arguments, code) in [
+        (&["list", "--kind", "message"][..], 0),
+        // The lines are still none.
+        (&["redrive", "--all"], 1),
+        (&["purge", "--all", "--yes"], 0),
+    ] {
+        let dead = Program::new("odograph").arg("dead").args(arguments.iter().copied());
+        let mut dead = dead.env("EVENT_READER_URL", bus("dead")).spawn();
+        assert_eq!(dead.wait(LONG).await, code, "{arguments:?}: {:#?}", dead.output());
+        all.push(dead);
+    }
+    ends(&mut first).await;
+    let trimming = persistor(&bus("persistor"), &database.url()).args(["--history", "10ms"]);
+    let mut second = trimming.start().await;
+    poll(LONG, async || (lines(&second, "dropped old history") > 0).then_some(())).await;
+    ends(&mut second).await;
+    ends(&mut ingestor).await;
+    all.extend([first, second, ingestor]);
+    for process in &all {
+        assert_eq!(lines(process, "denies"), 0, "{:#?}", process.output());
+    }
+}
+
+/// Who lacks a right is told which, once.
+#[tokio::test]
+async fn a_user_that_lacks_a_right() {
+    let nats = Nats::start(nats::Options {
+        extra: users(),
+        ..nats::Options::default()
+    })
+    .await;
+    let bus = |user: &str| nats.url().replace("nats://", &format!("nats://{user}:hunter2@")) + "/readings";
+    let database = testutil::database().await;
+    let mut prepared = persistor(&bus("persistor"), &database.url()).start().await;
+    // One may not publish, the other may not consume.
+    let mut publishing = ingestor(&bus("persistor")).start().await;
+    let url = url(&mut publishing).await;
+    assert_eq!(post(&url, LINE).await.0, 503);
+    assert_eq!(post(&url, LINE).await.0, 503);
+    let mut taking = persistor(&bus("ingestor"), &database.url()).spawn();
+    for (process, right, subject) in [
+        (&publishing, "publish", "readings.live"),
+        (&taking, "publish", "$JS.API.CONSUMER.INFO.READINGS.persistor_live"),
+    ] {
+        let denied = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let said = line["message"].as_str().is_some_and(|said| said.contains("denies"));
+            said && line["right"] == right && line["subject"] == subject
+        };
+        let count = async || {
+            let count = process.output().iter().filter(|line| denied(line)).count();
+            (count > 0).then_some(count)
+        };
+        assert_eq!(poll(LONG, count).await, 1, "{:#?}", process.output());
+    }
+    for process in [&mut publishing, &mut taking, &mut prepared] {
+        ends(process).await;
+    }
+}
