@@ -29,7 +29,7 @@ pub struct Bounds {
 }
 
 /// Bounds that let any time in, for where only the end of a value is looked for.
-pub(super) const ANY: Bounds = Bounds {
+pub(crate) const ANY: Bounds = Bounds {
     oldest: i64::MIN,
     newest: i64::MAX,
 };

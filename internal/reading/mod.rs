@@ -22,7 +22,7 @@ pub mod segment;
 mod signature;
 pub mod time;
 mod upload;
-mod values;
+pub(crate) mod values;
 
 use uuid::Uuid;
 

@@ -8,20 +8,20 @@ use super::signature::{blanks, is_blank};
 use std::borrow::Cow;
 
 /// How often judging goes on within a line after something that is no value.
-pub(super) const RESUMES: u32 = 16;
+pub(crate) const RESUMES: u32 = 16;
 
 /// A value of a line.
 #[derive(Debug)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     /// Its bytes, without blanks around them.
-    pub(super) raw: &'a [u8],
+    pub(crate) raw: &'a [u8],
     /// The reading, or the reason why it is none.
-    pub(super) verdict: Result<Decoded<'a>, String>,
+    pub(crate) verdict: Result<Decoded<'a>, String>,
 }
 
 /// The values of a line, or of a part of one.
 #[derive(Debug)]
-pub(super) struct Values<'a> {
+pub(crate) struct Values<'a> {
     rest: &'a [u8],
     /// What of the rest is known to be UTF-8, from its beginning: each byte is looked at once.
     text: &'a str,
@@ -34,7 +34,7 @@ pub(super) struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// `resumes` is [`RESUMES`], less what was used up by earlier parts of the same line.
-    pub(super) fn new(line: &'a [u8], bounds: Bounds, resumes: u32) -> Self {
+    pub(crate) fn new(line: &'a [u8], bounds: Bounds, resumes: u32) -> Self {
         Self {
             rest: trimmed(line),
             text: "",

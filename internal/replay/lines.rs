@@ -1,13 +1,19 @@
-//! Cuts a stream of bytes, arriving in blocks of any size, into chunks of whole lines.
+//! Cuts a stream of bytes, arriving in blocks of any size, into chunks with one value a line.
 //!
-//! No chunk is longer than the limit. A line that alone is longer is skipped without being kept,
-//! and handed out with its beginning: no ingestor takes lines of that length.
+//! Values are found as the ingestor finds them: an input may hold lines, several values on a line, or
+//! a document. No chunk is longer than the limit. A value that alone is longer is skipped without
+//! being kept, and handed out with its beginning: no ingestor takes values of that length.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use bytes::Bytes;
 
-/// How much of a line that is too long is kept, to recognise it by.
+use crate::reading::decode::ANY;
+use crate::reading::scan::{self, Scanner};
+use crate::reading::values::{RESUMES, Values};
+
+/// How much of a value that is too long is kept, to recognise it by.
 const SHOWN: usize = 1024;
 
 /// What the stream holds next.
@@ -15,150 +21,160 @@ const SHOWN: usize = 1024;
 pub(super) enum Piece {
     /// Lines to send.
     Chunk(Chunk),
-    /// A line longer than any chunk.
+    /// A value longer than any chunk.
     TooLong(TooLong),
+    /// The stream is a document, and no JSON from this line on.
+    Syntax(u64),
 }
 
-/// Whole lines; only the very last of a stream may lack its line feed.
-#[derive(Debug, PartialEq)]
+/// Lines of one value each, each with its end.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Chunk {
     pub(super) bytes: Bytes,
-    /// The number of its first line in the stream, from 1.
-    pub(super) first: u64,
+    /// For each of its lines, the number in the stream of the one where the value begins, from 1.
+    numbers: VecDeque<u64>,
 }
 
-/// A line that was skipped.
+/// A value that was skipped.
 #[derive(Debug, PartialEq)]
 pub(super) struct TooLong {
-    /// Its number in the stream, from 1.
+    /// The number of its line in the stream, from 1.
     pub(super) line: u64,
     pub(super) beginning: Vec<u8>,
-    pub(super) length: u64,
 }
 
 /// The stream so far: what has arrived and was not handed out.
 pub(super) struct Lines {
     limit: usize,
-    pending: Vec<u8>,
-    /// The number of the first line in `pending`, or of the one being skipped.
-    next: u64,
-    skipping: Option<TooLong>,
-    /// A line whose end has been skipped to, not yet handed out.
-    skipped: Option<TooLong>,
+    scanner: Scanner,
+    /// The chunk that is being gathered.
+    lines: Vec<u8>,
+    numbers: VecDeque<u64>,
+    /// What is to be handed out before it.
+    ready: VecDeque<Piece>,
 }
 
 impl Lines {
     pub(super) fn new(limit: usize) -> Self {
+        let limit = limit.max(1);
         Self {
-            limit: limit.max(1),
-            pending: Vec::new(),
-            next: 1,
-            skipping: None,
-            skipped: None,
+            limit,
+            // A line's end is part of the chunk.
+            scanner: Scanner::new(limit - 1),
+            lines: Vec::new(),
+            numbers: VecDeque::new(),
+            ready: VecDeque::new(),
         }
     }
 
     /// Takes in the next block; [`Lines::full`] must be false.
     pub(super) fn push(&mut self, mut block: &[u8]) {
-        if let Some(long) = &mut self.skipping {
-            let end = memchr::memchr(b'\n', block);
-            let here = end.unwrap_or(block.len());
-            long.length += here as u64;
-            block = &block[end.map_or(here, |end| end + 1)..];
-            if end.is_some() {
-                self.skipped = self.skipping.take();
-                self.next += 1;
-            }
+        let mut scanner = mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.next(&mut block) {
+            self.add(number, piece);
         }
-        self.pending.extend_from_slice(block);
+        self.scanner = scanner;
     }
 
     /// Whether there is enough for [`Lines::take`] to be called before anything more is pushed.
     pub(super) fn full(&self) -> bool {
-        self.skipped.is_some() || self.pending.len() >= self.limit
+        !self.ready.is_empty()
     }
 
-    /// Hands out the whole lines that are there, as many as the limit allows.
+    /// Hands out what is there, up to the limit.
     pub(super) fn take(&mut self) -> Option<Piece> {
-        if let Some(long) = self.skipped.take() {
-            return Some(Piece::TooLong(long));
+        if self.ready.is_empty() {
+            self.close();
         }
-        let within = &self.pending[..self.pending.len().min(self.limit)];
-        match memchr::memrchr(b'\n', within) {
-            Some(end) => Some(self.chunk(end + 1)),
-            None if self.pending.len() >= self.limit => {
-                self.skip();
-                self.take()
-            }
-            None => None,
-        }
+        self.ready.pop_front()
     }
 
     /// Hands out what is left at the end of the stream: `whole` if the stream ended as it should,
     /// otherwise a last line without its line feed may be half a line, and is dropped.
     pub(super) fn finish(&mut self, whole: bool) -> Option<Piece> {
-        if let Some(piece) = self.take() {
-            return Some(piece);
+        if whole {
+            let mut scanner = mem::replace(&mut self.scanner, Scanner::new(0));
+            while let Some((number, piece)) = scanner.finish() {
+                self.add(number, piece);
+            }
+            self.scanner = scanner;
         }
-        if let Some(long) = self.skipping.take() {
-            return Some(Piece::TooLong(long));
-        }
-        if !whole || self.pending.is_empty() {
-            return None;
-        }
-        Some(self.chunk(self.pending.len()))
+        self.take()
     }
 
-    fn chunk(&mut self, end: usize) -> Piece {
-        let rest = self.pending.split_off(end);
-        let bytes = Bytes::from(mem::replace(&mut self.pending, rest));
-        let first = self.next;
-        self.next += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-        Piece::Chunk(Chunk { bytes, first })
+    fn add(&mut self, number: u64, piece: scan::Piece<'_>) {
+        match piece {
+            scan::Piece::Line { bytes, part } => {
+                // Only what has another brace can hold several values.
+                if !part && memchr::memchr_iter(b'{', bytes).take(2).count() < 2 {
+                    return self.line(number, bytes);
+                }
+                for value in Values::new(bytes, ANY, RESUMES) {
+                    self.line(number, value.raw);
+                }
+            }
+            scan::Piece::Value { bytes, .. } => self.line(number, bytes),
+            scan::Piece::TooLong { bytes, .. } => {
+                self.close();
+                let beginning = bytes[..bytes.len().min(SHOWN)].to_vec();
+                self.ready.push_back(Piece::TooLong(TooLong {
+                    line: number,
+                    beginning,
+                }));
+            }
+            scan::Piece::Syntax(_) => {
+                self.close();
+                self.ready.push_back(Piece::Syntax(number));
+            }
+        }
     }
 
-    /// Begins to skip the line that has just proved too long.
-    fn skip(&mut self) {
-        let pending = mem::take(&mut self.pending);
-        let beginning = pending[..pending.len().min(SHOWN).min(self.limit)].to_vec();
-        self.skipping = Some(TooLong {
-            line: self.next,
-            beginning,
-            length: 0,
-        });
-        self.push(&pending);
+    /// Adds a line to the chunk. In a value of several lines, line ends are blanks like others.
+    fn line(&mut self, number: u64, value: &[u8]) {
+        if self.lines.len() + value.len() + 1 > self.limit {
+            self.close();
+        }
+        let start = self.lines.len();
+        self.lines.extend_from_slice(value);
+        for byte in &mut self.lines[start..] {
+            if *byte == b'\n' {
+                *byte = b' ';
+            }
+        }
+        self.lines.push(b'\n');
+        self.numbers.push_back(number);
+    }
+
+    /// Ends the chunk that is being gathered, where it holds something.
+    fn close(&mut self) {
+        if !self.lines.is_empty() {
+            let bytes = Bytes::from(mem::take(&mut self.lines));
+            let numbers = mem::take(&mut self.numbers);
+            self.ready.push_back(Piece::Chunk(Chunk { bytes, numbers }));
+        }
     }
 }
 
 impl Chunk {
-    /// Its lines with their numbers in the stream, without their line ends.
+    /// Its lines, without their ends, with the numbers that they have in the stream.
     pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.bytes
-            .split_inclusive(|byte| *byte == b'\n')
-            .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
-            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-            .zip(self.first..)
-            .map(|(line, number)| (number, line))
+        let lines = self.bytes.split_inclusive(|byte| *byte == b'\n');
+        let lines = lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+        self.numbers.iter().copied().zip(lines)
     }
 
-    /// The lines before the one of this number, and those from it on; either may be empty.
-    pub(super) fn split(&self, number: u64) -> (Self, Self) {
-        let before = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let cut = match before.checked_sub(1) {
+    /// Its first lines, so many of them, and the others; either may be empty.
+    pub(super) fn split(&self, lines: usize) -> (Self, Self) {
+        let cut = match lines.checked_sub(1) {
             None => 0,
             Some(last) => memchr::memchr_iter(b'\n', &self.bytes)
                 .nth(last)
                 .map_or(self.bytes.len(), |end| end + 1),
         };
-        let head = Self {
-            bytes: self.bytes.slice(..cut),
-            first: self.first,
-        };
-        let tail = Self {
-            bytes: self.bytes.slice(cut..),
-            first: number.max(self.first),
-        };
-        (head, tail)
+        let mut head = self.numbers.clone();
+        let tail = head.split_off(lines.min(head.len()));
+        let part = |bytes, numbers| Self { bytes, numbers };
+        (part(self.bytes.slice(..cut), head), part(self.bytes.slice(cut..), tail))
     }
 }
 
@@ -189,39 +205,71 @@ mod tests {
         cuts.windows(2).map(|pair| bytes[pair[0]..pair[1]].to_vec()).collect()
     }
 
+    /// All lines with their numbers, and the length of each chunk.
+    fn lines(pieces: Vec<Piece>) -> (Vec<(u64, String)>, Vec<usize>) {
+        let (mut found, mut lengths) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            match piece {
+                Piece::Chunk(chunk) => {
+                    found.extend(
+                        chunk
+                            .numbered()
+                            .map(|(number, line)| (number, String::from_utf8_lossy(line).into_owned())),
+                    );
+                    lengths.push(chunk.bytes.len());
+                }
+                Piece::TooLong(long) => found.push((
+                    long.line,
+                    format!("too long {}", String::from_utf8_lossy(&long.beginning)),
+                )),
+                Piece::Syntax(line) => found.push((line, "syntax".to_owned())),
+            }
+        }
+        (found, lengths)
+    }
+
+    #[test]
+    fn each_value_is_a_line() {
+        let check = |input: &str, expected: &[(u64, &str)]| {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(number, line)| (*number, (*line).to_owned()))
+                .collect();
+            assert_eq!(
+                lines(pieces(&[input.as_bytes().to_vec()], 20, true, false)).0,
+                expected,
+                "{input:?}"
+            );
+        };
+        check("one\r\n\nthree\nfour", &[(1, "one"), (3, "three"), (4, "four")]);
+        check(
+            "{\"a\":1}{} {}\n\0\0{}",
+            &[(1, "{\"a\":1}"), (1, "{}"), (1, "{}"), (2, "{}")],
+        );
+        check("{\"a\n{}", &[(1, "{\"a"), (2, "{}")]);
+        check("[{\"a\":\n1},{}]", &[(1, "{\"a\": 1}"), (2, "{}")]);
+        check("{\n}\n{\n\n}\n", &[(1, "{ }"), (3, "{  }")]);
+        check("[{},x", &[(1, "{}"), (1, "syntax")]);
+        let long = "x".repeat(30);
+        check(
+            &format!("one\n{long}\nthree"),
+            &[(1, "one"), (2, "too long xxxxxxxxxxxxxxxxxxx"), (3, "three")],
+        );
+    }
+
     proptest! {
         #[test]
-        fn any_split_gives_whole_lines_and_the_same_bytes(
-            bytes in prop::collection::vec(prop_oneof![3 => Just(b'a'), 1 => Just(b'\n'), 1 => any::<u8>()], 0..400),
+        fn any_blocks_give_the_same_lines_in_chunks_below_the_limit(
+            parts in prop::collection::vec("(x{1,9}|\\{\"a\":1\\}|\\{\"a|\\{\\})?(\n| )", 0..40),
             cuts in prop::collection::vec(any::<usize>(), 0..20),
-            limit in 1_usize..60,
+            limit in 20_usize..60,
             take_early: bool,
         ) {
-            let mut expected = bytes.split_inclusive(|byte| *byte == b'\n').zip(1_u64..).peekable();
-            for piece in pieces(&split(&bytes, &cuts), limit, true, take_early) {
-                match piece {
-                    Piece::Chunk(chunk) => {
-                        prop_assert!(!chunk.bytes.is_empty());
-                        prop_assert!(chunk.bytes.len() <= limit);
-                        prop_assert_eq!(chunk.first, expected.peek().unwrap().1);
-                        let mut rest = &chunk.bytes[..];
-                        while !rest.is_empty() {
-                            let (line, _) = expected.next().unwrap();
-                            prop_assert!(rest.starts_with(line), "not whole lines");
-                            rest = &rest[line.len()..];
-                        }
-                    }
-                    Piece::TooLong(long) => {
-                        let (line, number) = expected.next().unwrap();
-                        let line = line.strip_suffix(b"\n").unwrap_or(line);
-                        prop_assert!(line.len() >= limit);
-                        prop_assert_eq!(long.line, number);
-                        prop_assert_eq!(long.length, line.len() as u64);
-                        prop_assert!(line.starts_with(&long.beginning) && !long.beginning.is_empty());
-                    }
-                }
-            }
-            prop_assert_eq!(expected.next(), None);
+            let bytes = parts.concat().into_bytes();
+            let (expected, _) = lines(pieces(std::slice::from_ref(&bytes), limit, true, false));
+            let (found, lengths) = lines(pieces(&split(&bytes, &cuts), limit, true, take_early));
+            prop_assert_eq!(found, expected);
+            prop_assert!(lengths.iter().all(|length| (1..=limit).contains(length)), "{:?}", lengths);
         }
 
         #[test]
@@ -229,48 +277,38 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![3 => Just(b'a'), 1 => Just(b'\n')], 0..200),
             cuts in prop::collection::vec(any::<usize>(), 0..20),
         ) {
-            let mut sent = Vec::new();
-            for piece in pieces(&split(&bytes, &cuts), 1_000, false, false) {
-                let Piece::Chunk(chunk) = piece else { panic!("no line is too long") };
-                sent.extend_from_slice(&chunk.bytes);
-            }
+            let (found, _) = lines(pieces(&split(&bytes, &cuts), 1_000, false, false));
             let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            prop_assert_eq!(&sent, &bytes[..whole]);
+            let expected = bytes[..whole].split(|byte| *byte == b'\n').zip(1_u64..).filter(|(line, _)| !line.is_empty());
+            let expected: Vec<_> = expected.map(|(line, number)| (number, String::from_utf8_lossy(line).into_owned())).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 
     #[test]
-    fn lines_are_numbered_as_in_the_stream() {
+    fn a_chunk_splits_behind_so_many_lines() {
         let chunk = Chunk {
-            bytes: Bytes::from_static(b"one\r\n\nthree\nfour"),
-            first: 7,
+            bytes: Bytes::from_static(b"one\ntwo\nthree\n"),
+            numbers: [7, 9, 9].into(),
         };
-        let lines: Vec<_> = chunk.numbered().collect();
-        assert_eq!(
-            lines,
-            [(7, &b"one"[..]), (8, &b""[..]), (9, &b"three"[..]), (10, &b"four"[..])]
-        );
-    }
-
-    #[test]
-    fn a_chunk_splits_before_a_line() {
-        let chunk = Chunk {
-            bytes: Bytes::from_static(b"one\ntwo\nthree"),
-            first: 7,
+        let check = |lines, head: &[(u64, &str)], tail: &[(u64, &str)]| {
+            let (before, after) = chunk.split(lines);
+            let shown = |chunk: &Chunk| {
+                chunk
+                    .numbered()
+                    .map(|(number, line)| (number, String::from_utf8_lossy(line).into_owned()))
+                    .collect::<Vec<_>>()
+            };
+            let owned = |lines: &[(u64, &str)]| {
+                lines
+                    .iter()
+                    .map(|(number, line)| (*number, (*line).to_owned()))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!((shown(&before), shown(&after)), (owned(head), owned(tail)));
         };
-        let check = |number, head: &str, tail: &str| {
-            let (before, after) = chunk.split(number);
-            assert_eq!(
-                (&before.bytes[..], &after.bytes[..]),
-                (head.as_bytes(), tail.as_bytes())
-            );
-            assert_eq!((before.first, after.first), (7, number.max(7)));
-        };
-        check(1, "", "one\ntwo\nthree");
-        check(7, "", "one\ntwo\nthree");
-        check(8, "one\n", "two\nthree");
-        check(9, "one\ntwo\n", "three");
-        check(10, "one\ntwo\nthree", "");
-        check(99, "one\ntwo\nthree", "");
+        check(0, &[], &[(7, "one"), (9, "two"), (9, "three")]);
+        check(2, &[(7, "one"), (9, "two")], &[(9, "three")]);
+        check(9, &[(7, "one"), (9, "two"), (9, "three")], &[]);
     }
 }

@@ -137,7 +137,7 @@ impl Source {
         while self.ended.is_none() {
             let due = self.lines.full() || (self.live && self.blocks.is_empty());
             if due && let Some(piece) = self.lines.take() {
-                return Ok(Some(piece));
+                return self.hand_out(piece);
             }
             match self.blocks.recv().await {
                 Some(Block::Bytes(bytes, read)) => {
@@ -150,9 +150,20 @@ impl Source {
             }
         }
         if let Some(piece) = self.lines.finish(self.ended == Some(End::Whole)) {
-            return Ok(Some(piece));
+            return self.hand_out(piece);
         }
         self.error.take().map_or(Ok(None), Err)
+    }
+
+    fn hand_out(&mut self, piece: Piece) -> io::Result<Option<Piece>> {
+        let Piece::Syntax(line) = piece else {
+            return Ok(Some(piece));
+        };
+        self.ended = Some(End::Broken);
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is a JSON document with an error of syntax on line {line}; what came before was sent"),
+        ))
     }
 
     fn break_off(&mut self, error: io::Error) {

@@ -79,7 +79,7 @@ impl Upload {
             match source.next().await {
                 Ok(Some(Piece::Chunk(chunk))) => self.chunk(&chunk).await?,
                 Ok(Some(Piece::TooLong(long))) => self.too_long(&long, chunk_bytes).await?,
-                Ok(None) => break,
+                Ok(Some(Piece::Syntax(_)) | None) => break,
                 // The other inputs may be sound.
                 Err(error) => self.broken(input, &error),
             }
@@ -97,7 +97,7 @@ impl Upload {
         let listed = self.keep(chunk, &answer).await?;
         let unlisted = answer.rejected.saturating_sub(listed.count);
         if unlisted > 0 {
-            let found = self.find(chunk, listed.last()?, unlisted).await?;
+            let found = self.find(chunk, listed.lines()?, unlisted).await?;
             // What was refused at first and then taken (a clock ahead of the server's, say) has
             // been accepted after all.
             self.summary.rejected -= unlisted - found;
@@ -106,22 +106,21 @@ impl Upload {
         Ok(())
     }
 
-    /// Finds the rejected lines that an answer was too short to list, all of them after the line
-    /// `last`, by sending those after it again: no line counts twice, so that is safe. In parts
-    /// about as long as the one that an answer could list, so that each is sent about once more.
-    async fn find(&mut self, chunk: &Chunk, last: u64, unlisted: u64) -> Result<u64, Error> {
+    /// Finds the rejected lines that an answer was too short to list, all of them behind the first
+    /// `listed` lines, by sending those behind it again: no line counts twice, so that is safe. In
+    /// parts about as long as the one that an answer could list, so that each is sent about once more.
+    async fn find(&mut self, chunk: &Chunk, listed: usize, unlisted: u64) -> Result<u64, Error> {
         let mut found = 0;
-        let mut span = last + 1 - chunk.first;
-        let (_, mut rest) = chunk.split(last + 1);
+        let mut span = listed;
+        let (_, mut rest) = chunk.split(listed);
         while found < unlisted && !rest.bytes.is_empty() {
-            let (part, later) = rest.split(rest.first.saturating_add(span));
+            let (part, later) = rest.split(span);
             let answer = self.send(&part).await?;
             let listed = self.keep(&part, &answer).await?;
             found = (found + listed.count).min(unlisted);
             if answer.rejected > listed.count {
-                let last = listed.last()?;
-                span = last + 1 - part.first;
-                rest = rest.split(last + 1).1;
+                span = listed.lines()?;
+                rest = rest.split(span).1;
             } else {
                 span = span.saturating_mul(2);
                 rest = later;
@@ -143,36 +142,29 @@ impl Upload {
 
     /// Keeps the lines that an answer lists as invalid.
     async fn keep(&mut self, chunk: &Chunk, answer: &Answer) -> Result<Listed, Error> {
-        let mut listed = Listed { count: 0, last: None };
+        let mut listed = Listed { count: 0, lines: 0 };
         let mut kept = Vec::new();
         let mut invalid = answer.invalid.iter().peekable();
-        for (number, line) in chunk.numbered() {
-            let Some(next) = invalid.next_if(|next| next.line == number + 1 - chunk.first) else {
-                if invalid.peek().is_none() {
-                    break;
-                }
-                continue;
-            };
-            record(&mut kept, number, &next.reason, line);
-            listed = Listed {
-                count: listed.count + 1,
-                last: Some(number),
-            };
+        for (index, (number, line)) in (1..).zip(chunk.numbered()) {
+            if invalid.peek().is_none() {
+                break;
+            }
+            while let Some(next) = invalid.next_if(|next| next.line == index as u64) {
+                record(&mut kept, number, &next.reason, line);
+                listed = Listed {
+                    count: listed.count + 1,
+                    lines: index,
+                };
+            }
         }
         self.write(&kept, listed.count).await?;
         Ok(listed)
     }
 
     async fn too_long(&mut self, long: &TooLong, chunk_bytes: usize) -> Result<(), Error> {
-        let TooLong {
-            line,
-            beginning,
-            length,
-        } = long;
-        let reason =
-            format!("the line has {length} bytes, more than a chunk's {chunk_bytes}: not sent, this is its beginning");
+        let reason = format!("longer than a chunk's {chunk_bytes} bytes: not sent, this is its beginning");
         let mut kept = Vec::new();
-        record(&mut kept, *line, &reason, beginning);
+        record(&mut kept, long.line, &reason, &long.beginning);
         self.summary.rejected += 1;
         self.write(&kept, 1).await
     }
@@ -202,13 +194,18 @@ impl Upload {
 /// What of an answer's list was found in the chunk.
 struct Listed {
     count: u64,
-    last: Option<u64>,
+    /// How many lines of the chunk lie before the end of the last one listed.
+    lines: usize,
 }
 
 impl Listed {
-    /// The line to go on after, where the list is not complete.
-    fn last(&self) -> Result<u64, Error> {
-        self.last.ok_or(Error::Unlisted)
+    /// How many lines are done with, where the list is not complete.
+    fn lines(&self) -> Result<usize, Error> {
+        if self.lines == 0 {
+            Err(Error::Unlisted)
+        } else {
+            Ok(self.lines)
+        }
     }
 }
 
