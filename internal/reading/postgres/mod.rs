@@ -109,6 +109,14 @@ impl Store {
 
     /// Keeps a dead letter of this lane where the event bus does not.
     ///
+    /// When the newest upload began that has a receipt, in microseconds since 1970; none without one.
+    ///
+    /// # Errors
+    /// Where the database cannot tell now.
+    pub async fn newest_receipt(&self) -> Result<Option<i64>, ::postgres::Error> {
+        receipts::newest(&self.pool).await
+    }
+
     /// # Errors
     /// Where the database cannot do that now; keep it again.
     pub async fn keep_dead_letter(

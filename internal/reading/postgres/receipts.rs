@@ -8,6 +8,7 @@ use super::partition;
 use crate::reading::batch::{Name, Sorted};
 use crate::reading::message::{Message, Share};
 use crate::reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
+use ::postgres::Pool;
 use deadpool_postgres::{ClientWrapper, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -57,7 +58,15 @@ fn table(day: i64) -> String {
     format!("receipt_{year:04}_{month:02}_{day:02}")
 }
 
-/// Makes the partition of a day's uploads, and drops those whose time is over.
+/// When the newest upload began that has a receipt, in microseconds since 1970.
+pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
+    let newest = "SELECT upload FROM receipt ORDER BY upload DESC LIMIT 1";
+    let found = pool.get().await?.query_opt(newest, &[]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?.and_then(uploaded))
+}
+
+/// Makes the partition of a day's uploads, and drops those whose time was over a day ago already: see
+/// `looks.rs`.
 pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
     if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await? {

@@ -120,6 +120,11 @@ impl Writer {
         self.unprepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) async fn latest_moment(&self) -> Result<i64, Error> {
+        self.check()?;
+        setup::latest_moment(&self.context, &self.address.stream()).await
+    }
+
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
         let subject = self.address.subject(lane);
         self.send(subject, headers(&event), event.payload).await
