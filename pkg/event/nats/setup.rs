@@ -15,8 +15,6 @@ use std::time::Duration;
 /// The oldest server that understands all that is asked of it; older ones ignore settings in silence.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
 
-const DEAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// Dead letters may take as much as readings may, within these bounds. Beyond, the oldest go: one
 /// that could not be stored would hold up the lane that it came from.
 const DEAD_BYTES: (i64, i64) = (16 << 20, 1 << 30);
@@ -42,7 +40,8 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         subjects: vec![format!("{}_dead.>", address.name)],
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
-        max_age: DEAD_AGE,
+        // Persistors forget them, by more than one look at a clock: the server would at once.
+        max_age: Duration::ZERO,
         max_bytes: address.max_bytes.clamp(DEAD_BYTES.0, DEAD_BYTES.1),
         num_replicas: address.replicas,
         description: Some("What could not be stored, and why".into()),

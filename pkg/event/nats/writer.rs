@@ -1,6 +1,6 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{CUT, LANE, REASON, REDRIVEN, away, connect, connected, headers, lines, setup};
+use super::{BURIED, CUT, LANE, REASON, REDRIVEN, away, connect, connected, headers, lines, setup};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
@@ -168,6 +168,8 @@ impl Writer {
             headers.insert(name, printable(value, NAME));
         }
         headers.insert(REASON, printable(reason, EXPLAINED));
+        let now = async_nats::datetime::DateTime::from(std::time::SystemTime::now());
+        headers.insert(BURIED, (now.unix_timestamp_nanos() / 1000).to_string());
         if let Some(lane) = lane {
             headers.insert(LANE, lane.name());
         }
