@@ -155,3 +155,57 @@ async fn an_ingestor_behind_its_event_bus_judges_nothing_unless_its_clock_is_tru
     assert_eq!((status, answer["rejected"].as_u64()), (400, Some(1)), "{answer}");
     ends(trusting).await;
 }
+
+/// What a clock that is ahead would have deleted: dead letters, receipts' days, the month.
+#[tokio::test]
+async fn a_clock_that_is_ahead_deletes_nothing_before_a_day_has_passed() {
+    let folder = system::folder();
+    let clock = Clock::new("+0");
+    let start = async |offset: &str| {
+        clock.set(offset);
+        let trusting = up(folder.path(), &clock).args(["--retention", "90d", "--trust-clock"]);
+        trusting.start().await
+    };
+    // Dead letters, days of receipts but for today's, and months.
+    let all = "SELECT (SELECT count(*) FROM dead_letter), (SELECT count(*) FROM receipt WHERE persisted = 7),
+         (SELECT count(*) FROM reading)";
+    let mut process = start("+0").await;
+    let url = format!("{}/ingest", process.url().await);
+    let hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let moments = (0..7).map(|second| {
+        let moment = hour_ago + jiff::SignedDuration::from_secs(second);
+        format!("{{\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"{moment}\"}}\n")
+    });
+    let (status, answer, _) = post(&url, &moments.collect::<String>()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(post(&url, "nonsense").await.0, 400);
+    assert_eq!(rows(&process, all).await, ["1|1|7"]);
+    let looked = "SELECT count(*) FROM clock_look WHERE abs(extract(epoch FROM at - now())) < 1800";
+    let look = async |process: &mut Process, offset: &str| {
+        // The first upload of a day has old receipts dropped; the others look by themselves.
+        let url = format!("{}/ingest", process.url().await);
+        assert_eq!(post(&url, "").await.0, 200);
+        let process = &*process;
+        poll(LONG, async || (rows(process, looked).await != ["0"]).then_some(())).await;
+        if offset != "+0" {
+            poll(LONG, async || {
+                let lines = process.output();
+                let judged = |line: &String| line.contains("stays for now") || line.contains("dropped a month");
+                lines.iter().any(judged).then_some(())
+            })
+            .await;
+        }
+    };
+    look(&mut process, "+0").await;
+    ends(process).await;
+    for offset in ["+400d", "+0", "+401d"] {
+        let mut process = start(offset).await;
+        look(&mut process, offset).await;
+        assert_eq!(rows(&process, all).await, ["1|1|7"], "{offset}");
+        ends(process).await;
+    }
+    let mut process = start("+402d").await;
+    look(&mut process, "+402d").await;
+    let process = &process;
+    poll(LONG, async || (rows(process, all).await == ["0|0|0"]).then_some(())).await;
+}
