@@ -32,6 +32,7 @@ tools: ## install what the tests need and this machine lacks
 	@scripts/install-nats.sh
 	@scripts/install-s3.sh
 	@scripts/install-kubectl.sh
+	@scripts/install-faketime.sh
 	@scripts/install-nextest.sh
 
 # Programs and tests in one go: built apart, cargo would settle on other features and compile

@@ -131,8 +131,7 @@ async fn retain(dumper: &Dumper, retention: Retention, dry_run: bool) -> anyhow:
             month.log();
         }
     };
-    let now = jiff::Timestamp::now();
-    let retained = dumper.retain(retention, now, dry_run, report).await;
+    let retained = dumper.retain(retention, dry_run, report).await;
     retained.context("drop the months that are older than the retention")?;
     anyhow::ensure!(
         troubled == 0 || dry_run,

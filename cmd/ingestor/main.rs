@@ -73,6 +73,6 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .await
         .map_err(service::usage)?;
     bus::keep(events.clone(), "event bus", &service);
-    let ingest = Ingest::new(events, keys, args.limits, &service);
+    let ingest = Ingest::new(events, keys, args.limits, None, &service);
     service.serve(args.port, web::finish(ingest.routes()), front).await
 }

@@ -220,7 +220,8 @@ async fn everything(
         dump::nightly(dumper, retention, stop).await;
         Ok(())
     });
-    let ingest = Ingest::new(writer, keys, args.limits, service);
+    let receipts = Some(Store::new(pool.clone()));
+    let ingest = Ingest::new(writer, keys, args.limits, receipts, service);
     let scheme = if args.serving.is_tls() { "https" } else { "http" };
     let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
     let api_url = format!("{scheme}://127.0.0.1:{api_port}/api");

@@ -54,7 +54,7 @@ static INGESTOR: LazyLock<Ingestor> = LazyLock::new(|| {
         let writer = Writer::open(url).await.expect("the URL is good");
         let keys = Keys::load(&["key".into()], None).expect("there is a key");
         let limits = Flags::parse_from(["fuzz", "--max-line", "64"]).limits;
-        Ingest::new(writer, keys, limits, &Service::new("fuzz", Duration::from_secs(10))).routes()
+        Ingest::new(writer, keys, limits, None, &Service::new("fuzz", Duration::from_secs(10))).routes()
     });
     Ingestor { runtime, routes }
 });

@@ -84,7 +84,7 @@ async fn night(
 ) -> anyhow::Result<()> {
     let swept = dumper.dump_stale(until, stop).await?;
     if let Some(retention) = retention {
-        let retained = dumper.retain(retention, Timestamp::now(), false, Month::log);
+        let retained = dumper.retain(retention, false, Month::log);
         retained
             .await
             .context("drop the months that are older than the retention")?;

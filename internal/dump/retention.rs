@@ -7,8 +7,9 @@
 use super::postgres::{self, Counted, Partition, States};
 use super::read::{self, ReadError};
 use super::{Day, Dumper, Manifest};
+use crate::reading::postgres::Look;
+use crate::reading::time::DAY;
 use futures_util::{StreamExt, TryStreamExt};
-use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -41,10 +42,9 @@ impl fmt::Display for Retention {
 }
 
 impl Retention {
-    /// What is before this moment may go: microseconds since 1970.
-    fn before(self, now: Timestamp) -> i64 {
-        let span = SignedDuration::from_hours(24 * i64::from(self.days));
-        now.saturating_sub(span).unwrap_or(Timestamp::MIN).as_microsecond()
+    /// What is before this moment may go; both in microseconds since 1970.
+    pub(super) fn before(self, now: i64) -> i64 {
+        now - i64::from(self.days) * DAY
     }
 }
 
@@ -116,6 +116,10 @@ pub enum Reason {
     /// Readings arrived while the dumps were being verified. The next dump and run mend that.
     #[error("it changed meanwhile")]
     Changed,
+    /// It was not that old at the release of this program, nor at a look at the clock a day ago: the
+    /// clock may have jumped ahead.
+    #[error("its age was not seen a day earlier yet; it goes if a later run still finds it as old")]
+    Early,
     /// Readers or writers did not let go of it; the next run tries again.
     #[error("it is in use, by a dump or another long statement")]
     Busy,
@@ -126,7 +130,7 @@ impl Reason {
     pub fn is_trouble(&self) -> bool {
         match self {
             Self::Undumped(_) | Self::Unverified { .. } | Self::Differs { .. } => true,
-            Self::Stale { .. } | Self::Foreign(_) | Self::Changed | Self::Busy => false,
+            Self::Stale { .. } | Self::Foreign(_) | Self::Changed | Self::Early | Self::Busy => false,
         }
     }
 }
@@ -178,20 +182,25 @@ impl fmt::Display for Month {
 }
 
 impl Dumper {
-    /// Drops the months that are older than the retention and are in their dumps, oldest first;
-    /// with `dry_run`, only says what it would do. Each month is reported to `report` as soon as it
+    /// Drops the months that are older than the retention, were so a day ago, and are in their dumps,
+    /// oldest first; with `dry_run`, only says what it would do. Each month is reported to `report` as soon as it
     /// is known what becomes of it.
     ///
     /// # Errors
     /// Where the database or the store fails. What was dropped before is dropped and recorded.
-    pub async fn retain(
+    pub async fn retain(&self, retention: Retention, dry_run: bool, report: impl FnMut(&Month)) -> anyhow::Result<()> {
+        self.retain_at(Look::now(), retention, dry_run, report).await
+    }
+
+    /// The same, at this look at the clock.
+    pub(super) async fn retain_at(
         &self,
+        look: Look,
         retention: Retention,
-        now: Timestamp,
         dry_run: bool,
         mut report: impl FnMut(&Month),
     ) -> anyhow::Result<()> {
-        for partition in postgres::expired(&self.pool, retention.before(now)).await? {
+        for partition in postgres::expired(&self.pool, retention, look, dry_run).await? {
             report(&self.judge(&partition, dry_run).await?);
         }
         Ok(())
@@ -215,6 +224,10 @@ impl Dumper {
             reasons.extend(unfit(*day, &states, manifests.get(day)).map(|reason| (*day, reason)));
         }
         month.days = changed.len();
+        if !partition.confirmed {
+            month.fate = Fate::Kept(vec![Reason::Early]);
+            return Ok(month);
+        }
         if !reasons.is_empty() && !dry_run {
             month.fate = Fate::Kept(reasons.into_values().collect());
             return Ok(month);

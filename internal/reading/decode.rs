@@ -1,6 +1,6 @@
 //! One line of JSON to one reading, or the reason why not.
 
-use super::{is_device, is_name, time};
+use super::{clock, is_device, is_name, time};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -112,7 +112,7 @@ fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
         return Err("timestamp: the year 9999 stands for no time at all; leave such readings out".into());
     }
     if timestamp > bounds.newest {
-        return Err("timestamp: too far in the future; is the device's clock right?".into());
+        return Err(clock::too_far_ahead(timestamp, &bounds));
     }
     Ok(Decoded {
         sensor: raw.sensor,

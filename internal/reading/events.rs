@@ -223,7 +223,8 @@ impl Persistor {
         let lanes = try_join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
         let forgetting = async {
             if !self.work.once {
-                self.work.forget_dead_letters(stop.clone()).await;
+                let keeper = self.trimmer.as_ref().map(Trimmer::keeper);
+                self.work.forget_dead_letters(keeper, stop.clone()).await;
             }
             Ok(())
         };

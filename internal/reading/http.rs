@@ -3,13 +3,15 @@
 mod answer;
 
 use super::body::{Encoding, Source};
+use super::clock::Clock;
 use super::decode::Bounds;
 use super::keys::{Caller, Keys};
 use super::limits::{Admission, Quota, Refusal, Turn};
+use super::postgres::Store;
 use super::publish::Publisher;
 use super::segment::Origin;
 use super::upload::{self, Counts, End, Upload};
-use answer::{answer, too_large};
+use answer::{answer, too_large, wrong_clock};
 use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
@@ -50,6 +52,7 @@ pub struct Ingest {
     pub(super) limits: Limits,
     pub(super) series: Known,
     pub(super) quota: Quota,
+    pub(super) clock: Clock,
     pub(super) source: String,
     pub(super) hurry: CancellationToken,
     /// When names without room were last warned of, in seconds since 1970.
@@ -74,8 +77,9 @@ struct Metrics {
 }
 
 impl Ingest {
-    /// An ingestor that publishes to `writer`. Its tasks run under `service`.
-    pub fn new(writer: Writer, keys: Keys, limits: Limits, service: &Service) -> Self {
+    /// An ingestor that publishes to `writer`. Its tasks run under `service`. Where it has a database,
+    /// the receipts there tell whether the clock can be right.
+    pub fn new(writer: Writer, keys: Keys, limits: Limits, receipts: Option<Store>, service: &Service) -> Self {
         let source = format!("/ingestor/{}", Uuid::now_v7().simple());
         let metrics = Metrics::default();
         metrics.register(service);
@@ -98,6 +102,7 @@ impl Ingest {
             Ok(())
         });
         Self {
+            clock: Clock::new(&limits, writer.clone(), receipts, service),
             writer,
             live,
             bulk,
@@ -312,6 +317,9 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
         && length > max
     {
         return Err(too_large(max));
+    }
+    if ingest.clock.is_wrong() {
+        return Err(wrong_clock());
     }
     let turn = ingest.admission.enter(&caller.key).map_err(|refusal| {
         ingest.metrics.held_back.inc();

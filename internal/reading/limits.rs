@@ -56,6 +56,11 @@ pub struct Limits {
     /// How far ahead of this machine's clock an event time may be
     #[arg(long, env, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
     pub max_future: Duration,
+
+    /// Judge by this machine's clock although it is behind the release of this program, the event bus
+    /// or the newest receipt; without it, uploads wait (503) until the clock is set
+    #[arg(long, env)]
+    pub trust_clock: bool,
 }
 
 /// A moment, or a date: its first moment in UTC.

@@ -7,6 +7,7 @@
 
 pub mod batch;
 mod body;
+pub mod clock;
 pub mod dead;
 pub mod decode;
 pub mod events;

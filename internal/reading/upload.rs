@@ -11,7 +11,7 @@ use super::scan::{Piece, Scanner};
 use super::segment::{Builder, Origin, Totals};
 use super::signature::{Foreign, foreign};
 use super::values::{RESUMES, Value, Values, without_runs};
-use super::{Point, time};
+use super::{Point, clock, time};
 use bytes::Bytes;
 use event::Lane;
 use std::collections::VecDeque;
@@ -44,6 +44,8 @@ pub(super) enum End {
     Late,
     /// The bus takes no more.
     Bus,
+    /// Values were rejected by a clock that may be wrong: they are not judged.
+    Clock,
     /// The bus is not connected, or not prepared.
     NoBus,
     /// The program ends.
@@ -144,6 +146,12 @@ impl<'a> Upload<'a> {
     /// was read to its end has its totals told with its last segment: with its only one where all of
     /// it fits there, else when all else is stored, so that totals never promise more than there is.
     pub(super) async fn finish(&mut self, end: End) -> End {
+        let end = if self.is_misjudged() {
+            self.counts.rejects = Rejects::default();
+            End::Clock
+        } else {
+            end
+        };
         let whole = matches!(end, End::Whole);
         if whole && self.under_way.is_empty() && self.counts.accepted == 0 {
             self.bury().await;
@@ -161,8 +169,15 @@ impl<'a> Upload<'a> {
         match end {
             _ if self.bus_failed && !self.ingest.writer.is_ready() => End::NoBus,
             _ if self.bus_failed => End::Bus,
+            // Then the clock was not compared with it yet.
+            End::Clock if !self.ingest.writer.is_ready() => End::NoBus,
             end => end,
         }
+    }
+
+    /// Whether values were rejected by a clock that may be wrong.
+    fn is_misjudged(&self) -> bool {
+        self.counts.rejects.count > 0 && !self.ingest.clock.is_plausible()
     }
 
     async fn bury(&mut self) {
@@ -219,6 +234,9 @@ impl<'a> Upload<'a> {
                 self.hand_over().await;
             }
             if self.counts.rejects.full() {
+                if self.is_misjudged() {
+                    return Err(End::Clock);
+                }
                 self.bury().await;
             }
             if self.bus_failed {
@@ -394,9 +412,8 @@ impl<'a> Upload<'a> {
 
 /// Bounds of believed event times, as flags give them.
 pub(super) fn bounds(oldest: i64, max_future: Duration) -> Bounds {
-    let ahead = i64::try_from(max_future.as_micros()).unwrap_or(i64::MAX);
     Bounds {
         oldest,
-        newest: time::now().saturating_add(ahead),
+        newest: time::now().saturating_add(clock::micros(max_future)),
     }
 }

@@ -50,6 +50,15 @@ impl Keeper {
         self.0.dead_letters().await
     }
 
+    /// Forgets the dead letters that were buried before `moment` (microseconds since 1970), by both the
+    /// bus's clock and that of the program which buried them; how many they were.
+    ///
+    /// # Errors
+    /// As [`Keeper::dead_letters`]. Some may have been dropped.
+    pub async fn forget_dead_letters(&self, moment: i64) -> Result<u64, Error> {
+        self.0.forget_dead_letters(moment).await
+    }
+
     /// Drops the events that were handled and were stored before `moment` (microseconds since
     /// 1970); how many they were.
     ///

@@ -164,6 +164,18 @@ impl Writer {
         }
     }
 
+    /// The latest moment that the bus knows to be past, in microseconds since 1970: the time of its
+    /// last event, or the server's own where it tells it. `None` where the bus knows none: `memory://`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: ask again after a while.
+    pub async fn latest_moment(&self) -> Result<Option<i64>, Error> {
+        match &self.0 {
+            WriterBackend::Memory(_) => Ok(None),
+            WriterBackend::Nats(writer) => writer.latest_moment().await.map(Some),
+        }
+    }
+
     /// Keeps an event that came through no lane as a dead letter, with the reason why nothing else
     /// can be done with it.
     ///

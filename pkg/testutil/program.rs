@@ -1,6 +1,6 @@
 //! Our own programs as real processes.
 
-use crate::http;
+use crate::{Clock, http};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -142,6 +142,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
+        self
+    }
+
+    /// Lets it see this clock instead of the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.command.envs(clock.variables());
         self
     }
 

@@ -1,9 +1,10 @@
 //! The months that are older than the retention, and how one is dropped.
 
 use super::{Object, patiently};
-use crate::dump::Day;
-use crate::reading::postgres::month_of_partition;
-use crate::reading::time::{SECOND, days_from_civil};
+use crate::dump::{Day, Retention};
+use crate::reading::clock::RELEASED;
+use crate::reading::postgres::{Look, month_of_partition};
+use crate::reading::time::{DAY, SECOND, days_from_civil};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(in crate::dump) struct Partition {
     end: Day,
     /// On disk, indexes included.
     pub(in crate::dump) bytes: u64,
+    /// It was past its age at a look at the clock a day ago, too.
+    pub(in crate::dump) confirmed: bool,
 }
 
 /// How a day of a month stands.
@@ -66,9 +69,29 @@ pub(in crate::dump) enum Drop {
     Busy,
 }
 
-/// The partitions that end at or before this moment (microseconds since 1970), oldest first.
-pub(in crate::dump) async fn expired(pool: &::postgres::Pool, before: i64) -> anyhow::Result<Vec<Partition>> {
+/// The partitions that are past `retention` at this look, oldest first. The look is remembered but for
+/// a dry run.
+pub(in crate::dump) async fn expired(
+    pool: &::postgres::Pool,
+    retention: Retention,
+    look: Look,
+    dry_run: bool,
+) -> anyhow::Result<Vec<Partition>> {
     let client = pool.get().await.context("connect to the database")?;
+    let looking = async {
+        if dry_run {
+            look.confirmed(&client).await
+        } else {
+            look.remember(&client).await
+        }
+    };
+    let confirmed = patiently(looking)
+        .await
+        .context("look at the clock (retention needs the role that owns the tables)")?;
+    let before = retention.before(look.at);
+    // Readings have their own time, so a month that was too old at the release is too old for certain.
+    let released = (look.at >= RELEASED + DAY).then_some(RELEASED);
+    let confirmed = confirmed.max(released).map(|confirmed| retention.before(confirmed));
     let statement = "
         SELECT relname::text, coalesce(pg_total_relation_size(pg_class.oid), 0)
         FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
@@ -84,8 +107,10 @@ pub(in crate::dump) async fn expired(pool: &::postgres::Pool, before: i64) -> an
         };
         let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
         let day = |year, month| -> anyhow::Result<Day> { Ok(format!("{year:04}-{month:02}-01").parse()?) };
-        if days_from_civil(next_year, next_month, 1) * 86_400 * SECOND <= before {
+        let over = days_from_civil(next_year, next_month, 1) * 86_400 * SECOND;
+        if over <= before {
             found.push(Partition {
+                confirmed: confirmed.is_some_and(|confirmed| over <= confirmed),
                 name,
                 month: format!("{year:04}-{month:02}"),
                 first: day(year, month)?,

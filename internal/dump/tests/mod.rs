@@ -8,17 +8,31 @@ mod stale;
 use super::read::{self, Reader};
 use super::{Day, Dumper, Manifest, Month, Swept};
 use crate::reading::message::Message;
+use crate::reading::postgres::Look;
 use crate::reading::segment::{Builder, Origin, join};
-use crate::reading::{Point, postgres as reading, time};
+use crate::reading::{Point, clock, postgres as reading, time};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Device, sensor, time and value.
 type Written<'a> = (&'a str, &'a str, &'a str, f64);
+
+/// Why a month stays that was not old enough a day ago.
+const EARLY: &str = "its age was not seen a day earlier yet";
+
+/// A look by a process of this number, so many days after the release.
+fn look(process: u128, days: i64) -> Look {
+    Look {
+        at: clock::RELEASED + days * time::DAY,
+        process: Uuid::from_u128(process),
+        running: 0,
+    }
+}
 
 struct Setting {
     pool: ::postgres::Pool,
@@ -82,13 +96,22 @@ impl Setting {
         swept.unwrap()
     }
 
-    /// Drops the months that were over before this day; what became of each, as people read it.
+    /// Drops the months that were over before this day, as of a look a day earlier; what became of
+    /// each, as people read it, but for those of the day since.
     async fn retain(&self, before: &str, dry_run: bool) -> Vec<String> {
-        // A retention of a day, a day later.
-        let now: Timestamp = format!("{}T00:00:00Z", day(before).next()).parse().unwrap();
+        let mut months = self.retain_at(look(1, 1), before, dry_run).await;
+        months.retain(|month| !month.contains(EARLY));
+        months
+    }
+
+    /// The same at this look, with a retention from the release back to this day.
+    async fn retain_at(&self, look: Look, before: &str, dry_run: bool) -> Vec<String> {
+        let before: Timestamp = format!("{}T00:00:00Z", day(before)).parse().unwrap();
+        let days = (clock::RELEASED - before.as_microsecond()) / time::DAY;
+        let retention = format!("{days}d").parse().unwrap();
         let mut months = Vec::new();
         let report = |month: &Month| months.push(month.to_string());
-        let retained = self.dumper.retain("1d".parse().unwrap(), now, dry_run, report).await;
+        let retained = self.dumper.retain_at(look, retention, dry_run, report).await;
         retained.unwrap();
         months
     }
@@ -147,7 +170,7 @@ fn message(readings: &[Written<'_>]) -> Message {
         assert!(builder.push(device, sensor, Point { timestamp, value }, |_| true));
     }
     let origin = Origin {
-        upload: uuid::Uuid::nil(),
+        upload: Uuid::nil(),
         correlation: String::new(),
         traceparent: String::new(),
     };

@@ -1,6 +1,6 @@
 //! What is dropped, what keeps a month, and that nothing is lost in between.
 
-use super::{Setting, day, message};
+use super::{EARLY, Setting, day, look, message};
 use crate::dump::postgres::Snapshot;
 use crate::dump::{Dumper, Retention};
 use bytes::Bytes;
@@ -74,6 +74,38 @@ async fn a_dry_run_says_what_would_go_and_changes_nothing() {
     );
     assert_eq!((setting.names().await, setting.rows().await), before);
     assert_eq!(setting.number("SELECT count(*) FROM dropped_day").await, 0);
+}
+
+/// A clock that jumps ahead makes months old for an hour; only a look a day later believes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_goes_only_if_it_was_too_old_a_day_ago_as_well() {
+    let setting = dumped_summer().await;
+    // Too old is what was over before June, and with each day that the clock shows a day more.
+    let retain = async |process, days, dry_run| {
+        let look = look(process, days);
+        setting.retain_at(look, "2017-06-01", dry_run).await
+    };
+    let stay = |months: &[String], expected: usize| {
+        assert_eq!(months.len(), expected, "{months:?}");
+        for month in months {
+            assert!(month.contains(": stays: ") && month.contains(EARLY), "{months:?}");
+        }
+    };
+    stay(&retain(1, 0, false).await, 0);
+    for process in 2..4 {
+        // Ahead, and right again.
+        for dry_run in [true, false] {
+            stay(&retain(process, 400, dry_run).await, 2);
+        }
+        stay(&retain(process, 1, false).await, 0);
+    }
+    stay(&retain(4, 31, false).await, 1);
+    assert_eq!(setting.rows().await, 5);
+    let months = retain(5, 32, false).await;
+    assert!(
+        months.len() == 1 && months[0].starts_with("2017-06: goes"),
+        "{months:?}"
+    );
 }
 
 /// Whatever is wrong with a single day's dump keeps the month, and says so; mended, the month goes.

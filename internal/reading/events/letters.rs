@@ -2,13 +2,17 @@
 
 use super::pause::Pause;
 use super::{Work, read};
-use event::{DeadLetters, Delivery};
+use crate::reading::time::DAY;
+use event::{DeadLetters, Delivery, Keeper};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// How often dead letters past their time are looked for.
 const FORGET: Duration = Duration::from_secs(600);
+
+/// How long a dead letter is kept, in microseconds.
+const KEPT: i64 = 30 * DAY;
 
 impl Work {
     /// Makes a dead letter of a message, however long that takes; nothing, where the program ends
@@ -78,25 +82,35 @@ impl Work {
         }
     }
 
-    /// Forgets the dead letters in the database that are past their time, until `stop`. There may
-    /// be some although the bus keeps its own: from a time when it was another.
-    pub(super) async fn forget_dead_letters(&self, stop: CancellationToken) {
+    /// Forgets the dead letters that are past their time, until `stop`: those that the bus keeps, and
+    /// those in the database, where there may be some from a time when the bus was another.
+    pub(super) async fn forget_dead_letters(&self, keeper: Option<&Keeper>, stop: CancellationToken) {
         let mut ticks = interval(FORGET);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let forgetting = self.store.forget_old_dead_letters();
-            match stop.run_until_cancelled(forgetting).await {
+            match stop.run_until_cancelled(self.forget_once(keeper)).await {
                 None => return,
                 Some(Ok(0)) => {}
                 Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
-                Some(Err(error)) => {
-                    let cause = anyhow::Error::from(error);
-                    tracing::warn!(
-                        error = format!("{cause:#}"),
-                        "could not forget old dead letters; trying again later"
-                    );
-                }
+                Some(Err(error)) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "could not forget old dead letters; trying again later"
+                ),
             }
         }
+    }
+
+    /// Forgets the dead letters that were past their time at a look at the clock a day ago; how many
+    /// they were.
+    async fn forget_once(&self, keeper: Option<&Keeper>) -> anyhow::Result<u64> {
+        let Some(confirmed) = self.store.look_at_clock().await? else {
+            return Ok(0);
+        };
+        let before = confirmed - KEPT;
+        let mut letters = self.store.forget_dead_letters(before).await?;
+        if let Some(keeper) = keeper {
+            letters += keeper.forget_dead_letters(before).await?;
+        }
+        Ok(letters)
     }
 }

@@ -63,6 +63,11 @@ impl Trimmer {
         }
     }
 
+    /// What it trims the bus with.
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     /// Trims until `stop`, through every outage of the bus.
     pub(super) async fn run(&self, stop: CancellationToken) {
         // A short history is looked after more often.

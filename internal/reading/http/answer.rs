@@ -14,6 +14,9 @@ use web::Problem;
 /// After how long a client whose series have no room may try again: an operator has to act.
 const NO_ROOM: Duration = Duration::from_secs(300);
 
+/// The same for one that the server's clock has turned away.
+const CLOCK: Duration = Duration::from_secs(30);
+
 /// The answer to an upload that has ended so.
 pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Response {
     let problem = match end {
@@ -155,12 +158,22 @@ fn broken(limits: &Limits, end: &End) -> Problem {
             "The event bus cannot take more now. Send the whole body again later; nothing is stored twice.",
         )
         .retry_after(Duration::from_secs(2)),
+        End::Clock => wrong_clock(),
         End::Stopping => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "This server is being restarted. Send the whole body again; nothing is stored twice.",
         )
         .retry_after(Duration::from_secs(2)),
     }
+}
+
+/// The answer while the server's clock is wrong, or not compared with anything yet.
+pub(super) fn wrong_clock() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "This server's clock is wrong, or not checked yet, so it rejects nothing. Send the whole body again later; nothing is stored twice.",
+    )
+    .retry_after(CLOCK)
 }
 
 /// A body that is larger than this is refused.

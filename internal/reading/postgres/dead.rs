@@ -1,18 +1,19 @@
 //! Dead letters in Postgres, for an event bus that has nowhere to keep them.
 
 use super::copy::Moment;
+use crate::reading::clock::RELEASED;
+use crate::reading::time;
 use ::postgres::{Error, Pool};
 use event::{Event, Lane, Letter};
 
-/// How long a dead letter is kept.
-const KEPT: &str = "30 days";
-
-/// Keeps a dead letter; the same one twice is kept once.
+/// Keeps a dead letter; the same one twice is kept once. Its age counts from a moment when the clock
+/// was plausible: from the latest of both machines' clocks, the last look at one, and the release.
 pub(super) async fn keep(pool: &Pool, letter: &Event, lane: Option<Lane>, reason: &str) -> Result<(), Error> {
     let client = pool.get().await?;
     client
         .execute(
-            "INSERT INTO dead_letter (event_id, type, source, lane, reason, payload) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            "INSERT INTO dead_letter (event_id, type, source, lane, reason, payload, buried)
+             VALUES ($1, $2, $3, $4, $5, $6, greatest($7, now(), (SELECT max(at) FROM clock_look))) ON CONFLICT DO NOTHING",
             &[
                 &letter.id,
                 &letter.kind,
@@ -20,16 +21,17 @@ pub(super) async fn keep(pool: &Pool, letter: &Event, lane: Option<Lane>, reason
                 &lane.map(Lane::name),
                 &reason,
                 &&letter.payload[..],
+                &Moment(time::now().max(RELEASED)),
             ],
         )
         .await?;
     Ok(())
 }
 
-/// Forgets the dead letters past their time; how many they were.
-pub(super) async fn forget_old(pool: &Pool) -> Result<u64, Error> {
-    let statement = format!("DELETE FROM dead_letter WHERE buried < now() - interval '{KEPT}'");
-    Ok(pool.get().await?.execute(&statement, &[]).await?)
+/// Forgets the dead letters older than this moment; how many they were.
+pub(super) async fn forget(pool: &Pool, before: i64) -> Result<u64, Error> {
+    let forget = "DELETE FROM dead_letter WHERE buried < $1";
+    Ok(pool.get().await?.execute(forget, &[&Moment(before)]).await?)
 }
 
 /// The number of the newest one, 0 where there is none.
@@ -94,4 +96,35 @@ pub(in crate::reading) async fn delete(pool: &Pool, number: u64) -> Result<bool,
         .execute("DELETE FROM dead_letter WHERE id = $1", &[&number])
         .await?
         > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Look;
+    use super::*;
+    use std::time::Duration;
+
+    /// A letter that was buried while the clocks were behind is as young as the last look at one.
+    #[tokio::test]
+    async fn a_letters_age_counts_from_a_plausible_moment() {
+        let database = testutil::database().await;
+        let pool = ::postgres::open(&database.url(), 2, Duration::from_secs(30)).unwrap();
+        crate::schema::prepare(&pool, true).await.unwrap();
+        let look = Look {
+            at: time::now() + 100 * time::DAY,
+            ..Look::now()
+        };
+        look.remember(&*pool.get().await.unwrap()).await.unwrap();
+        let letter = Event {
+            id: "1".into(),
+            kind: "test".into(),
+            source: "/test".into(),
+            payload: "x".into(),
+        };
+        keep(&pool, &letter, None, "why").await.unwrap();
+        let found = after(&pool, 0).await.unwrap().unwrap();
+        assert_eq!(found.buried, look.at);
+        assert_eq!(forget(&pool, look.at).await.unwrap(), 0);
+        assert_eq!(forget(&pool, look.at + 1).await.unwrap(), 1);
+    }
 }

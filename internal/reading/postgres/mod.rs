@@ -14,6 +14,7 @@
 
 mod copy;
 pub(super) mod dead;
+mod looks;
 mod partition;
 #[cfg(test)]
 mod receipt_tests;
@@ -34,6 +35,7 @@ use ::postgres::{Failure, Pool};
 pub(crate) use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::SinkExt;
+pub(crate) use looks::Look;
 pub(crate) use partition::month_of_name as month_of_partition;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -107,6 +109,14 @@ impl Store {
         }
     }
 
+    /// When the newest upload began that has a receipt, in microseconds since 1970; none without one.
+    ///
+    /// # Errors
+    /// Where the database cannot tell now.
+    pub async fn newest_receipt(&self) -> Result<Option<i64>, ::postgres::Error> {
+        receipts::newest(&self.pool).await
+    }
+
     /// Keeps a dead letter of this lane where the event bus does not.
     ///
     /// # Errors
@@ -120,12 +130,22 @@ impl Store {
         dead::keep(&self.pool, letter, lane, reason).await
     }
 
-    /// Forgets the dead letters in this database that are past their time; how many they were.
+    /// Looks at the clock, and tells the moment (in microseconds since 1970) by which ages are judged:
+    /// a look a day earlier. None: nothing may be deleted yet.
     ///
     /// # Errors
     /// Where the database cannot do that now.
-    pub async fn forget_old_dead_letters(&self) -> Result<u64, ::postgres::Error> {
-        dead::forget_old(&self.pool).await
+    pub async fn look_at_clock(&self) -> Result<Option<i64>, ::postgres::Error> {
+        Ok(Look::now().remember(&*self.pool.get().await?).await?)
+    }
+
+    /// Forgets the dead letters in this database that are older than this moment (in microseconds since
+    /// 1970); how many they were.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now.
+    pub async fn forget_dead_letters(&self, before: i64) -> Result<u64, ::postgres::Error> {
+        dead::forget(&self.pool, before).await
     }
 
     /// Stores messages: all of them, in one transaction, or nothing. One that was stored before is

@@ -1,6 +1,6 @@
 //! Receipts are exact, whatever comes again, and in whatever company.
 
-use super::{Store, Stored};
+use super::{Look, Store, Stored, receipts};
 use crate::reading::message::Message;
 use crate::reading::segment::{Builder, Origin, Totals, join};
 use crate::reading::{Point, time};
@@ -263,13 +263,27 @@ async fn receipts_are_kept_for_a_week_and_go_by_the_day() {
     assert_eq!(setting.sums(old).await, (0, 0, 0, 0, None, None), "its time is over");
     assert_eq!(setting.sums(new).await, (1, 0, 0, 0, Some(1), Some(0)));
     setting.rows(2).await;
-    let kept: i64 = client
-        .query_one(
-            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'receipt'::regclass",
-            &[],
-        )
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(kept, 3, "today's, yesterday's, and that of seven days ago");
+    let mut other = setting.pool.get().await.unwrap();
+    let mut kept = async |look: Option<Look>| {
+        if let Some(look) = look {
+            receipts::drop_old(&mut other, look).await.unwrap();
+        }
+        let kept = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'receipt'::regclass";
+        client.query_one(kept, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    let look = |process, days: i64| {
+        Some(Look {
+            at: time::now() + days * time::DAY,
+            process: Uuid::from_u128(process),
+            running: 0,
+        })
+    };
+    assert_eq!(kept(None).await, 6, "no look a day earlier found any of them too old");
+    // Today's, yesterday's, and that of seven days ago: a clock that is ahead, and right again, takes
+    // what was too old at the look before, and no more.
+    for (process, days) in [(1, 400), (1, 0), (2, 401), (2, 0)] {
+        assert_eq!(kept(look(process, days)).await, 3, "day {days}");
+    }
+    assert_eq!(kept(look(3, 1)).await, 3);
+    assert_eq!(kept(look(4, 2)).await, 2, "a day after it was too old");
 }

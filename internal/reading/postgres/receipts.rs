@@ -3,11 +3,12 @@
 //! A row for each (upload, message): a message that comes again is found by it and not counted
 //! twice. Rows go straight into the partition of the upload's day.
 
-use super::Stored;
 use super::partition;
+use super::{Look, Stored};
 use crate::reading::batch::{Name, Sorted};
 use crate::reading::message::{Message, Share};
 use crate::reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
+use ::postgres::Pool;
 use deadpool_postgres::{ClientWrapper, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -57,20 +58,31 @@ fn table(day: i64) -> String {
     format!("receipt_{year:04}_{month:02}_{day:02}")
 }
 
-/// Makes the partition of a day's uploads, and drops those whose time is over.
+/// When the newest upload began that has a receipt, in microseconds since 1970.
+pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
+    let newest = "SELECT upload FROM receipt ORDER BY upload DESC LIMIT 1";
+    let found = pool.get().await?.query_opt(newest, &[]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?.and_then(uploaded))
+}
+
+/// Makes the partition of a day's uploads, and drops those whose time was over a day ago already: see
+/// `looks.rs`.
 pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
     if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await? {
-        let last = table((time::now() - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
-        if let Err(error) = drop_until(client, &last).await {
+        if let Err(error) = drop_old(client, Look::now()).await {
             tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
         }
     }
     Ok(())
 }
 
-/// Drops the partitions up to this one.
-async fn drop_until(client: &mut Client, last: &str) -> Result<(), Error> {
+/// Drops the partitions whose time is over, as of a look a day before this one.
+pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Error> {
+    let Some(confirmed) = look.remember(client).await? else {
+        return Ok(());
+    };
+    let last = table((confirmed - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
     let old = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
                WHERE inhparent = 'receipt'::regclass AND relname <= $1 ORDER BY relname";
     for row in client.query(old, &[&last]).await? {

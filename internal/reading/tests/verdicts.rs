@@ -321,7 +321,7 @@ impl Harness {
         let limits = Flags::parse_from(["test", "--max-line", &LONGEST.to_string(), "--max-series", "1000000"]).limits;
         let keys = Keys::load(&["key".into()], None).unwrap();
         let service = Service::new("verdicts", Duration::from_secs(10));
-        let routes = Ingest::new(Writer::open(&url).await.unwrap(), keys, limits, &service).routes();
+        let routes = Ingest::new(Writer::open(&url).await.unwrap(), keys, limits, None, &service).routes();
         Self { routes, brought }
     }
 

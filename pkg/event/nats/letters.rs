@@ -1,6 +1,6 @@
 //! Reading the stream of dead letters.
 
-use super::{CUT, LANE, REASON, TIMEOUT, Writer, away, connect, connected, event, header, setup};
+use super::{BURIED, CUT, LANE, REASON, TIMEOUT, Writer, away, connect, connected, event, header, setup};
 use crate::address::Nats;
 use crate::{Error, Lane, Letter};
 use async_nats::jetstream::stream::{DeleteMessageErrorKind, RawMessageErrorKind, Stream};
@@ -31,25 +31,7 @@ impl Letters {
     }
 
     pub(crate) async fn after(&self, number: u64) -> Result<Option<Letter>, Error> {
-        let stream = self.stream().await?;
-        let subject = format!("{}_dead.>", self.address.name);
-        let message = match stream
-            .get_first_raw_message_by_subject(subject, number.saturating_add(1))
-            .await
-        {
-            Ok(message) => message,
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-            Err(error) => return Err(setup::unavailable(error)),
-        };
-        let headers = Some(&message.headers);
-        Ok(Some(Letter {
-            number: message.sequence,
-            buried: i64::try_from(message.time.unix_timestamp_nanos() / 1000).unwrap_or_default(),
-            lane: Lane::named(&header(headers, LANE)),
-            reason: header(headers, REASON),
-            cut_from: header(headers, CUT).parse().ok(),
-            event: event(headers, &message.payload),
-        }))
+        after(&self.stream().await?, &self.address, number.saturating_add(1)).await
     }
 
     pub(crate) async fn delete(&self, number: u64) -> Result<bool, Error> {
@@ -79,4 +61,27 @@ impl Letters {
         }
         setup::named(&self.context, &self.address.dead_stream()).await
     }
+}
+
+/// The first dead letter from this sequence on.
+pub(super) async fn after(stream: &Stream, address: &Nats, from: u64) -> Result<Option<Letter>, Error> {
+    let subject = format!("{}_dead.>", address.name);
+    let message = match stream.get_first_raw_message_by_subject(subject, from).await {
+        Ok(message) => message,
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+        Err(error) => return Err(setup::unavailable(error)),
+    };
+    let headers = Some(&message.headers);
+    let micros = |nanos: i128| i64::try_from(nanos / 1000).unwrap_or_default();
+    let server = micros(message.time.unix_timestamp_nanos());
+    // Either clock may have been behind.
+    let writer = header(headers, BURIED).parse().unwrap_or(i64::MIN);
+    Ok(Some(Letter {
+        number: message.sequence,
+        buried: server.max(writer),
+        lane: Lane::named(&header(headers, LANE)),
+        reason: header(headers, REASON),
+        cut_from: header(headers, CUT).parse().ok(),
+        event: event(headers, &message.payload),
+    }))
 }

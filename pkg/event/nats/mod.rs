@@ -3,7 +3,7 @@
 //! Stream `READINGS` (file storage, `discard: new`, no age limit: nothing that was not consumed is
 //! ever dropped to make room); the lanes are its subjects `readings.live` and `readings.bulk`, each
 //! with a durable pull consumer, `persistor_live` and `persistor_bulk`. Dead letters in the stream
-//! `READINGS_DEAD` (30 days). Events are CloudEvents in binary mode: `ce-*`
+//! `READINGS_DEAD`. Events are CloudEvents in binary mode: `ce-*`
 //! headers and the payload as it is.
 
 mod denied;
@@ -39,6 +39,9 @@ const REASON: &str = "odograph-reason";
 
 /// Header that holds the lane a dead letter came through.
 const LANE: &str = "odograph-lane";
+
+/// Header that holds when a dead letter was buried by its writer's clock, in microseconds since 1970.
+const BURIED: &str = "odograph-buried";
 
 /// Header that holds how many bytes the payload of a dead letter had, where it was cut.
 const CUT: &str = "odograph-cut-from";

@@ -2,18 +2,18 @@
 
 use crate::address::Nats;
 use crate::{Error, Lane};
+use async_nats::datetime::parse_rfc3339;
 use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{
     ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
+use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use std::time::Duration;
 
 /// The oldest server that understands all that is asked of it; older ones ignore settings in silence.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
-
-const DEAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Dead letters may take as much as readings may, within these bounds. Beyond, the oldest go: one
 /// that could not be stored would hold up the lane that it came from.
@@ -40,7 +40,8 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         subjects: vec![format!("{}_dead.>", address.name)],
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
-        max_age: DEAD_AGE,
+        // Persistors forget them, by more than one look at a clock: the server would at once.
+        max_age: Duration::ZERO,
         max_bytes: address.max_bytes.clamp(DEAD_BYTES.0, DEAD_BYTES.1),
         num_replicas: address.replicas,
         description: Some("What could not be stored, and why".into()),
@@ -100,6 +101,33 @@ fn no_jetstream() -> Error {
         "the nats-server runs without JetStream, which keeps the readings; start it with JetStream: nats-server -js"
             .into(),
     )
+}
+
+/// The latest moment that the server tells with a stream: its own time, or that of the last message.
+/// The client's own type has the second only.
+pub(super) async fn latest_moment(context: &Context, stream: &str) -> Result<i64, Error> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        ts: Option<String>,
+        state: State,
+    }
+    #[derive(serde::Deserialize)]
+    struct State {
+        last_ts: String,
+    }
+    let asked = context.request(format!("STREAM.INFO.{stream}"), &());
+    let told: Response<Told> = asked.await.map_err(unavailable)?;
+    let told = match told {
+        Response::Ok(told) => told,
+        Response::Err { error } => return Err(unavailable(error)),
+    };
+    let moment = |text: &str| {
+        let moment = parse_rfc3339(text).ok()?.unix_timestamp_nanos() / 1000;
+        i64::try_from(moment).ok()
+    };
+    let told = [told.ts.as_deref(), Some(&*told.state.last_ts)];
+    let latest = told.into_iter().flatten().filter_map(moment).max();
+    latest.ok_or_else(|| Error::Unavailable("the stream tells no time".into()))
 }
 
 /// How many bytes a stream may hold; `None`: any number.

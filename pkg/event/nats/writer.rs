@@ -1,6 +1,6 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{CUT, LANE, REASON, REDRIVEN, away, connect, connected, headers, lines, setup};
+use super::{BURIED, CUT, LANE, REASON, REDRIVEN, away, connect, connected, headers, lines, setup};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
@@ -120,6 +120,11 @@ impl Writer {
         self.unprepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) async fn latest_moment(&self) -> Result<i64, Error> {
+        self.check()?;
+        setup::latest_moment(&self.context, &self.address.stream()).await
+    }
+
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
         let subject = self.address.subject(lane);
         self.send(subject, headers(&event), event.payload).await
@@ -163,6 +168,8 @@ impl Writer {
             headers.insert(name, printable(value, NAME));
         }
         headers.insert(REASON, printable(reason, EXPLAINED));
+        let now = async_nats::datetime::DateTime::from(std::time::SystemTime::now());
+        headers.insert(BURIED, (now.unix_timestamp_nanos() / 1000).to_string());
         if let Some(lane) = lane {
             headers.insert(LANE, lane.name());
         }

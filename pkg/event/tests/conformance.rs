@@ -213,6 +213,36 @@ async fn nats_keeps_dead_letters_with_their_reason() {
     assert!(stock.bytes > 0 && stock.max_bytes == Some(1 << 30), "{stock:?}");
 }
 
+/// The server would forget them by its own clock at once; a persistor does, by more than one look.
+#[tokio::test]
+async fn nats_forgets_dead_letters_when_it_is_told_to() {
+    const HOUR: i64 = 3_600_000_000;
+    let url = nats_url("forget");
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let writer = writer(&url).await;
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
+    let dead = format!("{}_DEAD", name.to_uppercase());
+    let mut stream = jetstream.get_stream(&dead).await.unwrap();
+    assert_eq!(stream.cached_info().config.max_age, Duration::ZERO);
+    for number in 0..3 {
+        writer.bury(event(&number.to_string(), b"x"), "lines").await.unwrap();
+    }
+    // One whose writer's clock was ahead of the server's, which was behind.
+    let mut headers = async_nats::HeaderMap::new();
+    let latest = writer.latest_moment().await.unwrap().unwrap();
+    headers.insert("odograph-buried", (latest + 2 * HOUR).to_string());
+    let subject = format!("{name}_dead.lines");
+    let sent = jetstream.publish_with_headers(subject, headers, "x".into()).await;
+    sent.unwrap().await.unwrap();
+    let keeper = Reader::open(&url, Lane::Live).await.unwrap().keeper().unwrap();
+    let forget = async |moment| poll(DEADLINE, async || keeper.forget_dead_letters(moment).await.ok()).await;
+    assert_eq!(forget(latest - HOUR).await, 0);
+    assert_eq!(forget(latest + HOUR).await, 3);
+    assert_eq!(forget(latest + HOUR).await, 0);
+    assert_eq!(stream.info().await.unwrap().state.messages, 1);
+    assert_eq!(forget(latest + 3 * HOUR).await, 1);
+}
+
 /// However many lines are refused, they push out no message that was accepted.
 #[tokio::test]
 async fn nats_rejected_lines_make_room_among_themselves() {

@@ -1,0 +1,65 @@
+//! A clock that a test sets, for a program that runs under libfaketime.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// A wall clock that a test sets. Timers go on as they are.
+#[derive(Debug)]
+pub struct Clock {
+    folder: tempfile::TempDir,
+    library: PathBuf,
+}
+
+impl Clock {
+    /// A clock that is off by this much: `-150d`, `+3h`, `+0`.
+    ///
+    /// # Panics
+    /// Without libfaketime.
+    #[must_use]
+    pub fn new(offset: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the clock");
+        // PostgreSQL's user reads it as well.
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).expect("let others enter the folder");
+        let clock = Self {
+            folder,
+            library: library(),
+        };
+        clock.set(offset);
+        clock
+    }
+
+    /// Sets it, also for programs that run.
+    ///
+    /// # Panics
+    /// When its file cannot be written.
+    pub fn set(&self, offset: &str) {
+        // Replaced whole: a program may read it at any moment.
+        let written = self.folder.path().join("new");
+        std::fs::write(&written, format!("{offset}\n")).expect("write the clock's file");
+        std::fs::rename(written, self.file()).expect("set the clock");
+    }
+
+    /// The variables by which a program sees this clock.
+    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("LD_PRELOAD", self.library.clone()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file()),
+            ("FAKETIME_NO_CACHE", "1".into()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ]
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("clock")
+    }
+}
+
+/// The library as Debian installs it.
+fn library() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut found = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    found
+        .find(|library| library.is_file())
+        .expect("libfaketime is missing: run scripts/install-faketime.sh (`make test` does)")
+}
