@@ -1,7 +1,6 @@
 //! Sends chunks to the ingestor until it has judged them, however long that takes.
 
 use std::collections::hash_map::RandomState;
-use std::error::Error as _;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::reason::{Answered, answered, root_cause, unanswered};
 use super::{Error, Options, Progress};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +28,6 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
     /// The upload's, by which the API knows it.
-    #[serde(default)]
     pub(super) id: Uuid,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
@@ -131,8 +130,7 @@ impl Client {
         let response = request.send().await.map_err(|error| self.again(&error))?;
         let status = response.status();
         let after = retry_after(&response);
-        let location = response.headers().get("location").and_then(|value| value.to_str().ok());
-        let location = location.map(str::to_owned);
+        let headers = response.headers().clone();
         let text = body_of(response).await.map_err(|error| self.again(&error));
 
         match status {
@@ -140,7 +138,7 @@ impl Client {
                 // Only this shape is an ingestor's word; a portal's welcome page is not.
                 let text = text?;
                 serde_json::from_slice(&text).map_err(|_| Failure::Again {
-                    reason: format!("{status}, but not an ingestor's answer{}", detail(&text)),
+                    reason: answered(status, &headers, &text).words,
                     after,
                 })
             }
@@ -149,20 +147,17 @@ impl Client {
             | StatusCode::NOT_FOUND
             | StatusCode::METHOD_NOT_ALLOWED
             | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(Failure::Refused(Error::Refused {
-                answer: format!("{status}{}", detail(&text.unwrap_or_default())),
-                advice: advice(status),
-            })),
-            _ => {
-                let detail = match location {
-                    Some(location) => format!(": it has moved; is --url now {location}?"),
-                    None => detail(&text.unwrap_or_default()),
-                };
-                Err(Failure::Again {
-                    reason: format!("{status}{detail}"),
-                    after,
-                })
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let Answered { words, ours } = answered(status, &headers, &text.unwrap_or_default());
+                Err(Failure::Refused(Error::Refused {
+                    answer: words,
+                    advice: advice(status, ours),
+                }))
             }
+            _ => Err(Failure::Again {
+                reason: answered(status, &headers, &text.unwrap_or_default()).words,
+                after,
+            }),
         }
     }
 
@@ -172,10 +167,8 @@ impl Client {
                 "no answer within {:?}; on a slow line try a longer --request-timeout or smaller --chunk-bytes",
                 self.request_timeout
             )
-        } else if error.is_connect() {
-            format!("no connection to {}: {}", host(&self.url), root_cause(error))
         } else {
-            format!("the connection broke: {}", root_cause(error))
+            unanswered(error, &self.url)
         };
         Failure::Again { reason, after: None }
     }
@@ -196,14 +189,7 @@ fn ingest(url: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Without what else the address may hold: a password has no place in a log.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port_or_known_default()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-async fn body_of(mut response: Response) -> Result<Bytes, reqwest::Error> {
+pub(super) async fn body_of(mut response: Response) -> Result<Bytes, reqwest::Error> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LONGEST_ANSWER {
@@ -215,33 +201,14 @@ async fn body_of(mut response: Response) -> Result<Bytes, reqwest::Error> {
     Ok(body.freeze())
 }
 
-/// What the server says went wrong, if it says so in the agreed form or in a short line.
-fn detail(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Problem {
-        title: Option<String>,
-        detail: Option<String>,
-    }
-    let said = match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => problem.detail.or(problem.title).unwrap_or_default(),
-        Err(_) => String::from_utf8_lossy(&body[..body.len().min(600)]).into_owned(),
-    };
-    let said: Vec<&str> = said.split_whitespace().collect();
-    match said.join(" ").chars().take(200).collect::<String>() {
-        said if said.is_empty() => said,
-        said => format!(": {said}"),
-    }
-}
-
-fn advice(status: StatusCode) -> &'static str {
+fn advice(status: StatusCode, ours: bool) -> &'static str {
     match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "try again with smaller --chunk-bytes",
+        _ if !ours => "a proxy, a page to sign in or another server answered: check --url and the way there",
         StatusCode::UNAUTHORIZED => "give the ingestor's key as API_KEY, and --device where the key is bound to one",
         StatusCode::FORBIDDEN => "this key may not write here; ask for one that may",
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            "is --url the ingestor's address? Its endpoint is /ingest"
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => "try again with smaller --chunk-bytes",
-        _ => "is --url the address of an ingestor?",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "change the input as it says, and send it again",
+        _ => "is --url the ingestor's address? Its endpoint is /ingest",
     }
 }
 
@@ -265,15 +232,6 @@ fn jittered(wait: Duration) -> Duration {
     wait / 2 + wait.mul_f64(chance as f64 / 2_000.0)
 }
 
-pub(super) fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(std::error::Error::source) {
-        cause = Some(deeper);
-    }
-    // The outermost error would spell out the URL, password and all.
-    cause.map_or_else(|| "no reason given".to_owned(), ToString::to_string)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,19 +246,6 @@ mod tests {
         for wrong in ["", "127.0.0.1:5000", "ftp://example.org", "http://"] {
             assert!(matches!(ingest(wrong), Err(Error::Usage(_))), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn the_servers_words_are_short_and_on_one_line() {
-        let check = |body: &str, expected: &str| assert_eq!(detail(body.as_bytes()), expected);
-        check(
-            r#"{"title":"Unauthorized","status":401,"detail":"unknown key"}"#,
-            ": unknown key",
-        );
-        check(r#"{"title":"Unauthorized"}"#, ": Unauthorized");
-        check("", "");
-        check("bad\n\n  gateway ", ": bad gateway");
-        assert_eq!(detail("x".repeat(5_000).as_bytes()).len(), 202);
     }
 
     #[test]

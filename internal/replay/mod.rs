@@ -14,6 +14,7 @@ mod client;
 mod lines;
 mod progress;
 mod proof;
+mod reason;
 mod rejects;
 mod source;
 mod upload;
@@ -109,7 +110,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The ingestor says no, and would again.
-    #[error("the ingestor answered {answer}\n{advice}")]
+    #[error("the answer was {answer}\n{advice}")]
     Refused {
         /// The status and the ingestor's own words.
         answer: String,

@@ -2,7 +2,8 @@
 //!
 //! Uploads are sent on meanwhile; only so many may be unproved before the oldest is waited for.
 
-use super::client::{Answer, root_cause};
+use super::client::{Answer, body_of};
+use super::reason::{answered, root_cause, unanswered};
 use super::{Error, Options};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
@@ -171,19 +172,29 @@ impl Prover {
         // Once the time is over, the others are only looked at.
         let hold = HOLD.min(self.deadline.saturating_duration_since(Instant::now()));
         url.set_query(Some(&format!("wait={}ms", hold.as_millis())));
-        let response = match self.http.get(url).send().await {
-            Ok(response) => response,
-            Err(error) => return Ok(Err(format!("the API does not answer: {}", root_cause(&error)))),
+        let asked = async {
+            let response = self.http.get(url).send().await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok((status, headers, body_of(response).await?))
         };
-        match response.status() {
-            StatusCode::OK => Ok(response
-                .json()
-                .await
-                .map_err(|_| "that is not an answer of the API; is --api-url right?".to_owned())),
-            StatusCode::NOT_FOUND => {
-                Err("the API does not know it; is --api-url the API over the same database?".to_owned())
+        let (status, headers, body) = match asked.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Ok(Err(format!(
+                    "the API does not answer: {}",
+                    unanswered(&error, &self.url)
+                )));
             }
-            status => Ok(Err(format!("the API answered {status}"))),
+        };
+        if status == StatusCode::OK
+            && let Ok(receipt) = serde_json::from_slice(&body)
+        {
+            return Ok(Ok(receipt));
         }
+        let told = answered(status, &headers, &body);
+        if status == StatusCode::NOT_FOUND && told.ours {
+            return Err("the API does not know it; is --api-url the API over the same database?".to_owned());
+        }
+        Ok(Err(format!("the API's answer was {}", told.words)))
     }
 }

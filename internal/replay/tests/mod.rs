@@ -161,20 +161,121 @@ async fn what_may_pass_is_tried_again() {
 #[tokio::test]
 async fn what_will_not_pass_is_final() {
     for status in [401, 403, 404, 405, 413, 415] {
-        let folder = TempDir::new().unwrap();
-        let path = file(&folder, "drive.ndjson", lines(10, |_| false));
-        let detail = r#"{"title":"No","detail":"that is not how it works"}"#;
-        let server = Server::start(move |_, _| Reply::answer(status, detail)).await;
-        let (summary, ended) = replay(&options(&server, &[&path])).await;
-        let Err(Error::Refused { answer, advice }) = ended else {
-            panic!("{status}: {ended:?}")
-        };
-        assert!(answer.contains(&status.to_string()), "{answer}");
-        assert!(answer.ends_with("that is not how it works"), "{answer}");
-        assert!(!advice.is_empty());
-        assert_eq!((summary.accepted, summary.retries, server.requests().len()), (0, 0, 1));
-        assert!(path.exists());
+        let ours = json!({"title": "No", "status": status, "detail": "that is not how it works"}).to_string();
+        let page = "<html><head><title>That is not how it works</title></head>";
+        for (body, from_between) in [(ours, false), (page.to_owned(), true), (String::new(), true)] {
+            let folder = TempDir::new().unwrap();
+            let path = file(&folder, "drive.ndjson", lines(10, |_| false));
+            let (said, server) = (
+                !body.is_empty(),
+                Server::start(move |_, _| Reply::answer(status, &body)).await,
+            );
+            let (summary, ended) = replay(&options(&server, &[&path])).await;
+            let Err(Error::Refused { answer, advice }) = ended else {
+                panic!("{status}: {ended:?}")
+            };
+            assert!(answer.contains(&status.to_string()), "{answer}");
+            assert!(!said || answer.ends_with("hat is not how it works"), "{answer}");
+            assert_eq!(answer.contains("something in between"), from_between, "{answer}");
+            assert!(!advice.is_empty());
+            assert_eq!((summary.accepted, summary.retries, server.requests().len()), (0, 0, 1));
+            assert!(path.exists());
+        }
     }
+}
+
+/// The last reason why nothing got through.
+async fn kept_from(options: Options) -> String {
+    let options = Options {
+        max_retry_time: Some(Duration::ZERO),
+        ..options
+    };
+    match replay(&options).await {
+        (summary, Err(Error::GaveUp { reason })) => {
+            assert_eq!(summary.accepted, 0);
+            reason
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_answers_in_between_is_no_ingestor() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "drive.ndjson", lines(10, |_| false));
+    let id = "01936d3a-0000-7000-8000-000000000000";
+    for (status, body) in [
+        (200, "<html><title>Welcome to the hotel</title></html>".to_owned()),
+        (200, String::new()),
+        (200, "{}".to_owned()),
+        (200, json!({"accepted": 10, "rejected": 0}).to_string()),
+        (200, json!({"id": id, "accepted": 10}).to_string()),
+        (200, json!({"id": id, "status": "ok"}).to_string()),
+        (400, "<html><title>400 Bad Request</title></html>".to_owned()),
+        (502, "<html><title>502 Bad Gateway</title></html>".to_owned()),
+        (504, String::new()),
+        (511, "Network Authentication Required".to_owned()),
+    ] {
+        let server = Server::start(move |_, _| Reply::answer(status, &body)).await;
+        let reason = kept_from(options(&server, &[&path])).await;
+        assert!(reason.contains("something in between"), "{status}: {reason}");
+        assert!(
+            reason.contains(&status.to_string()) && !reason.contains('<'),
+            "{reason}"
+        );
+    }
+    // This is the ingestor's own word, and no verdict on any line.
+    let sentence = json!({"title": "Bad Request", "status": 400, "detail": "This port speaks TLS."}).to_string();
+    let server = Server::start(move |_, _| Reply::answer(400, &sentence)).await;
+    let reason = kept_from(options(&server, &[&path])).await;
+    assert_eq!(reason, "400 Bad Request: This port speaks TLS.");
+}
+
+#[tokio::test]
+async fn a_server_that_defers_is_given_its_time() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "drive.ndjson", lines(10, |_| false));
+    for status in [429, 503] {
+        let problem = json!({"title": "Wait", "status": status, "detail": "no room", "accepted": 9, "deferred": 1});
+        let reply = Reply::answer(status, &problem.to_string()).with("Retry-After: 300");
+        let server = Server::start(move |_, _| reply.clone()).await;
+        let options = Options {
+            max_retry_time: Some(Duration::from_secs(290)),
+            ..options(&server, &[&path])
+        };
+        let (summary, ended) = replay(&options).await;
+        // It would have to wait for longer than it may.
+        assert!(matches!(ended, Err(Error::GaveUp { .. })), "{ended:?}");
+        assert_eq!((summary.accepted, summary.retries, server.requests().len()), (0, 0, 1));
+        // Where it may, the same lines are sent again.
+        let reply = Reply::answer(status, &problem.to_string()).with("Retry-After: 0");
+        let server = Server::start(move |number, body| if number == 0 { reply.clone() } else { judge(body) }).await;
+        let options = Options {
+            url: server.url(),
+            ..options
+        };
+        let (summary, ended) = replay(&options).await;
+        ended.unwrap();
+        assert_eq!((summary.accepted, summary.rejected, summary.retries), (10, 0, 1));
+    }
+}
+
+#[tokio::test]
+async fn tls_and_plain_text_are_told_apart() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "drive.ndjson", lines(100_000, |_| false));
+    let plain = Server::puzzled(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    let with_tls = Options {
+        url: plain.url().replace("http://", "https://"),
+        ..options(&plain, &[&path])
+    };
+    let reason = kept_from(with_tls).await;
+    assert!(reason.contains("write http:// in the place of https://"), "{reason}");
+
+    // What a TLS server answers to a request without TLS: the alert of an unexpected message.
+    let tls = Server::puzzled(b"\x15\x03\x01\0\x02\x02\x0a").await;
+    let reason = kept_from(options(&tls, &[&path])).await;
+    assert!(reason.contains("write https:// in the place of http://"), "{reason}");
 }
 
 #[tokio::test]

@@ -141,6 +141,27 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
+    /// Starts one that does not know what it is sent, says this and closes the connection.
+    pub(super) async fn puzzled(says: &'static [u8]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut connections = JoinSet::new();
+        connections.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut first = [0; 512];
+                let _gone = stream.read(&mut first).await;
+                let _gone = stream.write_all(says).await;
+            }
+        });
+        Self {
+            port,
+            requests: Arc::default(),
+            count: watch::channel(0).1,
+            _connections: connections,
+        }
+    }
+
     /// Ends when so many requests have been read.
     pub(super) async fn arrived(&self, wanted: usize) {
         let mut count = self.count.clone();
