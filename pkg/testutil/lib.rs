@@ -6,6 +6,7 @@
 //! error to. Nothing is skipped where a server is missing.
 
 mod certificate;
+mod cluster;
 mod database;
 mod http;
 pub mod nats;
@@ -17,6 +18,7 @@ pub mod s3;
 mod wait;
 
 pub use certificate::Authority;
+pub use cluster::Cluster;
 pub use database::{Database, database};
 pub use nats::{Nats, nats_url};
 pub use nix::sys::signal::Signal;

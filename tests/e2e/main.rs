@@ -6,6 +6,7 @@
 mod arrival;
 mod bad_input;
 mod bus;
+mod cluster;
 mod dead;
 mod drill;
 mod dumps;
