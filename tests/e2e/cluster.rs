@@ -56,6 +56,8 @@ async fn servers_of_a_cluster_killed_in_turn() {
             "{doomed} killed, leader {leader}: posts go on after {:?}",
             killed.elapsed()
         ));
+        another_leads(&jetstream, &doomed).await;
+        load.goes_on().await;
         // The second one has lost its disk.
         if left.len() == 1 {
             cluster.server(&doomed).empty();
@@ -68,6 +70,15 @@ async fn servers_of_a_cluster_killed_in_turn() {
     let sent = load.end().await;
     let readings: u64 = sent.values().map(|sent| sent.readings).sum();
     system.wait_for_rows(i64::try_from(readings).unwrap()).await;
+    // The spare stream has stood in, and has given everything back.
+    let spare = poll(LONG, async || {
+        let stream = jetstream.get_stream("READINGS_SPARE").await.ok()?;
+        let state = &stream.cached_info().state;
+        (state.messages == 0).then_some(state.last_sequence)
+    });
+    let spare = spare.await;
+    assert!(spare > 0, "nothing was published while the stream had no leader");
+    say(&format!("{spare} messages came through the spare stream"));
     let database = connect(&system.database.url()).await;
     // A reading's value is its number.
     let rows = "SELECT device, count(*), count(*) FILTER (WHERE value = extract(epoch FROM timestamp) - 1700000000) FROM readings GROUP BY 1";
@@ -225,28 +236,36 @@ async fn info(jetstream: &Context, stream: &str) -> ClusterInfo {
     .await
 }
 
-/// Waits until each stream and each consumer of the readings has two more replicas, all current.
+/// Waits until the stream of readings has a leader, and not this one.
+async fn another_leads(jetstream: &Context, server: &str) {
+    poll(LONG, async || {
+        let leader = info(jetstream, "READINGS").await.leader;
+        (leader.as_deref() != Some(server)).then_some(())
+    })
+    .await;
+}
+
+/// Waits until each stream and each consumer of the readings has two more replicas, all current, and
+/// the spare stream another leader than the one that it stands in for.
 async fn all_current(jetstream: &Context) {
     poll(LONG, async || {
         let mut clusters = Vec::new();
-        for name in ["READINGS", "READINGS_DEAD"] {
+        for name in ["READINGS", "READINGS_SPARE", "READINGS_DEAD"] {
             let stream = jetstream.get_stream(name).await.ok()?;
-            clusters.push(stream.cached_info().cluster.clone());
+            clusters.push(stream.cached_info().cluster.clone()?);
             if name == "READINGS" {
                 for consumer in ["persistor_live", "persistor_bulk"] {
-                    clusters.push(stream.consumer_info(consumer).await.ok()?.cluster);
+                    clusters.push(stream.consumer_info(consumer).await.ok()?.cluster?);
                 }
             }
         }
-        let current = |cluster: &Option<ClusterInfo>| {
-            cluster.as_ref().is_some_and(|cluster| {
-                let replicas = &cluster.replicas;
-                cluster.leader.is_some()
-                    && replicas.len() == 2
-                    && replicas.iter().all(|peer| peer.current && !peer.offline)
-            })
+        let current = |cluster: &ClusterInfo| {
+            let replicas = &cluster.replicas;
+            cluster.leader.is_some() && replicas.len() == 2 && replicas.iter().all(|peer| peer.current && !peer.offline)
         };
-        clusters.iter().all(current).then_some(())
+        // The consumers are between the two.
+        let apart = clusters[0].leader != clusters[3].leader;
+        (clusters.iter().all(current) && apart).then_some(())
     })
     .await;
 }
