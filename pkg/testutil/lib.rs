@@ -7,6 +7,7 @@
 
 mod certificate;
 mod clock;
+mod cluster;
 mod database;
 mod http;
 pub mod nats;
@@ -19,6 +20,7 @@ mod wait;
 
 pub use certificate::Authority;
 pub use clock::Clock;
+pub use cluster::Cluster;
 pub use database::{Database, database};
 pub use nats::{Nats, nats_url};
 pub use nix::sys::signal::Signal;

@@ -130,6 +130,19 @@ impl Nats {
         self.launch().await
     }
 
+    /// Deletes all that the server has stored, as a new disk would. It has to be stopped.
+    ///
+    /// # Panics
+    /// When it runs, or its files cannot be deleted.
+    pub fn empty(&mut self) {
+        assert!(
+            self.server.is_none(),
+            "the server has to be stopped before its disk is emptied"
+        );
+        let store = self.folder.path().join("store");
+        std::fs::remove_dir_all(&store).unwrap_or_else(|error| panic!("delete {}: {error}", store.display()));
+    }
+
     async fn launch(&mut self) -> anyhow::Result<()> {
         let folder = self.folder.path();
         let config = folder.join("nats.conf");

@@ -7,6 +7,7 @@ mod arrival;
 mod bad_input;
 mod bus;
 mod clock;
+mod cluster;
 mod dead;
 mod drill;
 mod dumps;

@@ -3,8 +3,8 @@
 //! Stream `READINGS` (file storage, `discard: new`, no age limit: nothing that was not consumed is
 //! ever dropped to make room); the lanes are its subjects `readings.live` and `readings.bulk`, each
 //! with a durable pull consumer, `persistor_live` and `persistor_bulk`. Dead letters in the stream
-//! `READINGS_DEAD`. Events are CloudEvents in binary mode: `ce-*`
-//! headers and the payload as it is.
+//! `READINGS_DEAD`. In a cluster, `READINGS_SPARE` stands in while `READINGS` has no
+//! leader. Events are CloudEvents in binary mode: `ce-*` headers and the payload as it is.
 
 mod denied;
 mod keeper;
@@ -12,6 +12,7 @@ mod letters;
 mod lines;
 mod reader;
 mod setup;
+mod spare;
 mod tls;
 mod writer;
 
@@ -34,6 +35,13 @@ use std::time::Duration;
 /// How long an answer of the server may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long connecting to a server may take, and how often one that says nothing is asked whether it
+/// is still there; it is given up at the third time. Where there are other servers, sooner.
+const CONNECTING: Duration = Duration::from_secs(5);
+const PING: Duration = Duration::from_secs(10);
+const CONNECTING_TO_ONE: Duration = Duration::from_secs(2);
+const PING_TO_ONE: Duration = Duration::from_secs(2);
+
 /// Header that holds why a dead letter is one.
 const REASON: &str = "odograph-reason";
 
@@ -53,12 +61,17 @@ const REDRIVEN: &str = "odograph-redriven";
 async fn connect(address: &Nats) -> Result<Context, Error> {
     let checked = tls::config(address.ca.as_deref())?;
     let about = address.clone();
+    let (connecting, ping) = if address.servers.len() > 1 {
+        (CONNECTING_TO_ONE, PING_TO_ONE)
+    } else {
+        (CONNECTING, PING)
+    };
     let mut options = async_nats::ConnectOptions::new()
         .name("odograph")
         .retry_on_initial_connect()
-        .connection_timeout(Duration::from_secs(5))
+        .connection_timeout(connecting)
         .request_timeout(Some(TIMEOUT))
-        .ping_interval(Duration::from_secs(10))
+        .ping_interval(ping)
         .client_capacity(1024)
         .tls_client_config(checked)
         // Whoever names an authority does not mean to speak to a server that shows no certificate.

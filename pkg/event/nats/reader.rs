@@ -70,7 +70,7 @@ impl Reader {
         let context = connect(&address).await?;
         let wanted = config(&address, wanted, &context)?;
         Ok(Self {
-            writer: super::Writer::over(context.clone(), address.clone()),
+            writer: super::Writer::of_reader(context.clone(), address.clone()),
             context,
             address,
             wanted,

@@ -1,5 +1,6 @@
 //! Makes what is missing on the server and refuses what would lose data; never alters anything.
 
+use super::spare;
 use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::datetime::parse_rfc3339;
@@ -19,7 +20,7 @@ const OLDEST: (i64, i64, i64) = (2, 10, 8);
 /// that could not be stored would hold up the lane that it came from.
 const DEAD_BYTES: (i64, i64) = (16 << 20, 1 << 30);
 
-/// Checks the server and makes both streams where they are missing.
+/// Checks the server and makes the streams where they are missing.
 pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
     check_server(context)?;
     let wanted = Config {
@@ -50,7 +51,18 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     let stream = get_or_create(context, wanted.clone()).await?;
     judge(&stream.cached_info().config, &wanted)?;
     get_or_create(context, dead).await?;
+    if is_replicated(&stream) {
+        // As the stream was made, whatever this URL says: the next one must find what is in it.
+        let wanted = spare::config(address, stream.cached_info().config.num_replicas);
+        let spare = get_or_create(context, wanted.clone()).await?;
+        judge(&spare.cached_info().config, &wanted)?;
+    }
     Ok(stream)
+}
+
+/// Whether several servers store what the stream holds.
+pub(super) fn is_replicated(stream: &Stream) -> bool {
+    stream.cached_info().config.num_replicas > 1
 }
 
 /// The stream of events, which has to be there.
@@ -256,8 +268,8 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     if found.storage != StorageType::File {
         return refuse("memory storage", "make it anew with file storage");
     }
-    if found.retention != RetentionPolicy::Limits {
-        return refuse("a retention other than limits", "make it anew with limits");
+    if found.retention != wanted.retention {
+        return refuse("another retention than its own", "delete it once it is read");
     }
     if found.max_messages_per_subject > 0 {
         // Not covered by discard: new, and all events have one subject.

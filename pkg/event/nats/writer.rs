@@ -1,22 +1,34 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{BURIED, CUT, LANE, REASON, REDRIVEN, away, connect, connected, headers, lines, setup};
+use super::{BURIED, CUT, LANE, REASON, REDRIVEN, TIMEOUT, away, connect, connected, headers, lines, setup, spare};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, interval, sleep, timeout_at};
 
 /// Bytes that may be on their way to the server at once, over all publishers.
 const WINDOW: usize = 8 << 20;
 
 /// How often the state of the connection is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How often a publisher that waits looks whether its connection is still the same, or back.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// In a cluster: how long an event waits for the connection to another server, and between two
+/// tries to store it.
+const CONNECTING: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// In a cluster: what the stream has not stored after this long goes to the spare stream, too.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A bus that is away for so many looks is worth a line in the log.
 const LOOKS_AWAY: u32 = 12;
@@ -35,6 +47,10 @@ pub(crate) struct Writer {
     prepared: Arc<AtomicBool>,
     /// Why it is not prepared.
     unprepared: Arc<Mutex<String>>,
+    /// The stream is stored by several servers, so that another one can take over.
+    replicated: Arc<AtomicBool>,
+    /// Gives back what the spare stream holds, for those who publish.
+    tends: bool,
     window: Arc<Semaphore>,
     lines: Arc<lines::Bound>,
 }
@@ -48,6 +64,14 @@ impl Writer {
         })
     }
 
+    /// A writer of one who reads the bus, which looks after the spare stream while it runs.
+    pub(super) fn of_reader(context: Context, address: Nats) -> Self {
+        Self {
+            tends: true,
+            ..Self::over(context, address)
+        }
+    }
+
     /// A writer that takes up what others have sent, and brings no new lines.
     pub(super) fn over(context: Context, address: Nats) -> Self {
         Self {
@@ -55,20 +79,39 @@ impl Writer {
             address: Arc::new(address),
             prepared: Arc::new(AtomicBool::new(false)),
             unprepared: Arc::new(Mutex::new("its streams were not looked for yet".to_owned())),
+            replicated: Arc::new(AtomicBool::new(false)),
+            tends: false,
             window: Arc::new(Semaphore::new(WINDOW)),
             lines: Arc::new(lines::Bound::none()),
         }
     }
 
-    pub(crate) async fn run(&self, mut ready: impl FnMut(bool)) -> Result<(), Error> {
+    pub(crate) async fn run(&self, ready: impl FnMut(bool)) -> Result<(), Error> {
+        let tending = async {
+            let mut ticks = interval(LOOK);
+            while !(self.tends && self.replicated.load(Ordering::Acquire)) {
+                ticks.tick().await;
+            }
+            spare::tend(&self.context, &self.address).await;
+        };
+        tokio::select! {
+            ended = self.keep_prepared(ready) => ended,
+            () = tending => Ok(()),
+        }
+    }
+
+    async fn keep_prepared(&self, mut ready: impl FnMut(bool)) -> Result<(), Error> {
         let mut told = None;
         let mut away = 0_u32;
-        let mut ticks = tokio::time::interval(LOOK);
+        let mut ticks = interval(LOOK);
         loop {
             ticks.tick().await;
             if connected(&self.context) && !self.prepared.load(Ordering::Acquire) {
                 match setup::streams(&self.context, &self.address).await {
-                    Ok(_) => self.prepared.store(true, Ordering::Release),
+                    Ok(stream) => {
+                        self.replicated.store(setup::is_replicated(&stream), Ordering::Release);
+                        self.prepared.store(true, Ordering::Release);
+                    }
                     Err(error @ Error::Unavailable(_)) => {
                         if error.is_news() {
                             tracing::warn!(%error, "could not prepare the event bus; trying again");
@@ -126,15 +169,14 @@ impl Writer {
     }
 
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
-        let subject = self.address.subject(lane);
-        self.send(subject, headers(&event), event.payload).await
+        self.send(Place::Lane(lane), headers(&event), event.payload).await
     }
 
     pub(crate) async fn publish_again(&self, lane: Lane, event: Event) -> Result<(), Error> {
         let mut headers = headers(&event);
         let now = async_nats::datetime::DateTime::from(std::time::SystemTime::now());
         headers.insert(REDRIVEN, now.unix_timestamp().to_string());
-        self.send(self.address.subject(lane), headers, event.payload).await
+        self.send(Place::Lane(lane), headers, event.payload).await
     }
 
     /// `came_with` are the headers of a message that is buried.
@@ -145,7 +187,7 @@ impl Writer {
         came_with: Option<&HeaderMap>,
         reason: &str,
     ) -> Result<(), Error> {
-        self.check()?;
+        self.wait_until_ready().await?;
         // What comes through no lane was never accepted. It must not push out what was.
         let subject = if lane.is_some() {
             lines::give_way(&self.context, &self.address).await?;
@@ -180,34 +222,125 @@ impl Writer {
             headers.insert(CUT, payload.len().to_string());
             payload.truncate(MAX_PAYLOAD);
         }
-        self.send(subject, headers, payload).await
+        self.send(Place::Dead(subject), headers, payload).await
     }
 
-    async fn send(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
+    async fn send(&self, place: Place, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
         // The client would queue it and send it once it is connected again, long after the publisher
         // has given up on it.
-        self.check()?;
+        self.wait_until_ready().await?;
         let size = u32::try_from(payload.len().clamp(1, MAX_PAYLOAD)).unwrap_or(u32::MAX);
         let closed = "the window is never closed";
         let _permit = self.window.acquire_many(size).await.expect(closed);
-        let stored = async {
-            self.context
-                .publish_with_headers(subject, headers, payload)
-                .await?
-                .await
-        };
-        match stored.await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                if error.kind() == PublishErrorKind::StreamNotFound {
-                    // Somebody deleted it, or the server came back empty: prepare it again.
-                    *self.unprepared() = error.to_string();
-                    self.prepared.store(false, Ordering::Release);
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let stored = timeout_at(deadline, self.store(&place, &headers, &payload)).await;
+            let error = match stored.unwrap_or_else(|_| Err(PublishError::new(PublishErrorKind::TimedOut))) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let replicated = self.replicated.load(Ordering::Acquire);
+            if replicated && may_pass(&error) && Instant::now() < deadline {
+                sleep(PAUSE).await;
+                if self.wait_until_ready().await.is_ok() {
+                    continue;
                 }
-                Err(setup::unavailable(error))
+            }
+            if error.kind() == PublishErrorKind::StreamNotFound {
+                // Somebody deleted it, or the server came back empty: prepare it again.
+                *self.unprepared() = error.to_string();
+                self.prepared.store(false, Ordering::Release);
+            }
+            return Err(setup::unavailable(error));
+        }
+    }
+
+    /// Waits a while for the connection to another server of a cluster. Fails with the reason where
+    /// nothing can be published then.
+    async fn wait_until_ready(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + CONNECTING;
+        let may_come = || {
+            let known = self.replicated.load(Ordering::Acquire) && self.prepared.load(Ordering::Acquire);
+            known && !self.is_ready() && Instant::now() < deadline
+        };
+        while may_come() {
+            sleep(GLANCE).await;
+        }
+        self.check()
+    }
+
+    /// Has an event stored once; in a cluster, by the spare stream where the stream does not answer.
+    async fn store(&self, place: &Place, headers: &HeaderMap, payload: &Bytes) -> Result<(), PublishError> {
+        let lane = match place {
+            Place::Lane(lane) => *lane,
+            Place::Dead(subject) => return self.acknowledged(subject.clone(), headers, payload).await,
+        };
+        let first = self.acknowledged(self.address.subject(lane), headers, payload);
+        if !self.replicated.load(Ordering::Acquire) {
+            return first.await;
+        }
+        let mut first = std::pin::pin!(first);
+        let answered = tokio::select! {
+            biased;
+            stored = &mut first => Some(stored),
+            () = sleep(PATIENCE) => None,
+        };
+        let second = self.acknowledged(spare::subject(&self.address, lane), headers, payload);
+        match answered {
+            Some(Err(error)) if may_pass(&error) => second.await.map_err(|_| error),
+            Some(stored) => stored,
+            // It is on its way to both: whichever has it first will do.
+            None => {
+                let mut second = std::pin::pin!(second);
+                tokio::select! {
+                    biased;
+                    stored = &mut first => if stored.is_ok() { stored } else { second.await },
+                    stored = &mut second => if stored.is_ok() { stored } else { first.await },
+                }
             }
         }
     }
+
+    /// Publishes and waits until the server has stored it, or until the connection that its answer
+    /// would have come over is another one.
+    async fn acknowledged(&self, subject: String, headers: &HeaderMap, payload: &Bytes) -> Result<(), PublishError> {
+        let connection = self.connection();
+        let stored = async {
+            let published = self
+                .context
+                .publish_with_headers(subject, headers.clone(), payload.clone());
+            published.await?.await
+        };
+        let lost = async {
+            let mut glances = interval(GLANCE);
+            while self.connection() == connection {
+                glances.tick().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            stored = stored => stored.map(drop),
+            () = lost => Err(PublishError::new(PublishErrorKind::BrokenPipe)),
+        }
+    }
+
+    /// A number that is another one for each connection.
+    fn connection(&self) -> u64 {
+        self.context.client().statistics().connects.load(Ordering::Relaxed)
+    }
+}
+
+/// Where an event goes.
+enum Place {
+    Lane(Lane),
+    /// This subject of the dead letters.
+    Dead(String),
+}
+
+/// Whether another try may end better: the answer was lost, or there is no leader now.
+fn may_pass(error: &PublishError) -> bool {
+    use PublishErrorKind::{BrokenPipe, StreamNotFound, TimedOut};
+    matches!(error.kind(), TimedOut | BrokenPipe | StreamNotFound)
 }
 
 /// A text that a header can hold.

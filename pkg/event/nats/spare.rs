@@ -1,0 +1,155 @@
+//! The spare stream of a cluster, `READINGS_SPARE`: takes events while the stream has no leader.
+//!
+//! After the leader of a stream is gone, the others wait 4 to 9 seconds before they elect one; no
+//! setting of the server changes that. Meanwhile writers publish to the spare stream, which has as
+//! many replicas and a leader on another server. Persistors give its events back to the stream, so
+//! everything that reads the bus reads one stream. An event may be given back twice, as it may be
+//! delivered twice.
+
+use super::{connected, setup};
+use crate::address::Nats;
+use crate::{Error, Lane};
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::{AckKind, Context, Message};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How often the spare stream is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long one look, or giving back once, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the spare stream may hold: events of some seconds. Full, it leaves writers to wait.
+const MAX_BYTES: i64 = 256 << 20;
+
+/// Events that are given back together.
+const TOGETHER: usize = 8;
+
+/// How long the server waits for events to be given back.
+const EXPIRES: Duration = Duration::from_secs(1);
+
+/// The consumer by which events are given back.
+const CONSUMER: &str = "give_back";
+
+/// The name of the spare stream.
+pub(super) fn stream(address: &Nats) -> String {
+    format!("{}_SPARE", address.stream())
+}
+
+/// The subject of a lane: `readings_spare.live`, `readings_spare.bulk`.
+pub(super) fn subject(address: &Nats, lane: Lane) -> String {
+    format!("{}_spare.{}", address.name, lane.name())
+}
+
+/// The spare stream, beside a stream with so many replicas.
+pub(super) fn config(address: &Nats, replicas: usize) -> Config {
+    Config {
+        name: stream(address),
+        subjects: Lane::ALL.map(|lane| subject(address, lane)).to_vec(),
+        storage: StorageType::File,
+        // What was given back is gone.
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        max_age: Duration::ZERO,
+        max_bytes: address.max_bytes.min(MAX_BYTES),
+        num_replicas: replicas,
+        description: Some("Readings that came while the stream had no leader".into()),
+        ..Config::default()
+    }
+}
+
+/// Gives back what the spare stream holds, and keeps its leader and the stream's on different
+/// servers. Does not end.
+pub(super) async fn tend(context: &Context, address: &Nats) {
+    loop {
+        sleep(LOOK).await;
+        if !connected(context) {
+            continue;
+        }
+        match timeout(PATIENCE, once(context, address)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(events)) => tracing::info!(events, "gave the events of the spare stream back"),
+            // Either stream may have no leader now.
+            Ok(Err(error)) => tracing::debug!(%error, "could not look after the spare stream; trying again"),
+            Err(_) => tracing::debug!("looking after the spare stream took too long; trying again"),
+        }
+    }
+}
+
+/// Looks once, and returns how many events were given back.
+async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
+    let stream = setup::named(context, &address.stream()).await?;
+    let spare = setup::named(context, &self::stream(address)).await?;
+    let (info, of_spare) = (stream.cached_info(), spare.cached_info());
+    if leader(info).is_some() && leader(info) == leader(of_spare) {
+        // Its next leader is on another server. Whether it came to that, the next look shows.
+        let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", self::stream(address));
+        let asked = context.client().request(subject, Bytes::new()).await;
+        asked.map_err(setup::unavailable)?;
+    }
+    let mut given_back = 0;
+    if of_spare.state.messages > 0 {
+        let wanted = pull::Config {
+            durable_name: Some(CONSUMER.to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: PATIENCE,
+            // Without a limit: an event that ran out of tries would be stranded for good.
+            max_deliver: -1,
+            description: Some("Gives events back to the stream".into()),
+            ..pull::Config::default()
+        };
+        let consumer = setup::consumer(&spare, wanted).await?;
+        loop {
+            let events = give_back(context, address, &consumer).await?;
+            given_back += events;
+            if events == 0 {
+                break;
+            }
+        }
+    }
+    Ok(given_back)
+}
+
+fn leader(info: &Info) -> Option<&str> {
+    info.cluster.as_ref()?.leader.as_deref()
+}
+
+/// Gives some events of the spare stream back to the stream.
+async fn give_back(context: &Context, address: &Nats, consumer: &PullConsumer) -> Result<usize, Error> {
+    let asked = consumer.fetch().max_messages(TOGETHER).expires(EXPIRES);
+    let messages = asked.messages().await.map_err(setup::unavailable)?;
+    let messages: Vec<Message> = messages.try_collect().await.map_err(setup::unavailable)?;
+    let events = messages.len();
+    let given_back = join_all(messages.iter().map(|message| move_over(context, address, message)));
+    given_back.await.into_iter().collect::<Result<(), Error>>()?;
+    Ok(events)
+}
+
+/// Publishes a message of the spare stream to the stream, and has it deleted once it is stored there.
+async fn move_over(context: &Context, address: &Nats, message: &Message) -> Result<(), Error> {
+    let published = publish(context, address, message).await;
+    let kind = if published.is_ok() {
+        AckKind::Ack
+    } else {
+        AckKind::Nak(None)
+    };
+    // Where this gets lost, the event is given back again.
+    message.double_ack_with(kind).await.map_err(setup::unavailable)?;
+    published
+}
+
+/// Publishes a message of the spare stream to the stream.
+async fn publish(context: &Context, address: &Nats, message: &Message) -> Result<(), Error> {
+    let lane = message.subject.rsplit('.').next().and_then(Lane::named);
+    let lane = lane.ok_or_else(|| Error::Unavailable("an event came through no lane".into()))?;
+    let (headers, payload) = (message.headers.clone().unwrap_or_default(), message.payload.clone());
+    let stored = context.publish_with_headers(address.subject(lane), headers, payload);
+    let stored = stored.await.map_err(setup::unavailable)?;
+    stored.await.map_err(setup::unavailable)?;
+    Ok(())
+}
