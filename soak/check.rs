@@ -1,6 +1,7 @@
 //! Afterwards: is everything there that was acknowledged, once, and nothing that nobody sent?
 
 use crate::body::{Body, Fate, SENSORS, SHARED, origin, own_device};
+use crate::flood::Flood;
 use crate::load::Load;
 use crate::reference::{Reference, connect, dump, get, same};
 use crate::stream::Operator;
@@ -38,6 +39,8 @@ pub(crate) struct Checked {
     pub(crate) dead_lines: u64,
     /// Receipts that add up.
     pub(crate) receipts: u64,
+    /// Names of the flood that have a reading.
+    pub(crate) flooded: Vec<String>,
     pub(crate) wrong: Vec<String>,
 }
 
@@ -114,6 +117,11 @@ async fn rows(
             }
             before = Some(timestamp);
             let time = timestamp.as_microsecond();
+            if Flood::is_of(&device, &sensor, time, value) {
+                checked.flooded.push(sensor.clone());
+                reference.add(&device, &sensor, value, time).await?;
+                continue;
+            }
             let origin = origin(seed, &device, &sensor, time, value);
             let count = origin.and_then(|origin| {
                 let Body { client, number, .. } = origin.body;

@@ -10,6 +10,7 @@ mod chance;
 mod check;
 mod doer;
 mod faults;
+mod flood;
 mod journal;
 mod load;
 mod proxy;
@@ -25,6 +26,7 @@ pub use report::Report;
 use anyhow::{Context, ensure};
 use check::check;
 use faults::Plan;
+use flood::Flood;
 use journal::Journal;
 use load::Load;
 use std::future::Future;
@@ -152,8 +154,12 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
         .ingestors
         .iter()
         .map(|proxy| format!("http://{}/ingest", proxy.address()));
-    let load = Arc::new(Load::new(options, options.seed, urls.collect()));
+    let urls: Vec<String> = urls.collect();
+    let load = Arc::new(Load::new(options, options.seed, urls.clone()));
     let mut clients = load.start()?;
+    let flood = Arc::new(Flood::new());
+    let (flooding, seed) = (flood.clone(), options.seed);
+    clients.spawn(async move { flooding.run(seed, &urls).await });
     let begin = Instant::now();
     let plan = Plan {
         seed: options.seed,
@@ -165,6 +171,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     let (seconds, healed) = (begin.elapsed(), Instant::now());
     journal.note("everything is healed");
     load.stop();
+    flood.stop();
     let patience = if options.short { SETTLE_SHORT } else { SETTLE };
     settle(&mut clients, &load, &operator, patience).await?;
     let settled = healed.elapsed();
@@ -175,6 +182,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     let mut wrong = load.complaints();
     wrong.extend(checked.wrong.iter().cloned());
     wrong.extend(seen.wrong());
+    wrong.extend(flood.complaints(&checked.flooded));
     drop(_beside);
     system.stop().await;
     wrong.extend(system.complaints().await?);
@@ -192,6 +200,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
         readings: done(&load.done.readings),
         retries: done(&load.done.retries),
         refused: done(&load.done.refused),
+        deferred: done(&flood.deferred),
         looks: done(&seen.looks),
         checked,
         wrong,

@@ -283,6 +283,8 @@ impl Sender {
         match status {
             200 | 400 => {}
             401 | 403 | 404 | 405 | 413 | 415 => return Err(Failure::Final(format!("{status} {text}"))),
+            // Another key's flood of names is none of this one's business.
+            429 => return Err(Failure::Final(format!("{status} {text}"))),
             _ => return Err(again(format!("{status} {text}"), after)),
         }
         let answer: Value = serde_json::from_str(&text)
@@ -329,7 +331,7 @@ impl Sender {
         self.load.done.posts.fetch_add(1, Ordering::Relaxed);
         let which = usize::try_from(self.chance.below(self.load.urls.len() as u64)).unwrap_or(0);
         let request = self.http.post(&self.load.urls[which]).bearer_auth(KEY);
-        if body.is_gzip() {
+        if body.is_gzip() && !body.is_undeclared() {
             request.header(CONTENT_ENCODING, "gzip")
         } else {
             request

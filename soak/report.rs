@@ -21,6 +21,8 @@ pub struct Report {
     pub(crate) readings: u64,
     pub(crate) retries: u64,
     pub(crate) refused: u64,
+    /// Bodies of the flood of names of which something was deferred.
+    pub(crate) deferred: u64,
     pub(crate) looks: u64,
     pub(crate) checked: Checked,
     pub(crate) wrong: Vec<String>,
@@ -55,7 +57,7 @@ impl Report {
     #[must_use]
     pub fn table(reports: &[Self]) -> String {
         type Column = fn(&Report) -> String;
-        let rows: [(&str, Column); 21] = [
+        let rows: [(&str, Column); 22] = [
             ("seed", |run| run.seed.to_string()),
             ("seconds under faults", |run| run.seconds.as_secs().to_string()),
             ("faults that were felt", |run| run.faults.count().to_string()),
@@ -64,6 +66,9 @@ impl Report {
             ("requests sent", |run| run.posts.to_string()),
             ("of them tried again", |run| run.retries.to_string()),
             ("answered 503", |run| run.refused.to_string()),
+            ("bodies of another key with names deferred", |run| {
+                run.deferred.to_string()
+            }),
             ("broken off by the client", |run| run.cut.to_string()),
             ("uploads acknowledged", |run| run.bodies.to_string()),
             ("of them once more", |run| run.again.to_string()),

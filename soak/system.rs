@@ -3,7 +3,7 @@
 use crate::journal::Journal;
 use crate::proxy::Proxy;
 use crate::quota::Quota;
-use crate::{KEY, Options};
+use crate::{KEY, Options, flood};
 use anyhow::{Context, ensure};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
@@ -201,7 +201,11 @@ impl System {
             })
         };
         let ingestor = |number: usize, proxy: &Arc<Proxy>| {
-            let env = vec![("API_KEY", KEY.to_owned()), ("EVENT_WRITER_URL", bus.clone())];
+            let env = vec![
+                ("API_KEY", format!("{KEY},{}", flood::KEY)),
+                ("MAX_SERIES", flood::ROOM.to_string()),
+                ("EVENT_WRITER_URL", bus.clone()),
+            ];
             service("ingestor", number, env, Some(proxy.clone()))
         };
         let persistor = |number: usize| {
