@@ -5,7 +5,7 @@
 use crate::system::{self, KEY, LONG, answer, client, connect};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use testutil::{Nats, Postgres, Process, Program, Signal, nats, nats_url, poll, unique};
+use testutil::{Nats, Process, Program, Signal, nats, nats_url, poll, unique};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -127,26 +127,4 @@ async fn an_upload_that_the_bus_does_not_take() {
     );
     assert_eq!(ingestor.wait(LONG).await, 0, "{:?}", ingestor.output());
     nats.running().unwrap().signal(Signal::SIGCONT);
-}
-
-#[tokio::test]
-async fn an_upload_that_the_database_of_everything_does_not_take() {
-    let (folder, mut postgres) = (system::folder(), Postgres::start().await);
-    let mut up = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--api-key", "k", "--shutdown-timeout", "8s"])
-        .args(["--database-url", postgres.url(), "--data-dir"])
-        .arg(folder.path())
-        .start()
-        .await;
-    let upload = system::half_an_upload(up.address("main").await, "k").await;
-    postgres.signal(Signal::SIGSTOP);
-    up.signal(Signal::SIGTERM);
-    let said = finish(upload).await;
-    assert!(
-        said.contains("HTTP/1.1 503 ") && said.contains("\"accepted\":0"),
-        "{said}"
-    );
-    assert_eq!(up.wait(LONG).await, 0, "{:?}", up.output());
-    postgres.signal(Signal::SIGCONT);
-    postgres.stop().await;
 }

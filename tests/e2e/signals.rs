@@ -117,8 +117,15 @@ async fn nohup_is_honoured() {
     assert_eq!(ingestor.wait(LONG).await, 0);
     let log = ingestor.output().join("\n");
     assert!(log.contains("SIGTERM") && !log.contains("SIGHUP"), "{log}");
-    let drive = Program::under("nohup", &[], "odograph").arg("simulate").spawn();
-    assert_eq!(end(drive, Signal::SIGHUP).await, 0);
+    let drive = Program::under("nohup", &[], "odograph")
+        .args(["simulate", "--rate", "20"])
+        .spawn();
+    catches(&drive, Signal::SIGTERM).await;
+    drive.signal(Signal::SIGHUP);
+    // Far more than was under way.
+    let lines = drive.stdout().len() + 500;
+    poll(LONG, async || (drive.stdout().len() > lines).then_some(())).await;
+    assert_eq!(end(drive, Signal::SIGTERM).await, 0);
 }
 
 #[tokio::test]
