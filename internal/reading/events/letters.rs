@@ -109,7 +109,13 @@ impl Work {
         let before = confirmed - KEPT;
         let mut letters = self.store.forget_dead_letters(before).await?;
         if let Some(keeper) = keeper {
-            letters += keeper.forget_dead_letters(before).await?;
+            match keeper.forget_dead_letters(before).await {
+                Ok(forgotten) => letters += forgotten,
+                // At start it is only being connected to; an outage is told elsewhere.
+                Err(error) => {
+                    tracing::debug!(%error, "could not forget dead letters on the event bus; trying again later")
+                }
+            }
         }
         Ok(letters)
     }
