@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use tokio::sync::mpsc;
 
 use super::lines::{Lines, Piece};
@@ -211,22 +211,45 @@ fn unpack(input: impl Read, sender: &mpsc::Sender<Block>) -> io::Result<()> {
     }
     let input = Cursor::new(magic).chain(input);
     if magic.starts_with(&GZIP) {
-        let unpacked = MultiGzDecoder::new(BufReader::with_capacity(BLOCK, input));
-        hand_on(unpacked, &count, sender).map_err(explain)
+        members(BufReader::with_capacity(BLOCK, input), &count, sender).map_err(explain)
     } else {
-        hand_on(input, &count, sender)
+        hand_on(input, &count, sender)?;
+        Ok(())
     }
 }
 
-fn hand_on(mut input: impl Read, count: &Cell<u64>, sender: &mpsc::Sender<Block>) -> io::Result<()> {
+/// Unpacks one gzip member after the other. Zeros behind a member are padding.
+fn members(mut input: impl BufRead, count: &Cell<u64>, sender: &mpsc::Sender<Block>) -> io::Result<()> {
+    while hand_on(GzDecoder::new(&mut input), count, sender)? {
+        loop {
+            let ahead = match input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                ahead => ahead?,
+            };
+            if ahead.is_empty() {
+                return Ok(());
+            }
+            let zeros = ahead.iter().take_while(|byte| **byte == 0).count();
+            let found = zeros < ahead.len();
+            input.consume(zeros);
+            if found {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands on all of `input`; false where nothing takes it any more.
+fn hand_on(mut input: impl Read, count: &Cell<u64>, sender: &mpsc::Sender<Block>) -> io::Result<bool> {
     let mut buffer = vec![0; BLOCK];
     loop {
         match input.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(true),
             Ok(read) => {
                 let block = Block::Bytes(buffer[..read].to_vec(), count.get());
                 if sender.blocking_send(block).is_err() {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

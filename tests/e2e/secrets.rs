@@ -1,7 +1,7 @@
 //! No secret in logs, errors or help, however it was given and whatever fails.
 
 use crate::system::{LONG, client};
-use testutil::{Authority, Nats, Postgres, Process, Program, nats, poll};
+use testutil::{Authority, Nats, Postgres, Process, Program, nats, nats_url, poll, unique};
 
 /// Stands wherever something secret does.
 const SECRET: &str = "hunter2-and-more";
@@ -241,7 +241,7 @@ async fn keys_are_rotated_without_a_restart() {
     };
     let ((old, old_line, old_id), (key, line, id)) = (new().await, new().await);
     std::fs::write(&file, format!("{old_line}\n")).unwrap();
-    let bus = testutil::nats_url(&testutil::unique("readings"));
+    let bus = nats_url(&unique("readings"));
     let ingestor = Program::new("ingestor").env("EVENT_WRITER_URL", bus);
     let mut ingestor = ingestor.arg("--api-keys-file").arg(&file).start().await;
     let url = format!("{}/ingest", ingestor.url().await);
@@ -284,5 +284,32 @@ fn check_keys(process: &Process, keys: &[&str]) {
     let log = process.output().join("\n");
     for key in keys {
         assert!(!log.contains(key), "{log}");
+    }
+}
+
+/// A comma separates keys; the log tells how many there are, and the help why.
+#[tokio::test]
+async fn keys_are_counted_at_the_start() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("\u{feff}id * {}\r\n", "0".repeat(64))).unwrap();
+    let mut ingestor = Program::new("ingestor")
+        .env("API_KEY", "with,comma,123456789")
+        .env("EVENT_WRITER_URL", nats_url(&unique("readings")))
+        .args(["--api-keys-file", file.path().to_str().unwrap()])
+        .start()
+        .await;
+    let address = ingestor.address("main").await;
+    let log = ingestor.output().join("\n");
+    assert!(log.contains("from_flags=3") && log.contains("from_file=1"), "{log}");
+    assert!(!log.contains("123456789"), "{log}");
+    for (key, status) in [("with,comma,123456789", 401), ("comma", 200)] {
+        let upload = client().post(format!("http://{address}/ingest")).bearer_auth(key);
+        assert_eq!(upload.send().await.unwrap().status().as_u16(), status, "{key}");
+    }
+    for (program, arguments) in [("ingestor", &["--help"][..]), ("odograph", &["up", "--help"])] {
+        let mut help = Program::new(program).args(arguments.iter().copied()).spawn();
+        assert_eq!(help.wait(LONG).await, 0);
+        let help = help.stdout().join(" ");
+        assert!(help.contains("Commas separate keys"), "{help}");
     }
 }

@@ -105,6 +105,33 @@ async fn an_ingestor_speaks_tls_and_takes_over_renewed_certificates() {
 }
 
 #[tokio::test]
+async fn a_replay_says_which_scheme_to_write() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let _paths = authority.write(folder.path());
+    let bus = nats_url(&unique("readings"));
+    let mut with = with_tls(system::ingestor(&bus), folder.path()).start().await;
+    let mut without = system::ingestor(&bus).start().await;
+    let line = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
+    let path = folder.path().join("drive.ndjson");
+    // Longer than what a connection holds on its way.
+    std::fs::write(&path, format!("{line}\n").repeat(100_000)).unwrap();
+    for (url, advice) in [
+        (format!("http://{}", with.address("main").await), "write https://"),
+        (format!("https://{}", without.address("main").await), "write http://"),
+    ] {
+        let mut replay = Program::new("odograph")
+            .arg("replay")
+            .arg(&path)
+            .args(["--url", &url, "--max-retry-time", "1ms"])
+            .env("API_KEY", KEY)
+            .spawn();
+        assert_eq!(replay.wait(LONG).await, 1, "{:#?}", replay.output());
+        let said = replay.output().join("\n");
+        assert!(said.contains(advice), "{url}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn an_api_speaks_tls_and_ends_in_good_order() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let _paths = authority.write(folder.path());
