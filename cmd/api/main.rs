@@ -64,6 +64,7 @@ fn main() -> ExitCode {
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let front = service.front(&args.serving)?;
     let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
     // A connection of its own, so that many questions at once do not look like a missing database.
     let watched = postgres::open(&args.database_url, 1, WATCH)?;
     let (latch, stop) = (service.latch("database"), service.stop());

@@ -79,6 +79,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     }
     let store = Store::open(&args.blob_store_url).map_err(service::usage)?;
     let pool = postgres::open(&args.database_url, 1, DATABASE_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
     // Waiting ends with the first signal; a dump then has the time to finish. One that is broken
     // off is not in force, and the job has failed.
     let prepared = service.stop().run_until_cancelled(prepare(&pool)).await;

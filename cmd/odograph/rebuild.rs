@@ -63,6 +63,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .map_err(service::usage)?;
     let pool =
         postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
     let prepared = schema::prepare(&pool, args.migrate);
     let prepared = service.stop().run_until_cancelled(prepared).await;

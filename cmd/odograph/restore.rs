@@ -63,6 +63,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let days = Days::new(args.from, args.to).map_err(service::usage)?;
     let dumps = blob::Store::open(&args.blob_store_url).map_err(service::usage)?;
     let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
     let stop = service.stop();
     let restored = stop.run_until_cancelled(async {

@@ -184,6 +184,7 @@ async fn everything(
     let (keys, key) = keys(&args, data)?;
     let readers = Persistor::readers(&args.event_url).await.map_err(service::usage)?;
     let writer = Writer::open(&args.event_url).await.map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
 
     let Some(prepared) = service

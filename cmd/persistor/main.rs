@@ -66,6 +66,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .map_err(service::usage)?;
     let pool =
         postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
     bus::keep(readers[0].writer(), "event bus", &service);
     let prepared = schema::prepare(&pool, args.migrate);

@@ -77,19 +77,20 @@ fn persistor(criterion: &mut Criterion) {
     let body = body();
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let readings: Vec<Decoded<'_>> = lines.map(decoded).collect();
-    let messages: Vec<Bytes> = segments(&readings)
+    let messages: Vec<Message> = segments(&readings)
         .iter()
-        .map(|segment| join(std::iter::once(segment)))
+        .map(|segment| Message::read("m", &join(std::iter::once(segment))).expect("messages made here can be read"))
         .collect();
+    let ids: Vec<i32> = (1..).take(SENSORS.len()).collect();
     bench(criterion, "batch", |bencher| {
         // What was built is dropped outside the measurement.
         bencher.iter_with_large_drop(|| {
-            let sorted = batch(&messages).sorted(id);
+            let sorted = batch(&messages).sorted(ids.clone());
             assert_eq!(sorted.months().len(), 1);
             sorted
         });
     });
-    let sorted = batch(&messages).sorted(id);
+    let sorted = batch(&messages).sorted(ids.clone());
     let months = sorted.months();
     bench(criterion, "copy", |bencher| {
         bencher.iter(|| {
@@ -171,20 +172,13 @@ fn segments(readings: &[Decoded<'_>]) -> Vec<Bytes> {
     segments
 }
 
-fn batch(messages: &[Bytes]) -> Batch {
+fn batch(messages: &[Message]) -> Batch<'_> {
     let mut batch = Batch::default();
     for message in messages {
-        batch.add(&Message::read("m", message).expect("the messages made here can be read"));
+        batch.add(message);
     }
     assert_eq!(batch.readings(), READINGS);
     batch
-}
-
-fn id(name: &internal::reading::batch::Name) -> i32 {
-    (1..)
-        .zip(SENSORS)
-        .find_map(|(id, sensor)| (sensor == name.sensor).then_some(id))
-        .unwrap_or_default()
 }
 
 fn body() -> Vec<u8> {

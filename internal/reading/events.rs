@@ -255,7 +255,7 @@ impl Gatherer {
                 _ = progress.tick(), if !held.is_empty() => Delivery::progress_all(&held.deliveries).await,
                 slot = slot(&self.slots), if full => {
                     due = Instant::now() + self.interval;
-                    self.store(&mut under_way, held.take(), slot);
+                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
                 }
                 next = next(&mut self.reader, room, &pause) => match next {
                     Ok(delivery) => {
@@ -273,7 +273,7 @@ impl Gatherer {
                 },
                 slot = due_slot(&self.slots, due), if !held.is_empty() => {
                     due = Instant::now() + self.interval;
-                    self.store(&mut under_way, held.take(), slot);
+                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
                 }
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
                 _ = look.tick(), if self.work.once && held.is_empty() && under_way.is_empty() => {
@@ -288,7 +288,7 @@ impl Gatherer {
         Delivery::release_all(self.reader.taken()).await;
         if !held.is_empty() {
             self.work.metrics.hold(held.deliveries.len(), 0);
-            self.work.finish(held.take()).await;
+            self.work.finish(held.take(usize::MAX)).await;
         }
         while let Some(ended) = under_way.join_next().await {
             ended?;
@@ -320,14 +320,29 @@ impl Held {
     }
 
     fn push(&mut self, delivery: Delivery) {
-        self.bytes += delivery.size().max(SMALLEST);
+        self.bytes += counted(&delivery);
         self.deliveries.push(delivery);
     }
 
-    fn take(&mut self) -> Vec<Delivery> {
-        self.bytes = 0;
-        std::mem::take(&mut self.deliveries)
+    /// The oldest, as many as come to this many bytes. The rest waits for another transaction: what a
+    /// transaction takes in memory is a multiple of its messages.
+    fn take(&mut self, bytes: usize) -> Vec<Delivery> {
+        let (mut count, mut taken) = (0, 0);
+        while taken < bytes
+            && let Some(delivery) = self.deliveries.get(count)
+        {
+            taken += counted(delivery);
+            count += 1;
+        }
+        self.bytes -= taken;
+        let later = self.deliveries.split_off(count);
+        std::mem::replace(&mut self.deliveries, later)
     }
+}
+
+/// The bytes that a message counts.
+fn counted(delivery: &Delivery) -> usize {
+    delivery.size().max(SMALLEST)
 }
 
 async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {

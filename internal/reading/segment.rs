@@ -266,6 +266,8 @@ impl Iterator for Points<'_> {
     }
 }
 
+impl ExactSizeIterator for Points<'_> {}
+
 /// Why a payload cannot be read. Trying again is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the payload cannot be read: {0}")]

@@ -1,5 +1,5 @@
 //! Connections to PostgreSQL: a pool opened from a URL, TLS by its `sslmode`, migrations under a
-//! lock, and what an error means for the caller. [`server`] runs a private PostgreSQL.
+//! lock, transactions by name, and what an error means for the caller. [`server`] runs a private PostgreSQL.
 //!
 //! Knows no tables; SQL about readings is in `internal`, in files named `postgres.rs`.
 
@@ -8,7 +8,9 @@ mod error;
 mod migrate;
 pub mod server;
 mod tls;
+mod transaction;
 
 pub use connect::{Pool, open, reach};
 pub use error::{Error, Failure};
 pub use migrate::{migrate, wait_for_version};
+pub use transaction::{Timer, Tries, register};

@@ -1,7 +1,7 @@
 //! Brings a database to the schema that a program needs.
 
 use crate::connect::{backoff, cause, reach};
-use crate::{Error, Pool};
+use crate::{Error, Pool, Timer};
 use backon::Retryable;
 use refinery::{Runner, Target};
 
@@ -27,6 +27,7 @@ pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
 }
 
 async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
+    let _timer = Timer::of("migrate");
     // A connection of its own, dropped afterwards: whatever happens, the lock goes with it.
     let mut client = deadpool_postgres::Object::take(pool.get().await?);
     client.batch_execute("SET statement_timeout = 0").await?;

@@ -143,6 +143,31 @@ fn each_kind_of_knowledge_has_its_file() {
 }
 
 #[test]
+fn the_readme_names_every_transaction() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let mut names = BTreeSet::new();
+    for folder in ["internal", "pkg/postgres"] {
+        for file in rust_files(&workspace().join(folder)) {
+            let code = code(&file);
+            for kind in ["Timer::of(\"", "Tries::of(\""] {
+                names.extend(
+                    code.split(kind)
+                        .skip(1)
+                        .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
+                );
+            }
+        }
+    }
+    assert!(names.contains("store_readings"), "{names:?}");
+    for name in names {
+        assert!(
+            readme.contains(&format!("`{name}`")),
+            "README.md does not name the transaction {name}"
+        );
+    }
+}
+
+#[test]
 fn no_file_is_two_rooms() {
     for folder in ["cmd", "internal", "pkg", "soak", "tests"] {
         for file in rust_files(&workspace().join(folder)) {

@@ -33,6 +33,7 @@ pub(in crate::dump) async fn after(
 
 /// Has the database know a dump.
 pub(in crate::dump) async fn record(client: &Client, day: Day, dump: Uuid, known: Known) -> Result<(), Error> {
+    let _timer = ::postgres::Timer::of("record_dump");
     let statement = format!("INSERT INTO dumped_day (day, dump, version, whole) VALUES ('{day}', $1, $2, $3)");
     client
         .execute(&statement, &[&dump, &known.version, &known.whole])

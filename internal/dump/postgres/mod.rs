@@ -68,6 +68,7 @@ pub(super) struct Snapshot {
     /// Taken out of the pool: however this ends, the connection ends with it, and the transaction
     /// with the connection.
     client: ClientWrapper,
+    _timer: ::postgres::Timer,
     day: Day,
     version: i64,
     dropped: Option<i64>,
@@ -80,6 +81,7 @@ impl Snapshot {
         let id = dump.and_then(|dump| dump.id);
         let based_on = dump.map_or(&[][..], |dump| &dump.based_on);
         let client = Object::take(pool.get().await.context("connect to the database")?);
+        let timer = ::postgres::Timer::of("read_day");
         let versions = patiently(async {
             client.batch_execute(BEGIN).await?;
             let versions = format!(
@@ -103,6 +105,7 @@ impl Snapshot {
         let (version, dropped, known, held) = versions.await.with_context(|| format!("read the version of {day}"))?;
         Ok(Self {
             client,
+            _timer: timer,
             day,
             version: version.unwrap_or(0),
             dropped,

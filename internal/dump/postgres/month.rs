@@ -203,6 +203,7 @@ async fn attempt_drop(
     expected: &States,
     dropped: &[(Day, u64)],
 ) -> anyhow::Result<bool> {
+    let _timer = ::postgres::Timer::of("drop_month");
     let transaction = client.transaction().await?;
     // First against writers of this month only: whoever has put readings into it counts its days
     // before letting go of it, so that under the lock the versions tell everything. Then

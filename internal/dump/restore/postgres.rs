@@ -22,6 +22,7 @@ pub(super) async fn record(pool: &::postgres::Pool, dump: &Manifest, stored: Sto
         return Ok(());
     };
     let mut client = pool.get().await.context("connect to the database")?;
+    let _timer = ::postgres::Timer::of("record_dump");
     let transaction = client.transaction().await?;
     let locked = format!("SELECT version FROM day WHERE day = '{day}' FOR UPDATE");
     let version = match transaction.query_opt(&locked, &[]).await? {

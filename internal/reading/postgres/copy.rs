@@ -2,7 +2,10 @@
 
 use crate::reading::batch::Part;
 use bytes::{BufMut, Bytes, BytesMut};
+use deadpool_postgres::Transaction;
+use futures_util::SinkExt;
 use std::error::Error;
+use std::pin::pin;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 /// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's own count begins.
@@ -106,6 +109,21 @@ impl Iterator for Rows<'_> {
         }
         Some(chunk)
     }
+}
+
+/// Copies the rows of these parts, at least one, into a partition.
+pub(super) async fn copy_in(
+    transaction: &Transaction<'_>,
+    table: &str,
+    parts: &[Part<'_>],
+) -> Result<(), tokio_postgres::Error> {
+    let statement = format!("COPY {table} (series_id, timestamp, value) FROM STDIN BINARY");
+    let mut sink = pin!(transaction.copy_in(&statement).await?);
+    for chunk in Rows::new(parts) {
+        sink.feed(chunk).await?;
+    }
+    sink.finish().await?;
+    Ok(())
 }
 
 #[cfg(test)]

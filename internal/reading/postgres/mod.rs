@@ -21,6 +21,8 @@ mod receipt_tests;
 mod receipts;
 mod series;
 #[cfg(test)]
+mod series_tests;
+#[cfg(test)]
 mod tests;
 mod there;
 
@@ -28,20 +30,17 @@ mod there;
 pub use copy::Rows;
 
 use self::receipts::Known;
-use super::batch::{Batch, Month, Part};
+use self::series::{Series, Taken};
+use super::batch::{Batch, Month, NameRef, Part};
 use super::message::Message;
 use super::{Point, time};
-use ::postgres::{Failure, Pool};
+use ::postgres::{Failure, Pool, Timer, Tries};
 pub(crate) use copy::Moment;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
-use futures_util::SinkExt;
 pub(crate) use looks::Look;
 pub(crate) use partition::month_of_name as month_of_partition;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::BuildHasher;
-use std::pin::pin;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -90,9 +89,14 @@ pub enum Error {
 impl Store {
     /// A store over this pool.
     pub fn new(pool: Pool) -> Self {
+        Self::remembering(pool, series::REMEMBERED)
+    }
+
+    /// A store that remembers so many series at the most.
+    fn remembering(pool: Pool, most: usize) -> Self {
         Self {
             pool,
-            known: Mutex::default(),
+            known: Mutex::new(series::Known::new(most)),
             months: Mutex::default(),
             receipts: Mutex::default(),
             history: false,
@@ -127,6 +131,7 @@ impl Store {
         lane: Option<event::Lane>,
         reason: &str,
     ) -> Result<(), ::postgres::Error> {
+        let _timer = Timer::of("keep_dead_letter");
         dead::keep(&self.pool, letter, lane, reason).await
     }
 
@@ -145,6 +150,7 @@ impl Store {
     /// # Errors
     /// Where the database cannot do that now.
     pub async fn forget_dead_letters(&self, before: i64) -> Result<u64, ::postgres::Error> {
+        let _timer = Timer::of("forget_dead_letters");
         dead::forget(&self.pool, before).await
     }
 
@@ -154,7 +160,8 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn write(&self, messages: &[Message]) -> Result<Stored, Error> {
-        let mut careful = false;
+        let mut tries = Tries::of("store_readings");
+        let mut doubts = Doubts::default();
         let mut vanished = 0;
         loop {
             // A connection whose statement failed is not used again: a COPY that is refused before
@@ -162,12 +169,14 @@ impl Store {
             // Sync), and a later COMMIT would be taken for done by an earlier answer.
             let mut client = self.client().await?;
             self.prepare_receipts(&mut client, messages).await?;
-            let attempt = self.attempt(&mut client, messages, careful).await;
+            let timer = tries.timer();
+            let attempt = self.attempt(&mut client, messages, doubts).await;
+            drop(timer);
             if attempt.is_err() {
                 drop(Object::take(client));
             }
-            match attempt {
-                Ok(Some(stored)) => return Ok(stored),
+            let (reason, error) = match attempt {
+                Ok(stored) => return Ok(stored),
                 Err(Failed::Database(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
                     // A partition is gone that this process knew, as when retention has dropped it:
                     // forget what is known of them, and make them anew.
@@ -175,20 +184,32 @@ impl Store {
                     if vanished > VANISHED {
                         return Err(failed(error));
                     }
-                    lock(&self.months).clear();
-                    lock(&self.receipts).clear();
+                    self.forget();
+                    ("a partition is gone", Some(error))
                 }
                 Err(Failed::Database(error)) if Failure::of(&error) != Failure::Conflict => return Err(failed(error)),
-                Err(Failed::Forgotten) => {
-                    return Err(Error::Unavailable("the memory of series was emptied meanwhile".into()));
+                Err(Failed::Database(error)) => {
+                    doubts.readings = true;
+                    ("another writer was first", Some(error))
                 }
-                Ok(None) | Err(Failed::Database(_)) => {
-                    tracing::debug!("another writer was first, or a message came again; looking up everything");
-                    careful = true;
-                    // So that two writers do not keep step.
-                    let by_chance = std::hash::RandomState::new().hash_one(());
-                    tokio::time::sleep(Duration::from_millis(by_chance % 8)).await;
+                Err(Failed::Again) => {
+                    doubts.readings = true;
+                    ("a message came again", None)
                 }
+                Err(Failed::Elsewhere) => {
+                    tracing::warn!(
+                        "the database has other series than it had before, as after a failover or a restore; looking up all of them again"
+                    );
+                    self.forget();
+                    doubts.series = true;
+                    ("the database is another", None)
+                }
+            };
+            if !tries.again(reason).await {
+                return Err(Error::Unavailable(match error {
+                    Some(error) => error.into(),
+                    None => reason.into(),
+                }));
             }
         }
     }
@@ -201,6 +222,7 @@ impl Store {
         let mut client = self.client().await?;
         self.prepare_receipts(&mut client, std::slice::from_ref(message))
             .await?;
+        let _timer = Timer::of("count_failed");
         let written = async {
             let transaction = client.transaction().await?;
             receipts::write(&transaction, &receipts::of_failed(message), Known::Keep).await?;
@@ -221,11 +243,15 @@ impl Store {
         if Object::metrics(&client).recycle_count == 0 {
             // A new connection may lead to another database: one restored from a backup, or a
             // replica that took over before it had everything. What was known may not hold there.
-            *lock(&self.known) = series::Known::default();
-            lock(&self.months).clear();
-            lock(&self.receipts).clear();
+            self.forget();
         }
         Ok(client)
+    }
+
+    fn forget(&self) {
+        lock(&self.known).forget();
+        lock(&self.months).clear();
+        lock(&self.receipts).clear();
     }
 
     async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
@@ -245,13 +271,33 @@ impl Store {
         Ok(())
     }
 
-    async fn prepare_series(&self, client: &Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
-        let missing = lock(&self.known).missing(batch.names());
+    /// The series of these names, in their order. What is not known of them is looked up, and made
+    /// where it is missing; `doubted`: nothing is taken to be known.
+    async fn prepare_series(
+        &self,
+        client: &Client,
+        names: &[NameRef<'_>],
+        doubted: bool,
+    ) -> Result<Vec<Series>, Failed> {
+        let mut found: Vec<Option<Series>> = if doubted {
+            vec![None; names.len()]
+        } else {
+            let mut known = lock(&self.known);
+            names.iter().map(|name| known.get(*name)).collect()
+        };
+        let (at, missing): (Vec<usize>, Vec<NameRef<'_>>) = (0..names.len())
+            .filter(|at| found[*at].is_none())
+            .map(|at| (at, names[at]))
+            .unzip();
         if !missing.is_empty() {
-            let found = series::find_or_make(client, missing).await?;
-            lock(&self.known).learn(found);
+            let made = series::find_or_make(client, &missing).await?.ok_or(Failed::Elsewhere)?;
+            let mut known = lock(&self.known);
+            for ((at, name), series) in at.into_iter().zip(missing).zip(made) {
+                known.learn(name, series);
+                found[at] = Some(series);
+            }
         }
-        Ok(())
+        found.into_iter().collect::<Option<_>>().ok_or(Failed::Elsewhere)
     }
 
     async fn prepare_months(&self, client: &Client, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
@@ -265,14 +311,14 @@ impl Store {
         Ok(())
     }
 
-    /// One try; nothing where a message was stored before after all. `careful`: nothing is taken for
-    /// new that was not looked for.
+    /// One try.
     async fn attempt(
         &self,
         client: &mut ClientWrapper,
         messages: &[Message],
-        careful: bool,
-    ) -> Result<Option<Stored>, Failed> {
+        doubts: Doubts,
+    ) -> Result<Stored, Failed> {
+        let careful = doubts.readings;
         let messages: Vec<&Message> = if careful && !self.history {
             receipts::unknown(client, messages).await?
         } else if self.history {
@@ -284,16 +330,9 @@ impl Store {
         for message in &messages {
             batch.add(message);
         }
-        self.prepare_series(client, &batch).await?;
-        let sorted = {
-            let known = lock(&self.known);
-            // Every name was just learned; only a concurrent batch that overflows the memory of
-            // names can have made this one forgotten, and then the messages are tried again.
-            if batch.names().any(|name| known.id(name).is_none()) {
-                return Err(Failed::Forgotten);
-            }
-            batch.sorted(|name| known.id(name).unwrap_or_default())
-        };
+        let series = self.prepare_series(client, batch.names(), doubts.series).await?;
+        let ids: Vec<i32> = series.iter().map(|series| series.id).collect();
+        let sorted = batch.sorted(ids);
         let months = sorted.months();
         self.prepare_months(client, &months).await?;
         let mut outcome = Stored {
@@ -305,34 +344,32 @@ impl Store {
         // of an upload stay as they are.
         let is_told_apart = self.history || !receipts::is_of_one_upload(&messages);
         let mut there = is_told_apart.then(HashMap::new);
-        let mut latest: BTreeMap<i32, Point> = BTreeMap::new();
+        // By number of the series.
+        let mut latest: Vec<Option<Point>> = vec![None; series.len()];
         let mut days: BTreeSet<i64> = BTreeSet::new();
         let transaction = client.transaction().await?;
         lock_months(&transaction, &months).await?;
         for month in &months {
-            let fresh = self
-                .fresh(&transaction, month, careful, &mut outcome, &mut there)
-                .await?;
-            let parts: Vec<Part<'_>> = fresh
-                .iter()
-                .map(Fresh::part)
-                .filter(|part| !part.points.is_empty())
-                .collect();
+            let is_late = |part: &Part<'_>| {
+                let latest = series[sorted.number_of(part.series)].latest;
+                careful || latest.is_some_and(|latest| latest >= part.points[0].timestamp)
+            };
+            let table = partition::name(month.year, month.month);
+            let fresh = there::fresh(&transaction, &table, &month.parts, is_late, &mut outcome, &mut there).await?;
+            let parts = fresh.iter().map(|(series, points)| Part {
+                series: *series,
+                points,
+            });
+            let parts: Vec<Part<'_>> = parts.filter(|part| !part.points.is_empty()).collect();
             if parts.is_empty() {
                 continue;
             }
-            copy_in(&transaction, month, &parts).await?;
+            copy::copy_in(&transaction, &table, &parts).await?;
             for part in &parts {
                 outcome.stored += part.points.len() as u64;
-                if let Some(last) = part.points.last() {
-                    latest.insert(part.series, *last);
-                }
+                latest[sorted.number_of(part.series)] = part.points.last().copied();
                 note_days(part.points, &mut days);
             }
-        }
-        {
-            let known = lock(&self.known);
-            latest.retain(|id, point| known.latest(*id).is_none_or(|latest| latest < point.timestamp));
         }
         let receipts = receipts::of_stored(&messages, outcome, &sorted, there.as_ref());
         let counted = match (self.history, careful) {
@@ -341,97 +378,66 @@ impl Store {
             (false, false) => Known::Refuse,
         };
         if !receipts::write(&transaction, &receipts, counted).await? {
-            return Ok(None);
+            return Err(Failed::Again);
         }
-        move_latest(&transaction, &latest).await?;
+        let mut moved = Vec::new();
+        let (mut moving, mut staying) = (Vec::new(), Vec::new());
+        for number in sorted.numbers() {
+            let taken = Taken {
+                name: sorted.names()[number],
+                series: series[number],
+            };
+            match latest[number] {
+                Some(point) if series[number].latest.is_none_or(|latest| latest < point.timestamp) => {
+                    moved.push((taken.series.id, point));
+                    moving.push(taken);
+                }
+                _ => staying.push(taken),
+            }
+        }
+        let is_here =
+            series::check(&transaction, &staying, false).await? && series::check(&transaction, &moving, true).await?;
+        if !is_here {
+            return Err(Failed::Elsewhere);
+        }
+        series::move_latest(&transaction, &moved).await?;
         count_days(&transaction, &days).await?;
         transaction.commit().await?;
         let mut known = lock(&self.known);
-        for (id, point) in latest {
-            known.moved(id, point.timestamp);
+        for (Taken { name, series }, (_, point)) in moving.iter().zip(moved) {
+            known.learn(
+                *name,
+                Series {
+                    latest: Some(point.timestamp),
+                    ..*series
+                },
+            );
         }
-        Ok(Some(outcome))
+        Ok(outcome)
     }
+}
 
-    /// The readings of a month that are not there yet; those that are, are counted, and kept in
-    /// `there` where somebody wants to know them.
-    async fn fresh<'a>(
-        &self,
-        transaction: &Transaction<'_>,
-        month: &Month<'a>,
-        careful: bool,
-        outcome: &mut Stored,
-        there: &mut Option<HashMap<i32, Vec<Point>>>,
-    ) -> Result<Vec<Fresh<'a>>, tokio_postgres::Error> {
-        let mut fresh: Vec<Fresh<'a>> = month.parts.iter().map(|part| Fresh::All(*part)).collect();
-        let late: Vec<usize> = {
-            let known = lock(&self.known);
-            let newer = |part: &Part<'_>| {
-                known
-                    .latest(part.series)
-                    .is_none_or(|latest| latest < part.points[0].timestamp)
-            };
-            (0..month.parts.len())
-                .filter(|at| careful || !newer(&month.parts[*at]))
-                .collect()
-        };
-        if late.is_empty() {
-            return Ok(fresh);
-        }
-        let table = partition::name(month.year, month.month);
-        let asked: Vec<Part<'a>> = late.iter().map(|at| month.parts[*at]).collect();
-        for (at, found) in there::find(transaction, &table, &asked).await? {
-            let (part, mut found) = (asked[at], found.into_iter().peekable());
-            let mut points = Vec::with_capacity(part.points.len());
-            for point in part.points {
-                while found.next_if(|there| there.timestamp < point.timestamp).is_some() {}
-                let Some(before) = found.next_if(|there| there.timestamp == point.timestamp) else {
-                    points.push(*point);
-                    continue;
-                };
-                if before.value == point.value {
-                    outcome.duplicates += 1;
-                } else {
-                    outcome.conflicts += 1;
-                }
-                if let Some(there) = there {
-                    there.entry(part.series).or_default().push(before);
-                }
-            }
-            fresh[late[at]] = Fresh::Some(part.series, points);
-        }
-        Ok(fresh)
-    }
+/// What is not taken for granted any more, after a try that failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubts {
+    /// Readings newer than their series' latest are new; no message was stored before.
+    readings: bool,
+    /// Series are what they are remembered to be.
+    series: bool,
 }
 
 /// Why an attempt came to nothing.
 enum Failed {
     Database(tokio_postgres::Error),
-    /// A name that was just learned is forgotten again.
-    Forgotten,
+    /// A message was stored before after all.
+    Again,
+    /// What was taken for known of the series does not hold in this database.
+    Elsewhere,
 }
 
 impl From<tokio_postgres::Error> for Failed {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error)
-    }
-}
-
-/// What of a part is to be stored.
-enum Fresh<'a> {
-    All(Part<'a>),
-    Some(i32, Vec<Point>),
-}
-
-impl Fresh<'_> {
-    fn part(&self) -> Part<'_> {
-        match self {
-            Self::All(part) => *part,
-            Self::Some(series, points) => Part {
-                series: *series,
-                points,
-            },
-        }
     }
 }
 
@@ -447,45 +453,6 @@ async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Res
         .collect();
     let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "));
     transaction.batch_execute(&lock).await
-}
-
-async fn copy_in(
-    transaction: &Transaction<'_>,
-    month: &Month<'_>,
-    parts: &[Part<'_>],
-) -> Result<(), tokio_postgres::Error> {
-    let table = partition::name(month.year, month.month);
-    let sink = transaction
-        .copy_in(&format!("COPY {table} (series_id, timestamp, value) FROM STDIN BINARY"))
-        .await?;
-    let mut sink = pin!(sink);
-    for chunk in Rows::new(parts) {
-        sink.feed(chunk).await?;
-    }
-    sink.finish().await?;
-    Ok(())
-}
-
-/// Moves the latest values forward, locking the series in order of id first.
-async fn move_latest(
-    transaction: &Transaction<'_>,
-    latest: &BTreeMap<i32, Point>,
-) -> Result<(), tokio_postgres::Error> {
-    if latest.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<i32> = latest.keys().copied().collect();
-    let moments: Vec<Moment> = latest.values().map(|point| Moment(point.timestamp)).collect();
-    let values: Vec<f64> = latest.values().map(|point| point.value).collect();
-    let lock = "SELECT FROM series WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
-    let lock = transaction.prepare_cached(lock).await?;
-    transaction.execute(&lock, &[&ids]).await?;
-    let update = "UPDATE series SET latest_timestamp = new.timestamp, latest_value = new.value
-             FROM unnest($1::int4[], $2::timestamptz[], $3::float8[]) AS new (id, timestamp, value)
-             WHERE series.id = new.id AND (latest_timestamp IS NULL OR latest_timestamp < new.timestamp)";
-    let update = transaction.prepare_cached(update).await?;
-    transaction.execute(&update, &[&ids, &moments, &values]).await?;
-    Ok(())
 }
 
 /// Counts the change of these days (days since 1970), in order.
@@ -523,4 +490,8 @@ fn failed(error: tokio_postgres::Error) -> Error {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).expect("ordinality counts from one, and the query subtracts one")
 }

@@ -5,13 +5,14 @@
 
 use super::partition;
 use super::{Look, Stored};
-use crate::reading::batch::{Name, Sorted};
+use crate::reading::batch::{NameRef, Sorted};
 use crate::reading::message::{Message, Share};
 use crate::reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
 use ::postgres::Pool;
 use deadpool_postgres::{ClientWrapper, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
@@ -87,6 +88,7 @@ pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Erro
                WHERE inhparent = 'receipt'::regclass AND relname <= $1 ORDER BY relname";
     for row in client.query(old, &[&last]).await? {
         let name: String = row.try_get(0)?;
+        let _timer = ::postgres::Timer::of("drop_receipts");
         let transaction = client.transaction().await?;
         let milliseconds = LOCK_TIMEOUT.as_millis();
         transaction
@@ -191,21 +193,22 @@ pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], k
         let table = table(day);
         let statement = format!(
             "INSERT INTO {table} AS there (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::int8[], $8::int8[])
+             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
              {known_rows}"
         );
-        let statement = transaction.prepare_cached(&statement).await?;
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
-            &uploads,
-            &messages,
-            &persisted,
-            &duplicates,
-            &conflicts,
-            &failed,
-            &accepted,
-            &rejected,
+        // Not prepared for later: its text has a day in it, and each day's would stay for as long as
+        // the connection.
+        let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
+            (&uploads, Type::UUID_ARRAY),
+            (&messages, Type::UUID_ARRAY),
+            (&persisted, Type::INT4_ARRAY),
+            (&duplicates, Type::INT4_ARRAY),
+            (&conflicts, Type::INT4_ARRAY),
+            (&failed, Type::INT4_ARRAY),
+            (&accepted, Type::INT8_ARRAY),
+            (&rejected, Type::INT8_ARRAY),
         ];
-        let written = transaction.execute(&statement, &parameters).await?;
+        let written = transaction.execute_typed(&statement, &parameters).await?;
         if known == Known::Mend && written != rows.len() as u64 {
             return Ok(false);
         }
@@ -230,7 +233,7 @@ pub(super) fn of_failed(message: &Message) -> Vec<Receipt> {
 pub(super) fn of_stored(
     messages: &[&Message],
     outcome: Stored,
-    sorted: &Sorted,
+    sorted: &Sorted<'_>,
     there: Option<&HashMap<i32, Vec<Point>>>,
 ) -> Vec<Receipt> {
     let mut receipts: Vec<Receipt> = Vec::with_capacity(messages.iter().map(|message| message.shares.len()).sum());
@@ -274,11 +277,11 @@ pub(super) fn of_stored(
     for message in messages {
         let mut stored: BTreeMap<Uuid, Stored> = BTreeMap::new();
         message.each(|upload, series| {
-            let name = Name {
-                device: series.device.to_owned(),
-                sensor: series.sensor.to_owned(),
+            let name = NameRef {
+                device: series.device,
+                sensor: series.sensor,
             };
-            let Some(id) = sorted.id(&name) else { return };
+            let Some(id) = sorted.id(name) else { return };
             let points = sorted.points(id);
             let before = there.get(&id).map_or(&[][..], Vec::as_slice);
             let claimed = claimed.entry(id).or_insert_with(|| vec![false; points.len()]);

@@ -6,22 +6,77 @@
 //! spread thinly over much that is there; only those are looked up one by one.
 
 use super::copy::Moment;
+use super::{Stored, index};
 use crate::reading::Point;
 use crate::reading::batch::Part;
 use deadpool_postgres::Transaction;
-use std::collections::VecDeque;
+use futures_util::TryStreamExt;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::pin::pin;
 use tokio_postgres::Error;
+use tokio_postgres::types::{ToSql, Type};
 
-/// Identities looked up in one statement.
-const LOOKUP: usize = 20_000;
+/// Readings of a series that are looked for at once.
+const PIECE: usize = 8_192;
 
-/// What is in `table` already at the moments of these parts, in order of time, for each part that
-/// has any. There may be readings of other moments among it.
-pub(super) async fn find(
+/// Readings that one statement may find, unless it looks for one piece: what was found takes memory.
+const FOUND: usize = 32_768;
+
+/// The readings of a month's parts that are not in `table` yet, by series. Those that are, are
+/// counted, and kept in `there` where that is asked for. Only parts that are late are looked for.
+pub(super) async fn fresh<'a>(
     transaction: &Transaction<'_>,
     table: &str,
-    parts: &[Part<'_>],
-) -> Result<Vec<(usize, Vec<Point>)>, Error> {
+    parts: &[Part<'a>],
+    is_late: impl Fn(&Part<'_>) -> bool,
+    outcome: &mut Stored,
+    there: &mut Option<HashMap<i32, Vec<Point>>>,
+) -> Result<Vec<(i32, Cow<'a, [Point]>)>, Error> {
+    let mut fresh: Vec<(i32, Cow<'a, [Point]>)> = parts
+        .iter()
+        .map(|part| (part.series, Cow::Borrowed(part.points)))
+        .collect();
+    let late: Vec<usize> = (0..parts.len()).filter(|at| is_late(&parts[*at])).collect();
+    if late.is_empty() {
+        return Ok(fresh);
+    }
+    let asked: Vec<Part<'a>> = late.iter().map(|at| parts[*at]).collect();
+    let mut new: Vec<Vec<Point>> = asked.iter().map(|part| Vec::with_capacity(part.points.len())).collect();
+    let fold = |at: usize, points: &[Point], found: Vec<Point>| {
+        let mut found = found.into_iter().peekable();
+        for point in points {
+            while found.next_if(|there| there.timestamp < point.timestamp).is_some() {}
+            let Some(before) = found.next_if(|there| there.timestamp == point.timestamp) else {
+                new[at].push(*point);
+                continue;
+            };
+            if before.value == point.value {
+                outcome.duplicates += 1;
+            } else {
+                outcome.conflicts += 1;
+            }
+            if let Some(there) = there {
+                there.entry(asked[at].series).or_default().push(before);
+            }
+        }
+    };
+    find(transaction, table, &asked, fold).await?;
+    for (at, points) in late.into_iter().zip(new) {
+        fresh[at].1 = Cow::Owned(points);
+    }
+    Ok(fresh)
+}
+
+/// Gives each part to `each`, piece by piece in order of time, with its place among the parts and
+/// with what is in `table` at the piece's moments, in order of time. There may be readings of other
+/// moments among it.
+async fn find<'a>(
+    transaction: &Transaction<'_>,
+    table: &str,
+    parts: &[Part<'a>],
+    mut each: impl FnMut(usize, &'a [Point], Vec<Point>),
+) -> Result<(), Error> {
     // Always by the primary key, whatever the planner thinks of a table it never analysed.
     transaction
         .batch_execute(
@@ -29,46 +84,61 @@ pub(super) async fn find(
              SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off",
         )
         .await?;
-    let mut found = Vec::new();
-    let mut thin = Vec::new();
-    for (at, there) in spans(transaction, table, parts).await? {
-        if there.len() >= most(&parts[at]) {
-            thin.push(at);
-        } else {
-            found.push((at, there));
+    let (mut places, mut pieces) = (Vec::new(), Vec::new());
+    for (place, part) in parts.iter().enumerate() {
+        for points in part.points.chunks(PIECE) {
+            places.push(place);
+            pieces.push(Part { points, ..*part });
         }
     }
-    found.extend(one_by_one(transaction, table, parts, &thin).await?);
-    Ok(found)
+    let (mut places, mut rest) = (places.into_iter(), &pieces[..]);
+    while !rest.is_empty() {
+        let (group, later) = rest.split_at(fitting(rest));
+        rest = later;
+        let mut found = spans(transaction, table, group).await?;
+        let thin: Vec<usize> = (0..group.len())
+            .filter(|at| found[*at].len() >= most(&group[*at]))
+            .collect();
+        one_by_one(transaction, table, group, &thin, &mut found).await?;
+        for ((piece, found), place) in group.iter().zip(found).zip(&mut places) {
+            each(place, piece.points, found);
+        }
+    }
+    Ok(())
 }
 
-/// As many readings of a part's span are worth reading, beside its own.
-fn most(part: &Part<'_>) -> usize {
-    2 * part.points.len() + 8
+/// As many readings of a piece's span are worth reading, beside its own.
+fn most(piece: &Part<'_>) -> usize {
+    2 * piece.points.len() + 8
 }
 
-/// What is between the first and the last reading of each part, in order of time, but no more than
+/// How many of these pieces one statement looks for.
+fn fitting(pieces: &[Part<'_>]) -> usize {
+    let mut found = 0;
+    let fitting = pieces.iter().take_while(|piece| {
+        found += most(piece);
+        found <= FOUND
+    });
+    fitting.count().max(1)
+}
+
+/// What is between the first and the last reading of each piece, in order of time, but no more than
 /// is worth it.
-async fn spans(
-    transaction: &Transaction<'_>,
-    table: &str,
-    parts: &[Part<'_>],
-) -> Result<Vec<(usize, Vec<Point>)>, Error> {
-    let ids: Vec<i32> = parts.iter().map(|part| part.series).collect();
-    let first: Vec<Moment> = parts.iter().map(|part| Moment(part.points[0].timestamp)).collect();
-    let last: Vec<Moment> = parts
+async fn spans(transaction: &Transaction<'_>, table: &str, pieces: &[Part<'_>]) -> Result<Vec<Vec<Point>>, Error> {
+    let ids: Vec<i32> = pieces.iter().map(|piece| piece.series).collect();
+    let first: Vec<Moment> = pieces.iter().map(|piece| Moment(piece.points[0].timestamp)).collect();
+    let last: Vec<Moment> = pieces
         .iter()
-        .filter_map(|part| part.points.last())
+        .filter_map(|piece| piece.points.last())
         .map(|point| Moment(point.timestamp))
         .collect();
-    let most: Vec<i64> = parts
+    let most: Vec<i64> = pieces
         .iter()
-        .map(|part| i64::try_from(most(part)).unwrap_or(i64::MAX))
+        .map(|piece| i64::try_from(most(piece)).unwrap_or(i64::MAX))
         .collect();
     let statement = format!(
         "SELECT number - 1, moments, contents
-         FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::int8[])
-             WITH ORDINALITY AS wanted (id, first, last, most, number)
+         FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS wanted (id, first, last, most, number)
          CROSS JOIN LATERAL (
              SELECT array_agg(timestamp) AS moments, array_agg(value) AS contents FROM (
                  SELECT timestamp, value FROM {table}
@@ -78,60 +148,51 @@ async fn spans(
          ) AS there
          WHERE moments IS NOT NULL"
     );
-    let rows = transaction.query(&statement, &[&ids, &first, &last, &most]).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&ids, Type::INT4_ARRAY),
+        (&first, Type::TIMESTAMPTZ_ARRAY),
+        (&last, Type::TIMESTAMPTZ_ARRAY),
+        (&most, Type::INT8_ARRAY),
+    ];
+    let mut found = vec![Vec::new(); pieces.len()];
+    let mut rows = pin!(transaction.query_typed_raw(&statement, parameters).await?);
+    while let Some(row) = rows.try_next().await? {
         let (moments, values): (Vec<Moment>, Vec<f64>) = (row.try_get(1)?, row.try_get(2)?);
         let points = moments.into_iter().zip(values);
         let points = points.map(|(Moment(timestamp), value)| Point { timestamp, value });
-        found.push((index(row.try_get(0)?), points.collect()));
+        found[index(row.try_get(0)?)] = points.collect();
     }
     Ok(found)
 }
 
-/// The same for these parts, by the moments of their own readings.
+/// The same for some of these pieces, by the moments of their own readings.
 async fn one_by_one(
     transaction: &Transaction<'_>,
     table: &str,
-    parts: &[Part<'_>],
+    pieces: &[Part<'_>],
     thin: &[usize],
-) -> Result<Vec<(usize, Vec<Point>)>, Error> {
+    found: &mut [Vec<Point>],
+) -> Result<(), Error> {
+    if thin.is_empty() {
+        return Ok(());
+    }
     let statement = format!(
-        "SELECT number - 1, value FROM unnest($1::int4[], $2::timestamptz[])
-             WITH ORDINALITY AS wanted (series_id, timestamp, number)
+        "SELECT number - 1, value FROM unnest($1, $2) WITH ORDINALITY AS wanted (series_id, timestamp, number)
          JOIN {table} AS there USING (series_id, timestamp) ORDER BY number"
     );
-    let mut found: Vec<(usize, Vec<Point>)> = thin.iter().map(|at| (*at, Vec::new())).collect();
-    let numbered = thin.iter().enumerate();
-    let mut rest: VecDeque<(usize, Part<'_>)> = numbered.map(|(number, at)| (number, parts[*at])).collect();
-    while !rest.is_empty() {
-        let asked = take(&mut rest, LOOKUP);
-        let ids: Vec<i32> = asked.iter().map(|(number, _)| parts[thin[*number]].series).collect();
-        let moments: Vec<Moment> = asked.iter().map(|(_, timestamp)| Moment(*timestamp)).collect();
-        for row in transaction.query(&statement, &[&ids, &moments]).await? {
-            let (number, timestamp) = asked[index(row.try_get(0)?)];
-            let value = row.try_get(1)?;
-            found[number].1.push(Point { timestamp, value });
-        }
+    let mut asked: Vec<(usize, i64)> = Vec::new();
+    for at in thin {
+        found[*at].clear();
+        asked.extend(pieces[*at].points.iter().map(|point| (*at, point.timestamp)));
     }
-    Ok(found)
-}
-
-/// The next moments of these parts, so many at the most, each with the number of its part.
-fn take(parts: &mut VecDeque<(usize, Part<'_>)>, most: usize) -> Vec<(usize, i64)> {
-    let mut taken = Vec::new();
-    while let Some((number, part)) = parts.front_mut() {
-        let (now, later) = part.points.split_at(part.points.len().min(most - taken.len()));
-        taken.extend(now.iter().map(|point| (*number, point.timestamp)));
-        part.points = later;
-        if !later.is_empty() {
-            break;
-        }
-        parts.pop_front();
+    let ids: Vec<i32> = asked.iter().map(|(at, _)| pieces[*at].series).collect();
+    let moments: Vec<Moment> = asked.iter().map(|(_, timestamp)| Moment(*timestamp)).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&ids, Type::INT4_ARRAY), (&moments, Type::TIMESTAMPTZ_ARRAY)];
+    let mut rows = pin!(transaction.query_typed_raw(&statement, parameters).await?);
+    while let Some(row) = rows.try_next().await? {
+        let (at, timestamp) = asked[index(row.try_get(0)?)];
+        let value = row.try_get(1)?;
+        found[at].push(Point { timestamp, value });
     }
-    taken
-}
-
-fn index(number: i64) -> usize {
-    usize::try_from(number).expect("ordinality counts from one, and the query subtracts one")
+    Ok(())
 }

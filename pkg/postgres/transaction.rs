@@ -1,0 +1,176 @@
+//! Transactions by name: how long each try takes, and how often one is done again because it
+//! conflicted with another.
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Tries of a transaction that conflicts, waits between them included: some six seconds.
+const TRIES: usize = 12;
+
+/// A transaction that conflicts so often is worth a warning.
+const WARNED: usize = 5;
+
+/// Between two warnings of one name.
+const SELDOM: Duration = Duration::from_secs(60);
+
+static TRANSACTIONS: LazyLock<Transactions> = LazyLock::new(Transactions::default);
+
+/// The name of a transaction. Names are constants, so that their number is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Name {
+    name: &'static str,
+}
+
+struct Transactions {
+    seconds: Family<Name, Histogram, fn() -> Histogram>,
+    retries: Family<Name, Counter>,
+    warned: Mutex<BTreeMap<&'static str, Instant>>,
+}
+
+impl Default for Transactions {
+    fn default() -> Self {
+        Self {
+            // 1 ms to 33 s: no statement may take longer than that.
+            seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16))),
+            retries: Family::default(),
+            warned: Mutex::default(),
+        }
+    }
+}
+
+/// Has the transactions of this process among a program's metrics.
+pub fn register(registry: &mut Registry) {
+    registry.register(
+        "postgres_transaction_seconds",
+        "Duration of a try of a transaction",
+        TRANSACTIONS.seconds.clone(),
+    );
+    registry.register(
+        "postgres_transaction_retries",
+        "Tries of transactions that conflicted with others before",
+        TRANSACTIONS.retries.clone(),
+    );
+}
+
+/// Times a try of a transaction under its name, from here until it is dropped.
+#[derive(Debug)]
+#[must_use = "it measures until it is dropped"]
+pub struct Timer {
+    name: Name,
+    begun: Instant,
+}
+
+impl Timer {
+    /// A try of the transaction of this name begins.
+    pub fn of(name: &'static str) -> Self {
+        Self {
+            name: Name { name },
+            begun: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let seconds = TRANSACTIONS.seconds.get_or_create(&self.name);
+        seconds.observe(self.begun.elapsed().as_secs_f64());
+    }
+}
+
+/// The tries of one transaction, until it does not conflict.
+#[derive(Debug)]
+pub struct Tries {
+    name: &'static str,
+    tries: usize,
+    pauses: ExponentialBackoff,
+}
+
+impl Tries {
+    /// No try yet of the transaction of this name.
+    pub fn of(name: &'static str) -> Self {
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(4))
+            .with_max_delay(Duration::from_secs(1))
+            // So that two that are in each other's way do not keep step.
+            .with_jitter()
+            .with_max_times(TRIES - 1);
+        Self {
+            name,
+            tries: 0,
+            pauses: pauses.build(),
+        }
+    }
+
+    /// The next try begins.
+    pub fn timer(&mut self) -> Timer {
+        self.tries += 1;
+        Timer::of(self.name)
+    }
+
+    /// Waits until the next try is due, longer each time. False once there were so many that the
+    /// caller should tell of it.
+    pub async fn again(&mut self, reason: &str) -> bool {
+        let (name, tries) = (self.name, self.tries);
+        let Some(pause) = self.pauses.next() else {
+            return false;
+        };
+        TRANSACTIONS.retries.get_or_create(&Name { name }).inc();
+        if tries >= WARNED && TRANSACTIONS.may_warn(name) {
+            tracing::warn!(
+                transaction = name,
+                tries,
+                reason,
+                "a transaction is tried again and again; look for other writers that hold its rows"
+            );
+        } else {
+            tracing::debug!(transaction = name, tries, reason, ?pause, "trying a transaction again");
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+impl Transactions {
+    fn may_warn(&self, name: &'static str) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if warned.get(name).is_some_and(|last| now - *last < SELDOM) {
+            return false;
+        }
+        warned.insert(name, now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_end() {
+        let pauses: Vec<Duration> = Tries::of("try").pauses.collect();
+        assert_eq!(pauses.len(), TRIES - 1);
+        assert!(pauses[0] < Duration::from_millis(10), "{pauses:?}");
+        assert!(
+            pauses.iter().all(|pause| *pause <= Duration::from_secs(2)),
+            "{pauses:?}"
+        );
+        assert!(pauses.iter().sum::<Duration>() > Duration::from_secs(3), "{pauses:?}");
+    }
+
+    #[test]
+    fn one_name_is_warned_of_seldom() {
+        let transactions = Transactions::default();
+        assert!(transactions.may_warn("one"));
+        assert!(!transactions.may_warn("one"));
+        assert!(transactions.may_warn("other"));
+    }
+}
