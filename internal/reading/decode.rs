@@ -129,7 +129,7 @@ pub(super) fn not_utf8(valid: usize) -> String {
 
 /// Why a value is none that lacks its end.
 pub(super) fn breaks_off(length: usize) -> String {
-    format!("the value breaks off after {length} bytes; it is not a whole JSON object")
+    format!("not a JSON object: it breaks off after {length} bytes")
 }
 
 /// The parser's reason, without a line number: each line is a document of its own.

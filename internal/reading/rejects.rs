@@ -37,6 +37,17 @@ pub(super) struct At {
     pub(super) value: Option<u64>,
 }
 
+/// What is no reading.
+#[derive(Debug)]
+pub(super) struct Rejected<'a> {
+    pub(super) at: At,
+    /// Why it is none.
+    pub(super) reason: String,
+    /// All of it, or its beginning where that is `cut`.
+    pub(super) raw: &'a [u8],
+    pub(super) cut: bool,
+}
+
 /// A rejected line, as the answer shows it.
 #[derive(Debug, Serialize)]
 pub(super) struct Invalid {
@@ -116,17 +127,9 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Adds a line of an upload. `raw` is all of it, or its beginning where that is `cut`.
-    pub(super) fn add(
-        &mut self,
-        upload: Uuid,
-        caller: &Caller,
-        quota: &Quota,
-        at: At,
-        reason: String,
-        raw: &[u8],
-        cut: bool,
-    ) {
+    /// Adds what an upload has brought, or does no more than count it.
+    pub(super) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &Quota, rejected: Rejected<'_>) {
+        let Rejected { at, reason, raw, cut } = rejected;
         self.count += 1;
         let size = (raw.len() as u64).max(LEAST_BYTES);
         self.bytes += size;

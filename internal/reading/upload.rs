@@ -6,7 +6,7 @@ use super::http::Ingest;
 use super::keys::Caller;
 use super::limits::NoRoom;
 use super::publish::{Ticket, Unavailable};
-use super::rejects::{At, Rejects};
+use super::rejects::{At, Rejected, Rejects};
 use super::scan::{Piece, Scanner};
 use super::segment::{Builder, Origin, Totals};
 use super::signature::{Foreign, foreign};
@@ -335,9 +335,8 @@ impl<'a> Upload<'a> {
 
     fn reject(&mut self, at: At, reason: String, raw: &[u8], cut: bool) {
         let (upload, quota) = (self.origin.upload, &self.ingest.quota);
-        self.counts
-            .rejects
-            .add(upload, self.caller, quota, at, reason, raw, cut);
+        let rejected = Rejected { at, reason, raw, cut };
+        self.counts.rejects.add(upload, self.caller, quota, rejected);
     }
 
     /// Adds a reading to the segment, unless it cannot be accepted now, or not with this key.

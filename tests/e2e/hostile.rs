@@ -132,7 +132,7 @@ async fn run(address: SocketAddr, exchanges: Vec<Exchange>) -> Vec<(Exchange, Ou
 /// What is wrong with an answer, whatever was asked.
 fn mistake(answer: &Answer) -> Option<String> {
     let Answer { status, kind, body } = answer;
-    if *status >= 500 && *status != 503 {
+    if *status >= 500 && !matches!(*status, 501 | 503) {
         return Some(format!("answered with {status} {}", String::from_utf8_lossy(body)));
     }
     // What the HTTP library refuses by itself has no body; all else says what to do.

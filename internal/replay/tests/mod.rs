@@ -395,7 +395,7 @@ async fn a_broken_input_is_sent_as_far_as_it_goes() {
     assert!(summary.broken[0].reason.contains("breaks off"), "{:?}", summary.broken);
     assert!(summary.broken[2].reason.contains("zstd -dc"), "{:?}", summary.broken);
     let arrived: Vec<u8> = server.requests().into_iter().flat_map(|request| request.body).collect();
-    let half = arrived.len() - text.len() - "{}\n{}".len();
+    let half = arrived.len() - text.len() - "{}\n{}\n".len();
     assert!((1_000..text.len()).contains(&half), "{half}");
     assert!(arrived[..half].ends_with(b"\n"));
     assert_eq!(&arrived[..half], &text.as_bytes()[..half]);
@@ -420,7 +420,7 @@ async fn a_line_longer_than_a_chunk_is_kept_back() {
     assert_eq!((rejects.len(), rejects[0].0), (1, 2));
     assert!(long.starts_with(&rejects[0].2) && !rejects[0].2.is_empty());
     let arrived: Vec<u8> = server.requests().into_iter().flat_map(|request| request.body).collect();
-    assert_eq!(arrived, b"{\"line\":1}\n{\"line\":3}");
+    assert_eq!(arrived, b"{\"line\":1}\n{\"line\":3}\n");
 }
 
 #[tokio::test]
@@ -498,5 +498,5 @@ async fn a_live_stream_is_sent_as_it_comes() {
     writer.await.unwrap();
     assert_eq!(summary.accepted, 2);
     let bodies: Vec<_> = server.requests().into_iter().map(|request| request.body).collect();
-    assert_eq!(bodies, [b"{\"line\":1}\n".to_vec(), b"{\"line\":2}".to_vec()]);
+    assert_eq!(bodies, [b"{\"line\":1}\n".to_vec(), b"{\"line\":2}\n".to_vec()]);
 }
