@@ -73,6 +73,10 @@ const BATCH_BYTES: usize = 4 << 20;
 /// The shortest message; smaller ones are counted as this, so that a batch's messages are bounded.
 const SMALLEST: usize = 1024;
 
+/// What a series counts, beside its bytes in a message: it takes more room than its readings where
+/// those are few.
+const SERIES: usize = 64;
+
 /// Stores what the event bus brings.
 pub struct Persistor {
     lanes: Vec<Gatherer>,
@@ -342,7 +346,8 @@ impl Held {
 
 /// The bytes that a message counts.
 fn counted(delivery: &Delivery) -> usize {
-    delivery.size().max(SMALLEST)
+    let series = segment::runs(&delivery.event.payload);
+    (delivery.size() + series * SERIES).max(SMALLEST)
 }
 
 async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {

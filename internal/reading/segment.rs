@@ -303,26 +303,11 @@ pub enum Piece<'a> {
 /// Where the payload is not as described above; `each` may have been called before that is found.
 pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Piece<'a>)) -> Result<(), Malformed> {
     let mut rest = Cursor(payload);
-    let version = rest.bytes(1)?[0];
-    if version != VERSION && version != WITHOUT_TOTALS {
-        return Err(Malformed("an unknown version"));
-    }
+    let version = rest.version()?;
     while !rest.0.is_empty() {
         let length = rest.u32()?;
         let mut segment = Cursor(rest.bytes(length)?);
-        let upload = Uuid::from_slice(segment.bytes(16)?).map_err(|_| Malformed("no upload id"))?;
-        let (correlation, traceparent) = (segment.text()?, segment.text()?);
-        let totals = if version == WITHOUT_TOTALS {
-            None
-        } else {
-            segment.totals()?
-        };
-        each(Piece::Segment(Head {
-            upload,
-            correlation,
-            traceparent,
-            totals,
-        }));
+        each(Piece::Segment(head(&mut segment, version)?));
         for _ in 0..segment.u16()? {
             let (device, sensor) = (segment.text()?, segment.text()?);
             if !is_device(device) || !is_name(sensor) {
@@ -342,6 +327,40 @@ pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Piece<'a>)) -> Result<()
     Ok(())
 }
 
+/// Counts the runs of a payload by the heads of its segments, as far as they can be read.
+pub fn runs(payload: &[u8]) -> usize {
+    let mut rest = Cursor(payload);
+    let Ok(version) = rest.version() else { return 0 };
+    let mut next = || -> Result<u16, Malformed> {
+        let length = rest.u32()?;
+        let mut segment = Cursor(rest.bytes(length)?);
+        head(&mut segment, version)?;
+        segment.u16()
+    };
+    let mut found = 0;
+    while let Ok(runs) = next() {
+        found += usize::from(runs);
+    }
+    found
+}
+
+/// The head of a segment.
+fn head<'a>(segment: &mut Cursor<'a>, version: u8) -> Result<Head<'a>, Malformed> {
+    let upload = Uuid::from_slice(segment.bytes(16)?).map_err(|_| Malformed("no upload id"))?;
+    let (correlation, traceparent) = (segment.text()?, segment.text()?);
+    let totals = if version == WITHOUT_TOTALS {
+        None
+    } else {
+        segment.totals()?
+    };
+    Ok(Head {
+        upload,
+        correlation,
+        traceparent,
+        totals,
+    })
+}
+
 /// Finite, and within the years that have partitions: 1 to 9999.
 fn storable(point: &Point) -> bool {
     const FIRST: i64 = -719_162 * time::DAY;
@@ -358,6 +377,13 @@ fn put_text(to: &mut Vec<u8>, text: &str) {
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
+    fn version(&mut self) -> Result<u8, Malformed> {
+        match self.bytes(1)?[0] {
+            version @ (VERSION | WITHOUT_TOTALS) => Ok(version),
+            _ => Err(Malformed("an unknown version")),
+        }
+    }
+
     fn bytes(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (head, tail) = self.0.split_at_checked(length).ok_or(Malformed("it ends too early"))?;
         self.0 = tail;
@@ -434,6 +460,9 @@ mod tests {
         builder.push("lada", "fuel", point(3, 79.0), |_| true);
         let second = builder.finish(&origin(), None);
         let payload = join([&first, &second].into_iter());
+        assert_eq!(runs(&payload), 3);
+        assert_eq!(runs(&payload[..payload.len() - 1]), 2);
+        assert_eq!(runs(b""), 0);
         let expected = [
             ("speed", 1, 5.5),
             ("speed", 2, -0.0),

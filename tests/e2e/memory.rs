@@ -116,3 +116,28 @@ async fn many_recordings_at_once_through_the_persistor() {
     let persistor = system.persistors[0].peak_memory();
     assert!(persistor < 48 * MIB, "the persistor took {} MiB", persistor / MIB);
 }
+
+/// More series than are remembered, with one reading each, and then all of them again.
+#[tokio::test]
+async fn many_series_through_the_persistor() {
+    const SERIES: u32 = 150_000;
+    let mut system = System::start_with(1, &["--max-series", "1000000"]).await;
+    for second in 1..=2 {
+        let mut lines = String::new();
+        for number in 0..SERIES {
+            writeln!(
+                lines,
+                r#"{{"sensor":"sensor_{:02}","value":1,"timestamp":"2024-05-01T00:00:{second:02}Z","device":"vehicle-{:06}"}}"#,
+                number % 100,
+                number / 100
+            )
+            .unwrap();
+        }
+        let (status, answer) = system.post(lines).await;
+        assert_eq!(status, 200, "{answer}");
+        system.wait_for_judged(f64::from(SERIES * second)).await;
+    }
+    assert_eq!(system.persisted("stored").await, f64::from(SERIES * 2));
+    let persistor = system.persistors[0].peak_memory();
+    assert!(persistor < 48 * MIB, "the persistor took {} MiB", persistor / MIB);
+}
