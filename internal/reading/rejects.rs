@@ -1,6 +1,8 @@
 //! The lines of an upload that are not readings: shown to the client, kept as dead letters.
 
 use super::keys::Caller;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use event::{Event, Writer};
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,9 @@ pub struct Kept {
     /// It was not UTF-8; what was not is replaced by U+FFFD.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub altered: bool,
+    /// Where it is altered: its bytes as they came, as many, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
 }
 
 /// The lines that a dead letter of this kind holds.
@@ -84,6 +89,7 @@ impl Rejects {
     /// Adds a line of an upload. `raw` is all of it, or its beginning where that is `cut`.
     pub(super) fn add(&mut self, upload: Uuid, caller: &Caller, line: u64, reason: String, raw: &[u8], cut: bool) {
         self.count += 1;
+        let altered = std::str::from_utf8(raw).is_err();
         let kept = Kept {
             upload,
             line,
@@ -92,7 +98,8 @@ impl Rejects {
             reason: reason.clone(),
             reading: text(raw, KEPT_BYTES),
             cut: cut || raw.len() > KEPT_BYTES,
-            altered: std::str::from_utf8(raw).is_err(),
+            altered,
+            raw: altered.then(|| STANDARD.encode(&raw[..raw.len().min(KEPT_BYTES)])),
         };
         self.letter.extend(write(std::iter::once(&kept)));
         if self.shown.len() < SHOWN {
