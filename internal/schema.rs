@@ -31,7 +31,44 @@ pub async fn prepare(pool: &Pool, apply: bool) -> Result<(), Error> {
     if apply {
         postgres::migrate(pool, embedded::migrations::runner()).await
     } else {
-        postgres::wait_for_version(pool, version()).await;
-        Ok(())
+        postgres::wait_for_version(pool, version()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The versions that a release has applied, with their checksums: a database that has applied
+    /// other bytes is refused.
+    const APPLIED: [(i32, u64); 6] = [
+        (1, 3_825_866_066_436_518_244),
+        (2, 14_877_413_562_270_828_390),
+        (3, 17_986_223_608_524_094_916),
+        (4, 279_605_881_758_900_501),
+        (5, 9_534_157_909_845_871_873),
+        (6, 16_469_019_713_409_482_184),
+    ];
+
+    /// Not ASCII, and applied: its characters, all in comments, are replaced as it is sent.
+    const NOT_ASCII: [(i32, u64); 1] = [APPLIED[3]];
+
+    fn migrations() -> Vec<refinery::Migration> {
+        embedded::migrations::runner().get_migrations().clone()
+    }
+
+    #[test]
+    fn what_was_applied_keeps_its_bytes() {
+        let found: Vec<_> = migrations().iter().map(|one| (one.version(), one.checksum())).collect();
+        assert_eq!(found[..APPLIED.len()], APPLIED);
+    }
+
+    /// A database whose encoding lacks a character refuses the file that holds it.
+    #[test]
+    fn migrations_are_ascii() {
+        for one in migrations() {
+            let exempt = NOT_ASCII.contains(&(one.version(), one.checksum()));
+            assert!(one.sql().unwrap().is_ascii() != exempt, "{one}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! InfluxDB 1.6.
 
 use super::load::{Load, Totals};
-use crate::http::{Connection, encoded};
+use crate::http::Connection;
 use anyhow::{Context, ensure};
 use hyper::body::Bytes;
 use serde_json::Value;
@@ -38,7 +38,7 @@ impl Influx {
         let address = server.until(|| async { logged_address(&log) }).await?;
         let mut connection = server.until(|| async { Connection::open(address).await.ok() }).await?;
         connection.get("/ping").await?;
-        let create = format!("/query?q={}", encoded("CREATE DATABASE bench"));
+        let create = format!("/query?q={}", percent::encode(b"CREATE DATABASE bench"));
         answer(&connection.post(&create, Bytes::new()).await?)?;
         Ok(Some(Self {
             server,
@@ -59,7 +59,7 @@ impl Influx {
     pub(crate) async fn settled(&mut self) -> anyhow::Result<()> {
         let Self { server, connection, .. } = self;
         let connection = tokio::sync::Mutex::new(connection);
-        let path = format!("/query?q={}", encoded("SHOW STATS"));
+        let path = format!("/query?q={}", percent::encode(b"SHOW STATS"));
         server
             .until(|| async {
                 let stats = connection.lock().await.get(&path).await.ok()?;
@@ -84,7 +84,7 @@ pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     };
     let time = load.send(&mut influx.connection, WRITE).await?;
     let query = "SELECT count(value), sum(value) FROM reading";
-    let path = format!("/query?db=bench&q={}", encoded(query));
+    let path = format!("/query?db=bench&q={}", percent::encode(query.as_bytes()));
     let totals = answer(&influx.connection.get(&path).await?)?;
     let row = &totals["series"][0]["values"][0];
     let found = Totals {
@@ -105,7 +105,7 @@ pub(crate) fn means_path(sensor: &str, from: &str, to: &str) -> String {
         "SELECT mean(value) FROM reading WHERE device = 'lada' AND sensor = '{sensor}' \
          AND time >= '{from}' AND time < '{to}' GROUP BY time(15m)"
     );
-    format!("/query?db=bench&epoch=ms&q={}", encoded(&query))
+    format!("/query?db=bench&epoch=ms&q={}", percent::encode(query.as_bytes()))
 }
 
 /// The means in an answer.

@@ -1,7 +1,7 @@
 //! VictoriaMetrics 1.79.
 
 use super::load::{Load, Totals};
-use crate::http::{Connection, encoded};
+use crate::http::Connection;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -49,7 +49,10 @@ pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
 
 /// The value of a query that has one, over the raw readings: nothing here is cached or thinned out.
 async fn ask(connection: &mut Connection, query: &str) -> anyhow::Result<String> {
-    let path = format!("/api/v1/query?nocache=1&time={AFTER}&query={}", encoded(query));
+    let path = format!(
+        "/api/v1/query?nocache=1&time={AFTER}&query={}",
+        percent::encode(query.as_bytes())
+    );
     let answer: Value = serde_json::from_slice(&connection.get(&path).await?).context("not JSON")?;
     ensure!(answer["status"] == "success", "VictoriaMetrics says {answer}");
     let value = answer["data"]["result"][0]["value"][1].as_str();

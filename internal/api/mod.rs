@@ -80,7 +80,7 @@ pub(crate) fn respond(answer: Answer) -> Response {
 /// What the client is told of a failure of the database.
 pub(crate) fn problem(error: Error) -> Problem {
     match error {
-        Error::Unavailable(_) => Problem::unavailable(error),
+        Error::Unavailable(_) | Error::SharedSessions => Problem::unavailable(error),
         Error::Url(_) | Error::Migrate(_) | Error::MayNotMigrate(_) | Error::Refused(_) => Problem::internal(error),
     }
 }

@@ -271,7 +271,7 @@ fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, Stri
         return Err("only its beginning was kept, it cannot be judged again".into());
     }
     if line.altered {
-        return Err("it was not UTF-8 and is not kept as it came, it cannot be judged again".into());
+        return Err("it is not UTF-8, which no reading is".into());
     }
     let Decoded {
         sensor,

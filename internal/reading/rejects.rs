@@ -2,6 +2,8 @@
 
 use super::keys::Caller;
 use super::limits::Quota;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use event::{Event, Writer};
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,9 @@ pub struct Kept {
     /// It was not UTF-8; what was not is replaced by U+FFFD.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub altered: bool,
+    /// Where it is altered: its bytes as they came, as many, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
 }
 
 /// The lines that a dead letter of this kind holds.
@@ -139,6 +144,7 @@ impl Rejects {
             self.lost = quota.take(&caller.key, size).err().map(Lost::Key);
         }
         if self.lost.is_none() {
+            let altered = std::str::from_utf8(raw).is_err();
             let kept = Kept {
                 upload,
                 line: at.line,
@@ -148,7 +154,8 @@ impl Rejects {
                 reason: reason.clone(),
                 reading: text(raw, KEPT_BYTES),
                 cut: cut || raw.len() > KEPT_BYTES,
-                altered: std::str::from_utf8(raw).is_err(),
+                altered,
+                raw: altered.then(|| STANDARD.encode(&raw[..raw.len().min(KEPT_BYTES)])),
             };
             self.letter.extend(write(std::iter::once(&kept)));
         }

@@ -1,7 +1,7 @@
 //! From a URL to a store.
 
 use crate::folder::Folder;
-use crate::{Error, Store};
+use crate::{COPY_LIMIT, Error, RANGE, Store};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const ALLOWED: &str =
     "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///FOLDER or memory:///PREFIX";
-const S3_PARAMETERS: &[&str] = &["endpoint", "region", "path_style"];
+const S3_PARAMETERS: &[&str] = &["endpoint", "region", "path_style", "copy_limit"];
 
 /// One memory for the whole process: who opens the same URL sees the same blobs.
 static MEMORY: LazyLock<InMemory> = LazyLock::new(InMemory::new);
@@ -46,6 +46,8 @@ pub(crate) fn open(url: &str) -> Result<Store, Error> {
             Ok(Store {
                 inner: Arc::new(store),
                 folder: Some(Arc::new(folder)),
+                range: None,
+                copy_limit: u64::MAX,
             })
         }
         "memory" => {
@@ -53,6 +55,8 @@ pub(crate) fn open(url: &str) -> Result<Store, Error> {
             Ok(Store {
                 inner: Arc::new(PrefixStore::new(MEMORY.clone(), address.prefix)),
                 folder: None,
+                range: None,
+                copy_limit: u64::MAX,
             })
         }
         scheme if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
@@ -82,6 +86,7 @@ struct Address<'a> {
     host: &'a str,
     prefix: Path,
     parameters: Vec<(String, String)>,
+    copy_limit: u64,
 }
 
 impl<'a> Address<'a> {
@@ -97,20 +102,26 @@ impl<'a> Address<'a> {
             )));
         }
         let path = Path::from_url_path(path).map_err(|error| Error::Url(format!("its path is not valid: {error}")))?;
-        let mut parameters = Vec::new();
+        let (mut parameters, mut copy_limit) = (Vec::new(), COPY_LIMIT);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let allowed = if scheme == "s3" { S3_PARAMETERS } else { &[] };
             if !allowed.contains(&name) {
                 return Err(Error::Url(unknown_parameter(scheme, name, allowed)));
             }
-            parameters.push((name.to_owned(), decode(value)?));
+            let value = percent::decode(value).map_err(|error| Error::Url(format!("the parameter {name}: {error}")))?;
+            if name == "copy_limit" {
+                let bytes = value.parse();
+                copy_limit = bytes.map_err(|_| Error::Url("copy_limit is not a number of bytes".to_owned()))?;
+            }
+            parameters.push((name.to_owned(), value));
         }
         Ok(Self {
             scheme,
             host,
             prefix: path,
             parameters,
+            copy_limit,
         })
     }
 
@@ -147,6 +158,8 @@ impl<'a> Address<'a> {
         Ok(Store {
             inner: Arc::new(PrefixStore::new(store, self.prefix)),
             folder: None,
+            range: Some(RANGE),
+            copy_limit: self.copy_limit,
         })
     }
 }
@@ -192,8 +205,8 @@ fn s3(address: &Address<'_>) -> Result<AmazonS3Builder, Error> {
     Ok(builder.with_client_options(client(plain)))
 }
 
-/// Deadlines of a request. A part of 8 MiB passes at 50 KB/s; copying a large blob within S3 is
-/// one request, too.
+/// Deadlines of a request. A part of 8 MiB passes at 50 KB/s; a copy that the store makes by itself
+/// is one request, too, which [`COPY_LIMIT`] bounds.
 fn client(plain: bool) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(plain)
@@ -220,27 +233,6 @@ fn unknown_parameter(scheme: &str, name: &str, allowed: &[&str]) -> String {
     }
 }
 
-/// Undoes percent encoding.
-fn decode(text: &str) -> Result<String, Error> {
-    let wrong = || Error::Url("a parameter's value is not percent-encoded text".to_owned());
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(if byte == b'%' {
-            let mut digit = || {
-                bytes
-                    .next()
-                    .and_then(|digit| char::from(digit).to_digit(16))
-                    .ok_or_else(wrong)
-            };
-            u8::try_from(digit()? * 16 + digit()?).map_err(|_| wrong())?
-        } else {
-            byte
-        });
-    }
-    String::from_utf8(decoded).map_err(|_| wrong())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,14 +248,19 @@ mod tests {
             ("/var/dumps", "it has no scheme; write s3://"),
             (
                 "s3://bucket/p?regoin=eu",
-                "\"regoin\" is not known; s3:// takes endpoint, region, path_style",
+                "\"regoin\" is not known; s3:// takes endpoint, region, path_style, copy_limit",
             ),
+            ("s3://bucket?copy_limit=5GiB", "copy_limit is not a number of bytes"),
             ("s3://bucket?path_style=yes", "path_style is neither true nor false"),
             (
                 "s3://bucket?endpoint=127.0.0.1:9000",
                 "endpoint starts with neither http:// nor https://",
             ),
-            ("s3://bucket?endpoint=%zz", "not percent-encoded text"),
+            (
+                "s3://bucket?endpoint=%zz",
+                "the parameter endpoint: a % is not followed by two hex digits",
+            ),
+            ("s3://bucket?region=%+1", "the parameter region: a % is not followed"),
             ("s3:///prefix", "it names no bucket: s3://BUCKET/PREFIX"),
             ("az://", "it names no container: az://CONTAINER/PREFIX"),
             ("file://var/dumps", "write three slashes: file:///var, not file://var"),

@@ -21,6 +21,11 @@ async fn a_folder() {
 /// The server is the one of `make test`; its bucket is made here.
 #[tokio::test(flavor = "multi_thread")]
 async fn s3() {
+    conformance(&s3_url("conformance/blobs").await).await;
+}
+
+/// A prefix in a bucket of the test's own.
+async fn s3_url(prefix: &str) -> String {
     let Ok(endpoint) = std::env::var("TEST_S3_ENDPOINT") else {
         panic!("no S3 server to test with: run `make test`, which starts one and sets TEST_S3_ENDPOINT");
     };
@@ -28,10 +33,61 @@ async fn s3() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let bucket = format!("blob-{}", std::process::id());
     make_bucket(&endpoint, &bucket).await;
-    conformance(&format!(
-        "s3://{bucket}/conformance/blobs?endpoint={endpoint}&path_style=true"
-    ))
-    .await;
+    format!("s3://{bucket}/{prefix}?endpoint={endpoint}&path_style=true")
+}
+
+/// What a cloud does not copy by itself goes through this process, and does not stay in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_copies_in_constant_memory() {
+    const SIZE: u64 = 96 << 20;
+    let store = Store::open(&(s3_url("memory").await + "&copy_limit=16777216")).unwrap();
+    let mut writer = store.writer("large").await.unwrap();
+    let piece = Bytes::from(vec![7; 1 << 20]);
+    for _ in 0..SIZE >> 20 {
+        writer.write(piece.clone()).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+    // From here on the peak is the copy's.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = peak();
+    store.copy("large", "copy").await.unwrap();
+    assert!(
+        peak() - before < 64 << 20,
+        "{} bytes more than {before}",
+        peak() - before
+    );
+    assert_eq!(store.head("copy").await.unwrap().map(|meta| meta.size), Some(SIZE));
+}
+
+/// The most memory that this process has held, in bytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// A request to copy has a limit, so above it there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_is_not_asked_to_copy_above_the_limit() {
+    let store = Store::open(&(s3_url("limit").await + "&copy_limit=9")).unwrap();
+    let parts = async |name: &str| {
+        let found = store.find(name, crate::head()).await.unwrap().unwrap();
+        // The tag of what was written in parts ends with their number.
+        let tag = found.meta.e_tag.unwrap();
+        tag.trim_matches('"').split_once('-').map(|(_, parts)| parts.to_owned())
+    };
+    for (name, content, expected) in [("within", "123456789", None), ("above", "1234567890", Some("1"))] {
+        assert!(
+            store
+                .create(name, Bytes::from_static(content.as_bytes()))
+                .await
+                .unwrap()
+        );
+        assert_eq!(parts(name).await, None);
+        store.copy(name, "copy").await.unwrap();
+        assert_eq!(text(&store, "copy").await.as_deref(), Some(content));
+        assert_eq!(parts("copy").await.as_deref(), expected, "{name}");
+    }
 }
 
 async fn conformance(url: &str) {
@@ -45,6 +101,13 @@ async fn conformance(url: &str) {
     creating_has_one_winner(url).await;
     replacing_has_one_winner(url).await;
     copies_and_deletes(&store).await;
+    let in_parts = Store {
+        copy_limit: 0,
+        range: Some(5_000_001),
+        ..store.clone()
+    };
+    copies_and_deletes(&in_parts).await;
+    copies_of_any_size(&in_parts).await;
     lists_by_start_of_name(&store).await;
     too_large_to_get(&store).await;
 }
@@ -100,15 +163,10 @@ async fn a_large_blob_in_many_pieces(store: &Store) {
         store.head("large").await.unwrap().map(|meta| meta.size),
         Some(23_000_000)
     );
-    let read = store
-        .stream("large")
-        .await
-        .unwrap()
-        .try_fold(Vec::new(), |mut all, piece| async move {
-            all.extend_from_slice(&piece);
-            Ok(all)
-        });
-    assert!(read.await.unwrap() == content, "what was read is not what was written");
+    assert!(
+        self::content(store, "large").await == content,
+        "what was read is not what was written"
+    );
     assert!(matches!(
         store.get("large").await,
         Err(Error::TooLarge { size: 23_000_000, .. })
@@ -174,6 +232,7 @@ async fn copies_and_deletes(store: &Store) {
     assert_eq!(text(store, "folder/copy").await.as_deref(), Some("first"));
     store.copy("original", "folder/copy").await.unwrap();
     assert_eq!(text(store, "folder/copy").await.as_deref(), Some("second"));
+    store.delete("original").await.unwrap();
     store.delete("folder/copy").await.unwrap();
     store.delete("folder/copy").await.unwrap();
     assert_eq!(text(store, "folder/copy").await, None);
@@ -185,6 +244,23 @@ async fn copies_and_deletes(store: &Store) {
         store.stream("folder/copy").await.err(),
         Some(Error::Missing { .. })
     ));
+}
+
+/// What was written by [`a_large_blob_in_many_pieces`], and nothing at all.
+async fn copies_of_any_size(store: &Store) {
+    for name in ["large", "empty"] {
+        store.copy(name, "copy-of-any-size").await.unwrap();
+        assert!(
+            content(store, "copy-of-any-size").await == content(store, name).await,
+            "the copy of {name} is another"
+        );
+    }
+    // A failed copy leaves what was there.
+    assert!(matches!(
+        store.copy("is-not-there", "copy-of-any-size").await,
+        Err(Error::Missing { .. })
+    ));
+    assert_eq!(text(store, "copy-of-any-size").await.as_deref(), Some(""));
 }
 
 async fn lists_by_start_of_name(store: &Store) {
@@ -235,6 +311,15 @@ async fn race<F: Future<Output = bool> + Send + 'static>(
 async fn text(store: &Store, name: &str) -> Option<String> {
     let (bytes, _) = store.get(name).await.unwrap()?;
     Some(String::from_utf8(bytes.into()).unwrap())
+}
+
+async fn content(store: &Store, name: &str) -> Vec<u8> {
+    let pieces = store.stream(name).await.unwrap();
+    let read = pieces.try_fold(Vec::new(), |mut all, piece| async move {
+        all.extend_from_slice(&piece);
+        Ok(all)
+    });
+    read.await.unwrap()
 }
 
 async fn names(store: &Store, prefix: &str) -> Vec<String> {

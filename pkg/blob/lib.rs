@@ -4,7 +4,12 @@
 //! Promises: a reader sees a blob whole or not at all; [`Store::create`] and [`Store::replace`]
 //! have one winner whoever else writes at that moment, in this process or another; what an
 //! operation reported as written survives a power cut (a folder is synced, the others promise it);
-//! every operation ends within a deadline, its retries included.
+//! every operation ends within a deadline, its retries included; one on a blob of any size has the
+//! deadline for each of its steps.
+//!
+//! No request to a cloud grows with the blob: its length and its time are limited there (S3 copies
+//! 5 GiB in one request), and a client's request ends after some minutes. So blobs are read in
+//! ranges, written in parts, and above a limit copied by reading and writing.
 //!
 //! What is deliberately not here: attributes, tags, ranges, and cleaning up after a process that
 //! died in the middle of an upload. A bucket's lifecycle rule for unfinished uploads does that.
@@ -25,7 +30,7 @@ use folder::Folder;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+    GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -36,6 +41,16 @@ pub const GET_LIMIT: u64 = 1 << 20;
 /// The longest that one operation may take, or one step of a stream. The client's own limits are
 /// lower; this one also bounds what they do not see, such as a network file system that hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// The largest blob that a cloud is asked to copy by itself, unless the URL says otherwise: enough
+/// for most, and copied within a request's time at 6 MB/s.
+const COPY_LIMIT: u64 = 1 << 30;
+
+/// What one request reads of a blob in a cloud.
+const RANGE: u64 = 4 << 20;
+
+/// Ranges read at once.
+const RANGES: usize = 2;
 
 /// Takes a URL apart and opens nothing: what `fuzz/` feeds.
 ///
@@ -51,6 +66,10 @@ pub fn parse(url: &str) -> Result<(), Error> {
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
     folder: Option<Arc<Folder>>,
+    /// The most bytes that a request reads; without one, requests cost the same for any blob.
+    range: Option<u64>,
+    /// The largest blob that the store copies by itself.
+    copy_limit: u64,
 }
 
 /// Which state of a blob was read, for [`Store::replace`].
@@ -119,12 +138,44 @@ impl Store {
         within("read", name, get).await
     }
 
-    /// The content of a blob of any size, in pieces of a few KiB to a few MiB.
-    pub async fn stream(&self, name: &str) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
+    /// The content of a blob of any size, in pieces of a few KiB to a few MiB. Of one that is
+    /// replaced meanwhile, the rest is an error.
+    pub async fn stream(&self, name: &str) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
+        let Some(range) = self.range else {
+            return self.stream_whole(name).await;
+        };
+        let missing = || Error::Missing { name: name.to_owned() };
+        let found = within("look up", name, self.find(name, head())).await?;
+        let meta = found.ok_or_else(missing)?.meta;
+        let (store, name) = (self.clone(), name.to_owned());
+        let starts = (0..meta.size.div_ceil(range)).map(move |at| at * range);
+        let ranges = starts.map(move |start| {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(start..meta.size.min(start + range))),
+                if_match: meta.e_tag.clone(),
+                ..GetOptions::default()
+            };
+            let (store, name) = (store.clone(), name.clone());
+            async move {
+                let read = async {
+                    let found = store.find(&name, options).await?;
+                    let found = found.ok_or_else(|| Error::Missing { name: name.clone() })?;
+                    found
+                        .bytes()
+                        .await
+                        .map_err(|error| error::explain("read", &name, error))
+                };
+                within("read", &name, read).await
+            }
+        });
+        Ok(futures_util::stream::iter(ranges).buffered(RANGES).boxed())
+    }
+
+    async fn stream_whole(&self, name: &str) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
         let found = within("read", name, self.find(name, GetOptions::default())).await?;
         let found = found.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
         let state = Some((found.into_stream(), name.to_owned()));
-        Ok(futures_util::stream::unfold(state, |state| async move {
+        let pieces = futures_util::stream::unfold(state, |state| async move {
             let (mut pieces, name) = state?;
             let next = async {
                 pieces
@@ -137,18 +188,14 @@ impl Store {
                 Ok(piece) => Some((Ok(piece), Some((pieces, name)))),
                 Err(error) => Some((Err(error), None)),
             }
-        }))
+        });
+        Ok(pieces.boxed())
     }
 
     /// What is known of a blob without reading it; none where there is no such blob.
     pub async fn head(&self, name: &str) -> Result<Option<Meta>, Error> {
-        let options = GetOptions {
-            head: true,
-            ..GetOptions::default()
-        };
-        Ok(within("look up", name, self.find(name, options))
-            .await?
-            .map(|found| Meta::from(found.meta)))
+        let found = within("look up", name, self.find(name, head())).await?;
+        Ok(found.map(|found| Meta::from(found.meta)))
     }
 
     /// Starts writing a blob of any size under this name, in constant memory. Nothing of it is
@@ -193,8 +240,16 @@ impl Store {
     }
 
     /// Copies a blob within the store, replacing what is there: readers see the one or the other.
+    /// Above a limit, the copy goes through this process, in constant memory.
     pub async fn copy(&self, from: &str, to: &str) -> Result<(), Error> {
         let (source, target) = (path(from)?, path(to)?);
+        if self.copy_limit < u64::MAX {
+            let found = self.head(from).await?;
+            let size = found.ok_or_else(|| Error::Missing { name: from.to_owned() })?.size;
+            if size > self.copy_limit {
+                return self.copy_in_parts(from, to).await;
+            }
+        }
         let copy = async {
             self.inner
                 .copy(&source, &target)
@@ -202,6 +257,25 @@ impl Store {
                 .map_err(|error| error::explain("copy", from, error))
         };
         within("copy", from, copy).await
+    }
+
+    async fn copy_in_parts(&self, from: &str, to: &str) -> Result<(), Error> {
+        let mut pieces = self.stream(from).await?;
+        let mut writer = self.writer(to).await?;
+        let copied = async {
+            while let Some(piece) = pieces.next().await {
+                writer.write(piece?).await?;
+            }
+            Ok(())
+        };
+        match copied.await {
+            Ok(()) => writer.finish().await,
+            Err(error) => {
+                // The parts that it leaves where this fails go with those of a crash.
+                let _ = writer.abort().await;
+                Err(error)
+            }
+        }
     }
 
     /// Deletes a blob. One that is not there is no error.
@@ -285,6 +359,14 @@ async fn within<T>(
             name: name.to_owned(),
             source: Failure::Deadline(DEADLINE),
         }),
+    }
+}
+
+/// Asks for what is known of a blob, without its content.
+fn head() -> GetOptions {
+    GetOptions {
+        head: true,
+        ..GetOptions::default()
     }
 }
 

@@ -139,26 +139,8 @@ fn name_of(path: &str) -> Option<String> {
     valid.then(|| path.to_lowercase())
 }
 
-/// Undoes percent-encoding.
 fn decode(text: &str, bad: &dyn Fn(&str) -> Error) -> Result<String, Error> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte == b'%' {
-            // Asked first, since a sign is a part of a number for the parser.
-            let hex = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-            let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
-            bytes.push(
-                hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())
-                    .ok_or_else(|| bad("a % is not followed by two hex digits"))?,
-            );
-            rest = &tail[2..];
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 after percent-decoding"))
+    percent::decode(text).map_err(|error| bad(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Opens pools.
 
+use crate::sessions::Check;
 use crate::{Error, tls};
 use backon::{ExponentialBuilder, Retryable};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A bounded pool of connections.
@@ -16,7 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Without an `sslmode`, a server on another machine has to prove who it is.
 /// `statement_timeout` bounds every statement on it; zero is no bound. Statements are neither
-/// compiled nor run by parallel workers.
+/// compiled nor run by parallel workers. Where the URL turns out to lead to a pooler that shares
+/// sessions, no connection is given out: [`Error::SharedSessions`].
 ///
 /// # Errors
 /// [`Error::Url`] where the URL cannot be used.
@@ -52,7 +55,9 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     let manager_config = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let manager = Manager::from_config(config, mode.connector()?, manager_config);
+    let connector = mode.connector()?;
+    let check = Arc::new(Check::new(config.clone(), connector.clone()));
+    let manager = Manager::from_config(config, connector, manager_config);
     // Statements here are short, or bound by the rows they read. To compile one, or to start workers
     // for it, has cost more than it gained wherever it was measured (ARCHITECTURE.md).
     let settings = format!(
@@ -61,8 +66,11 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
         statement_timeout.as_millis()
     );
     let set_up = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
-        let settings = settings.clone();
-        Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+        let (settings, check) = (settings.clone(), check.clone());
+        Box::pin(async move {
+            check.pass(client).await?;
+            client.batch_execute(&settings).await.map_err(HookError::Backend)
+        })
     });
     Pool::builder(manager)
         .max_size(size)
@@ -76,15 +84,24 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
 }
 
 /// Waits until the server answers, however long that takes, and logs each try that failed.
-pub async fn reach(pool: &Pool) {
+///
+/// # Errors
+/// [`Error::SharedSessions`] where the URL leads to such a pooler.
+pub async fn reach(pool: &Pool) -> Result<(), Error> {
     let tried = (|| async { pool.get().await?.simple_query("SELECT 1").await.map_err(Error::from) })
         .retry(backoff())
+        .when(passes)
         .notify(|error: &Error, wait| {
             let cause = cause(error);
             tracing::warn!(cause, ?wait, "the database does not answer; trying again");
         })
         .await;
-    debug_assert!(tried.is_ok(), "retried without an end");
+    tried.map(|_| ())
+}
+
+/// Whether trying again may end well.
+pub(crate) fn passes(error: &Error) -> bool {
+    !matches!(error, Error::SharedSessions)
 }
 
 /// Why a try failed, and what to do where trying again does not mend it.

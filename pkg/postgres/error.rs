@@ -1,5 +1,7 @@
 //! What went wrong, by what the caller does next.
 
+use crate::sessions::SHARED;
+use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 /// Errors of this crate.
@@ -8,6 +10,9 @@ pub enum Error {
     /// The URL cannot be used; say so and stop.
     #[error("the database URL cannot be used: {0}")]
     Url(String),
+    /// The URL leads to a pooler that shares sessions between clients; say so and stop.
+    #[error("{SHARED}")]
+    SharedSessions,
     /// The server cannot be reached or cannot work now; try again.
     #[error("the database does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -79,8 +84,11 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-impl From<deadpool_postgres::PoolError> for Error {
-    fn from(error: deadpool_postgres::PoolError) -> Self {
-        Self::Unavailable(error.into())
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::PostCreateHook(HookError::Message(message)) if message == SHARED => Self::SharedSessions,
+            error => Self::Unavailable(error.into()),
+        }
     }
 }

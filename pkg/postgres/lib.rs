@@ -1,5 +1,6 @@
-//! Connections to PostgreSQL: a pool opened from a URL, TLS by its `sslmode`, migrations under a
-//! lock, transactions by name, and what an error means for the caller. [`server`] runs a private PostgreSQL.
+//! Connections to PostgreSQL: a pool opened from a URL, each connection with a session of its own,
+//! TLS by its `sslmode`, migrations under a lock, transactions by name, and what an error means for
+//! the caller. [`server`] runs a private PostgreSQL.
 //!
 //! Knows no tables; SQL about readings is in `internal`, in files named `postgres.rs`.
 
@@ -7,6 +8,7 @@ mod connect;
 mod error;
 mod migrate;
 pub mod server;
+mod sessions;
 mod tls;
 mod transaction;
 

@@ -1,9 +1,12 @@
 //! Brings a database to the schema that a program needs.
 
-use crate::connect::{backoff, cause, reach};
+use crate::connect::{backoff, cause, passes, reach};
 use crate::{Error, Pool, Timer};
 use backon::Retryable;
-use refinery::{Runner, Target};
+use refinery::{Migration, Runner, Target};
+use refinery_core::AsyncMigrate;
+use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
+use tokio_postgres::Client;
 
 /// Held while migrating, so that programs started together do it once. The number is arbitrary and
 /// must never change.
@@ -14,11 +17,12 @@ const LOCK: i64 = 0x6f64_6f67_7261_7068;
 ///
 /// # Errors
 /// [`Error::Migrate`] where a migration fails or one that was applied has been changed since,
-/// [`Error::MayNotMigrate`] where the role lacks the rights for it.
+/// [`Error::MayNotMigrate`] where the role lacks the rights for it, [`Error::SharedSessions`] as
+/// [`reach`] has it.
 pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
     let runner = migrations.set_abort_missing(false).set_target(Target::Latest);
     loop {
-        reach(pool).await;
+        reach(pool).await?;
         match apply(pool, &runner).await {
             Err(Error::Unavailable(error)) => tracing::warn!(%error, "lost the database while migrating; trying again"),
             ended => return ended,
@@ -32,7 +36,7 @@ async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
     let mut client = deadpool_postgres::Object::take(pool.get().await?);
     client.batch_execute("SET statement_timeout = 0").await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
-    match runner.run_async(&mut *client).await {
+    match runner.run_async(&mut Ascii(&mut client)).await {
         Ok(report) => {
             for migration in report.applied_migrations() {
                 tracing::info!(migration = %migration, "applied migration");
@@ -44,9 +48,43 @@ async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
     }
 }
 
+/// A client that sends migrations as ASCII.
+///
+/// A database whose encoding lacks a character refuses the whole file that holds it, in a comment
+/// too; and a file that was applied anywhere keeps its bytes, since its checksum is compared.
+struct Ascii<'a>(&'a mut Client);
+
+impl AsyncTransaction for Ascii<'_> {
+    type Error = tokio_postgres::Error;
+
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &'a mut self,
+        queries: T,
+    ) -> Result<usize, Self::Error> {
+        let queries: Vec<String> = queries.map(ascii).collect();
+        AsyncTransaction::execute(self.0, queries.iter().map(String::as_str)).await
+    }
+}
+
+impl AsyncQuery<Vec<Migration>> for Ascii<'_> {
+    async fn query(&mut self, query: &str) -> Result<Vec<Migration>, Self::Error> {
+        self.0.query(query).await
+    }
+}
+
+impl AsyncMigrate for Ascii<'_> {}
+
+/// A statement with a `?` for each character that is not ASCII.
+fn ascii(statement: &str) -> String {
+    statement.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+}
+
 /// Waits, however long, until another program has brought the schema to `version`.
-pub async fn wait_for_version(pool: &Pool, version: i32) {
-    reach(pool).await;
+///
+/// # Errors
+/// [`Error::SharedSessions`], as [`reach`].
+pub async fn wait_for_version(pool: &Pool, version: i32) -> Result<(), Error> {
+    reach(pool).await?;
     let reached = || async {
         let client = pool.get().await?;
         let row = client
@@ -64,12 +102,12 @@ pub async fn wait_for_version(pool: &Pool, version: i32) {
             ))
         }
     };
-    let waited = reached
+    reached
         .retry(backoff())
+        .when(passes)
         .notify(|error: &Error, _| {
             let cause = cause(error);
             tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
         })
-        .await;
-    debug_assert!(waited.is_ok(), "retried without an end");
+        .await
 }

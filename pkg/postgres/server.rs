@@ -22,6 +22,7 @@ use nix::unistd::Pid;
 use socket::Socket;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -248,7 +249,7 @@ impl Server {
         };
         format!(
             "postgres://{USER}@/{DATABASE}?host={}{port}",
-            socket::percent_encoded(self.socket.dir())
+            percent::encode_path(self.socket.dir().as_os_str().as_bytes())
         )
     }
 

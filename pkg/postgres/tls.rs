@@ -43,7 +43,9 @@ impl Mode {
             match parameter.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value),
                 Some(("sslrootcert", value)) => {
-                    roots = Some(PathBuf::from(value.replace("%2F", "/").replace("%2f", "/")));
+                    let file = percent::decode(value);
+                    let file = file.map_err(|error| Error::Url(format!("sslrootcert: {error}")))?;
+                    roots = Some(PathBuf::from(file));
                 }
                 _ => rest.push(parameter),
             }
@@ -220,6 +222,27 @@ mod tests {
         let implied = Mode::split("postgres://h/d?sslrootcert=/ca.pem").unwrap().1;
         assert!(matches!(implied, Some(Mode::Verify { .. })), "{implied:?}");
         assert!(Mode::split("postgres://h/d?sslrootcert=/ca.pem&sslmode=prefer").is_err());
+    }
+
+    #[test]
+    fn the_authority_s_file_is_percent_encoded() {
+        let roots = |file: &str| match Mode::split(&format!("postgres://h/d?sslrootcert={file}")) {
+            Ok((_, Some(Mode::Verify { roots }))) => Ok(roots.unwrap()),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        };
+        for (written, file) in [
+            ("%2Fetc%2fca.pem", "/etc/ca.pem"),
+            ("/etc/our%20own%20CA.pem", "/etc/our own CA.pem"),
+            ("/etc/100%25%C3%A9.pem", "/etc/100%é.pem"),
+            ("/etc/a%26b.pem", "/etc/a&b.pem"),
+        ] {
+            assert_eq!(roots(written), Ok(file.into()), "{written}");
+        }
+        for wrong in ["/etc/100%.pem", "/etc/%+1.pem", "/etc/%FF.pem"] {
+            let error = roots(wrong).unwrap_err();
+            assert!(error.contains("sslrootcert: "), "{wrong}: {error}");
+        }
     }
 
     #[test]

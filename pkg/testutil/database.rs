@@ -17,9 +17,21 @@ pub struct Database {
 /// # Panics
 /// Outside `make test`.
 pub async fn database() -> Database {
+    make("").await
+}
+
+/// As [`database`], in another encoding than the server's.
+///
+/// # Panics
+/// Outside `make test`.
+pub async fn database_in(encoding: &str) -> Database {
+    make(&format!("ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")).await
+}
+
+async fn make(options: &str) -> Database {
     let server = crate::variable("TEST_DATABASE_URL");
     let name = crate::unique("test");
-    let made = timeout(DEADLINE, execute(&server, &format!("CREATE DATABASE {name}"))).await;
+    let made = timeout(DEADLINE, execute(&server, &format!("CREATE DATABASE {name} {options}"))).await;
     match made {
         Ok(Ok(())) => Database { name, server },
         Ok(Err(error)) => panic!("could not make a database on TEST_DATABASE_URL: {error:?}"),

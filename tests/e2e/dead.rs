@@ -6,7 +6,7 @@ use std::fmt::Write;
 use testutil::{Program, poll};
 
 /// Runs `odograph dead`; the exit code and what it said on standard output.
-async fn dead(place: (&str, &str), args: &[&str]) -> (i32, Vec<String>) {
+pub(crate) async fn dead(place: (&str, &str), args: &[&str]) -> (i32, Vec<String>) {
     let mut process = Program::new("odograph")
         .arg("dead")
         .args(args.iter().copied())
@@ -17,7 +17,7 @@ async fn dead(place: (&str, &str), args: &[&str]) -> (i32, Vec<String>) {
 }
 
 /// What is listed, as objects.
-async fn list(place: (&str, &str), args: &[&str]) -> Vec<Value> {
+pub(crate) async fn list(place: (&str, &str), args: &[&str]) -> Vec<Value> {
     let (code, rows) = dead(place, &[&["list", "--format", "json"], args].concat()).await;
     assert_eq!(code, 0, "{rows:?}");
     rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()

@@ -166,14 +166,24 @@ async fn revisions_and_versions_over_s3() {
     );
 }
 
-/// The whole way of old days: dumped by several and killed ones, dropped, late, and dumped again.
 #[tokio::test]
 async fn stale_days_and_retention_over_s3() {
+    stale_days_and_retention(&s3().url(&testutil::unique("dumps"))).await;
+}
+
+/// The same where each dump is too large for the store to copy it in one request.
+#[tokio::test]
+async fn stale_days_and_retention_above_the_copy_limit_of_s3() {
+    let url = s3().url(&testutil::unique("dumps")) + "&copy_limit=0";
+    stale_days_and_retention(&url).await;
+}
+
+/// The whole way of old days: dumped by several and killed ones, dropped, late, and dumped again.
+async fn stale_days_and_retention(url: &str) {
     const DAYS: usize = 12;
     const EACH: usize = 50;
     let system = System::start(1).await;
-    let url = s3().url(&testutil::unique("dumps"));
-    let store = Store::open(&url).unwrap();
+    let store = Store::open(url).unwrap();
     let line = |day: usize, second: usize, value: usize| {
         format!(
             "{{\"sensor\":\"speed\",\"value\":{value},\"timestamp\":\"2024-05-{day:02}T12:00:{second:02}Z\",\"device\":\"lada\"}}\n"
@@ -205,10 +215,10 @@ async fn stale_days_and_retention_over_s3() {
         text.lines().map(str::to_owned).collect()
     };
 
-    let mut killed = dumper(&system, &url, &["--stale"]);
+    let mut killed = dumper(&system, url, &["--stale"]);
     poll(LONG, async || (manifests().await >= 2).then_some(())).await;
     killed.kill9().await;
-    let (mut one, mut two) = (dumper(&system, &url, &["--stale"]), dumper(&system, &url, &["--stale"]));
+    let (mut one, mut two) = (dumper(&system, url, &["--stale"]), dumper(&system, url, &["--stale"]));
     assert_eq!(one.wait(LONG).await, 0, "{}", one.output().join("\n"));
     assert_eq!(two.wait(LONG).await, 0, "{}", two.output().join("\n"));
     assert_eq!(manifests().await, DAYS);
@@ -232,7 +242,7 @@ async fn stale_days_and_retention_over_s3() {
     bad[middle] ^= 1;
     store.delete(file).await.unwrap();
     assert!(store.create(file, bad.into()).await.unwrap());
-    let mut refused = dumper(&system, &url, &["--dump-date", "2024-06-30", "--retention", "30d"]);
+    let mut refused = dumper(&system, url, &["--dump-date", "2024-06-30", "--retention", "30d"]);
     assert_eq!(refused.wait(LONG).await, 1, "{}", refused.output().join("\n"));
     let reason = "the dump of 2024-05-05 cannot be relied upon";
     assert!(
@@ -242,10 +252,10 @@ async fn stale_days_and_retention_over_s3() {
     );
     system.wait_for_rows(all).await;
     store.delete(file).await.unwrap();
-    let mut mended = dumper(&system, &url, &["--stale"]);
+    let mut mended = dumper(&system, url, &["--stale"]);
     assert_eq!(mended.wait(LONG).await, 0, "{}", mended.output().join("\n"));
 
-    let mut dry = dumper(&system, &url, &["--retention", "30d", "--dry-run"]);
+    let mut dry = dumper(&system, url, &["--retention", "30d", "--dry-run"]);
     assert_eq!(dry.wait(LONG).await, 0, "{}", dry.output().join("\n"));
     let shown = format!("2024-05: goes: {all} readings in {DAYS} days with readings");
     assert!(
@@ -256,7 +266,7 @@ async fn stale_days_and_retention_over_s3() {
     system.wait_for_rows(all).await;
     let latest = system.get("/statistics/latest").await;
 
-    let mut dropping = dumper(&system, &url, &["--stale", "--retention", "30d"]);
+    let mut dropping = dumper(&system, url, &["--stale", "--retention", "30d"]);
     assert_eq!(dropping.wait(LONG).await, 0, "{}", dropping.output().join("\n"));
     system.wait_for_rows(0).await;
     assert_eq!(system.get("/statistics/latest").await, latest);
@@ -265,7 +275,7 @@ async fn stale_days_and_retention_over_s3() {
     let late = line(3, 55, 7) + &line(3, 0, 9) + &body;
     assert_eq!(system.post(late).await.0, 200);
     system.wait_for_rows(all + 1).await;
-    let mut again = dumper(&system, &url, &["--stale", "--retention", "30d"]);
+    let mut again = dumper(&system, url, &["--stale", "--retention", "30d"]);
     assert_eq!(again.wait(LONG).await, 0, "{}", again.output().join("\n"));
     system.wait_for_rows(0).await;
     for day in 1..=DAYS {
@@ -285,6 +295,6 @@ async fn stale_days_and_retention_over_s3() {
         &["--stale", "--dump-date", "2024-05-01"],
         &["--retention", "3 months"],
     ] {
-        assert_eq!(dumper(&system, &url, wrong).wait(LONG).await, 2, "{wrong:?}");
+        assert_eq!(dumper(&system, url, wrong).wait(LONG).await, 2, "{wrong:?}");
     }
 }

@@ -1,10 +1,27 @@
 //! Dead letters in Postgres, for an event bus that has nowhere to keep them.
+//!
+//! What a letter holds and says is written by clients, and a database in LATIN1 has no place for
+//! most characters, one in any encoding none for a NUL. So the payload is bytes, and the texts
+//! beside it are percent-encoded: printable ASCII, which every database takes.
 
 use super::copy::Moment;
 use crate::reading::clock::RELEASED;
 use crate::reading::time;
 use ::postgres::{Error, Pool};
 use event::{Event, Lane, Letter};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What is encoded of a text, beside all that is not ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// Rows of earlier versions hold their texts as they were: a `%` that begins nothing is one.
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
 
 /// Keeps a dead letter; the same one twice is kept once. Its age counts from a moment when the clock
 /// was plausible: from the latest of both machines' clocks, the last look at one, and the release.
@@ -15,11 +32,11 @@ pub(super) async fn keep(pool: &Pool, letter: &Event, lane: Option<Lane>, reason
             "INSERT INTO dead_letter (event_id, type, source, lane, reason, payload, buried)
              VALUES ($1, $2, $3, $4, $5, $6, greatest($7, now(), (SELECT max(at) FROM clock_look))) ON CONFLICT DO NOTHING",
             &[
-                &letter.id,
-                &letter.kind,
-                &letter.source,
+                &encoded(&letter.id),
+                &encoded(&letter.kind),
+                &encoded(&letter.source),
                 &lane.map(Lane::name),
-                &reason,
+                &encoded(reason),
                 &&letter.payload[..],
                 &Moment(time::now().max(RELEASED)),
             ],
@@ -64,13 +81,13 @@ pub(in crate::reading) async fn after(pool: &Pool, number: u64) -> Result<Option
         number: row.try_get::<_, i64>(0)?.unsigned_abs(),
         buried,
         event: Event {
-            id: row.try_get(1)?,
-            kind: row.try_get(2)?,
-            source: row.try_get(3)?,
+            id: decoded(row.try_get(1)?),
+            kind: decoded(row.try_get(2)?),
+            source: decoded(row.try_get(3)?),
             payload: payload.to_vec().into(),
         },
         lane: lane.and_then(Lane::named),
-        reason: row.try_get(5)?,
+        reason: decoded(row.try_get(5)?),
         cut_from: None,
     }))
 }
@@ -126,5 +143,35 @@ mod tests {
         assert_eq!(found.buried, look.at);
         assert_eq!(forget(&pool, look.at).await.unwrap(), 0);
         assert_eq!(forget(&pool, look.at + 1).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn every_encoding_keeps_a_letter_as_it_came() {
+        for encoding in ["UTF8", "LATIN1", "SQL_ASCII"] {
+            let database = testutil::database_in(encoding).await;
+            let pool = ::postgres::open(&database.url(), 1, Duration::from_secs(30)).unwrap();
+            crate::schema::prepare(&pool, true).await.unwrap();
+            let all: String = (0..0x300).filter_map(char::from_u32).collect();
+            let texts = ["", "plain", "50%, 100%25 and \\041", "nul \0, €, 速度, 🚗", &all];
+            for (number, text) in (1..).zip(texts) {
+                let event = Event {
+                    id: format!("{number} {text}"),
+                    kind: text.to_owned(),
+                    source: text.to_owned(),
+                    payload: [text.as_bytes(), b"\0\xff"].concat().into(),
+                };
+                let reason = format!("{text}!");
+                for _ in 0..2 {
+                    keep(&pool, &event, Some(Lane::Bulk), &reason).await.unwrap();
+                }
+                let number = newest(&pool).await.unwrap();
+                let kept = after(&pool, number - 1).await.unwrap().unwrap();
+                assert_eq!(kept.event, event, "{encoding}");
+                assert_eq!((kept.reason, kept.lane), (reason, Some(Lane::Bulk)), "{encoding}");
+            }
+            let count = "SELECT count(*) FROM dead_letter";
+            let row = pool.get().await.unwrap().query_one(count, &[]).await.unwrap();
+            assert_eq!(row.get::<_, i64>(0), texts.len() as i64, "{encoding}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 
 use super::account::Account;
 use super::{Error, Options, io};
-use std::fmt::Write;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -82,20 +81,6 @@ impl Socket {
     fn path(&self, ending: &str) -> PathBuf {
         self.dir.join(format!(".s.PGSQL.{}{ending}", self.port))
     }
-}
-
-/// A path as it stands in the query of a URL.
-pub(super) fn percent_encoded(path: &Path) -> String {
-    let mut encoded = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
-            encoded.push(char::from(*byte));
-        } else {
-            // Writing into a String does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 fn choose(data_dir: &Path, account: &Account) -> Result<PathBuf, Error> {
