@@ -6,6 +6,7 @@
 mod connect;
 mod error;
 mod migrate;
+mod reclaim;
 pub mod server;
 mod tls;
 
