@@ -1,10 +1,10 @@
 //! Names in requests.
 
-use crate::reading::is_device;
+use crate::reading::{is_device, is_name};
 use serde::Deserialize;
 
-/// The name of a device or a sensor, as a parameter of a request. What cannot be a name never
-/// reaches the database.
+/// The name of a sensor, as a parameter of a request. A text that cannot be a name never reaches the
+/// database.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Name(String);
@@ -16,6 +16,29 @@ impl Name {
 }
 
 impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if is_name(&name) {
+            Ok(Self(name))
+        } else {
+            Err("not a name: write 1 to 64 of A-Z a-z 0-9 _ . : - with a letter first")
+        }
+    }
+}
+
+/// The name of a device, likewise. A digit may be first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Device(String);
+
+impl Device {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Device {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {

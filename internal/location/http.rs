@@ -1,8 +1,8 @@
 //! `GET /api/location/latest`.
 
-use super::postgres;
-use crate::api::{Answer, Name, Questions, json, problem, respond};
-use ::postgres::Pool;
+use super::search;
+use crate::api::{Answer, Database, Device, Parameters, Questions, json, problem, respond};
+use crate::reading::time;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,41 +10,46 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 use std::time::Duration;
-use web::{Problem, Query};
+use web::Problem;
+
+/// No place is put together from readings farther apart, whatever the tolerance, in microseconds: a
+/// year.
+const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
 
 /// The routes of this domain. `tolerance` is the farthest that the two readings of one place may
 /// lie apart in time. `?device=` keeps to one device.
-pub fn routes(pool: Pool, tolerance: Duration) -> Router {
+pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
+    let tolerance = i64::try_from(tolerance.as_micros()).unwrap_or(i64::MAX);
     Router::new()
         .route("/api/location/latest", get(latest))
         .with_state(Source {
-            pool,
-            tolerance,
+            database,
+            tolerance: tolerance.min(LONGEST_TOLERANCE),
             latest: Questions::default(),
         })
 }
 
 #[derive(Clone)]
 struct Source {
-    pool: Pool,
-    tolerance: Duration,
+    database: Database,
+    /// In microseconds.
+    tolerance: i64,
     /// By device.
     latest: Questions<Option<Name>, Answer>,
 }
 
 #[derive(Deserialize)]
 struct LatestOf {
-    device: Option<Name>,
+    device: Option<Device>,
 }
 
-async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
-    let (pool, tolerance, device) = (source.pool, source.tolerance, of.device.clone());
+async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
+    let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
     let put = || async move {
-        let device = device.as_ref().map(Name::as_str);
-        let location = postgres::latest(&pool, device, tolerance).await.map_err(problem)?;
+        let device = device.as_ref().map(Device::as_str);
+        let location = search::latest(&database, device, tolerance).await.map_err(problem)?;
         let location = location.ok_or_else(|| {
-            let detail =
-                "No location yet: it takes a location_latitude and a location_longitude of one device, close in time.";
+            let detail = "No location yet: it takes a location_latitude and a location_longitude of one device, close in time, in range, and not 0,0.";
             Problem::new(StatusCode::NOT_FOUND, detail)
         })?;
         json(&location)

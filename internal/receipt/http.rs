@@ -2,9 +2,8 @@
 
 use super::waiting::Waiting;
 use super::{Receipt, Status, judge, postgres};
-use crate::api::problem;
+use crate::api::{Database, Parameters, problem};
 use crate::reading::time;
-use ::postgres::Pool;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -15,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The longest that an answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -23,15 +22,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// What the answers are made of.
 #[derive(Clone)]
 struct Receipts {
-    pool: Pool,
+    database: Database,
     waiting: Waiting,
     stop: CancellationToken,
 }
 
 /// The routes of this domain. No answer is held beyond `stop`.
-pub fn routes(pool: Pool, stop: CancellationToken) -> Router {
-    let waiting = Waiting::new(pool.clone());
-    let receipts = Receipts { pool, waiting, stop };
+pub(crate) fn routes(database: Database, stop: CancellationToken) -> Router {
+    let waiting = Waiting::new(database.clone());
+    let receipts = Receipts {
+        database,
+        waiting,
+        stop,
+    };
     Router::new()
         .route("/api/ingests/{id}", get(receipt))
         .with_state(receipts)
@@ -47,7 +50,7 @@ struct Wait {
 async fn receipt(
     State(receipts): State<Receipts>,
     id: Result<Path<String>, PathRejection>,
-    Query(of): Query<Wait>,
+    Parameters(of): Parameters<Wait>,
 ) -> Result<Json<Receipt>, Problem> {
     let unknown = || {
         Problem::new(
@@ -57,10 +60,13 @@ async fn receipt(
     };
     let wait = match of.wait.as_deref() {
         None => Duration::ZERO,
-        Some(text) => {
-            service::duration(text).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("wait: {error}")))?
-        }
+        Some(text) => service::duration(text).map_err(|error| Problem::bad_request(format!("wait: {error}")))?,
     };
+    if wait > LONGEST_WAIT {
+        return Err(Problem::bad_request(
+            "wait: longer than 30s; ask again after each answer that is pending",
+        ));
+    }
     // Whatever is no id, be it text or not, is nobody's.
     let id = id
         .ok()
@@ -68,8 +74,8 @@ async fn receipt(
         .ok_or_else(unknown)?;
     // An id that can be nobody's is not worth a question.
     judge(id, None, time::now()).ok_or_else(unknown)?;
-    let until = Instant::now() + wait.min(LONGEST_WAIT);
-    let sums = postgres::sums(&receipts.pool, &[id]).await.map_err(problem)?;
+    let until = Instant::now() + wait;
+    let sums = postgres::sums(&receipts.database, &[id]).await.map_err(problem)?;
     let mut receipt = judge(id, sums.get(&id).copied(), time::now()).ok_or_else(unknown)?;
     while receipt.status == Status::Pending && Instant::now() < until {
         let next = receipts.stop.run_until_cancelled(receipts.waiting.next(id));

@@ -1,45 +1,44 @@
 //! `GET /api/statistics/latest` and `GET /api/statistics/sensor/{sensor}/date/{date}`.
 
 use super::{Average, Day, Latest, postgres, quarters};
-use crate::api::bucket::{Fill, Function, aggregates};
-use crate::api::{Answer, Name, Questions, json, problem, respond};
-use ::postgres::Pool;
+use crate::api::bucket::{Fill, Function, columns};
+use crate::api::{Answer, Database, Device, Name, Parameters, Questions, json, problem, respond};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The routes of this domain. `?device=` keeps to the readings of one device.
-pub fn routes(pool: Pool) -> Router {
+pub(crate) fn routes(database: Database) -> Router {
     Router::new()
         .route("/api/statistics/latest", get(latest))
         .route("/api/statistics/sensor/{sensor}/date/{date}", get(averages))
         .with_state(Source {
-            pool,
+            database,
             latest: Questions::default(),
         })
 }
 
 #[derive(Clone)]
 struct Source {
-    pool: Pool,
+    database: Database,
     /// By device.
     latest: Questions<Option<Name>, Answer>,
 }
 
 #[derive(Deserialize)]
 struct LatestOf {
-    device: Option<Name>,
+    device: Option<Device>,
 }
 
-async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
-    let (pool, device) = (source.pool, of.device.clone());
+async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
+    let (database, device) = (source.database, of.device.clone());
     let put = || async move {
-        let device = device.as_ref().map(Name::as_str);
-        let sensors = postgres::latest(&pool, device).await.map_err(problem)?;
+        let device = device.as_ref().map(Device::as_str);
+        let sensors = postgres::latest(&database, device).await.map_err(problem)?;
         json(&Latest::of(sensors))
     };
     respond(source.latest.ask(of.device, put).await)
@@ -47,7 +46,7 @@ async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Res
 
 #[derive(Deserialize)]
 struct AveragesOf {
-    device: Option<Name>,
+    device: Option<Device>,
     #[serde(default = "zero")]
     fill: Fill,
 }
@@ -60,17 +59,25 @@ fn zero() -> Fill {
 async fn averages(
     State(source): State<Source>,
     path: Result<Path<(String, String)>, PathRejection>,
-    Query(of): Query<AveragesOf>,
+    Parameters(of): Parameters<AveragesOf>,
 ) -> Result<Json<Vec<Average>>, Problem> {
     let Path((sensor, date)) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let sensor = Name::try_from(sensor).map_err(|reason| Problem::bad_request(format!("sensor: {reason}")))?;
     let day: Day = date
         .parse()
         .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
-    let device = of.device.as_ref().map(Name::as_str);
-    let averages = aggregates(&source.pool, sensor.as_str(), device, day.quarters(), &[Function::Avg])
-        .await
-        .map_err(problem)?
-        .concat();
-    Ok(Json(quarters(sensor.as_str(), day, &averages, of.fill)))
+    let device = of.device.as_ref().map(Device::as_str);
+    let (sensor, quarters_of_day) = (sensor.as_str(), day.quarters());
+    let averages = columns(
+        &source.database,
+        sensor,
+        device,
+        quarters_of_day,
+        &[Function::Avg],
+        of.fill,
+    )
+    .await
+    .map_err(problem)?
+    .concat();
+    Ok(Json(quarters(sensor, day, averages, of.fill)))
 }

@@ -1,26 +1,28 @@
 //! `GET /api/status`.
 
 use super::{Status, postgres};
-use crate::api::{Name, problem};
-use ::postgres::Pool;
+use crate::api::{Database, Device, Parameters, problem};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The routes of this domain. `?device=` asks for one device's last timestamp; the counts are of
 /// all.
-pub fn routes(pool: Pool) -> Router {
-    Router::new().route("/api/status", get(status)).with_state(pool)
+pub(crate) fn routes(database: Database) -> Router {
+    Router::new().route("/api/status", get(status)).with_state(database)
 }
 
 #[derive(Deserialize)]
 struct StatusOf {
-    device: Option<Name>,
+    device: Option<Device>,
 }
 
-async fn status(State(pool): State<Pool>, Query(of): Query<StatusOf>) -> Result<Json<Status>, Problem> {
-    let device = of.device.as_ref().map(Name::as_str);
-    postgres::status(&pool, device).await.map(Json).map_err(problem)
+async fn status(
+    State(database): State<Database>,
+    Parameters(of): Parameters<StatusOf>,
+) -> Result<Json<Status>, Problem> {
+    let device = of.device.as_ref().map(Device::as_str);
+    postgres::status(&database, device).await.map(Json).map_err(problem)
 }
