@@ -35,7 +35,7 @@ struct Source {
     /// In microseconds.
     tolerance: i64,
     /// By device.
-    latest: Questions<Option<Name>, Answer>,
+    latest: Questions<Option<Device>, Answer>,
 }
 
 #[derive(Deserialize)]

@@ -26,7 +26,7 @@ pub(crate) fn routes(database: Database) -> Router {
 struct Source {
     database: Database,
     /// By device.
-    latest: Questions<Option<Name>, Answer>,
+    latest: Questions<Option<Device>, Answer>,
 }
 
 #[derive(Deserialize)]
