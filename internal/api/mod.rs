@@ -14,7 +14,7 @@ pub(crate) mod tests;
 
 pub(crate) use self::moment::Moment;
 pub(crate) use self::name::Name;
-pub(crate) use self::postgres::{query, query_series};
+pub(crate) use self::postgres::{Database, query, query_series};
 pub(crate) use self::shared::Questions;
 
 use crate::{location, receipt, statistics, status, trend};
@@ -43,14 +43,15 @@ const RESTART: Duration = Duration::from_secs(2);
 /// `location_tolerance` is the farthest that a latitude and a longitude of one place may lie apart
 /// in time. Statements are given up after 35 seconds, so the pool's own timeout should be shorter.
 /// When `service` ends, held answers are given at once, and those that the database still owes are
-/// 503 once the end is near.
+/// 503 once the end is near. It awaits the end of statements whose questions were given up.
 pub fn routes(pool: Pool, location_tolerance: Duration, service: &Service) -> Router {
+    let database = Database::new(pool, service.clone());
     Router::new()
-        .merge(statistics::routes(pool.clone()))
-        .merge(location::routes(pool.clone(), location_tolerance))
-        .merge(trend::routes(pool.clone()))
-        .merge(receipt::routes(pool.clone(), service.stop()))
-        .merge(status::routes(pool))
+        .merge(statistics::routes(database.clone()))
+        .merge(location::routes(database.clone(), location_tolerance))
+        .merge(trend::routes(database.clone()))
+        .merge(receipt::routes(database.clone(), service.stop()))
+        .merge(status::routes(database))
         // Set before the layers: one set after them would take the place of the answer to a
         // browser's preflight request.
         .method_not_allowed_fallback(|| async {

@@ -1,8 +1,12 @@
 //! Asks the database for the API, each time within a deadline.
 
 use ::postgres::{Error, Pool};
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
+use service::Service;
+use std::ops::Deref;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::{error::Elapsed, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -10,22 +14,50 @@ use tokio_postgres::types::{ToSql, Type};
 /// stopped answering altogether.
 const PATIENCE: Duration = Duration::from_secs(35);
 
+/// How long a statement may still be cancelled once the program's end is near.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// The database as the API asks it. Cheap to clone.
+///
+/// A question may be given up at any moment: its client leaves, or its time is over. Its statement is
+/// then cancelled, and no other question waits behind it.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: Pool,
+    /// Awaits the cancelling at the program's end.
+    service: Service,
+}
+
+impl Database {
+    pub(crate) fn new(pool: Pool, service: Service) -> Self {
+        Self { pool, service }
+    }
+
+    async fn lend(&self) -> Result<Lent<'_>, Error> {
+        let connection = Some(self.pool.get().await?);
+        Ok(Lent {
+            connection,
+            database: self,
+        })
+    }
+}
+
 /// The answer to one statement that touches no partition: planned once for each connection.
 ///
 /// # Errors
 /// As [`query`].
 pub(crate) async fn query_series(
-    pool: &Pool,
+    database: &Database,
     statement: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, Error> {
-    let client = pool.get().await?;
+    let client = database.lend().await?;
     let asked = async {
         let statement = client.prepare_cached(statement).await?;
         client.query(&statement, parameters).await
     };
-    let answer = tokio::time::timeout(PATIENCE, asked).await;
-    within(client, answer)
+    let answer = timeout(PATIENCE, asked).await;
+    client.answered(answer)
 }
 
 /// The answer to one statement.
@@ -37,25 +69,62 @@ pub(crate) async fn query_series(
 /// # Errors
 /// As the pool and the server have them; [`Error::Unavailable`] past the deadline.
 pub(crate) async fn query(
-    pool: &Pool,
+    database: &Database,
     statement: &str,
     parameters: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
-    let client = pool.get().await?;
-    let answer = tokio::time::timeout(PATIENCE, client.query_typed(statement, parameters)).await;
-    within(client, answer)
+    let client = database.lend().await?;
+    let answer = timeout(PATIENCE, client.query_typed(statement, parameters)).await;
+    client.answered(answer)
 }
 
-fn within(
-    client: Object,
-    answer: Result<Result<Vec<Row>, tokio_postgres::Error>, tokio::time::error::Elapsed>,
-) -> Result<Vec<Row>, Error> {
-    match answer {
-        Ok(rows) => Ok(rows?),
-        Err(elapsed) => {
-            // The next one to ask would wait behind what was asked here.
-            drop(Object::take(client));
-            Err(Error::Unavailable(elapsed.into()))
+/// A connection for one question.
+struct Lent<'a> {
+    /// None once the question was answered.
+    connection: Option<Object>,
+    database: &'a Database,
+}
+
+impl Lent<'_> {
+    /// Gives the connection back, unless the time is over.
+    fn answered(mut self, answer: Result<Result<Vec<Row>, tokio_postgres::Error>, Elapsed>) -> Result<Vec<Row>, Error> {
+        let answer = answer.map_err(|elapsed| Error::Unavailable(elapsed.into()))?;
+        drop(self.connection.take());
+        Ok(answer?)
+    }
+}
+
+impl Deref for Lent<'_> {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        self.connection.as_ref().expect("a connection is lent until the answer")
+    }
+}
+
+impl Drop for Lent<'_> {
+    /// Here when a question is given up: a request that is dropped ends nowhere else.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if Handle::try_current().is_err() {
+            // The program has ended.
+            drop(Object::take(connection));
+            return;
         }
+        let Database { pool, service } = self.database.clone();
+        let hurry = service.hurry();
+        // The service awaits it.
+        let _task = service.run_to_end(async move {
+            let end = async {
+                hurry.cancelled().await;
+                sleep(LAST_MOMENT).await;
+            };
+            tokio::select! {
+                () = pool.reclaim(connection) => {}
+                () = end => {}
+            }
+        });
     }
 }

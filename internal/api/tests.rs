@@ -1,6 +1,8 @@
 //! The API on a database of its own, for the tests of the domains; and what holds for all of its
 //! endpoints.
 
+mod left;
+
 use super::routes;
 use ::postgres::Pool;
 use axum::Router;
@@ -18,7 +20,7 @@ pub(crate) type Reading<'a> = (&'a str, &'a str, &'a str, f64);
 pub(crate) struct Api {
     routes: Router,
     pool: Pool,
-    _database: testutil::Database,
+    database: testutil::Database,
 }
 
 impl Api {
@@ -28,11 +30,7 @@ impl Api {
         let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
         crate::schema::prepare(&pool, true).await.unwrap();
         let routes = finished(pool.clone());
-        Self {
-            routes,
-            pool,
-            _database: database,
-        }
+        Self { routes, pool, database }
     }
 
     pub(crate) async fn with(readings: &[Reading<'_>]) -> Self {

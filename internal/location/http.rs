@@ -1,8 +1,7 @@
 //! `GET /api/location/latest`.
 
 use super::postgres;
-use crate::api::{Answer, Name, Questions, json, problem, respond};
-use ::postgres::Pool;
+use crate::api::{Answer, Database, Name, Questions, json, problem, respond};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,11 +13,11 @@ use web::{Problem, Query};
 
 /// The routes of this domain. `tolerance` is the farthest that the two readings of one place may
 /// lie apart in time. `?device=` keeps to one device.
-pub fn routes(pool: Pool, tolerance: Duration) -> Router {
+pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
     Router::new()
         .route("/api/location/latest", get(latest))
         .with_state(Source {
-            pool,
+            database,
             tolerance,
             latest: Questions::default(),
         })
@@ -26,7 +25,7 @@ pub fn routes(pool: Pool, tolerance: Duration) -> Router {
 
 #[derive(Clone)]
 struct Source {
-    pool: Pool,
+    database: Database,
     tolerance: Duration,
     /// By device.
     latest: Questions<Option<Name>, Answer>,
@@ -38,10 +37,10 @@ struct LatestOf {
 }
 
 async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
-    let (pool, tolerance, device) = (source.pool, source.tolerance, of.device.clone());
+    let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Name::as_str);
-        let location = postgres::latest(&pool, device, tolerance).await.map_err(problem)?;
+        let location = postgres::latest(&database, device, tolerance).await.map_err(problem)?;
         let location = location.ok_or_else(|| {
             let detail =
                 "No location yet: it takes a location_latitude and a location_longitude of one device, close in time.";

@@ -4,8 +4,8 @@
 //! looked at, so that no other month's partition is touched (see [`query`]).
 
 use super::{Candidate, Latest, Location, in_question, pick};
-use crate::api::{query, query_series};
-use ::postgres::{Error, Pool};
+use crate::api::{Database, query, query_series};
+use ::postgres::Error;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,15 +24,19 @@ const LONGEST_TOLERANCE: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// The place with the latest moment, of one device or of all; at equal moments that of the device
 /// whose name is bytewise smaller.
-pub(super) async fn latest(pool: &Pool, device: Option<&str>, tolerance: Duration) -> Result<Option<Location>, Error> {
+pub(super) async fn latest(
+    database: &Database,
+    device: Option<&str>,
+    tolerance: Duration,
+) -> Result<Option<Location>, Error> {
     let tolerance =
         SignedDuration::try_from(tolerance).map_or(LONGEST_TOLERANCE, |tolerance| tolerance.min(LONGEST_TOLERANCE));
     let mut page = FIRST_PAGE;
     let mut last: Option<Candidate> = None;
     loop {
-        let mut candidates = candidates(pool, device, last.as_ref(), page).await?;
+        let mut candidates = candidates(database, device, last.as_ref(), page).await?;
         let question = in_question(&candidates);
-        let earlier = earlier(pool, question, tolerance).await?;
+        let earlier = earlier(database, question, tolerance).await?;
         let location = pick(question, &earlier);
         last = candidates.pop();
         if location.is_some() || last.is_none() {
@@ -44,7 +48,7 @@ pub(super) async fn latest(pool: &Pool, device: Option<&str>, tolerance: Duratio
 
 /// Devices with both sensors in order of preference, those after `last`.
 async fn candidates(
-    pool: &Pool,
+    database: &Database,
     device: Option<&str>,
     last: Option<&Candidate>,
     page: i64,
@@ -62,7 +66,7 @@ async fn candidates(
         ORDER BY moment DESC, device
         LIMIT $4";
     let (moment, after) = (last.map(Candidate::moment), last.map(|last| &*last.device));
-    let rows = query_series(pool, statement, &[&device, &moment, &after, &page]).await?;
+    let rows = query_series(database, statement, &[&device, &moment, &after, &page]).await?;
     let latest = |row: &Row, at: usize| {
         let latest = Latest {
             series: row.try_get(at)?,
@@ -83,7 +87,11 @@ async fn candidates(
 
 /// For each series that is ahead: its last value at or before the candidate's moment, unless that
 /// is older than the tolerance.
-async fn earlier(pool: &Pool, candidates: &[Candidate], tolerance: SignedDuration) -> Result<HashMap<i32, f64>, Error> {
+async fn earlier(
+    database: &Database,
+    candidates: &[Candidate],
+    tolerance: SignedDuration,
+) -> Result<HashMap<i32, f64>, Error> {
     let ahead = candidates
         .iter()
         .filter_map(|candidate| Some((candidate.ahead()?, candidate.moment())));
@@ -107,7 +115,7 @@ async fn earlier(pool: &Pool, candidates: &[Candidate], tolerance: SignedDuratio
             ORDER BY timestamp DESC LIMIT 1
         ) AS last";
     let rows = query(
-        pool,
+        database,
         statement,
         &[
             (&series, Type::INT4_ARRAY),

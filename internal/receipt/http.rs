@@ -2,9 +2,8 @@
 
 use super::waiting::Waiting;
 use super::{Receipt, Status, judge, postgres};
-use crate::api::problem;
+use crate::api::{Database, problem};
 use crate::reading::time;
-use ::postgres::Pool;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -23,15 +22,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// What the answers are made of.
 #[derive(Clone)]
 struct Receipts {
-    pool: Pool,
+    database: Database,
     waiting: Waiting,
     stop: CancellationToken,
 }
 
 /// The routes of this domain. No answer is held beyond `stop`.
-pub fn routes(pool: Pool, stop: CancellationToken) -> Router {
-    let waiting = Waiting::new(pool.clone());
-    let receipts = Receipts { pool, waiting, stop };
+pub(crate) fn routes(database: Database, stop: CancellationToken) -> Router {
+    let waiting = Waiting::new(database.clone());
+    let receipts = Receipts {
+        database,
+        waiting,
+        stop,
+    };
     Router::new()
         .route("/api/ingests/{id}", get(receipt))
         .with_state(receipts)
@@ -69,7 +72,7 @@ async fn receipt(
     // An id that can be nobody's is not worth a question.
     judge(id, None, time::now()).ok_or_else(unknown)?;
     let until = Instant::now() + wait.min(LONGEST_WAIT);
-    let sums = postgres::sums(&receipts.pool, &[id]).await.map_err(problem)?;
+    let sums = postgres::sums(&receipts.database, &[id]).await.map_err(problem)?;
     let mut receipt = judge(id, sums.get(&id).copied(), time::now()).ok_or_else(unknown)?;
     while receipt.status == Status::Pending && Instant::now() < until {
         let next = receipts.stop.run_until_cancelled(receipts.waiting.next(id));

@@ -6,7 +6,7 @@ mod postgres;
 mod tests;
 mod waiting;
 
-pub use http::routes;
+pub(crate) use http::routes;
 
 use crate::reading;
 use serde::Serialize;

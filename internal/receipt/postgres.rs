@@ -1,9 +1,9 @@
 //! Adds up the rows of uploads.
 
 use super::Sums;
-use crate::api::query;
+use crate::api::{Database, query};
 use crate::reading;
-use ::postgres::{Error, Pool};
+use ::postgres::Error;
 use std::collections::HashMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 /// The sums of these uploads' rows; none for one without a row. One statement, however many they
 /// are.
-pub(super) async fn sums(pool: &Pool, uploads: &[Uuid]) -> Result<HashMap<Uuid, Sums>, Error> {
+pub(super) async fn sums(database: &Database, uploads: &[Uuid]) -> Result<HashMap<Uuid, Sums>, Error> {
     let statement = "SELECT upload, coalesce(sum(persisted), 0)::int8, coalesce(sum(duplicates), 0)::int8,
                 coalesce(sum(conflicts), 0)::int8, coalesce(sum(failed), 0)::int8, max(accepted), max(rejected),
                 (SELECT message FROM receipt last WHERE last.upload = ANY($1) AND last.upload = receipt.upload
                  ORDER BY message DESC LIMIT 1)
          FROM receipt WHERE upload = ANY($1) GROUP BY upload";
-    let rows = query(pool, statement, &[(&uploads, Type::UUID_ARRAY)]).await?;
+    let rows = query(database, statement, &[(&uploads, Type::UUID_ARRAY)]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, of(row)?))).collect()
 }
 

@@ -1,8 +1,7 @@
 //! Looks up the uploads that clients wait for: all of them in one statement, ten times a second.
 
 use super::{Sums, postgres};
-use crate::api::{Questions, problem};
-use ::postgres::Pool;
+use crate::api::{Database, Questions, problem};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +17,7 @@ type Found = Result<Arc<HashMap<Uuid, Sums>>, Problem>;
 /// The uploads that clients wait for. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Waiting {
-    pool: Pool,
+    database: Database,
     uploads: Uploads,
     rounds: Questions<(), Found>,
 }
@@ -34,9 +33,9 @@ struct Place {
 }
 
 impl Waiting {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(database: Database) -> Self {
         Self {
-            pool,
+            database,
             uploads: Uploads::default(),
             rounds: Questions::every(LOOK),
         }
@@ -48,10 +47,10 @@ impl Waiting {
     /// What the client is told where the database does not answer.
     pub(super) async fn next(&self, upload: Uuid) -> Result<Option<Sums>, Problem> {
         let _place = self.uploads.enter(upload);
-        let (pool, uploads) = (self.pool.clone(), self.uploads.clone());
+        let (database, uploads) = (self.database.clone(), self.uploads.clone());
         let look = || async move {
             let asked: Vec<Uuid> = uploads.lock().keys().copied().collect();
-            postgres::sums(&pool, &asked).await.map(Arc::new).map_err(problem)
+            postgres::sums(&database, &asked).await.map(Arc::new).map_err(problem)
         };
         Ok(self.rounds.ask((), look).await?.get(&upload).copied())
     }

@@ -2,8 +2,7 @@
 
 use super::{Average, Day, Latest, postgres, quarters};
 use crate::api::bucket::{Fill, Function, aggregates};
-use crate::api::{Answer, Name, Questions, json, problem, respond};
-use ::postgres::Pool;
+use crate::api::{Answer, Database, Name, Questions, json, problem, respond};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -13,19 +12,19 @@ use serde::Deserialize;
 use web::{Problem, Query};
 
 /// The routes of this domain. `?device=` keeps to the readings of one device.
-pub fn routes(pool: Pool) -> Router {
+pub(crate) fn routes(database: Database) -> Router {
     Router::new()
         .route("/api/statistics/latest", get(latest))
         .route("/api/statistics/sensor/{sensor}/date/{date}", get(averages))
         .with_state(Source {
-            pool,
+            database,
             latest: Questions::default(),
         })
 }
 
 #[derive(Clone)]
 struct Source {
-    pool: Pool,
+    database: Database,
     /// By device.
     latest: Questions<Option<Name>, Answer>,
 }
@@ -36,10 +35,10 @@ struct LatestOf {
 }
 
 async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
-    let (pool, device) = (source.pool, of.device.clone());
+    let (database, device) = (source.database, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Name::as_str);
-        let sensors = postgres::latest(&pool, device).await.map_err(problem)?;
+        let sensors = postgres::latest(&database, device).await.map_err(problem)?;
         json(&Latest::of(sensors))
     };
     respond(source.latest.ask(of.device, put).await)
@@ -68,9 +67,15 @@ async fn averages(
         .parse()
         .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
     let device = of.device.as_ref().map(Name::as_str);
-    let averages = aggregates(&source.pool, sensor.as_str(), device, day.quarters(), &[Function::Avg])
-        .await
-        .map_err(problem)?
-        .concat();
+    let averages = aggregates(
+        &source.database,
+        sensor.as_str(),
+        device,
+        day.quarters(),
+        &[Function::Avg],
+    )
+    .await
+    .map_err(problem)?
+    .concat();
     Ok(Json(quarters(sensor.as_str(), day, &averages, of.fill)))
 }

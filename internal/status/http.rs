@@ -1,8 +1,7 @@
 //! `GET /api/status`.
 
 use super::{Status, postgres};
-use crate::api::{Name, problem};
-use ::postgres::Pool;
+use crate::api::{Database, Name, problem};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -11,8 +10,8 @@ use web::{Problem, Query};
 
 /// The routes of this domain. `?device=` asks for one device's last timestamp; the counts are of
 /// all.
-pub fn routes(pool: Pool) -> Router {
-    Router::new().route("/api/status", get(status)).with_state(pool)
+pub(crate) fn routes(database: Database) -> Router {
+    Router::new().route("/api/status", get(status)).with_state(database)
 }
 
 #[derive(Deserialize)]
@@ -20,7 +19,7 @@ struct StatusOf {
     device: Option<Name>,
 }
 
-async fn status(State(pool): State<Pool>, Query(of): Query<StatusOf>) -> Result<Json<Status>, Problem> {
+async fn status(State(database): State<Database>, Query(of): Query<StatusOf>) -> Result<Json<Status>, Problem> {
     let device = of.device.as_ref().map(Name::as_str);
-    postgres::status(&pool, device).await.map(Json).map_err(problem)
+    postgres::status(&database, device).await.map(Json).map_err(problem)
 }

@@ -5,7 +5,7 @@ mod postgres;
 #[cfg(test)]
 mod tests;
 
-pub use http::routes;
+pub(crate) use http::routes;
 
 use crate::api::Moment;
 use serde::Serialize;

@@ -1,18 +1,18 @@
 //! The status from Postgres.
 
 use super::Status;
-use crate::api::{Moment, query};
-use ::postgres::{Error, Pool};
+use crate::api::{Database, Moment, query};
+use ::postgres::Error;
 use tokio_postgres::types::Type;
 
-pub(super) async fn status(pool: &Pool, device: Option<&str>) -> Result<Status, Error> {
+pub(super) async fn status(database: &Database, device: Option<&str>) -> Result<Status, Error> {
     let statement = "
         SELECT max(latest_timestamp) FILTER (WHERE $1::text IS NULL OR device = $1),
             count(DISTINCT device), count(*),
             (SELECT coalesce(max(version), 0)::int FROM refinery_schema_history)
         FROM series
         WHERE latest_timestamp IS NOT NULL";
-    let rows = query(pool, statement, &[(&device, Type::TEXT)]).await?;
+    let rows = query(database, statement, &[(&device, Type::TEXT)]).await?;
     // An aggregate without groups has one row.
     let row = rows
         .first()

@@ -2,9 +2,8 @@
 
 use super::{Functions, Trend, Width, buckets, told};
 use crate::api::bucket::{Fill, aggregates};
-use crate::api::{Moment, Name, problem};
+use crate::api::{Database, Moment, Name, problem};
 use crate::reading::time;
-use ::postgres::Pool;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,8 +21,8 @@ use web::{Problem, Query};
 /// `null`, `zero`, `previous`, `linear`; a count is null or 0).
 ///
 /// 400 with the reason where the question is wrong or has more than 10,000 buckets.
-pub fn routes(pool: Pool) -> Router {
-    Router::new().route("/api/trends", get(trends)).with_state(pool)
+pub(crate) fn routes(database: Database) -> Router {
+    Router::new().route("/api/trends", get(trends)).with_state(database)
 }
 
 #[derive(Deserialize)]
@@ -40,7 +39,7 @@ struct TrendOf {
     fill: Fill,
 }
 
-async fn trends(State(pool): State<Pool>, Query(of): Query<TrendOf>) -> Result<Response, Problem> {
+async fn trends(State(database): State<Database>, Query(of): Query<TrendOf>) -> Result<Response, Problem> {
     let moment = |microseconds| {
         let moment = Timestamp::from_microsecond(microseconds);
         moment.map_err(|_| Problem::bad_request("from: there is no day before to: write a moment"))
@@ -51,7 +50,7 @@ async fn trends(State(pool): State<Pool>, Query(of): Query<TrendOf>) -> Result<R
         .map_or_else(|| moment(to.as_microsecond() - time::DAY), |from| Ok(from.0))?;
     let buckets = buckets(from, to, &of.aggregation).map_err(Problem::bad_request)?;
     let (sensor, device) = (of.sensor.as_str(), of.device.as_ref().map(Name::as_str));
-    let columns = aggregates(&pool, sensor, device, buckets, &of.function.0)
+    let columns = aggregates(&database, sensor, device, buckets, &of.function.0)
         .await
         .map_err(problem)?;
     let trend = Trend {

@@ -7,7 +7,7 @@ mod http;
 #[cfg(test)]
 mod tests;
 
-pub use http::routes;
+pub(crate) use http::routes;
 
 use crate::api::Moment;
 use crate::api::bucket::{Buckets, Column, Fill, Function, filled};

@@ -4,11 +4,33 @@ use crate::sessions::Check;
 use crate::{Error, tls};
 use backon::{ExponentialBuilder, Retryable};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime};
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// A bounded pool of connections.
-pub type Pool = deadpool_postgres::Pool;
+/// A bounded pool of connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    connections: deadpool_postgres::Pool,
+    /// Protects what is said to the server beside the connections.
+    pub(crate) tls: MakeRustlsConnect,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pool").field(&self.connections.status()).finish()
+    }
+}
+
+impl Deref for Pool {
+    type Target = deadpool_postgres::Pool;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connections
+    }
+}
 
 /// How long a connection may take to be made, or to become free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,9 +77,9 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     let manager_config = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let connector = mode.connector()?;
-    let check = Arc::new(Check::new(config.clone(), connector.clone()));
-    let manager = Manager::from_config(config, connector, manager_config);
+    let tls = mode.connector()?;
+    let check = Arc::new(Check::new(config.clone(), tls.clone()));
+    let manager = Manager::from_config(config, tls.clone(), manager_config);
     // Statements here are short, or bound by the rows they read. To compile one, or to start workers
     // for it, has cost more than it gained wherever it was measured (ARCHITECTURE.md).
     let settings = format!(
@@ -72,7 +94,7 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
             client.batch_execute(&settings).await.map_err(HookError::Backend)
         })
     });
-    Pool::builder(manager)
+    let connections = deadpool_postgres::Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(CONNECT_TIMEOUT))
@@ -80,7 +102,8 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
         .recycle_timeout(Some(CONNECT_TIMEOUT))
         .post_create(set_up)
         .build()
-        .map_err(|error| Error::Url(error.to_string()))
+        .map_err(|error| Error::Url(error.to_string()))?;
+    Ok(Pool { connections, tls })
 }
 
 /// Waits until the server answers, however long that takes, and logs each try that failed.

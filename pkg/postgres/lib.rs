@@ -7,6 +7,7 @@
 mod connect;
 mod error;
 mod migrate;
+mod reclaim;
 pub mod server;
 mod sessions;
 mod tls;

@@ -10,8 +10,8 @@
 //! ARCHITECTURE.md has the figures.
 
 use super::{Buckets, Column, Function, timestamp};
-use crate::api::query;
-use ::postgres::{Error, Pool};
+use crate::api::{Database, query};
+use ::postgres::Error;
 use jiff::Timestamp;
 use std::fmt::Write;
 use tokio_postgres::error::SqlState;
@@ -32,7 +32,7 @@ const MANY: usize = 20_000;
 /// # Errors
 /// As [`query`] has them.
 pub(crate) async fn aggregates(
-    pool: &Pool,
+    database: &Database,
     sensor: &str,
     device: Option<&str>,
     buckets: Buckets,
@@ -42,10 +42,10 @@ pub(crate) async fn aggregates(
     // way by itself and no join stands between the rows and their sums. That is half of the time.
     let statement = "
         SELECT id FROM series WHERE sensor = $1 AND ($2::text IS NULL OR device = $2) ORDER BY device";
-    let rows = query(pool, statement, &[(&sensor, Type::TEXT), (&device, Type::TEXT)]).await?;
+    let rows = query(database, statement, &[(&sensor, Type::TEXT), (&device, Type::TEXT)]).await?;
     let series: Result<Vec<i32>, _> = rows.iter().map(|row| row.try_get(0)).collect();
     let question = Question {
-        pool,
+        database,
         series: series?,
         functions,
     };
@@ -56,13 +56,13 @@ pub(crate) async fn aggregates(
     // A backend works on one core. Two connections take two, and each bucket is still seen by one
     // statement only.
     let (earlier, later) = buckets.halves();
-    let (earlier, later) = tokio::join!(question.ask(earlier), async {
+    let (earlier, later) = tokio::try_join!(question.ask(earlier), async {
         match later {
             Some(later) => question.ask(later).await,
             None => Ok(Vec::new()),
         }
-    });
-    for (start, values) in earlier?.into_iter().chain(later?) {
+    })?;
+    for (start, values) in earlier.into_iter().chain(later) {
         let Some(number) = buckets.number(start) else { continue };
         for (column, value) in columns.iter_mut().zip(values) {
             if let Some(place) = column.get_mut(number) {
@@ -74,7 +74,7 @@ pub(crate) async fn aggregates(
 }
 
 struct Question<'a> {
-    pool: &'a Pool,
+    database: &'a Database,
     /// In order of device.
     series: Vec<i32>,
     functions: &'a [Function],
@@ -113,7 +113,7 @@ impl Question<'_> {
         let statement = statement(way, self.functions, average, buckets.width);
         let (from, to) = (timestamp(buckets.from), timestamp(buckets.to));
         let rows = query(
-            self.pool,
+            self.database,
             &statement,
             &[
                 (&self.series, Type::INT4_ARRAY),
