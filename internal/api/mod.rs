@@ -8,6 +8,7 @@ pub(crate) mod bucket;
 mod moment;
 mod name;
 mod postgres;
+pub(crate) mod reach;
 mod shared;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -74,6 +74,11 @@ impl Api {
         }
     }
 
+    /// Runs a statement that the API never runs.
+    pub(crate) async fn execute(&self, statement: &str) {
+        self.pool.get().await.unwrap().batch_execute(statement).await.unwrap();
+    }
+
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         let response = ask(&self.routes, Method::GET, path, &[]).await;
         (response.status(), json(response).await)

@@ -1,7 +1,8 @@
 //! `GET /api/location/latest`.
 
-use super::postgres;
+use super::search;
 use crate::api::{Answer, Database, Name, Questions, json, problem, respond};
+use crate::reading::time;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,14 +12,19 @@ use serde::Deserialize;
 use std::time::Duration;
 use web::{Problem, Query};
 
+/// No place is put together from readings farther apart, whatever the tolerance, in microseconds: a
+/// year.
+const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
+
 /// The routes of this domain. `tolerance` is the farthest that the two readings of one place may
 /// lie apart in time. `?device=` keeps to one device.
 pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
+    let tolerance = i64::try_from(tolerance.as_micros()).unwrap_or(i64::MAX);
     Router::new()
         .route("/api/location/latest", get(latest))
         .with_state(Source {
             database,
-            tolerance,
+            tolerance: tolerance.min(LONGEST_TOLERANCE),
             latest: Questions::default(),
         })
 }
@@ -26,7 +32,8 @@ pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
 #[derive(Clone)]
 struct Source {
     database: Database,
-    tolerance: Duration,
+    /// In microseconds.
+    tolerance: i64,
     /// By device.
     latest: Questions<Option<Name>, Answer>,
 }
@@ -40,10 +47,9 @@ async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Res
     let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Name::as_str);
-        let location = postgres::latest(&database, device, tolerance).await.map_err(problem)?;
+        let location = search::latest(&database, device, tolerance).await.map_err(problem)?;
         let location = location.ok_or_else(|| {
-            let detail =
-                "No location yet: it takes a location_latitude and a location_longitude of one device, close in time.";
+            let detail = "No location yet: it takes a location_latitude and a location_longitude of one device, close in time, in range, and not 0,0.";
             Problem::new(StatusCode::NOT_FOUND, detail)
         })?;
         json(&location)

@@ -1,20 +1,26 @@
 //! Where the vehicles are.
 //!
 //! A place is two readings, of the sensors `location_latitude` and `location_longitude`, and they
-//! arrive one by one and in any order. So it is put together when it is asked for: for each device
-//! at the older of the two sensors' latest timestamps, from the last value that each had by then.
+//! arrive one by one and in any order. So it is put together when it is asked for: `pairing` says
+//! which two belong together, `search` finds the last two that are a place.
+//!
+//! Coordinates out of range, and 0,0 exactly, are readings as all others, and no place. They have
+//! their pairs all the same: what was read beside a wrong latitude is not the longitude of another
+//! moment.
 
 mod http;
+mod pairing;
 mod postgres;
+mod search;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use http::routes;
 
+use self::pairing::Pair;
 use crate::api::Moment;
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::HashMap;
 
 /// A place of one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,7 +37,8 @@ struct Location {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Latest {
     series: i32,
-    timestamp: Timestamp,
+    /// Microseconds since 1970-01-01 UTC, as all times here.
+    time: i64,
     value: f64,
 }
 
@@ -44,47 +51,26 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// The moment that the place is of: one of the sensors was read then, the other then or later.
-    fn moment(&self) -> Timestamp {
-        self.latitude.timestamp.min(self.longitude.timestamp)
+    /// The latest moment that its place can be of: beyond, one of the two has no reading.
+    fn bound(&self, tolerance: i64) -> i64 {
+        let (latitude, longitude) = (self.latitude.time, self.longitude.time);
+        latitude
+            .max(longitude)
+            .min(latitude.min(longitude).saturating_add(tolerance))
     }
 
-    /// The series that has been read since, so that its value at the moment has to be looked up.
-    fn ahead(&self) -> Option<i32> {
-        let moment = self.moment();
-        [self.latitude, self.longitude]
-            .iter()
-            .find(|latest| latest.timestamp > moment)
-            .map(|latest| latest.series)
-    }
-
-    /// The place, with what was looked up for the series that is ahead.
-    fn location(&self, earlier: &HashMap<i32, f64>) -> Option<Location> {
-        let moment = self.moment();
-        let value = |latest: Latest| {
-            if latest.timestamp == moment {
-                Some(latest.value)
-            } else {
-                earlier.get(&latest.series).copied()
-            }
-        };
-        Some(Location {
-            latitude: value(self.latitude)?,
-            longitude: value(self.longitude)?,
-            timestamp: Moment(moment),
-            device: self.device.clone(),
+    /// Its last pair, where both were read at the same moment: nothing is nearer.
+    fn settled(&self) -> Option<Pair> {
+        (self.latitude.time == self.longitude.time).then_some(Pair {
+            latitude: self.latitude.value,
+            longitude: self.longitude.value,
+            time: self.latitude.time,
         })
     }
 }
 
-/// The candidates that come into question, which are in order of preference: none after the first
-/// that has its place without a look at what was before.
-fn in_question(candidates: &[Candidate]) -> &[Candidate] {
-    let settled = candidates.iter().position(|candidate| candidate.ahead().is_none());
-    &candidates[..settled.map_or(candidates.len(), |settled| settled + 1)]
-}
-
-/// The place of the first candidate that has one.
-fn pick(candidates: &[Candidate], earlier: &HashMap<i32, f64>) -> Option<Location> {
-    candidates.iter().find_map(|candidate| candidate.location(earlier))
+/// A moment in answers and statements; times beyond the calendar are its ends.
+fn timestamp(time: i64) -> Timestamp {
+    let end = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_microsecond(time).unwrap_or(end)
 }

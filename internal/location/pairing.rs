@@ -1,0 +1,281 @@
+//! Which latitude and which longitude belong together.
+
+/// Which coordinate a reading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Axis {
+    Latitude,
+    Longitude,
+}
+
+/// A coordinate that was read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    pub(super) axis: Axis,
+    /// Microseconds since 1970-01-01 UTC.
+    pub(super) time: i64,
+    /// Degrees, or what a sensor sent in their place.
+    pub(super) value: f64,
+}
+
+/// A latitude and a longitude that belong together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pair {
+    pub(super) latitude: f64,
+    pub(super) longitude: f64,
+    /// When the later of the two was read.
+    pub(super) time: i64,
+}
+
+impl Pair {
+    fn of(older: Point, newer: Point) -> Self {
+        let (latitude, longitude) = match older.axis {
+            Axis::Latitude => (older, newer),
+            Axis::Longitude => (newer, older),
+        };
+        Self {
+            latitude: latitude.value,
+            longitude: longitude.value,
+            time: newer.time,
+        }
+    }
+
+    /// Whether this is a place on earth. Receivers without a fix report 0,0.
+    pub(super) fn is_place(self) -> bool {
+        self.latitude.abs() <= 90.0 && self.longitude.abs() <= 180.0 && (self.latitude != 0.0 || self.longitude != 0.0)
+    }
+}
+
+/// Pairs one device's points, which are given backwards in time.
+///
+/// Two points are a pair where each is the nearest of the other axis to the other one, within the
+/// tolerance. Of two at the same distance the nearer is, to a latitude, the longitude after it, and to
+/// a longitude the latitude before it: sensors that read in turn begin with the latitude. So each point
+/// is in one pair at most.
+///
+/// No third point lies between the two of a pair, or it would be nearer. So it takes no more than the
+/// points on both sides to tell.
+#[derive(Clone, Debug)]
+pub(super) struct Pairing {
+    tolerance: i64,
+    /// The point before this one in order of taking.
+    last: Option<Point>,
+    /// The time of the last latitude and of the last longitude.
+    latitude: Option<i64>,
+    longitude: Option<i64>,
+    /// A pair, older and newer, unless the next points are nearer to the older one.
+    waiting: Option<(Point, Point)>,
+}
+
+impl Pairing {
+    /// Of points at most `tolerance` microseconds apart.
+    pub(super) fn new(tolerance: i64) -> Self {
+        Self {
+            tolerance,
+            last: None,
+            latitude: None,
+            longitude: None,
+            waiting: None,
+        }
+    }
+
+    /// Takes the next point, and tells the pair that is certain by it.
+    pub(super) fn take(&mut self, point: Point) -> Option<Pair> {
+        let certain = self.decide(point);
+        if let Some(last) = self.last
+            && last.axis != point.axis
+            && last.time - point.time <= self.tolerance
+            && self.is_free(point, last)
+        {
+            self.waiting = Some((point, last));
+        }
+        *self.of(point.axis) = Some(point.time);
+        self.last = Some(point);
+        certain
+    }
+
+    /// Tells the pair that is certain once all latitudes since one moment were taken, and all
+    /// longitudes since another.
+    pub(super) fn reached(&mut self, latitude: i64, longitude: i64) -> Option<Pair> {
+        let (older, newer) = self.waiting?;
+        let since = match newer.axis {
+            Axis::Latitude => latitude,
+            Axis::Longitude => longitude,
+        };
+        if older.time - (newer.time - older.time) < since {
+            return None;
+        }
+        self.waiting = None;
+        Some(Pair::of(older, newer))
+    }
+
+    /// The time of the pair that the next points may still prevent.
+    pub(super) fn waits(&self) -> Option<i64> {
+        self.waiting.map(|(_, newer)| newer.time)
+    }
+
+    /// What this point means for the pair that waits.
+    fn decide(&mut self, point: Point) -> Option<Pair> {
+        let (older, newer) = self.waiting?;
+        let (distance, other) = (newer.time - older.time, older.time - point.time);
+        if point.axis == newer.axis {
+            self.waiting = None;
+            let nearer = other < distance || (other == distance && older.axis == Axis::Longitude);
+            return (!nearer).then(|| Pair::of(older, newer));
+        }
+        if other <= distance {
+            return None;
+        }
+        self.waiting = None;
+        Some(Pair::of(older, newer))
+    }
+
+    /// Whether no point after `newer` is nearer to it than this one.
+    fn is_free(&mut self, point: Point, newer: Point) -> bool {
+        let distance = newer.time - point.time;
+        self.of(point.axis).is_none_or(|after| {
+            let other = after - newer.time;
+            other > distance || (other == distance && newer.axis == Axis::Longitude)
+        })
+    }
+
+    fn of(&mut self, axis: Axis) -> &mut Option<i64> {
+        match axis {
+            Axis::Latitude => &mut self.latitude,
+            Axis::Longitude => &mut self.longitude,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Every pair in order of time, each found by looking at all points. Times and values by axis.
+    pub(crate) fn brute_force(
+        latitudes: &BTreeMap<i64, f64>,
+        longitudes: &BTreeMap<i64, f64>,
+        tolerance: i64,
+    ) -> Vec<Pair> {
+        // At equal distances: to a latitude the longitude after it, to a longitude the latitude before it.
+        let to_latitude = |time: i64| {
+            let others = longitudes.keys().copied();
+            others.min_by_key(|other| ((other - time).abs(), *other < time))
+        };
+        let to_longitude = |time: i64| {
+            let others = latitudes.keys().copied();
+            others.min_by_key(|other| ((other - time).abs(), *other > time))
+        };
+        let mut pairs = Vec::new();
+        for (latitude, value) in latitudes {
+            let Some(longitude) = to_latitude(*latitude) else {
+                continue;
+            };
+            if to_longitude(longitude) == Some(*latitude) && (latitude - longitude).abs() <= tolerance {
+                pairs.push(Pair {
+                    latitude: *value,
+                    longitude: longitudes[&longitude],
+                    time: longitude.max(*latitude),
+                });
+            }
+        }
+        pairs
+    }
+
+    /// Every pair in order of time, told as the points come.
+    fn told(latitudes: &BTreeMap<i64, f64>, longitudes: &BTreeMap<i64, f64>, tolerance: i64) -> Vec<Pair> {
+        let points = |axis, points: &BTreeMap<i64, f64>| -> Vec<Point> {
+            let points = points.iter();
+            points
+                .map(|(time, value)| Point {
+                    axis,
+                    time: *time,
+                    value: *value,
+                })
+                .collect()
+        };
+        let mut all = points(Axis::Latitude, latitudes);
+        all.extend(points(Axis::Longitude, longitudes));
+        all.sort_by_key(|point| -point.time);
+        let mut pairing = Pairing::new(tolerance);
+        let mut pairs: Vec<Pair> = all.into_iter().filter_map(|point| pairing.take(point)).collect();
+        pairs.extend(pairing.reached(i64::MIN, i64::MIN));
+        pairs.reverse();
+        pairs
+    }
+
+    #[test]
+    fn places_on_earth() {
+        for (latitude, longitude, expected) in [
+            (45.0, 13.0, true),
+            (90.0, 180.0, true),
+            (-90.0, -180.0, true),
+            (0.0, 13.0, true),
+            (45.0, 0.0, true),
+            (0.0, 1e-7, true),
+            (0.0, 0.0, false),
+            (-0.0, 0.0, false),
+            (90.000_001, 13.0, false),
+            (-270.6, 13.0, false),
+            (45.0, 999.0, false),
+            (45.0, -180.000_001, false),
+        ] {
+            let pair = Pair {
+                latitude,
+                longitude,
+                time: 0,
+            };
+            assert_eq!(pair.is_place(), expected, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn each_is_the_nearest_to_the_other() {
+        for (latitudes, longitudes, expected) in [
+            (vec![], vec![], vec![]),
+            (vec![5], vec![], vec![]),
+            (vec![5], vec![5], vec![(5, 5)]),
+            (vec![5], vec![15], vec![(5, 15)]),
+            (vec![5], vec![16], vec![]),
+            // The longitude is nearer to the second latitude.
+            (vec![0, 9], vec![10], vec![(9, 10)]),
+            (vec![10], vec![0, 9], vec![(10, 9)]),
+            // In turn, at equal distances.
+            (vec![0, 2, 4], vec![1, 3, 5], vec![(0, 1), (2, 3), (4, 5)]),
+            (vec![1, 3, 5], vec![0, 2, 4], vec![(1, 2), (3, 4)]),
+            // What is left over has no second choice.
+            (vec![0, 4], vec![5, 6], vec![(4, 5)]),
+        ] {
+            let series = |times: &[i64]| -> BTreeMap<i64, f64> {
+                times
+                    .iter()
+                    .map(|time| (*time, f64::from(u8::try_from(*time).unwrap())))
+                    .collect()
+            };
+            let found = told(&series(&latitudes), &series(&longitudes), 10);
+            let found: Vec<(i64, i64)> = found
+                .iter()
+                .map(|pair| {
+                    #[expect(clippy::cast_possible_truncation, reason = "small whole numbers")]
+                    let times = (pair.latitude as i64, pair.longitude as i64);
+                    times
+                })
+                .collect();
+            assert_eq!(found, expected, "{latitudes:?} {longitudes:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn as_by_looking_at_all_points(
+            latitudes in prop::collection::btree_map(0..60_i64, -100.0..100.0, 0..20),
+            longitudes in prop::collection::btree_map(0..60_i64, -100.0..100.0, 0..20),
+            tolerance in 0..12_i64,
+        ) {
+            prop_assert_eq!(told(&latitudes, &longitudes, tolerance), brute_force(&latitudes, &longitudes, tolerance));
+        }
+    }
+}
