@@ -1,7 +1,7 @@
 //! `GET /api/statistics/latest` and `GET /api/statistics/sensor/{sensor}/date/{date}`.
 
 use super::{Average, Day, Latest, postgres, quarters};
-use crate::api::bucket::{Fill, Function, aggregates};
+use crate::api::bucket::{Fill, Function, columns};
 use crate::api::{Answer, Database, Name, Questions, json, problem, respond};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -67,15 +67,17 @@ async fn averages(
         .parse()
         .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
     let device = of.device.as_ref().map(Name::as_str);
-    let averages = aggregates(
+    let (sensor, quarters_of_day) = (sensor.as_str(), day.quarters());
+    let averages = columns(
         &source.database,
-        sensor.as_str(),
+        sensor,
         device,
-        day.quarters(),
+        quarters_of_day,
         &[Function::Avg],
+        of.fill,
     )
     .await
     .map_err(problem)?
     .concat();
-    Ok(Json(quarters(sensor.as_str(), day, &averages, of.fill)))
+    Ok(Json(quarters(sensor, day, averages, of.fill)))
 }

@@ -10,7 +10,7 @@ mod tests;
 pub(crate) use http::routes;
 
 use crate::api::Moment;
-use crate::api::bucket::{Buckets, Fill, Function, filled};
+use crate::api::bucket::{Buckets, Fill};
 use crate::reading::time::SECOND;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -121,14 +121,13 @@ struct Average {
     timestamp: Moment,
 }
 
-/// The averages of a day from those that there are.
-fn quarters(sensor: &str, day: Day, averages: &[Option<f64>], fill: Fill) -> Vec<Average> {
+/// The averages of a day, filled; with [`Fill::None`] those that there are.
+fn quarters(sensor: &str, day: Day, values: Vec<Option<f64>>, fill: Fill) -> Vec<Average> {
     let average = |(start, value)| Average {
         sensor: sensor.to_owned(),
         value,
         timestamp: Moment(start),
     };
-    let values = filled(Function::Avg, averages, fill);
     let averages = day.quarters().starts().zip(values).map(average);
     averages
         .filter(|average| fill != Fill::None || average.value.is_some())

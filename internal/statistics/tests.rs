@@ -100,6 +100,13 @@ async fn averages_of_a_day() {
         (&previous[1]["value"], &previous[94]["value"]),
         (&json!(1.5), &json!(9.0))
     );
+    // The last value before the day.
+    let after = api
+        .ok("/api/statistics/sensor/speed/date/2021-03-02?fill=previous&device=lada")
+        .await;
+    assert_eq!(set(&after), (0..96).map(|bucket| (bucket, 9.0)).collect::<Vec<_>>());
+    let fuel = api.ok(&format!("{day}?fill=previous").replace("speed", "fuel")).await;
+    assert_eq!((&fuel[47]["value"], &fuel[48]["value"]), (&Value::Null, &json!(50.0)));
     let linear = api.ok(&format!("{day}?fill=linear")).await;
     assert!(
         (linear[1]["value"].as_f64().unwrap() - 5.0).abs() < 1e-9,

@@ -1,7 +1,7 @@
 //! `GET /api/trends`.
 
 use super::{Functions, Trend, Width, buckets, told};
-use crate::api::bucket::{Fill, aggregates};
+use crate::api::bucket::{Fill, columns};
 use crate::api::{Database, Moment, Name, problem};
 use crate::reading::time;
 use axum::extract::State;
@@ -50,7 +50,7 @@ async fn trends(State(database): State<Database>, Query(of): Query<TrendOf>) -> 
         .map_or_else(|| moment(to.as_microsecond() - time::DAY), |from| Ok(from.0))?;
     let buckets = buckets(from, to, &of.aggregation).map_err(Problem::bad_request)?;
     let (sensor, device) = (of.sensor.as_str(), of.device.as_ref().map(Name::as_str));
-    let columns = aggregates(&database, sensor, device, buckets, &of.function.0)
+    let columns = columns(&database, sensor, device, buckets, &of.function.0, of.fill)
         .await
         .map_err(problem)?;
     let trend = Trend {
@@ -59,7 +59,7 @@ async fn trends(State(database): State<Database>, Query(of): Query<TrendOf>) -> 
         from: Moment(from),
         to: Moment(to),
         aggregation: &of.aggregation.text,
-        buckets: told(buckets, &of.function.0, &columns, of.fill),
+        buckets: told(buckets, &of.function.0, columns, of.fill),
     };
     Ok(Json(trend).into_response())
 }

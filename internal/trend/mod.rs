@@ -10,7 +10,7 @@ mod tests;
 pub(crate) use http::routes;
 
 use crate::api::Moment;
-use crate::api::bucket::{Buckets, Column, Fill, Function, filled};
+use crate::api::bucket::{Buckets, Column, Fill, Function};
 use crate::reading::time::SECOND;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::ser::SerializeMap;
@@ -160,11 +160,11 @@ fn buckets(from: Timestamp, to: Timestamp, width: &Width) -> Result<Buckets, Str
     Ok(buckets)
 }
 
-/// What the functions tell of each bucket, filled.
-fn told(buckets: Buckets, functions: &[Function], columns: &[Column], fill: Fill) -> Vec<Bucket> {
+/// What the functions tell of each bucket, filled; with [`Fill::None`] of those that have readings.
+fn told(buckets: Buckets, functions: &[Function], columns: Vec<Column>, fill: Fill) -> Vec<Bucket> {
     let columns = functions.iter().zip(columns);
     let mut columns: Vec<_> = columns
-        .map(|(function, column)| (*function, filled(*function, column, fill).into_iter()))
+        .map(|(function, column)| (*function, column.into_iter()))
         .collect();
     let bucket = |start| Bucket {
         timestamp: Moment(start),

@@ -174,6 +174,66 @@ async fn gaps_are_filled_as_asked() {
 }
 
 #[tokio::test]
+async fn filling_with_the_previous_begins_before_the_span() {
+    let api = Api::with(&[
+        ("lada", "x", "2019-02-28T10:00:00Z", 1.0),
+        ("lada", "x", "2021-02-28T09:00:00Z", 2.0),
+        ("saab", "x", "2021-02-28T09:00:00Z", 3.0),
+        ("saab", "x", "2021-02-28T10:50:00Z", 4.0),
+        ("lada", "y", "2021-02-28T09:59:59Z", 5.0),
+    ])
+    .await;
+    let four = |values: [Option<f64>; 4]| values.to_vec();
+    for (from, query, expected) in [
+        // At equal times the bytewise smaller device's.
+        (
+            "2021-02-28T10:00:00Z",
+            "",
+            four([Some(2.0), Some(2.0), Some(2.0), Some(4.0)]),
+        ),
+        (
+            "2021-02-28T10:00:00Z",
+            "&device=saab",
+            four([Some(3.0), Some(3.0), Some(3.0), Some(4.0)]),
+        ),
+        ("2021-02-28T10:00:00Z", "&device=lada", four([Some(2.0); 4])),
+        ("2021-02-28T10:00:00Z", "&device=nobody", four([None; 4])),
+        // Two years ago; what is read in the span itself is not before it.
+        ("2021-02-28T09:00:00Z", "", four([Some(2.5); 4])),
+        (
+            "2021-02-28T08:45:00Z",
+            "",
+            four([Some(1.0), Some(2.5), Some(2.5), Some(2.5)]),
+        ),
+        (
+            "2021-02-28T08:45:00Z",
+            "&device=saab",
+            four([None, Some(3.0), Some(3.0), Some(3.0)]),
+        ),
+        (
+            "2019-02-28T09:45:00Z",
+            "",
+            four([None, Some(1.0), Some(1.0), Some(1.0)]),
+        ),
+    ] {
+        let from: Timestamp = from.parse().unwrap();
+        let to = Timestamp::from_second(from.as_second() + 3600).unwrap();
+        let query = format!("sensor=x&from={from}&to={to}&function=avg,last,count&fill=previous{query}");
+        let buckets = buckets_of(&api, &query).await;
+        let averages: Vec<_> = buckets.iter().map(|bucket| bucket["avg"].as_f64()).collect();
+        assert_eq!(averages, expected, "{query}");
+        assert_eq!(buckets[0]["last"].is_null(), expected[0].is_none(), "{query}");
+        assert!(buckets.iter().all(|bucket| bucket["count"].is_u64()), "{query}");
+    }
+    // A span that begins within a bucket: what is before it stands for that one.
+    let within = "sensor=x&device=saab&from=2021-02-28T09:00:00.000001Z&to=2021-02-28T09:30:00Z&fill=previous";
+    assert_eq!(
+        column(&api, within, "avg").await,
+        [("09:00:00Z".to_owned(), Some(3.0)), ("09:15:00Z".to_owned(), Some(3.0))]
+    );
+}
+
+#[tokio::test]
 async fn a_sensor_never_seen_has_empty_buckets() {
     let api = Api::with(&HOUR).await;
     let span = SPAN.replace("speed", "never:seen");

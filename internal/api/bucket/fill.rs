@@ -14,7 +14,8 @@ pub(crate) enum Fill {
     Zero,
     /// Null.
     Null,
-    /// The value before it; null before the first.
+    /// The value before it; before the first, that of the last reading before the span; null where
+    /// there is none.
     Previous,
     /// What lies on the straight line between its neighbours; null before the first and after the
     /// last.
@@ -24,12 +25,12 @@ pub(crate) enum Fill {
     None,
 }
 
-/// What a function tells of buckets in order of time, gaps filled. [`Fill::None`] fills nothing:
-/// leaving buckets out is up to the caller.
+/// What a function tells of buckets in order of time, gaps filled. `before` is the value of the last
+/// reading before them. [`Fill::None`] fills nothing: leaving buckets out is up to the caller.
 ///
 /// A count is never carried or drawn on a line, since nothing was counted there: it is 0, and null
 /// only where that is asked for.
-pub(crate) fn filled(function: Function, values: &[Option<f64>], fill: Fill) -> Vec<Option<f64>> {
+pub(super) fn filled(function: Function, values: &[Option<f64>], fill: Fill, before: Option<f64>) -> Vec<Option<f64>> {
     let fill = match (function, fill) {
         (Function::Count, Fill::Previous | Fill::Linear) => Fill::Zero,
         _ => fill,
@@ -38,7 +39,7 @@ pub(crate) fn filled(function: Function, values: &[Option<f64>], fill: Fill) -> 
         Fill::Zero => values.iter().map(|value| value.or(Some(0.0))).collect(),
         Fill::Null | Fill::None => values.to_vec(),
         Fill::Previous => {
-            let mut previous = None;
+            let mut previous = before;
             let carried = values.iter().map(|value| {
                 previous = value.or(previous);
                 previous
@@ -79,7 +80,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn check_filled(fill: Fill, values: &[Option<f64>], expected: &[Option<f64>]) {
-        assert_eq!(filled(Function::Avg, values, fill), expected, "{fill:?} of {values:?}");
+        assert_eq!(
+            filled(Function::Avg, values, fill, None),
+            expected,
+            "{fill:?} of {values:?}"
+        );
     }
 
     #[test]
@@ -128,6 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn the_value_before_all_is_carried_up_to_the_first() {
+        let (values, before) = ([None, None, Some(1.0), None], Some(7.0));
+        for (fill, expected) in [
+            (Fill::Previous, [Some(7.0), Some(7.0), Some(1.0), Some(1.0)]),
+            (Fill::Linear, [None, None, Some(1.0), None]),
+            (Fill::Null, values),
+        ] {
+            assert_eq!(filled(Function::Last, &values, fill, before), expected, "{fill:?}");
+        }
+    }
+
+    #[test]
     fn counts_are_not_made_up() {
         let counts = [None, Some(2.0), None, Some(4.0)];
         let zero = [Some(0.0), Some(2.0), Some(0.0), Some(4.0)];
@@ -138,7 +155,7 @@ mod tests {
             (Fill::Null, counts),
             (Fill::None, counts),
         ] {
-            assert_eq!(filled(Function::Count, &counts, fill), expected, "{fill:?}");
+            assert_eq!(filled(Function::Count, &counts, fill, Some(7.0)), expected, "{fill:?}");
         }
     }
 
@@ -146,7 +163,7 @@ mod tests {
         #[test]
         fn filling_keeps_what_is_there(values in prop::collection::vec(prop::option::of(-1e308..1e308), 0..96)) {
             for fill in [Fill::Zero, Fill::Null, Fill::Previous, Fill::Linear, Fill::None] {
-                let filled = filled(Function::Avg, &values, fill);
+                let filled = filled(Function::Avg, &values, fill, Some(7.0));
                 prop_assert_eq!(filled.len(), values.len());
                 for (found, value) in filled.iter().zip(&values) {
                     prop_assert!(value.is_none() || found == value);

@@ -6,9 +6,11 @@
 mod fill;
 mod postgres;
 
-pub(crate) use self::fill::{Fill, filled};
-pub(crate) use self::postgres::aggregates;
+pub(crate) use self::fill::Fill;
 
+use self::fill::filled;
+use super::Database;
+use ::postgres::Error;
 use jiff::Timestamp;
 
 /// A span of time and the buckets that cover it. They are aligned to the Unix epoch: a bucket
@@ -42,6 +44,43 @@ pub(crate) enum Function {
 
 /// What a function tells of each bucket, in order of time; `None` where there are no readings.
 pub(crate) type Column = Vec<Option<f64>>;
+
+/// What these functions tell of a sensor's readings in each bucket, of one device or of all: a
+/// column for each function, in their order, gaps filled.
+///
+/// Averages are right within 1e-9, seen against the largest of their readings, whatever the order
+/// of arrival. Memory is bounded by the number of buckets.
+///
+/// # Errors
+/// As [`super::query`] has them.
+pub(crate) async fn columns(
+    database: &Database,
+    sensor: &str,
+    device: Option<&str>,
+    buckets: Buckets,
+    functions: &[Function],
+    fill: Fill,
+) -> Result<Vec<Column>, Error> {
+    let series = postgres::series(database, sensor, device).await?;
+    let columns = postgres::aggregates(database, &series, buckets, functions).await?;
+    let begins_empty = columns.iter().any(|column| matches!(column.first(), Some(None)));
+    let before = if fill == Fill::Previous && begins_empty && functions.iter().any(|function| function.is_value()) {
+        postgres::last_before(database, &series, buckets.from).await?
+    } else {
+        None
+    };
+    let columns = functions.iter().zip(columns);
+    Ok(columns
+        .map(|(function, column)| filled(*function, &column, fill, before))
+        .collect())
+}
+
+impl Function {
+    /// Whether it tells something in the unit of the readings, and not how many there are.
+    fn is_value(self) -> bool {
+        self != Self::Count
+    }
+}
 
 impl Buckets {
     /// The span begins before it ends, and the width, in microseconds, is above 0.

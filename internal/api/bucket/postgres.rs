@@ -10,12 +10,13 @@
 //! ARCHITECTURE.md has the figures.
 
 use super::{Buckets, Column, Function, timestamp};
+use crate::api::reach::{BEGINNING, Reach};
 use crate::api::{Database, query};
 use ::postgres::Error;
 use jiff::Timestamp;
 use std::fmt::Write;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 /// Narrower buckets are swept, in microseconds. A sensor reads about once a second.
 const NARROW: i64 = 60_000_000;
@@ -23,34 +24,62 @@ const NARROW: i64 = 60_000_000;
 /// More descents of the index than this, and it is swept: with many series most buckets are empty.
 const MANY: usize = 20_000;
 
-/// What these functions tell of a sensor's readings in each bucket, of one device or of all: a
-/// column for each function, in their order.
+/// A sensor's series, of one device or of all, in order of device.
 ///
-/// Averages are right within 1e-9, seen against the largest of their readings, whatever the order
-/// of arrival. Memory is bounded by the number of buckets.
-///
-/// # Errors
-/// As [`query`] has them.
-pub(crate) async fn aggregates(
-    database: &Database,
-    sensor: &str,
-    device: Option<&str>,
-    buckets: Buckets,
-    functions: &[Function],
-) -> Result<Vec<Column>, Error> {
-    // Asked first and not as part of the statement: with the series at hand, the planner finds the
-    // way by itself and no join stands between the rows and their sums. That is half of the time.
+/// Asked first and not as part of another statement: with the series at hand, the planner finds the way
+/// by itself and no join stands between the rows and their sums. That is half of the time.
+pub(super) async fn series(database: &Database, sensor: &str, device: Option<&str>) -> Result<Vec<i32>, Error> {
     let statement = "
         SELECT id FROM series WHERE sensor = $1 AND ($2::text IS NULL OR device = $2) ORDER BY device";
     let rows = query(database, statement, &[(&sensor, Type::TEXT), (&device, Type::TEXT)]).await?;
-    let series: Result<Vec<i32>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The value of the last reading of these series before a moment; at equal times that of the series
+/// that comes first.
+pub(super) async fn last_before(database: &Database, series: &[i32], mut before: i64) -> Result<Option<f64>, Error> {
+    let statement = "
+        SELECT value
+        FROM unnest($1::int[]) WITH ORDINALITY AS series (id, place)
+        CROSS JOIN LATERAL (
+            SELECT timestamp, value FROM reading
+            WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
+            ORDER BY timestamp DESC LIMIT 1
+        ) AS one
+        ORDER BY timestamp DESC, place LIMIT 1";
+    let mut reach = Reach::default();
+    while before > BEGINNING && !series.is_empty() {
+        let since = reach.since(before);
+        let (from, to) = (timestamp(since), timestamp(before));
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&series, Type::INT4_ARRAY),
+            (&from, Type::TIMESTAMPTZ),
+            (&to, Type::TIMESTAMPTZ),
+        ];
+        if let Some(row) = query(database, statement, &parameters).await?.first() {
+            return Ok(Some(row.try_get(0)?));
+        }
+        before = since;
+        reach.widen();
+    }
+    Ok(None)
+}
+
+/// What these functions tell of the readings of these series in each bucket: a column for each
+/// function, in their order.
+pub(super) async fn aggregates(
+    database: &Database,
+    series: &[i32],
+    buckets: Buckets,
+    functions: &[Function],
+) -> Result<Vec<Column>, Error> {
     let question = Question {
         database,
-        series: series?,
+        series,
         functions,
     };
     let mut columns = vec![vec![None; buckets.len()]; functions.len()];
-    if question.series.is_empty() {
+    if series.is_empty() {
         return Ok(columns);
     }
     // A backend works on one core. Two connections take two, and each bucket is still seen by one
@@ -76,7 +105,7 @@ pub(crate) async fn aggregates(
 struct Question<'a> {
     database: &'a Database,
     /// In order of device.
-    series: Vec<i32>,
+    series: &'a [i32],
     functions: &'a [Function],
 }
 
