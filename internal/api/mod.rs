@@ -1,5 +1,5 @@
 //! The HTTP API over the readings: the domains' routes as one router, and the words that all of
-//! its endpoints share. Parameters are read (`Name`), times read and written (`Moment`), readings
+//! its endpoints share. Parameters are read (`Parameters`, `Name`), times read and written (`Moment`), readings
 //! gathered over time (`bucket`), the database asked and its failures told in one way.
 //!
 //! Deliberately not here: any endpoint. Each belongs to its domain.
@@ -7,6 +7,7 @@
 pub(crate) mod bucket;
 mod moment;
 mod name;
+mod parameters;
 mod postgres;
 pub(crate) mod reach;
 mod shared;
@@ -15,6 +16,7 @@ pub(crate) mod tests;
 
 pub(crate) use self::moment::Moment;
 pub(crate) use self::name::Name;
+pub(crate) use self::parameters::Parameters;
 pub(crate) use self::postgres::{Database, query, query_series};
 pub(crate) use self::shared::Questions;
 

@@ -1,7 +1,7 @@
 //! `GET /api/location/latest`.
 
 use super::search;
-use crate::api::{Answer, Database, Name, Questions, json, problem, respond};
+use crate::api::{Answer, Database, Name, Parameters, Questions, json, problem, respond};
 use crate::reading::time;
 use axum::Router;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 use std::time::Duration;
-use web::{Problem, Query};
+use web::Problem;
 
 /// No place is put together from readings farther apart, whatever the tolerance, in microseconds: a
 /// year.
@@ -43,7 +43,7 @@ struct LatestOf {
     device: Option<Name>,
 }
 
-async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
+async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
     let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Name::as_str);

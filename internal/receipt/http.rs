@@ -2,7 +2,7 @@
 
 use super::waiting::Waiting;
 use super::{Receipt, Status, judge, postgres};
-use crate::api::{Database, problem};
+use crate::api::{Database, Parameters, problem};
 use crate::reading::time;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The longest that an answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ struct Wait {
 async fn receipt(
     State(receipts): State<Receipts>,
     id: Result<Path<String>, PathRejection>,
-    Query(of): Query<Wait>,
+    Parameters(of): Parameters<Wait>,
 ) -> Result<Json<Receipt>, Problem> {
     let unknown = || {
         Problem::new(
@@ -60,10 +60,13 @@ async fn receipt(
     };
     let wait = match of.wait.as_deref() {
         None => Duration::ZERO,
-        Some(text) => {
-            service::duration(text).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("wait: {error}")))?
-        }
+        Some(text) => service::duration(text).map_err(|error| Problem::bad_request(format!("wait: {error}")))?,
     };
+    if wait > LONGEST_WAIT {
+        return Err(Problem::bad_request(
+            "wait: longer than 30s; ask again after each answer that is pending",
+        ));
+    }
     // Whatever is no id, be it text or not, is nobody's.
     let id = id
         .ok()
@@ -71,7 +74,7 @@ async fn receipt(
         .ok_or_else(unknown)?;
     // An id that can be nobody's is not worth a question.
     judge(id, None, time::now()).ok_or_else(unknown)?;
-    let until = Instant::now() + wait.min(LONGEST_WAIT);
+    let until = Instant::now() + wait;
     let sums = postgres::sums(&receipts.database, &[id]).await.map_err(problem)?;
     let mut receipt = judge(id, sums.get(&id).copied(), time::now()).ok_or_else(unknown)?;
     while receipt.status == Status::Pending && Instant::now() < until {

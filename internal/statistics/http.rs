@@ -2,14 +2,14 @@
 
 use super::{Average, Day, Latest, postgres, quarters};
 use crate::api::bucket::{Fill, Function, columns};
-use crate::api::{Answer, Database, Name, Questions, json, problem, respond};
+use crate::api::{Answer, Database, Name, Parameters, Questions, json, problem, respond};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The routes of this domain. `?device=` keeps to the readings of one device.
 pub(crate) fn routes(database: Database) -> Router {
@@ -34,7 +34,7 @@ struct LatestOf {
     device: Option<Name>,
 }
 
-async fn latest(State(source): State<Source>, Query(of): Query<LatestOf>) -> Response {
+async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
     let (database, device) = (source.database, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Name::as_str);
@@ -59,7 +59,7 @@ fn zero() -> Fill {
 async fn averages(
     State(source): State<Source>,
     path: Result<Path<(String, String)>, PathRejection>,
-    Query(of): Query<AveragesOf>,
+    Parameters(of): Parameters<AveragesOf>,
 ) -> Result<Json<Vec<Average>>, Problem> {
     let Path((sensor, date)) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let sensor = Name::try_from(sensor).map_err(|reason| Problem::bad_request(format!("sensor: {reason}")))?;

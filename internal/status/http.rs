@@ -1,12 +1,12 @@
 //! `GET /api/status`.
 
 use super::{Status, postgres};
-use crate::api::{Database, Name, problem};
+use crate::api::{Database, Name, Parameters, problem};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The routes of this domain. `?device=` asks for one device's last timestamp; the counts are of
 /// all.
@@ -19,7 +19,10 @@ struct StatusOf {
     device: Option<Name>,
 }
 
-async fn status(State(database): State<Database>, Query(of): Query<StatusOf>) -> Result<Json<Status>, Problem> {
+async fn status(
+    State(database): State<Database>,
+    Parameters(of): Parameters<StatusOf>,
+) -> Result<Json<Status>, Problem> {
     let device = of.device.as_ref().map(Name::as_str);
     postgres::status(&database, device).await.map(Json).map_err(problem)
 }

@@ -2,7 +2,7 @@
 
 use super::{Functions, Trend, Width, buckets, told};
 use crate::api::bucket::{Fill, columns};
-use crate::api::{Database, Moment, Name, problem};
+use crate::api::{Database, Moment, Name, Parameters, problem};
 use crate::reading::time;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
-use web::{Problem, Query};
+use web::Problem;
 
 /// The routes of this domain.
 ///
@@ -39,7 +39,7 @@ struct TrendOf {
     fill: Fill,
 }
 
-async fn trends(State(database): State<Database>, Query(of): Query<TrendOf>) -> Result<Response, Problem> {
+async fn trends(State(database): State<Database>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
     let moment = |microseconds| {
         let moment = Timestamp::from_microsecond(microseconds);
         moment.map_err(|_| Problem::bad_request("from: there is no day before to: write a moment"))

@@ -7,13 +7,11 @@
 mod correlation;
 mod head;
 mod problem;
-mod query;
 mod serve;
 mod tls;
 
 pub use correlation::{Correlation, correlate};
 pub use problem::Problem;
-pub use query::Query;
 pub use serve::{Front, Limits, serve};
 pub use tls::{Certificate, CertificateError};
 

@@ -1,0 +1,209 @@
+//! Parameters of questions.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use serde::Deserializer;
+use serde::de::value::Error;
+use serde::de::{DeserializeOwned, Error as _, Visitor};
+use serde::forward_to_deserialize_any;
+use std::collections::HashMap;
+use web::Problem;
+
+/// How like a name has to be to be the one that was meant, from 0 to 1.
+const LIKE: f64 = 0.75;
+
+/// Characters of an unknown name that an answer repeats.
+const SHOWN: usize = 64;
+
+/// A question's parameters, which are the fields of the structure `T`.
+///
+/// 400 where one is not such a field, with the one that was meant where one is near: left out in
+/// silence, it would widen the question. 400 as well where one is given twice or does not fit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameters<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = |rejection: axum::extract::rejection::QueryRejection| Problem::bad_request(rejection.body_text());
+        let given: Query<Vec<(String, String)>> = Query::from_request_parts(parts, state).await.map_err(text)?;
+        check(names::<T>(), given.0.iter().map(|(name, _)| &**name)).map_err(Problem::bad_request)?;
+        // The text names the client's own parameter and why it does not fit.
+        let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(text)?;
+        Ok(Self(parameters))
+    }
+}
+
+/// Whether each of these is known, and there once.
+fn check<'a>(known: &'static [&'static str], given: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for name in given {
+        if !known.contains(&name) {
+            return Err(unknown(known, name));
+        }
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        if *count > 1 {
+            return Err(format!("{name}: given twice; give it once"));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(known: &[&str], name: &str) -> String {
+    let shown: String = name.chars().take(SHOWN).collect();
+    let meant = match meant(known, name) {
+        Some(meant) => format!("; write {meant} if you mean that"),
+        None => String::new(),
+    };
+    let all = match known {
+        [] => "there are none".to_owned(),
+        _ => format!("there are {}", known.join(", ")),
+    };
+    format!("{shown:?}: no parameter of this question{meant}; {all}")
+}
+
+/// The known name that is the most like this one, if one is like it: but for some letters, in
+/// another case, in the plural, or with words before or after it.
+fn meant<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
+    // No name is that long, and the time to compare grows with it.
+    if name.len() > SHOWN {
+        return None;
+    }
+    let plain = |name: &str| name.replace(['_', '-', ' '], "").to_lowercase();
+    let name = plain(name);
+    let like = known.iter().map(|known| {
+        let plain = plain(known);
+        // Short names are like many.
+        let holds = plain.len() > 2 && name.contains(&plain);
+        let like = strsim::jaro(&plain, &name);
+        (*known, if holds { like.max(LIKE) } else { like })
+    });
+    let best = like.max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (best.1 >= LIKE).then_some(best.0)
+}
+
+/// The names of the fields of a structure.
+fn names<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // Fails always: it is only asked what it would read.
+    let _failed = T::deserialize(Names(&mut names));
+    names
+}
+
+/// Reads nothing, and keeps the names of what was to be read.
+struct Names<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::custom("not a structure"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Error> {
+        *self.0 = fields;
+        Err(Error::custom("names only"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only their names are looked at")]
+    struct All {
+        sensor: String,
+        device: Option<String>,
+        from: Option<String>,
+        to: Option<String>,
+        aggregation: Option<String>,
+        function: Option<String>,
+        fill: Option<String>,
+    }
+
+    #[derive(Deserialize)]
+    struct Nothing {}
+
+    #[test]
+    fn what_was_meant() {
+        assert_eq!(
+            names::<All>(),
+            ["sensor", "device", "from", "to", "aggregation", "function", "fill"]
+        );
+        for (name, expected) in [
+            ("devise", Some("device")),
+            ("device_id", Some("device")),
+            ("deviceId", Some("device")),
+            ("device-name", Some("device")),
+            ("Device", Some("device")),
+            ("DEVICES", Some("device")),
+            ("dev", Some("device")),
+            ("my_device", Some("device")),
+            ("sensors", Some("sensor")),
+            ("sensr", Some("sensor")),
+            ("functions", Some("function")),
+            ("func", Some("function")),
+            ("fn", Some("function")),
+            ("form", Some("from")),
+            ("fromTime", Some("from")),
+            ("too", Some("to")),
+            ("tO", Some("to")),
+            ("aggregate", Some("aggregation")),
+            ("fil", Some("fill")),
+            ("filling", Some("fill")),
+            ("limit", None),
+            ("cursor", None),
+            ("order", None),
+            ("x", None),
+            ("", None),
+            ("%00", None),
+        ] {
+            assert_eq!(meant(names::<All>(), name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_told() {
+        for (given, expected) in [
+            (vec![], None),
+            (vec!["sensor", "device", "to"], None),
+            (
+                vec!["sensor", "to", "sensor"],
+                Some("sensor: given twice; give it once"),
+            ),
+            (
+                vec!["sensor", "devise"],
+                Some(
+                    "\"devise\": no parameter of this question; write device if you mean that; there are sensor, device, from, to, aggregation, function, fill",
+                ),
+            ),
+            (
+                vec!["q\n"],
+                Some(
+                    "\"q\\n\": no parameter of this question; there are sensor, device, from, to, aggregation, function, fill",
+                ),
+            ),
+        ] {
+            let told = check(names::<All>(), given.clone().into_iter()).err();
+            assert_eq!(told.as_deref(), expected, "{given:?}");
+        }
+        let told = check(names::<Nothing>(), ["a"].into_iter()).unwrap_err();
+        assert_eq!(told, "\"a\": no parameter of this question; there are none");
+        let long = "device".repeat(10_000);
+        assert!(unknown(names::<All>(), &long).len() < 300);
+    }
+}
