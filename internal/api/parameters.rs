@@ -157,7 +157,7 @@ mod tests {
             ("sensr", Some("sensor")),
             ("functions", Some("function")),
             ("func", Some("function")),
-            ("fn", None),
+            ("fn", Some("function")),
             ("form", Some("from")),
             ("fromTime", Some("from")),
             ("too", Some("to")),

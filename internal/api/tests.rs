@@ -161,7 +161,7 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
     let long = "x".repeat(65);
     let day = |sensor: &str, date: &str| format!("/api/statistics/sensor/{sensor}/date/{date}");
     let mut wrong = vec![
-        (day("5x", "2021-02-28"), "sensor: not a name"),
+        (day("-x", "2021-02-28"), "sensor: not a name"),
         (day("sp%00eed", "2021-02-28"), "sensor: not a name"),
         (day("sp%20eed", "2021-02-28"), "sensor: not a name"),
         (day("%ff", "2021-02-28"), "UTF-8"),

@@ -157,14 +157,14 @@ async fn a_fleet_without_places_before_one_with() {
     );
 }
 
-/// Adds a reading each second of a span to a series that is there.
+/// Adds a reading each second of a span to a series that is there, all of them later.
 async fn each_second(api: &Api, device: &str, sensor: &str, from: &str, seconds: i32, value: f64) {
     let statement = format!(
         "WITH series AS (SELECT id FROM series WHERE device = '{device}' AND sensor = '{sensor}'), made AS (
              INSERT INTO reading SELECT id, timestamptz '{from}' + number * interval '1 second', {value}::float8
              FROM series, generate_series(0, {}) AS number
          )
-         UPDATE series SET latest_timestamp = greatest(latest_timestamp, timestamptz '{from}' + interval '{} seconds')
+         UPDATE series SET latest_timestamp = timestamptz '{from}' + interval '{} seconds', latest_value = {value}
          WHERE id = (SELECT id FROM series)",
         seconds - 1,
         seconds - 1
@@ -195,10 +195,11 @@ async fn a_series_that_goes_on_alone() {
             ("lada", other, "2019-05-01T10:00:00Z", 45.0),
             // Without its other half, and then with it far off.
             ("lada", other, "2019-12-24T18:00:00Z", 46.0),
-            ("lada", alone, "2021-01-31T00:00:00Z", 14.0),
+            ("lada", alone, "2020-01-31T00:00:00Z", 14.0),
+            ("lada", alone, "2021-01-01T00:00:00Z", 14.0),
         ])
         .await;
-        each_second(&api, "lada", alone, "2021-01-01T00:00:00Z", 40_000, 15.0).await;
+        each_second(&api, "lada", alone, "2021-01-01T00:00:01Z", 40_000, 15.0).await;
         let found = api.ok(PATH).await;
         assert_eq!(
             found["timestamp"], "2019-05-01T10:00:03Z",

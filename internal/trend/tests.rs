@@ -437,7 +437,7 @@ async fn wrong_questions_are_told_why() {
     let api = Api::start().await;
     for (query, words) in [
         ("", "sensor"),
-        ("sensor=5x", "sensor: not a name"),
+        ("sensor=-x", "sensor: not a name"),
         ("sensor=x&device=", "device: not a name"),
         ("sensor=x&sensor=y", "sensor"),
         ("sensor=x&from=yesterday", "from: not a moment"),
