@@ -14,6 +14,9 @@ use service::Signals;
 const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 
+/// How long the signal of a closed terminal may come behind the end of the input.
+const HANG_UP: Duration = Duration::from_secs(1);
+
 /// Upload recordings, newline-delimited JSON, to an ingestor
 ///
 /// Tries again, for as long as it takes, whatever another try may mend; sending something twice
@@ -78,10 +81,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         Progress::lines()
     };
-    let stop = async move {
+    let on_terminal = io::stdin().is_terminal();
+    let stop = async {
         signals.next().await;
     };
-    let (summary, ended) = internal::replay::run(&options, progress, stop).await;
+    let (summary, mut ended) = internal::replay::run(&options, progress, stop).await;
+    // A terminal that is closed ends the input as well, and which of the two is seen first is chance.
+    if ended.is_ok() && on_terminal && !io::stdin().is_terminal() {
+        let signal = tokio::time::timeout(HANG_UP, signals.next()).await;
+        ended = signal.map_or(Ok(()), |_| Err(Error::Interrupted));
+    }
     match &ended {
         Err(Error::Usage(_) | Error::Input { .. }) => {}
         // Nobody reading it does not change what was done.

@@ -1,7 +1,7 @@
 //! Splits a body into pieces that hold values, whatever its chunks, holding about a line of it.
 //!
 //! A body comes in one of two forms, known by its beginning:
-//! - **lines**, the usual one. A line holds values one after the other ([`Values`] finds them). One
+//! - **lines**, the usual one. A line holds values one after the other (`values.rs` finds them). One
 //!   bad line costs no other.
 //! - **a document**: objects over several lines, or one array of objects. It begins with `[`, or its
 //!   first line is only the beginning of an object and its second line begins with no object. Its

@@ -113,7 +113,7 @@ impl Work {
                 Ok(forgotten) => letters += forgotten,
                 // At start it is only being connected to; an outage is told elsewhere.
                 Err(error) => {
-                    tracing::debug!(%error, "could not forget dead letters on the event bus; trying again later")
+                    tracing::debug!(%error, "could not forget dead letters on the event bus; trying again later");
                 }
             }
         }

@@ -131,7 +131,7 @@ mod tests {
             at: time::now() + 100 * time::DAY,
             ..Look::now()
         };
-        look.remember(&*pool.get().await.unwrap()).await.unwrap();
+        look.remember(&pool.get().await.unwrap()).await.unwrap();
         let letter = Event {
             id: "1".into(),
             kind: "test".into(),

@@ -70,10 +70,10 @@ pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error
 /// `looks.rs`.
 pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
-    if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await? {
-        if let Err(error) = drop_old(client, Look::now()).await {
-            tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
-        }
+    if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await?
+        && let Err(error) = drop_old(client, Look::now()).await
+    {
+        tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
     }
     Ok(())
 }
