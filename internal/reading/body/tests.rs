@@ -93,8 +93,8 @@ async fn what_comes_before_the_break_is_given() {
     }
     // Damaged in the middle, it can still come whole the next time.
     let mut coded = gzip(&plain);
-    for at in 200_000..200_100 {
-        coded[at] ^= 0x55;
+    for byte in &mut coded[200_000..200_100] {
+        *byte ^= 0x55;
     }
     let (_, error) = read_sized(coded, Encoding::Gzip).await;
     assert!(matches!(error, Some(Error::Undecodable)), "{error:?}");
