@@ -29,6 +29,16 @@ impl Reach {
         before.saturating_sub(self.0).max(BEGINNING)
     }
 
+    /// As far as this, but no farther than the first look.
+    pub(crate) fn near(span: i64) -> Self {
+        Self(span.clamp(1, DAY))
+    }
+
+    /// Whether it goes farther than the first look.
+    pub(crate) fn is_far(self) -> bool {
+        self.0 > DAY
+    }
+
     /// The next look goes farther.
     pub(crate) fn widen(&mut self) {
         self.0 = self.0.saturating_mul(WIDER);

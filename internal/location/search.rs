@@ -22,6 +22,9 @@ const MOST_CANDIDATES: usize = 4096;
 /// Readings of a series in the first page.
 const FIRST_READINGS: usize = 16;
 
+/// How much larger the next page is.
+const GROWTH: u8 = 4;
+
 /// Readings of a series in a page.
 const MOST_READINGS: usize = 16_384;
 
@@ -71,26 +74,36 @@ pub(super) async fn latest(
 }
 
 /// Reads the next page of the first searches, and tells the places that end theirs.
+///
+/// In a window of many months a page has few readings, or else the planner, where it does not know
+/// the tables yet, sorts all that the window holds. So far looks are taken together.
 async fn advance(database: &Database, searches: &mut Vec<Search>, width: usize) -> Result<Vec<Location>, Error> {
-    let readings = searches.first().map_or(FIRST_READINGS, |first| first.readings);
-    let count = width.min(ANSWER / (2 * readings)).min(searches.len());
-    let windows: Vec<Window> = searches[..count].iter().flat_map(Search::windows).collect();
-    let mut pages = postgres::pages(database, &windows, readings).await?.into_iter();
-    let mut found = Vec::new();
-    let mut going_on = Vec::with_capacity(searches.len());
-    for (at, mut search) in std::mem::take(searches).into_iter().enumerate() {
-        if at < count {
-            let (latitudes, longitudes) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
-            match search.take(&latitudes, &longitudes, readings) {
-                Step::Found(pair) => found.push(location(search.device, pair)),
-                Step::Ended => {}
-                Step::GoesOn => going_on.push(search),
-            }
+    let far = searches.first().is_some_and(Search::looks_far);
+    let readings = match searches.first() {
+        Some(first) if !far => first.readings,
+        _ => FIRST_READINGS,
+    };
+    let most = width.min(ANSWER / (2 * readings));
+    let (mut chosen, mut rest) = (Vec::new(), Vec::new());
+    for search in std::mem::take(searches) {
+        if chosen.len() < most && search.looks_far() == far {
+            chosen.push(search);
         } else {
-            going_on.push(search);
+            rest.push(search);
         }
     }
-    *searches = going_on;
+    let windows: Vec<Window> = chosen.iter().flat_map(Search::windows).collect();
+    let mut pages = postgres::pages(database, &windows, readings).await?.into_iter();
+    let mut found = Vec::new();
+    for mut search in chosen {
+        let (latitudes, longitudes) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
+        match search.take(&latitudes, &longitudes, readings) {
+            Step::Found(pair) => found.push(location(search.device, pair)),
+            Step::Ended => {}
+            Step::GoesOn => rest.push(search),
+        }
+    }
+    *searches = rest;
     Ok(found)
 }
 
@@ -179,6 +192,11 @@ impl Search {
         self.pairing.waits().unwrap_or(next)
     }
 
+    /// Whether its next window is wider than the first.
+    fn looks_far(&self) -> bool {
+        self.latitude.reach.is_far() || self.longitude.reach.is_far()
+    }
+
     /// What it has to look at next: of its latitudes and of its longitudes.
     fn windows(&self) -> [Window; 2] {
         [self.latitude, self.longitude].map(|side| Window {
@@ -205,7 +223,7 @@ impl Search {
         self.longitude
             .look_back(of_longitude, points.longitudes, longitudes.len() == most);
         if latitudes.len() == most || longitudes.len() == most {
-            self.readings = (self.readings * 4).min(MOST_READINGS);
+            self.readings = (self.readings * usize::from(GROWTH)).min(MOST_READINGS);
         }
         let certain = self.pairing.reached(self.latitude.before, self.longitude.before);
         if let Some(pair) = certain.filter(|pair| pair.is_place()) {
@@ -234,12 +252,13 @@ impl Search {
 impl Side {
     /// Goes back to the next of the readings that are left, or to where they were looked for.
     fn look_back(&mut self, since: i64, left: &[(i64, f64)], full: bool) {
-        self.before = left.first().map_or(since, |(time, _)| time + 1);
         if full {
-            self.reach = Reach::default();
+            // As many readings as the next page has.
+            self.reach = Reach::near((self.before - since).saturating_mul(GROWTH.into()));
         } else if left.is_empty() {
             self.reach.widen();
         }
+        self.before = left.first().map_or(since, |(time, _)| time + 1);
     }
 }
 
