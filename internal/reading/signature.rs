@@ -1,4 +1,5 @@
-//! Recognises what is no line of JSON by its first bytes: gzip, zstd and UTF-16.
+//! Recognises what is no line of JSON by its first bytes: gzip, zstd, UTF-16, and compression that is
+//! not taken.
 
 /// A format that a body may be in without its head saying so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,12 +10,17 @@ pub(super) enum Foreign {
     Zstd,
     /// UTF-16 in either order, with or without a mark.
     Utf16,
+    /// Compressed in a way that is not taken: xz, bzip2 or zip.
+    Compressed,
 }
 
 /// A mark of byte order in UTF-8.
 pub(super) const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const XZ: &[u8] = b"\xfd7zXZ\0";
+const BZIP2: &[u8] = b"BZh";
+const ZIP: &[u8] = b"PK\x03\x04";
 /// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
@@ -51,8 +57,8 @@ pub(super) fn undecided(start: &[u8]) -> bool {
         [] | [0xff | 0xfe | b'{' | b'['] => true,
         [b'{' | b'[', 0] => true,
         [b'{' | b'[', 0, third] => *third != 0,
-        [0x50..=0x5f, rest @ ..] => rest.len() < SKIPPABLE.len() && SKIPPABLE.starts_with(rest),
-        rest => [&MARK[..], &GZIP, &ZSTD]
+        [0x50..=0x5f, rest @ ..] if rest.len() < SKIPPABLE.len() && SKIPPABLE.starts_with(rest) => true,
+        rest => [&MARK[..], &GZIP, &ZSTD, XZ, BZIP2, ZIP]
             .iter()
             .any(|signature| rest.len() < signature.len() && signature.starts_with(rest)),
     }
@@ -67,6 +73,7 @@ fn of(start: &[u8]) -> Option<Foreign> {
         [0x50..=0x5f, rest @ ..] if rest.starts_with(&SKIPPABLE) => Some(Foreign::Zstd),
         start if start.starts_with(&GZIP) => Some(Foreign::Gzip),
         start if start.starts_with(&ZSTD) => Some(Foreign::Zstd),
+        start if [XZ, BZIP2, ZIP].iter().any(|signature| start.starts_with(signature)) => Some(Foreign::Compressed),
         _ => None,
     }
 }
@@ -93,6 +100,10 @@ mod tests {
             (b"\x5f\x2a\x4d\x18\0".to_vec(), Some(Foreign::Zstd)),
             (b"\x60\x2a\x4d\x18\0".to_vec(), None),
             (b"P*M".to_vec(), None),
+            (b"\xfd7zXZ\0\0".to_vec(), Some(Foreign::Compressed)),
+            (b"BZh91AY".to_vec(), Some(Foreign::Compressed)),
+            (b"PK\x03\x04\x14".to_vec(), Some(Foreign::Compressed)),
+            (b"PKW".to_vec(), None),
             (b"(".to_vec(), None),
             (b"\x1f".to_vec(), None),
             (b"{".to_vec(), None),

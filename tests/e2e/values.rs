@@ -116,9 +116,12 @@ async fn what_is_no_json_is_told_from_bad_lines() {
     let system = System::start(1).await;
     let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     let utf16: Vec<u8> = reading(9).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for foreign in [&gzip[..], &[0x28, 0xb5, 0x2f, 0xfd, 4, 0], &utf16] {
+    for foreign in [&gzip[..], &[0x28, 0xb5, 0x2f, 0xfd, 4, 0], &utf16, b"PK\x03\x04\x14\0"] {
         let body = [reading(0).as_bytes(), b"\n", reading(1).as_bytes(), b"\n\0\0", foreign].concat();
         assert_eq!(told(&system.post(body).await), (415, json!(2), json!(0)));
+    }
+    for foreign in [&b"\xfd7zXZ\0\0\x04"[..], b"BZh91AY&SY", b"PK\x03\x04\x14\0\0\0"] {
+        assert_eq!(told(&system.post(foreign.to_vec()).await), (415, json!(0), json!(0)));
     }
     // So much that is no reading is not what it says it is.
     let body = format!(

@@ -102,6 +102,9 @@ fn broken(limits: &Limits, end: &End) -> Problem {
                 Foreign::Zstd => {
                     "A line begins as zstd data does. What came before is accepted; send compressed data as a body of its own, with Content-Encoding: zstd."
                 }
+                Foreign::Compressed => {
+                    "A line begins as xz, bzip2 or zip data does. What came before is accepted; decompress the rest and send it as a body of its own."
+                }
                 Foreign::Utf16 => "A line is in UTF-16. What came before is accepted; send the rest in UTF-8.",
             },
         ),
@@ -134,6 +137,10 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         End::Body(body::Error::Foreign(Foreign::Utf16)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The body is UTF-16; send it as UTF-8 (iconv -f UTF-16 -t UTF-8).",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Compressed)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is xz, bzip2 or zip data; decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
         ),
         End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
