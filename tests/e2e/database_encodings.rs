@@ -10,6 +10,9 @@ use testutil::{Program, database_in, poll};
 async fn every_encoding_is_migrated() {
     for encoding in ["LATIN1", "SQL_ASCII", "WIN1252", "EUC_JP", "KOI8R"] {
         let database = database_in(encoding).await;
+        if encoding == "LATIN1" {
+            leave_at_version_3(&database.url()).await;
+        }
         for _ in 0..2 {
             let mut migrating = Program::new("odograph")
                 .arg("migrate")
@@ -17,6 +20,26 @@ async fn every_encoding_is_migrated() {
                 .spawn();
             let code = migrating.wait(LONG).await;
             assert_eq!(code, 0, "{encoding}: {}", migrating.output().join("\n"));
+        }
+    }
+}
+
+/// What the last release made of a database in LATIN1 before it gave up.
+async fn leave_at_version_3(url: &str) {
+    let sql = connect(url).await;
+    let history = "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+    sql.batch_execute(history).await.unwrap();
+    for (version, name, checksum) in [
+        (1, "readings", "3825866066436518244"),
+        (2, "receipts", "14877413562270828390"),
+        (3, "retention", "17986223608524094916"),
+    ] {
+        let file = testutil::workspace().join(format!("migrations/V{version}__{name}.sql"));
+        let applied = format!(
+            "INSERT INTO refinery_schema_history VALUES ({version}, '{name}', '2026-11-25T18:04:37Z', '{checksum}')"
+        );
+        for statements in [std::fs::read_to_string(file).unwrap(), applied] {
+            sql.batch_execute(&statements).await.unwrap();
         }
     }
 }
