@@ -58,10 +58,10 @@ fn unknown(known: &[&str], name: &str) -> String {
         None => String::new(),
     };
     let all = match known {
-        [] => "there are none".to_owned(),
-        _ => format!("there are {}", known.join(", ")),
+        [] => "no parameters".to_owned(),
+        _ => known.join(", "),
     };
-    format!("{shown:?}: no parameter of this question{meant}; {all}")
+    format!("{shown:?}: unknown parameter{meant}. This endpoint takes {all}.")
 }
 
 /// The known name that is the most like this one, if one is like it: but for some letters, in
@@ -188,13 +188,13 @@ mod tests {
             (
                 vec!["sensor", "devise"],
                 Some(
-                    "\"devise\": no parameter of this question; write device if you mean that; there are sensor, device, from, to, aggregation, function, fill",
+                    "\"devise\": unknown parameter; write device if you mean that. This endpoint takes sensor, device, from, to, aggregation, function, fill.",
                 ),
             ),
             (
                 vec!["q\n"],
                 Some(
-                    "\"q\\n\": no parameter of this question; there are sensor, device, from, to, aggregation, function, fill",
+                    "\"q\\n\": unknown parameter. This endpoint takes sensor, device, from, to, aggregation, function, fill.",
                 ),
             ),
         ] {
@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(told.as_deref(), expected, "{given:?}");
         }
         let told = check(names::<Nothing>(), ["a"].into_iter()).unwrap_err();
-        assert_eq!(told, "\"a\": no parameter of this question; there are none");
+        assert_eq!(told, "\"a\": unknown parameter. This endpoint takes no parameters.");
         let long = "device".repeat(10_000);
         assert!(unknown(names::<All>(), &long).len() < 300);
     }

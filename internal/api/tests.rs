@@ -186,16 +186,16 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
         wrong.push((format!("{endpoint}{mark}devise=lada"), "write device"));
         wrong.push((format!("{endpoint}{mark}device_id=lada"), "write device"));
         wrong.push((format!("{endpoint}{mark}device=lada&Devices=saab"), "write device"));
-        wrong.push((format!("{endpoint}{mark}limit=0"), "\"limit\": no parameter"));
-        wrong.push((format!("{endpoint}{mark}=x"), "\"\": no parameter"));
-        wrong.push((format!("{endpoint}{mark}q%22%00=x"), "no parameter"));
+        wrong.push((format!("{endpoint}{mark}limit=0"), "\"limit\": unknown parameter"));
+        wrong.push((format!("{endpoint}{mark}=x"), "\"\": unknown parameter"));
+        wrong.push((format!("{endpoint}{mark}q%22%00=x"), "unknown parameter"));
     }
     let trend = "/api/trends?sensor=speed";
     wrong.push((format!("{trend}&functions=max"), "write function"));
     wrong.push((format!("{trend}&fill=zero&fill=null"), "fill: given twice"));
     let receipt = format!("/api/ingests/{}", uuid::Uuid::now_v7());
     wrong.push((format!("{receipt}?waits=5s"), "write wait"));
-    wrong.push((format!("{receipt}?device=lada"), "\"device\": no parameter"));
+    wrong.push((format!("{receipt}?device=lada"), "\"device\": unknown parameter"));
     wrong.push((format!("{receipt}?wait=5s&wait=6s"), "wait: given twice"));
     wrong.push((format!("{receipt}?wait=31s"), "wait: longer than 30s"));
     wrong.push((format!("{receipt}?wait=-1s"), "wait: "));
