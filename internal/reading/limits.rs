@@ -127,59 +127,79 @@ impl Known {
     /// Where there is no room for a series that this key has not brought before.
     pub fn admit(&self, key: &Arc<str>, hash: u64) -> Result<(), NoRoom> {
         let mut seen = lock(&self.seen);
-        let all = seen.all;
-        if !seen.by_key.contains_key(key) {
-            seen.by_key.insert(key.clone(), HashSet::new());
-        }
-        let Some(of_key) = seen.by_key.get_mut(key) else {
-            return Err(NoRoom::All);
-        };
+        let Seen { by_key, all } = &mut *seen;
+        let of_key = by_key.entry(key.clone()).or_default();
         if of_key.contains(&hash) {
             return Ok(());
         }
         if of_key.len() >= self.max {
             return Err(NoRoom::Key);
         }
-        if all >= self.max.saturating_mul(KEYS) {
+        if *all >= self.max.saturating_mul(KEYS) {
             return Err(NoRoom::All);
         }
         of_key.insert(hash);
-        seen.all += 1;
+        *all += 1;
         Ok(())
     }
 }
 
-/// The bytes of rejected lines that each key may still bring.
-pub(super) struct Quota {
+/// How much each key may take within a time. Forgets keys that are idle: they come and go with
+/// their file.
+struct Rates {
     limiter: DefaultKeyedRateLimiter<Arc<str>>,
     asked: AtomicU64,
 }
 
-impl Quota {
-    /// Each key may bring `max` bytes at once, and as many again within an hour.
-    pub(super) fn new(max: u64) -> Self {
-        let max = NonZeroU32::new(u32::try_from(max).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-        let quota = governor::Quota::with_period(HOUR / max.get())
-            .unwrap_or(governor::Quota::per_second(max))
-            .allow_burst(max);
+impl Rates {
+    fn new(quota: governor::Quota) -> Self {
         Self {
             limiter: RateLimiter::keyed(quota),
             asked: AtomicU64::new(0),
         }
     }
 
-    /// Takes so many bytes of the key's, or tells after how long there may be room again.
-    pub(super) fn take(&self, key: &Arc<str>, bytes: u64) -> Result<(), Duration> {
+    /// Takes so much of the key's, or tells after how long there may be room again; `None` where
+    /// there never is for so much at once.
+    fn take(&self, key: &Arc<str>, amount: NonZeroU32) -> Result<(), Option<Duration>> {
         if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
             self.limiter.retain_recent();
         }
-        let bytes = NonZeroU32::new(u32::try_from(bytes).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-        match self.limiter.check_key_n(key, bytes) {
+        match self.limiter.check_key_n(key, amount) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(until)) => Err(until.wait_time_from(DefaultClock::default().now())),
-            Err(_) => Err(HOUR),
+            Ok(Err(until)) => Err(Some(until.wait_time_from(DefaultClock::default().now()))),
+            Err(_) => Err(None),
         }
     }
+}
+
+/// After so many questions the rates of keys that are idle are forgotten.
+const FORGET: u64 = 4096;
+
+/// The bytes of rejected lines that each key may still bring.
+pub(super) struct Quota(Rates);
+
+impl Quota {
+    /// Each key may bring `max` bytes at once, and as many again within an hour.
+    pub(super) fn new(max: u64) -> Self {
+        let max = at_least_one(max);
+        let quota = governor::Quota::with_period(HOUR / max.get())
+            .unwrap_or(governor::Quota::per_second(max))
+            .allow_burst(max);
+        Self(Rates::new(quota))
+    }
+
+    /// Takes so many bytes of the key's, or tells after how long there may be room again.
+    pub(super) fn take(&self, key: &Arc<str>, bytes: u64) -> Result<(), Duration> {
+        self.0
+            .take(key, at_least_one(bytes))
+            .map_err(|wait| wait.unwrap_or(HOUR))
+    }
+}
+
+/// As a rate limiter counts: at least one, and no more than fits.
+fn at_least_one(number: u64) -> NonZeroU32 {
+    NonZeroU32::new(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -200,13 +220,8 @@ pub(super) struct Admission {
     under_way: Arc<Mutex<UnderWay>>,
     max: usize,
     max_per_key: usize,
-    rate: Option<DefaultKeyedRateLimiter<Arc<str>>>,
-    asked: AtomicU64,
+    rate: Option<Rates>,
 }
-
-/// After so many uploads the rates of keys that are idle are forgotten: keys come and go with
-/// their file.
-const FORGET: u64 = 4096;
 
 #[derive(Default)]
 struct UnderWay {
@@ -222,20 +237,16 @@ impl Admission {
             max_per_key: limits.max_uploads_per_key,
             rate: limits
                 .max_rate_per_key
-                .map(|rate| RateLimiter::keyed(governor::Quota::per_second(rate))),
-            asked: AtomicU64::new(0),
+                .map(|rate| Rates::new(governor::Quota::per_second(rate))),
         }
     }
 
     /// A place for one upload, free again when it is dropped.
     pub(super) fn enter(&self, key: &Arc<str>) -> Result<Turn, Refusal> {
         if let Some(rate) = &self.rate {
-            if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
-                rate.retain_recent();
-            }
-            if let Err(until) = rate.check_key(key) {
-                return Err(Refusal::KeyTooFast(until.wait_time_from(DefaultClock::default().now())));
-            }
+            // One upload fits into any rate.
+            rate.take(key, NonZeroU32::MIN)
+                .map_err(|wait| Refusal::KeyTooFast(wait.unwrap_or_default()))?;
         }
         let mut under_way = lock(&self.under_way);
         if under_way.all >= self.max {
@@ -322,7 +333,7 @@ mod tests {
             let key: Arc<str> = number.to_string().into();
             assert!(admission.enter(&key).is_ok());
         }
-        let remembered = admission.rate.as_ref().map(RateLimiter::len).unwrap();
+        let remembered = admission.rate.as_ref().map(|rate| rate.limiter.len()).unwrap();
         assert!(remembered <= usize::try_from(FORGET).unwrap(), "{remembered}");
     }
 
