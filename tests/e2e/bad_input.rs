@@ -242,13 +242,7 @@ async fn credentials() {
     assert_eq!(post(basic("gaz", KEY), good(3)).await.0, 200);
     assert_eq!(post(Some(format!("Bearer {KEY}")), good(4)).await.0, 200);
     system.wait_for_rows(4).await;
-    let devices: Vec<String> = system
-        .rows()
-        .await
-        .iter()
-        .map(|row| row.split(' ').next().unwrap().to_owned())
-        .collect();
-    assert_eq!(devices, ["default", "gaz", "lada", "lada"]);
+    assert_eq!(system.devices().await, ["default", "gaz", "lada", "lada"]);
 
     // A changed file is in force without a restart.
     std::fs::write(keys.path(), format!("other * {}\n", "0".repeat(64))).unwrap();

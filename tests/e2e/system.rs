@@ -157,6 +157,12 @@ impl System {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// The device of every reading, in the same order.
+    pub(crate) async fn devices(&self) -> Vec<String> {
+        let device = |row: &String| row.split(' ').next().unwrap().to_owned();
+        self.rows().await.iter().map(device).collect()
+    }
+
     /// The latest reading of every series, likewise.
     pub(crate) async fn latest(&self) -> Vec<String> {
         let client = connect(&self.database.url()).await;

@@ -253,13 +253,10 @@ async fn the_address_may_name_the_device() {
         "{answer}"
     );
     system.wait_for_rows(4).await;
-    let devices: Vec<String> = system
-        .rows()
-        .await
-        .iter()
-        .map(|row| row.split(' ').next().unwrap().to_owned())
-        .collect();
-    assert_eq!(devices, ["356000000000017", "5ABCD12E3FG000017", "lada:1", "niva"]);
+    assert_eq!(
+        system.devices().await,
+        ["356000000000017", "5ABCD12E3FG000017", "lada:1", "niva"]
+    );
 }
 
 /// A clock that was never set begins in 2000.
