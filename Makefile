@@ -82,7 +82,7 @@ bench-peers: ## install InfluxDB and VictoriaMetrics, for `make bench` to stand 
 
 .PHONY: micro
 micro: ## readings a second through each hot loop, and what has changed since the last time
-	cargo bench --locked -p internal $(if $(ARGS),-- $(ARGS))
+	cargo bench --locked -p bench --bench micro $(if $(ARGS),-- $(ARGS))
 
 # ---- checking ----
 

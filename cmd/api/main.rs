@@ -2,10 +2,10 @@
 
 use anyhow::Context;
 use clap::Parser;
-use internal::{api, schema};
 use service::{Arguments, Latch, Options, Program, Service, Serving};
 use std::process::ExitCode;
 use std::time::Duration;
+use store::schema;
 
 const PROGRAM: Program = Program {
     name: "api",
@@ -76,7 +76,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     service
         .serve(
             args.port,
-            web::finish(api::routes(pool, args.location_tolerance, &service)),
+            web::finish(query::routes(pool, args.location_tolerance, &service)),
             front,
         )
         .await

@@ -2,14 +2,14 @@
 //! once a day.
 
 use anyhow::Context;
+use archive::{Day, Dumper, Fate, Month, Reason, Retention};
 use blob::Store;
 use clap::Parser;
-use internal::dump::{Day, Dumper, Fate, Month, Reason, Retention};
-use internal::schema;
 use service::{Arguments, Options, Program, Service};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
+use store::schema;
 use tokio_util::sync::CancellationToken;
 
 const PROGRAM: Program = Program {

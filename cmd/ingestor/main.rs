@@ -1,9 +1,8 @@
 //! Accepts readings over HTTP and publishes them to the event bus.
 
+use access::Keys;
 use clap::Parser;
-use internal::bus;
-use internal::reading::http::{Ingest, Limits};
-use internal::reading::keys::Keys;
+use ingest::{Ingest, Limits};
 use service::{Arguments, Options, Program, Service, Serving};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +27,7 @@ struct Args {
     /// A key that lets clients write; may be given several times. Commas separate keys, in the
     /// variable as well, so no key holds one
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
-    api_key: Vec<internal::reading::keys::Secret>,
+    api_key: Vec<access::Secret>,
 
     /// File of keys, a line each: KEY-ID DEVICE-or-* SHA256-HEX; read again when it changes
     #[arg(long, env, value_name = "FILE")]
@@ -72,7 +71,11 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let events = event::Writer::open(&args.event_writer_url)
         .await
         .map_err(service::usage)?;
-    bus::keep(events.clone(), "event bus", &service);
+    let bus = events.clone();
+    service.keep(
+        "event bus",
+        |latch| async move { bus.run(|ready| latch.set(ready)).await },
+    );
     let ingest = Ingest::new(events, keys, args.limits, None, &service);
     service.serve(args.port, web::finish(ingest.routes()), front).await
 }

@@ -1,7 +1,7 @@
 //! The data folder of `odograph up`: its key, its database, its dumps.
 
 use anyhow::Context;
-use internal::reading::keys;
+
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -60,7 +60,7 @@ impl Data {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(failed),
         }
-        let (key, _) = keys::generate(None);
+        let (key, _) = access::generate(None);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)

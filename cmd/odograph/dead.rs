@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use event::{Letter, Letters};
-use internal::reading::dead::{Content, Graveyard, content};
 use jiff::Timestamp;
+use persist::dead::{Content, Graveyard, content};
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;

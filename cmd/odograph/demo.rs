@@ -1,7 +1,7 @@
 //! A simulated drive, streamed into the ingestor of the same process for as long as it runs.
 
 use anyhow::Context;
-use internal::simulate::{Drive, Options, Reading, write_line};
+use client::simulate::{Drive, Options, Reading, write_line};
 use jiff::{SignedDuration, Timestamp};
 use std::num::NonZeroU8;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! `odograph key`: keys for an ingestor's keys file.
 
-use internal::reading::keys;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -23,7 +22,7 @@ enum Command {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Command::New { device } = &args.command;
-    let (key, line) = keys::generate(device.as_deref());
+    let (key, line) = access::generate(device.as_deref());
     let mut out = std::io::stdout();
     writeln!(out, "Give this key to the device; it is not shown again:\n\n  {key}\n")?;
     writeln!(
@@ -35,7 +34,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The name of a device, checked.
 pub(crate) fn device(name: &str) -> Result<String, String> {
-    if internal::reading::is_device(name) {
+    if reading::is_device(name) {
         return Ok(name.to_owned());
     }
     Err("a name has 1 to 64 characters of A-Z a-z 0-9 _ . : - and begins with a letter or a digit".to_owned())

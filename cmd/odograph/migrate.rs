@@ -1,9 +1,9 @@
 //! `odograph migrate`: the database's schema brought up to date, and nothing else.
 
-use internal::schema;
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
+use store::schema;
 
 /// For statements outside migrations, which take as long as they take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);

@@ -2,12 +2,12 @@
 
 use anyhow::Context;
 use event::Reader;
-use internal::reading::events::{Persistor, Storing};
-use internal::reading::postgres::Store;
-use internal::schema;
+use persist::{Persistor, Storing};
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
+use store::Store;
+use store::schema;
 
 /// No statement takes as long as the event bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);

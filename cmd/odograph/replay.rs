@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use internal::replay::{Error, Options, Progress};
+use client::replay::{Error, Options, Progress};
 use service::Signals;
 
 /// Half way through, because a signal came: what a shell reports of a program that SIGINT ended,
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = async {
         signals.next().await;
     };
-    let (summary, mut ended) = internal::replay::run(&options, progress, stop).await;
+    let (summary, mut ended) = client::replay::run(&options, progress, stop).await;
     // A terminal that is closed ends the input as well, and which of the two is seen first is chance.
     if ended.is_ok() && on_terminal && !io::stdin().is_terminal() {
         let signal = tokio::time::timeout(HANG_UP, signals.next()).await;

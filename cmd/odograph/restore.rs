@@ -1,11 +1,11 @@
 //! `odograph restore`: dumps, loaded into a database.
 
-use internal::dump::restore::Restorer;
-use internal::dump::{Day, Days};
-use internal::schema;
+use archive::restore::Restorer;
+use archive::{Day, Days};
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
+use store::schema;
 
 /// Nobody waits for an acknowledgement here; a statement may be slow.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use internal::simulate::{Drive, Options, as_fast_as_possible, in_real_time};
+use client::simulate::{Drive, Options, as_fast_as_possible, in_real_time};
 use jiff::Timestamp;
 use service::Signals;
 use tokio::sync::oneshot;

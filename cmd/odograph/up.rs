@@ -3,18 +3,21 @@
 
 use crate::data::Data;
 use crate::demo;
+use access::{Keys, Secret};
 use anyhow::Context;
 use event::Writer;
-use internal::reading::events::{History, Persistor, Storing};
-use internal::reading::http::{Ingest, Limits};
-use internal::reading::keys::{Keys, Secret};
-use internal::reading::postgres::Store;
-use internal::{api, bus, dump, schema};
+use futures_util::FutureExt;
+use ingest::{Ingest, Limits, Witness};
+use persist::{History, Persistor, Storing};
+use postgres::Pool;
 use postgres::server::{self, Server};
 use service::{Arguments, Options, Service, Serving};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use store::Store;
+use store::schema;
 use tokio_util::sync::CancellationToken;
 
 /// No statement takes longer than this.
@@ -72,7 +75,7 @@ pub(crate) struct Args {
     /// Drop months of readings from the database that are older than this, such as 90d, once their
     /// dumps have been read back and verified [default: readings stay for ever]
     #[arg(long, env, value_name = "DAYS")]
-    retention: Option<dump::Retention>,
+    retention: Option<archive::Retention>,
 
     /// How far apart two values may be to make one location
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
@@ -197,8 +200,15 @@ async fn everything(
     prepared?;
     migrated.set(true);
     // Each connects by itself.
-    bus::keep(writer.clone(), "event bus", service);
-    bus::keep(readers[0].writer(), "event bus of the persistor", service);
+    let bus = writer.clone();
+    service.keep(
+        "event bus",
+        |latch| async move { bus.run(|ready| latch.set(ready)).await },
+    );
+    let bus = readers[0].writer();
+    service.keep("event bus of the persistor", |latch| async move {
+        bus.run(|ready| latch.set(ready)).await
+    });
 
     let ingest_listener = service.listen("main", args.port).await?;
     let api_listener = service.listen("api", args.api_port).await?;
@@ -215,14 +225,13 @@ async fn everything(
         let _persisted = persisted;
         persistor.run(until).await
     });
-    let (dumper, stop) = (dump::Dumper::new(pool.clone(), dumps), service.stop());
+    let (dumper, stop) = (archive::Dumper::new(pool.clone(), dumps), service.stop());
     let retention = args.retention;
     service.spawn("nightly dump", async move {
-        dump::nightly(dumper, retention, stop).await;
+        archive::nightly(dumper, retention, stop).await;
         Ok(())
     });
-    let receipts = Some(Store::new(pool.clone()));
-    let ingest = Ingest::new(writer, keys, args.limits, receipts, service);
+    let ingest = Ingest::new(writer, keys, args.limits, Some(newest_receipt(pool.clone())), service);
     let scheme = if args.serving.is_tls() { "https" } else { "http" };
     let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
     let api_url = format!("{scheme}://127.0.0.1:{api_port}/api");
@@ -242,7 +251,7 @@ async fn everything(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
         service.serve_on(
             api_listener,
-            web::finish(api::routes(pool, args.location_tolerance, service)),
+            web::finish(query::routes(pool, args.location_tolerance, service)),
             front
         ),
     );
@@ -250,6 +259,15 @@ async fn everything(
     // Before PostgreSQL is stopped. An error of the persistor has been noted by the service.
     let _ended = (&mut all_persisted).await;
     Ok(())
+}
+
+/// The newest receipt in the database tells a time that is past.
+fn newest_receipt(pool: Pool) -> Witness {
+    let store = Arc::new(Store::new(pool));
+    Box::new(move || {
+        let store = store.clone();
+        async move { store.newest_receipt().await.map_err(|_| ingest::Unknown) }.boxed()
+    })
 }
 
 /// The keys in force, and one of them to show and to write the demo with.

@@ -1,10 +1,10 @@
 //! `odograph verify`: whether two places hold the same readings.
 
-use internal::dump::verify::{Address, Comparing, DayReport, Totals, Verification};
-use internal::dump::{Day, Days};
+use archive::{Day, Days};
 use service::{Arguments, Options, Service};
 use std::fmt::Display;
 use std::io::Write;
+use verify::{Address, Comparing, DayReport, Totals, Verification};
 
 /// Compare two databases, streams or blob stores of dumps, day by day
 ///

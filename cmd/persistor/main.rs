@@ -1,12 +1,12 @@
 //! Takes readings from the event bus and stores them in Postgres, once each.
 
 use clap::Parser;
-use internal::reading::events::{History, Persistor, Storing};
-use internal::reading::postgres::Store;
-use internal::{bus, schema};
+use persist::{History, Persistor, Storing};
 use service::{Arguments, Options, Program, Service};
 use std::process::ExitCode;
 use std::time::Duration;
+use store::Store;
+use store::schema;
 
 const PROGRAM: Program = Program {
     name: "persistor",
@@ -68,7 +68,11 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         postgres::open(&args.database_url, args.storing.connections(), STATEMENT_TIMEOUT).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
-    bus::keep(readers[0].writer(), "event bus", &service);
+    let bus = readers[0].writer();
+    service.keep(
+        "event bus",
+        |latch| async move { bus.run(|ready| latch.set(ready)).await },
+    );
     let prepared = schema::prepare(&pool, args.migrate);
     let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
         return Ok(());

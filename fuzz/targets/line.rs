@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use internal::reading::decode::{Bounds, decode};
-use internal::reading::is_name;
+use reading::decode::{Bounds, decode};
+use reading::is_name;
 use libfuzzer_sys::fuzz_target;
 
 const BOUNDS: Bounds = Bounds {

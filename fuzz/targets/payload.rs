@@ -3,10 +3,10 @@
 #![no_main]
 
 use bytes::Bytes;
-use internal::reading::batch::Batch;
-use internal::reading::is_name;
-use internal::reading::message::Message;
-use internal::reading::segment::{Builder, Origin, Piece, join, read};
+use store::batch::Batch;
+use reading::is_name;
+use reading::message::Message;
+use reading::segment::{Builder, Origin, Piece, join, read};
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     let mut builder = Builder::default();
     for ((device, sensor), points) in &found {
         for (timestamp, bits) in points {
-            let point = internal::reading::Point {
+            let point = reading::Point {
                 timestamp: *timestamp,
                 value: f64::from_bits(*bits),
             };

@@ -10,8 +10,8 @@ const SECRET: &str = "hunter2";
 
 fuzz_target!(|text: &str| {
     let _ = (service::duration(text), service::bytes(text));
-    if let Ok(day) = text.parse::<internal::dump::Day>() {
-        assert_eq!(day.to_string().parse::<internal::dump::Day>().ok(), Some(day));
+    if let Ok(day) = text.parse::<archive::Day>() {
+        assert_eq!(day.to_string().parse::<archive::Day>().ok(), Some(day));
     }
     quiet(event::parse(text).err().map(|error| error.to_string()), "");
     quiet(blob::parse(text).err().map(|error| error.to_string()), "");

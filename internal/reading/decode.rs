@@ -1,6 +1,6 @@
 //! One line of JSON to one reading, or the reason why not.
 
-use super::{clock, is_device, is_name, time};
+use super::{ahead, is_device, is_name, time};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ pub struct Bounds {
 }
 
 /// Bounds that let any time in, for where only the end of a value is looked for.
-pub(crate) const ANY: Bounds = Bounds {
+pub const ANY: Bounds = Bounds {
     oldest: i64::MIN,
     newest: i64::MAX,
 };
@@ -49,7 +49,7 @@ pub fn decode<'a>(line: &'a [u8], bounds: Bounds) -> Result<Decoded<'a>, String>
 
 /// What a text begins with.
 #[derive(Debug)]
-pub(super) enum First<'a> {
+pub enum First<'a> {
     /// A whole JSON object of so many bytes: a reading, or the reason why it is none.
     Whole(Result<Decoded<'a>, String>, usize),
     /// No JSON object, and why.
@@ -60,7 +60,7 @@ pub(super) enum First<'a> {
 
 /// Why a text does not begin with a JSON object.
 #[derive(Debug)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// A field of a reading holds something that JSON does not know, such as NaN.
     Field(String),
     /// The text is not JSON.
@@ -68,7 +68,7 @@ pub(super) enum Malformed {
 }
 
 /// Reads the object that `text` begins with, whatever follows it.
-pub(super) fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
+pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Raw<'a>>();
     let error = match values.next() {
         Some(Ok(raw)) => return First::Whole(check(raw, bounds), values.byte_offset()),
@@ -112,7 +112,7 @@ fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
         return Err("timestamp: the year 9999 stands for no time at all; leave such readings out".into());
     }
     if timestamp > bounds.newest {
-        return Err(clock::too_far_ahead(timestamp, &bounds));
+        return Err(ahead::too_far_ahead(timestamp, &bounds));
     }
     Ok(Decoded {
         sensor: raw.sensor,
@@ -123,12 +123,12 @@ fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
 }
 
 /// Why a line is none that holds an invalid byte behind `valid` good ones.
-pub(super) fn not_utf8(valid: usize) -> String {
+pub fn not_utf8(valid: usize) -> String {
     format!("not UTF-8 at byte {}", valid + 1)
 }
 
 /// Why a value is none that lacks its end.
-pub(super) fn breaks_off(length: usize) -> String {
+pub fn breaks_off(length: usize) -> String {
     format!("not a JSON object: it breaks off after {length} bytes")
 }
 

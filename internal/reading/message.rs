@@ -1,8 +1,7 @@
 //! A message of the bus whose payload was read and found good, and what it holds of each upload.
 
-use super::Point;
-use super::batch::Name;
 use super::segment::{self, Builder, Malformed, Origin, Piece, Series, Totals};
+use super::{Name, Point};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -111,7 +110,7 @@ fn known_as(id: &str) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::segment::join;
+    use crate::segment::join;
 
     fn segment(upload: u128, readings: i64, totals: Option<Totals>) -> Bytes {
         let mut builder = Builder::default();

@@ -3,7 +3,7 @@
 
 /// A format that a body may be in without its head saying so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub enum Foreign {
     /// A gzip member.
     Gzip,
     /// A zstd frame, or a skippable one.
@@ -15,7 +15,7 @@ pub(super) enum Foreign {
 }
 
 /// A mark of byte order in UTF-8.
-pub(super) const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+pub const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const XZ: &[u8] = b"\xfd7zXZ\0";
@@ -26,7 +26,7 @@ const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 /// The foreign format that begins at `start`, after blanks.
 #[inline]
-pub(super) fn foreign(start: &[u8]) -> Option<Foreign> {
+pub fn foreign(start: &[u8]) -> Option<Foreign> {
     match start {
         // The start of nearly every line.
         [b'{', b'"', ..] => None,
@@ -35,7 +35,7 @@ pub(super) fn foreign(start: &[u8]) -> Option<Foreign> {
 }
 
 /// How many bytes at `start` are blanks: white space, NULs and UTF-8 byte order marks.
-pub(super) fn blanks(start: &[u8]) -> usize {
+pub fn blanks(start: &[u8]) -> usize {
     let mut rest = start;
     loop {
         rest = match rest {
@@ -47,12 +47,12 @@ pub(super) fn blanks(start: &[u8]) -> usize {
 }
 
 /// Whether this byte alone is a blank: white space or a NUL.
-pub(super) fn is_blank(byte: u8) -> bool {
+pub fn is_blank(byte: u8) -> bool {
     byte == 0 || byte.is_ascii_whitespace()
 }
 
 /// Whether the bytes behind `start` may still change what [`foreign`] says of it.
-pub(super) fn undecided(start: &[u8]) -> bool {
+pub fn undecided(start: &[u8]) -> bool {
     match &start[blanks(start)..] {
         [] | [0xff | 0xfe | b'{' | b'['] => true,
         [b'{' | b'[', 0] => true,

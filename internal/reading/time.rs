@@ -9,6 +9,10 @@ pub const SECOND: i64 = 1_000_000;
 /// Microseconds in a UTC day.
 pub const DAY: i64 = 86_400 * SECOND;
 
+/// The date of this release, 2026-11-01 at 00:00 UTC in microseconds since 1970. No clock that is
+/// right shows an earlier one. CONTRIBUTING says when to move it.
+pub const RELEASED: i64 = 1_793_491_200 * SECOND;
+
 /// Reads an RFC 3339 timestamp with an offset; microseconds since 1970 UTC. Further digits are cut.
 /// `None` where it is not one, or where no such moment exists.
 pub fn parse(text: &str) -> Option<i64> {
@@ -133,9 +137,26 @@ pub fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
+/// A moment as people read it, to the second.
+pub fn text(moment: i64) -> String {
+    let moment = jiff::Timestamp::from_microsecond(moment.div_euclid(SECOND) * SECOND);
+    moment.map_or_else(|_| "no date".to_owned(), |moment| moment.to_string())
+}
+
+/// Microseconds of a span, as many as there can be.
+pub fn micros(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_release_is_not_in_the_future() {
+        assert!(RELEASED < now(), "{}", text(RELEASED));
+        assert_eq!(text(RELEASED), "2026-11-01T00:00:00Z");
+    }
     use proptest::prelude::*;
 
     #[test]

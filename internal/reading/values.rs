@@ -8,20 +8,20 @@ use super::signature::{blanks, is_blank};
 use std::borrow::Cow;
 
 /// How often judging goes on within a line after something that is no value.
-pub(crate) const RESUMES: u32 = 16;
+pub const RESUMES: u32 = 16;
 
 /// A value of a line.
 #[derive(Debug)]
-pub(crate) struct Value<'a> {
+pub struct Value<'a> {
     /// Its bytes, without blanks around them.
-    pub(crate) raw: &'a [u8],
+    pub raw: &'a [u8],
     /// The reading, or the reason why it is none.
-    pub(crate) verdict: Result<Decoded<'a>, String>,
+    pub verdict: Result<Decoded<'a>, String>,
 }
 
 /// The values of a line, or of a part of one.
 #[derive(Debug)]
-pub(crate) struct Values<'a> {
+pub struct Values<'a> {
     rest: &'a [u8],
     /// What of the rest is known to be UTF-8, from its beginning: each byte is looked at once.
     text: &'a str,
@@ -34,7 +34,7 @@ pub(crate) struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// `resumes` is [`RESUMES`], less what was used up by earlier parts of the same line.
-    pub(crate) fn new(line: &'a [u8], bounds: Bounds, resumes: u32) -> Self {
+    pub fn new(line: &'a [u8], bounds: Bounds, resumes: u32) -> Self {
         Self {
             rest: trimmed(line),
             text: "",
@@ -44,17 +44,18 @@ impl<'a> Values<'a> {
         }
     }
 
-    pub(super) fn resumes(&self) -> u32 {
+    /// How often judging may still go on behind something that is no value.
+    pub fn resumes(&self) -> u32 {
         self.resumes
     }
 
     /// Whether there is nothing more than blanks.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         blanks(self.rest) == self.rest.len()
     }
 
     /// How many bytes at the beginning of a line hold values that are decided, whatever follows.
-    pub(super) fn decided(line: &'a [u8]) -> usize {
+    pub fn decided(line: &'a [u8]) -> usize {
         let mut values = Self {
             rest: line,
             ..Self::new(&[], ANY, RESUMES)
@@ -171,12 +172,12 @@ fn next_object(rest: &[u8]) -> Option<usize> {
 }
 
 /// `bytes` without blanks at their end.
-pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
+pub fn trimmed(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len() - bytes.iter().rev().take_while(|byte| is_blank(**byte)).count()]
 }
 
 /// A line with one NUL for each run of them, as it is gathered where chunks cut it.
-pub(super) fn without_runs(line: &[u8]) -> Cow<'_, [u8]> {
+pub fn without_runs(line: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(0, line).is_none() {
         return line.into();
     }

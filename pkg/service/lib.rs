@@ -130,6 +130,20 @@ impl Service {
         });
     }
 
+    /// Runs what a program needs for as long as it runs, until [`Service::stop`]. `work` gets the latch
+    /// of this name, and tells by it whether what it keeps is ready. Its failure ends the program.
+    pub fn keep<F, E>(&self, name: &'static str, work: impl FnOnce(Latch) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<anyhow::Error>,
+    {
+        let (working, stop) = (work(self.latch(name)), self.stop());
+        self.spawn(name, async move {
+            let ended = stop.run_until_cancelled(working).await;
+            ended.unwrap_or(Ok(())).map_err(Into::into)
+        });
+    }
+
     /// Runs `work` to its end whether or not somebody still waits for it; the program waits for it
     /// before it ends.
     pub fn run_to_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {

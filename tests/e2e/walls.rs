@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use testutil::workspace;
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -32,49 +33,113 @@ fn is_test(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests") || file.file_name().unwrap() == "tests.rs"
 }
 
-/// The crates of this workspace that a crate depends on.
-fn dependencies(krate: &str) -> BTreeSet<String> {
-    let ours: BTreeSet<&str> = [
-        "blob", "event", "internal", "percent", "postgres", "service", "testutil", "web",
-    ]
-    .into();
-    let manifest = fs::read_to_string(workspace().join(krate).join("Cargo.toml")).unwrap();
-    let section = manifest
-        .split("\n[dependencies]\n")
-        .nth(1)
-        .unwrap_or_default()
-        .split("\n[")
-        .next()
-        .unwrap_or_default();
-    let names = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
-    names.filter(|name| ours.contains(name)).map(str::to_owned).collect()
+/// What `cargo tree` shows of a package: the names of all packages compiled into it.
+fn compiled_into(package: &str) -> BTreeSet<String> {
+    let shown = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"])
+        .args(["--format", "{p}", "--package", package])
+        .current_dir(workspace())
+        .output()
+        .unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let names = shown.lines().filter_map(|line| line.split(' ').next());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Packages by which a program opens something, or shows something.
+const OPENS: [&str; 8] = [
+    "async-nats",
+    "axum",
+    "indicatif",
+    "object_store",
+    "refinery",
+    "reqwest",
+    "tokio-postgres",
+    "rustls",
+];
+
+/// The rooms of `internal`.
+const ROOMS: [&str; 9] = [
+    "access", "archive", "client", "ingest", "persist", "query", "reading", "store", "verify",
+];
+
+fn among(names: &BTreeSet<String>, all: &[&str]) -> BTreeSet<String> {
+    let found = all.iter().filter(|name| names.contains(**name));
+    found.map(|name| (*name).to_owned()).collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 #[test]
-fn cmd_knows_internal_knows_pkg_and_never_back() {
-    for krate in ["blob", "event", "percent", "postgres", "service", "testutil", "web"] {
-        assert!(
-            !dependencies(&format!("pkg/{krate}")).contains("internal"),
-            "pkg/{krate} knows internal"
-        );
-    }
-    assert!(!dependencies("internal").contains("testutil"));
-    // A program names what its main can open, and no more.
-    let may_open = [
-        ("ingestor", vec!["event", "internal", "service", "web"]),
-        ("persistor", vec!["event", "internal", "postgres", "service"]),
-        ("dumper", vec!["blob", "internal", "postgres", "service"]),
-        ("api", vec!["internal", "postgres", "service", "web"]),
+fn a_program_holds_what_it_opens_and_no_more() {
+    let programs: [(&str, &[&str], &[&str]); 5] = [
+        (
+            "ingestor",
+            &["async-nats", "axum", "rustls"],
+            &["access", "ingest", "reading"],
+        ),
+        (
+            "persistor",
+            &["async-nats", "axum", "refinery", "rustls", "tokio-postgres"],
+            &["persist", "reading", "store"],
+        ),
+        (
+            "api",
+            &["axum", "refinery", "rustls", "tokio-postgres"],
+            &["query", "reading", "store"],
+        ),
+        (
+            "dumper",
+            &[
+                "axum",
+                "object_store",
+                "refinery",
+                "reqwest",
+                "rustls",
+                "tokio-postgres",
+            ],
+            &["archive", "reading", "store"],
+        ),
+        ("odograph", &OPENS, &ROOMS),
     ];
-    for (program, expected) in may_open {
-        let expected: BTreeSet<String> = expected.into_iter().map(str::to_owned).collect();
-        let found = dependencies(&format!("cmd/{program}"));
-        assert!(found.is_subset(&expected), "cmd/{program} knows {found:?}");
+    for (program, opens, rooms) in programs {
+        let compiled = compiled_into(program);
+        assert_eq!(among(&compiled, &OPENS), set(opens), "{program} opens");
+        assert_eq!(among(&compiled, &ROOMS), set(rooms), "{program} holds");
     }
+}
+
+#[test]
+fn rooms_know_only_what_lies_below_them() {
+    let rooms: [(&str, &[&str]); 9] = [
+        ("reading", &[]),
+        ("access", &["reading"]),
+        ("store", &["reading"]),
+        ("ingest", &["access", "reading"]),
+        ("persist", &["reading", "store"]),
+        ("query", &["reading", "store"]),
+        ("archive", &["reading", "store"]),
+        ("verify", &["archive", "reading", "store"]),
+        ("client", &["reading"]),
+    ];
+    for (room, below) in rooms {
+        let mut known = among(&compiled_into(room), &ROOMS);
+        known.remove(room);
+        assert_eq!(known, set(below), "{room} knows");
+    }
+    assert_eq!(among(&compiled_into("reading"), &OPENS), set(&[]), "reading opens");
 }
 
 #[test]
 fn pkg_knows_no_domain() {
+    for entry in fs::read_dir(workspace().join("pkg")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let known = among(&compiled_into(&name), &ROOMS);
+        assert!(known.is_empty(), "pkg/{name} knows {known:?}");
+    }
     for file in rust_files(&workspace().join("pkg")) {
         if file.starts_with(workspace().join("pkg/testutil")) || is_test(&file) {
             continue;
@@ -85,23 +150,13 @@ fn pkg_knows_no_domain() {
     }
 }
 
-/// What every domain may use beside its own module.
-const SHARED: [&str; 3] = ["reading", "schema", "api"];
-
 #[test]
-fn domains_do_not_know_each_other() {
-    let internal = workspace().join("internal");
-    for file in rust_files(&internal) {
-        let inside = file.strip_prefix(&internal).unwrap();
-        let Some(domain) = inside
-            .iter()
-            .next()
-            .and_then(|part| part.to_str())
-            .filter(|part| !part.ends_with(".rs"))
-        else {
-            continue;
-        };
-        if domain == "api" || is_test(&file) {
+fn questions_do_not_know_each_other() {
+    let query = workspace().join("internal/query");
+    for file in rust_files(&query) {
+        let inside = file.strip_prefix(&query).unwrap();
+        let question = inside.iter().next().and_then(|part| part.to_str()).unwrap();
+        if question.ends_with(".rs") || is_test(&file) {
             continue;
         }
         for used in code(&file).split("crate::").skip(1) {
@@ -109,38 +164,24 @@ fn domains_do_not_know_each_other() {
                 .chars()
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
                 .collect();
-            assert!(
-                used == domain || SHARED.contains(&&*used),
-                "{} uses {used}",
-                file.display()
-            );
+            assert!(used == question || used == "words", "{} uses {used}", file.display());
         }
     }
 }
 
 #[test]
-fn each_kind_of_knowledge_has_its_file() {
-    let internal = workspace().join("internal");
-    for file in rust_files(&internal) {
-        if is_test(&file) {
-            continue;
-        }
-        let inside = file.strip_prefix(&internal).unwrap().to_string_lossy().into_owned();
-        let code = code(&file);
-        let words = |words: &[&str]| words.iter().any(|word| code.contains(word));
-        if words(&["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "COPY "]) {
-            assert!(inside.contains("/postgres"), "{inside} holds SQL");
-        }
-        // The replay is a client: it reads status codes, the others give them.
-        if words(&["StatusCode"]) && !inside.starts_with("replay/") {
-            assert!(
-                inside.ends_with("/http.rs") || inside.contains("/http/") || inside == "api/mod.rs",
-                "{inside} knows status codes"
-            );
-        }
-        if words(&[".ack()", ".release()"]) {
-            let of_events = inside.ends_with("/events.rs") || inside.contains("/events/");
-            assert!(of_events, "{inside} acknowledges");
+fn only_files_named_postgres_ask_the_database() {
+    for room in ["archive", "query"] {
+        for file in rust_files(&workspace().join("internal").join(room)) {
+            let code = code(&file);
+            let asks = ["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "COPY "];
+            if !is_test(&file) && asks.iter().any(|word| code.contains(word)) {
+                let path = file.display().to_string();
+                assert!(
+                    path.contains("/postgres") || path.ends_with("/database.rs"),
+                    "{path} holds SQL"
+                );
+            }
         }
     }
 }

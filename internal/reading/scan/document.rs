@@ -4,7 +4,7 @@
 //! inside. A value that is too long is passed over, and what comes after it is not lost.
 
 use super::{Found, Kind, Place};
-use crate::reading::signature::{MARK, is_blank};
+use crate::signature::{MARK, is_blank};
 
 /// So many bytes of what is no JSON tell a foreign format from a mistake.
 const STRAY: usize = 4;

@@ -1,8 +1,8 @@
 //! Lines of a body, and parts of lines that are longer than a value may be.
 
 use super::{Found, Kind, Place};
-use crate::reading::signature::{MARK, blanks};
-use crate::reading::values::Values;
+use crate::signature::{MARK, blanks};
+use crate::values::Values;
 
 /// Gathers lines, holding at most as many bytes as a value may have.
 #[derive(Debug)]

@@ -1,0 +1,59 @@
+//! The credentials of a request, as HTTP's `Authorization` writes them.
+
+use crate::{Caller, Keys};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+impl Keys {
+    /// The caller that an `Authorization` of `Basic KEY:`, `Basic DEVICE:KEY` or `Bearer KEY` names;
+    /// `None` where no key in force fits. `device` is the device that the request names elsewhere, as in
+    /// its address; where both name one, they have to name the same.
+    pub fn authenticate(&self, authorization: Option<&str>, device: Option<&str>) -> Option<Caller> {
+        let (scheme, credentials) = authorization?.split_once(' ')?;
+        let credentials = credentials.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return self.find(credentials, device);
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let decoded = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+        let (user, password) = decoded.split_once(':')?;
+        match password {
+            "" => self.find(user, device),
+            key if device.is_none_or(|device| device == user) => self.find(key, Some(user)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials() {
+        let keys = Keys::load(&["secret".into()], None).unwrap();
+        let device = |credentials, named| {
+            let caller = keys.authenticate(Some(credentials), named);
+            caller.map(|caller| caller.device.to_string())
+        };
+        assert_eq!(device("Basic c2VjcmV0Og==", None).as_deref(), Some("default")); // secret:
+        assert_eq!(device("basic bGFkYTpzZWNyZXQ=", None).as_deref(), Some("lada")); // lada:secret
+        assert_eq!(device("basic bGFkYTpzZWNyZXQ=", Some("lada")).as_deref(), Some("lada"));
+        assert_eq!(device("basic bGFkYTpzZWNyZXQ=", Some("niva")), None);
+        assert_eq!(device("Bearer secret", None).as_deref(), Some("default"));
+        assert_eq!(device("Bearer secret", Some("niva")).as_deref(), Some("niva"));
+        for wrong in [
+            "Basic c2VjcmV0",
+            "Basic bGFkYTpzZWNyZXQx",
+            "Basic !",
+            "Bearer",
+            "Bearer x",
+            "Digest x",
+        ] {
+            assert_eq!(device(wrong, None), None, "{wrong}");
+        }
+        assert_eq!(keys.authenticate(None, None), None);
+    }
+}

@@ -1,0 +1,385 @@
+//! Who may write, and as which device.
+//!
+//! Keys are kept as SHA-256 digests, in memory as in the file, and compared in constant time. They
+//! come from flags, which name no device, and from a file with a line a key,
+//! `KEY-ID DEVICE-or-* SHA256-HEX`, that is read again when it changes.
+
+mod line;
+mod metrics;
+
+use reading::is_device;
+use secrecy::ExposeSecret;
+pub use secrecy::SecretString as Secret;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
+
+/// How often the file is looked at for changes.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// No key is longer, in bytes: a stranger must not make us hash whole heads.
+const LONGEST: usize = 1024;
+
+/// Keys shorter than this, in bytes, may be guessed.
+const SHORT: usize = 16;
+
+/// The keys in force. Cheap to clone.
+#[derive(Clone)]
+pub struct Keys {
+    flags: Arc<Table>,
+    file: Option<Arc<File>>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count: usize = self.tables().iter().map(|table| table.len()).sum();
+        write!(f, "Keys({count})")
+    }
+}
+
+struct File {
+    path: PathBuf,
+    in_force: RwLock<InForce>,
+}
+
+struct InForce {
+    /// Of the text that was read.
+    text: Digest,
+    keys: Arc<Table>,
+}
+
+/// Keys by their digests. Where a digest lies in it depends on a random number of this process, and
+/// what lies there is compared in constant time: how long a look takes tells nothing of the keys,
+/// and does not grow with their number.
+type Table = HashMap<Digest, Key>;
+
+struct Key {
+    id: Arc<str>,
+    device: Option<Arc<str>>,
+    /// Seconds since 1970; 0 before the first use.
+    used: Arc<AtomicI64>,
+}
+
+impl Key {
+    fn new(id: &str, device: Option<Arc<str>>) -> Self {
+        Self {
+            id: id.into(),
+            device,
+            used: Arc::default(),
+        }
+    }
+}
+
+/// The SHA-256 of a key.
+struct Digest([u8; 32]);
+
+impl Digest {
+    fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Digest {}
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+/// Who is writing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The id of the key, safe to log.
+    pub key: Arc<str>,
+    /// The device of readings that name none.
+    pub device: Arc<str>,
+    /// Whether readings may name no other device.
+    pub bound: bool,
+}
+
+/// Why a keys file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read.
+    #[error("the keys file {0} cannot be read")]
+    Read(PathBuf, #[source] std::io::Error),
+    /// It is larger than this many bytes.
+    #[error("the keys file {0} is larger than {1} bytes; remove keys that are not in use")]
+    TooLarge(PathBuf, u64),
+    /// It is in another encoding.
+    #[error("the keys file {0} is not UTF-8 text, perhaps UTF-16; save it as UTF-8")]
+    NotText(PathBuf),
+    /// A line is not a key; the line's number and why.
+    #[error("the keys file, line {0}: {1}; write KEY-ID DEVICE-or-* SHA256-HEX, as `odograph key new` prints it")]
+    Line(usize, &'static str),
+    /// It holds no key; perhaps it is just being written.
+    #[error("the keys file holds no key; `odograph key new` prints a line for it")]
+    Empty,
+    /// Neither flags nor the file give any key.
+    #[error("no key is given, so nobody could write; pass API_KEY, or name a file with --api-keys-file")]
+    None,
+}
+
+impl Keys {
+    /// Keys from flags and from a file; at least one. Of the flags only digests are kept.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn load(flags: &[Secret], path: Option<&Path>) -> Result<Self, Error> {
+        let given = flags.iter().map(|key| key.expose_secret().trim());
+        let flags: Table = given
+            .filter(|key| !key.is_empty())
+            .enumerate()
+            .map(|(number, key)| {
+                let id = format!("flag-{}", number + 1);
+                if key.len() < SHORT {
+                    tracing::warn!(
+                        key = id,
+                        "a key of fewer than {SHORT} characters may be guessed; `odograph key new` makes a better one"
+                    );
+                }
+                (Digest::of(key), Key::new(&id, None))
+            })
+            .collect();
+        let file = match path {
+            Some(path) => {
+                let text = line::read(path)?;
+                let in_force = RwLock::new(InForce {
+                    keys: Arc::new(line::parse(&text)?),
+                    text: Digest::of(&text),
+                });
+                let path = path.to_owned();
+                Some(Arc::new(File { path, in_force }))
+            }
+            None => None,
+        };
+        if flags.is_empty() && file.is_none() {
+            return Err(Error::None);
+        }
+        let keys = Self {
+            flags: Arc::new(flags),
+            file,
+        };
+        let from_file = keys.file.as_ref().map_or(0, |file| file.keys().len());
+        tracing::info!(from_flags = keys.flags.len(), from_file, "keys that let clients write");
+        Ok(keys)
+    }
+
+    /// Reads the file again whenever it changes, until `stop`. A file that cannot be used leaves
+    /// the keys as they were.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let Some(file) = &self.file else { return };
+        let mut ticks = tokio::time::interval(LOOK);
+        let mut told = String::new();
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let looked = file.clone();
+            let Ok(refreshed) = tokio::task::spawn_blocking(move || looked.refresh()).await else {
+                continue;
+            };
+            match refreshed {
+                Ok(changed) => {
+                    told.clear();
+                    if let Some(keys) = changed {
+                        tracing::info!(file = %file.path.display(), keys, "read the changed keys file");
+                    }
+                }
+                Err(error) if error.to_string() != told => {
+                    told = error.to_string();
+                    tracing::error!(%error, "the keys file cannot be used; the keys stay as they were");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The caller that these credentials belong to: a key, and the device they name if they do.
+    pub fn find(&self, key: &str, device: Option<&str>) -> Option<Caller> {
+        if key.len() > LONGEST || device.is_some_and(|device| !is_device(device)) {
+            return None;
+        }
+        let given = Digest::of(key);
+        let tables = self.tables();
+        let key = tables.iter().find_map(|table| table.get(&given))?;
+        let caller = match (&key.device, device) {
+            (Some(bound), Some(named)) if **bound != *named => return None,
+            (Some(bound), _) => Caller {
+                key: key.id.clone(),
+                device: bound.clone(),
+                bound: true,
+            },
+            (None, named) => Caller {
+                key: key.id.clone(),
+                device: named.unwrap_or(reading::DEFAULT_DEVICE).into(),
+                bound: false,
+            },
+        };
+        key.used.store(jiff::Timestamp::now().as_second(), Ordering::Relaxed);
+        Some(caller)
+    }
+
+    /// The keys of the flags, and those of the file as it was last read.
+    fn tables(&self) -> Vec<Arc<Table>> {
+        let from_file = self.file.as_ref().map(|file| file.keys());
+        std::iter::once(self.flags.clone()).chain(from_file).collect()
+    }
+}
+
+impl File {
+    fn keys(&self) -> Arc<Table> {
+        self.in_force
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys
+            .clone()
+    }
+
+    /// Takes over what the file holds now; says how many keys those are, if it has changed.
+    fn refresh(&self) -> Result<Option<usize>, Error> {
+        let text = line::read(&self.path)?;
+        let digest = Digest::of(&text);
+        let old = {
+            let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+            if in_force.text == digest {
+                return Ok(None);
+            }
+            in_force.keys.clone()
+        };
+        let mut keys = line::parse(&text)?;
+        for (digest, key) in &mut keys {
+            if let Some(same) = old.get(digest) {
+                key.used = same.used.clone();
+            }
+        }
+        let count = keys.len();
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = InForce {
+            text: digest,
+            keys: Arc::new(keys),
+        };
+        Ok(Some(count))
+    }
+}
+
+/// A new key, and the line of a keys file that lets it in, bound to `device` or to none.
+pub fn generate(device: Option<&str>) -> (String, String) {
+    // Two random UUIDs: 244 random bits, in letters that need no quoting anywhere.
+    let key = format!("odo_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let id = &uuid::Uuid::now_v7().simple().to_string()[..12];
+    let line = line::line(id, device, &Digest::of(&key));
+    (key, line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line::hex;
+    use super::*;
+
+    fn keys(lines: &str) -> (Keys, tempfile::NamedTempFile) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), lines).unwrap();
+        (Keys::load(&[], Some(file.path())).unwrap(), file)
+    }
+
+    fn caller(key: &str, device: &str, bound: bool) -> Option<Caller> {
+        Some(Caller {
+            key: key.into(),
+            device: device.into(),
+            bound,
+        })
+    }
+
+    fn hash(key: &str) -> String {
+        hex(&Digest::of(key))
+    }
+
+    #[test]
+    fn a_key_is_its_device() {
+        let flags = Keys::load(&["secret".into()], None).unwrap();
+        assert_eq!(flags.find("secret", None), caller("flag-1", "default", false));
+        assert_eq!(flags.find("secret", Some("lada")), caller("flag-1", "lada", false));
+        assert_eq!(flags.find("secret", Some("la da")), None);
+        assert_eq!(flags.find("Secret", None), None);
+        assert_eq!(flags.find("", None), None);
+        assert_eq!(flags.find(&"s".repeat(LONGEST + 1), None), None);
+        assert_eq!(flags.find(&hash("secret"), None), None);
+
+        let (file, _kept) = keys(&format!("# fleet\nid1 lada {}\n", hash("k1")));
+        assert_eq!(file.find("k1", None), caller("id1", "lada", true));
+        assert_eq!(file.find("k1", Some("lada")), caller("id1", "lada", true));
+        assert_eq!(file.find("k1", Some("niva")), None);
+    }
+
+    #[test]
+    fn a_changed_file_is_read_and_a_broken_one_is_not() {
+        let (old, new) = (hash("old"), hash("new"));
+        let (keys, file) = keys(&format!("a * {old}\n"));
+        let read = || keys.file.as_ref().unwrap().refresh();
+        let used = || {
+            keys.last_used()
+                .iter()
+                .map(|(id, _)| id.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(read().unwrap(), None);
+        assert!(used().is_empty() && keys.find("old", None).is_some());
+        std::fs::write(file.path(), format!("a * {old}\nb * {new}\n")).unwrap();
+        assert_eq!(read().unwrap(), Some(2));
+        // The use of the old one is remembered across the change.
+        assert_eq!(used(), ["a"]);
+        assert!(keys.find("old", None).is_some() && keys.find("new", None).is_some());
+        std::fs::write(file.path(), "b *\n").unwrap();
+        assert!(matches!(read(), Err(Error::Line(1, _))));
+        assert!(keys.find("old", None).is_some());
+        assert_eq!(used(), ["a", "b"]);
+        std::fs::write(file.path(), format!("b * {new}\n")).unwrap();
+        assert_eq!(read().unwrap(), Some(1));
+        assert!(keys.find("old", None).is_none() && keys.find("new", None).is_some());
+        assert_eq!(used(), ["b"]);
+    }
+
+    #[test]
+    fn metrics_name_ids_and_no_keys() {
+        let (lines, mut text) = (
+            format!(
+                "same * {}\nsame lada {}\nidle * {}\n",
+                hash("k1"),
+                hash("k2"),
+                hash("k3")
+            ),
+            String::new(),
+        );
+        let (keys, _kept) = keys(&lines);
+        for key in ["k1", "k2", "wrong"] {
+            keys.find(key, None);
+        }
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(keys));
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines[0], "ingestor_keys 3");
+        assert!(
+            lines[1].starts_with("ingestor_key_last_used_timestamp_seconds{key=\"same\"} "),
+            "{text}"
+        );
+        assert_eq!(lines.len(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_new_key_fits_its_line() {
+        let (key, line) = generate(Some("lada"));
+        let (keys, _kept) = keys(&line);
+        assert_eq!(&*keys.find(&key, None).unwrap().device, "lada");
+        assert!(matches!(Keys::load(&["".into()], None), Err(Error::None)));
+    }
+}

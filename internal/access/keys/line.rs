@@ -1,0 +1,142 @@
+//! The file of keys and its lines, `KEY-ID DEVICE-or-* SHA256-HEX`; `#` begins a comment.
+
+use super::{Digest, Error, Key, Table};
+use reading::is_device;
+use std::io::Read;
+use std::path::Path;
+
+/// Keys files larger than this are refused: some 150,000 keys.
+const MAX_FILE: u64 = 16 << 20;
+
+/// The text of a keys file, all of it.
+pub(super) fn read(path: &Path) -> Result<String, Error> {
+    let failed = |error| Error::Read(path.to_owned(), error);
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // One byte more than may be there: a file that is cut off would lack keys in silence.
+    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(Error::TooLarge(path.to_owned(), MAX_FILE));
+    }
+    match String::from_utf8(text) {
+        // ASCII as UTF-16 is valid UTF-8, full of zeros.
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => Err(Error::NotText(path.to_owned())),
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<Table, Error> {
+    // Some editors begin a file with a byte order mark, and files are joined.
+    let lines = text.lines().map(|line| line.trim_start_matches('\u{feff}'));
+    let lines = lines.map(|line| line.split('#').next().unwrap_or_default());
+    let mut keys = Table::new();
+    for (number, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let (digest, key) = key(line).map_err(|why| Error::Line(number + 1, why))?;
+        if keys.insert(digest, key).is_some() {
+            // Bound to another device there, perhaps: which of the two counts would be a guess.
+            return Err(Error::Line(number + 1, "an earlier line has the same key"));
+        }
+    }
+    if keys.is_empty() { Err(Error::Empty) } else { Ok(keys) }
+}
+
+fn key(line: &str) -> Result<(Digest, Key), &'static str> {
+    let [id, device, hash] = line.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
+        return Err("it has not three words");
+    };
+    if id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the key id is not 1 to 64 visible ASCII characters");
+    }
+    let device = match device {
+        "*" => None,
+        name if is_device(name) => Some(name.into()),
+        _ => return Err("the device is not a name"),
+    };
+    let digest = unhex(hash).ok_or("the hash is not 64 hex digits")?;
+    Ok((digest, Key::new(id, device)))
+}
+
+/// The line of a keys file that lets in the key of this digest.
+pub(super) fn line(id: &str, device: Option<&str>, digest: &Digest) -> String {
+    format!("{id} {} {}", device.unwrap_or("*"), hex(digest))
+}
+
+pub(super) fn hex(digest: &Digest) -> String {
+    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Digest> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(Digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_its_limit_is_refused_whole() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = line("id", None, &Digest::of("k"));
+        let room = usize::try_from(MAX_FILE).unwrap() - line.len() - 1;
+        std::fs::write(file.path(), format!("{line}\n{}", "#".repeat(room))).unwrap();
+        assert_eq!(parse(&read(file.path()).unwrap()).unwrap().len(), 1);
+        std::fs::write(file.path(), format!("{line}\n{}", "#".repeat(room + 1))).unwrap();
+        assert!(matches!(read(file.path()), Err(Error::TooLarge(..))));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_key_id() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (first, second) = (Digest::of("k"), Digest::of("l"));
+        for start in ["", "# fleet\r\n", "\r\n"] {
+            let text = format!(
+                "\u{feff}{start}{}\r\n\u{feff}{}\r\n",
+                line("a", None, &first),
+                line("b", None, &second)
+            );
+            std::fs::write(file.path(), text).unwrap();
+            let keys = parse(&read(file.path()).unwrap()).unwrap();
+            assert_eq!((&*keys[&first].id, &*keys[&second].id), ("a", "b"));
+        }
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_named_as_such() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = line("a", None, &Digest::of("k"));
+        for mark in ["", "\u{feff}"] {
+            let text = format!("{mark}{text}\r\n");
+            for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+                let bytes: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+                std::fs::write(file.path(), bytes).unwrap();
+                let error = read(file.path()).unwrap_err();
+                assert!(matches!(error, Error::NotText(_)), "{error}");
+                assert!(error.to_string().contains("save it as UTF-8"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_are_no_keys() {
+        let hash = hex(&Digest::of("k"));
+        for (text, why) in [
+            ("a *".to_owned(), "three words"),
+            (format!("a * {}", &hash[1..]), "64 hex digits"),
+            (format!("a * +{}", &hash[1..]), "64 hex digits"),
+            (format!("a la!da {hash}"), "not a name"),
+            (format!("ключ * {hash}"), "visible ASCII"),
+            (format!("a * {hash}\nb lada {hash}"), "line 2: an earlier line"),
+            ("# nothing\n\n".to_owned(), "holds no key"),
+        ] {
+            let error = parse(&text).err().unwrap().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

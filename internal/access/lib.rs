@@ -1,0 +1,21 @@
+//! Who may do what: keys, the callers that they name, the devices that they are bound to, and how
+//! much each key may take within a time.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), access::Error> {
+//! let keys = access::Keys::load(&["a-key-of-its-own".into()], None)?;
+//! let caller = keys.authenticate(Some("Bearer a-key-of-its-own"), None);
+//! assert_eq!(caller.map(|caller| caller.device.to_string()), Some("default".to_owned()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deliberately not here: status codes and sockets. A program that lets clients in asks [`Keys`] and
+//! answers in its own protocol.
+
+mod credentials;
+mod keys;
+mod rates;
+
+pub use keys::{Caller, Error, Keys, Secret, generate};
+pub use rates::{ByteQuota, Rates};

@@ -1,0 +1,44 @@
+//! A day's dump in force, handed on in pieces.
+
+use super::pieces::{Piece, Pieces};
+use super::read::{self, Reader};
+use super::{Day, Manifest};
+use anyhow::Context;
+use blob::Store;
+use reading::Point;
+use tokio::sync::mpsc;
+
+/// Reads a day's dump to its end, to see that it is what its manifest says.
+pub(crate) async fn check(store: &Store, day: Day) -> anyhow::Result<()> {
+    read::verify(store, &in_force(store, day).await?).await?;
+    Ok(())
+}
+
+/// Hands on the readings of a day's dump, and says which manifest they are of. After an error,
+/// those that were handed on must not be relied upon.
+///
+/// # Errors
+/// Where the dump is missing or damaged, the store fails, or `to` is closed.
+pub async fn read(store: &Store, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Manifest> {
+    let manifest = in_force(store, day).await?;
+    let mut reader = Reader::open(store, &manifest).await?;
+    let mut pieces = Pieces::new(to);
+    let unwanted = "whoever loads the dump has ended";
+    while let Some(readings) = reader.next().await? {
+        for reading in readings {
+            let point = Point {
+                timestamp: reading.timestamp,
+                value: reading.value,
+            };
+            let pushed = pieces.push(&reading.device, &reading.sensor, point).await;
+            pushed.ok().context(unwanted)?;
+        }
+    }
+    pieces.finish().await.ok().context(unwanted)?;
+    Ok(manifest)
+}
+
+async fn in_force(store: &Store, day: Day) -> anyhow::Result<Manifest> {
+    let manifest = read::in_force(store, day).await?;
+    manifest.context("its manifest has vanished; is a dumper, or somebody else, at work in this store?")
+}

@@ -1,0 +1,42 @@
+//! The days that have readings, or had, and their dumps.
+
+use super::with_timeout;
+use crate::Day;
+use crate::commit::Known;
+use anyhow::Context;
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
+
+/// Days after `last` up to and including `until`, each with the ids of the dumps that hold its
+/// present version, oldest first, so many at the most.
+pub(crate) async fn after(
+    pool: &::postgres::Pool,
+    last: Option<Day>,
+    until: Day,
+    most: usize,
+) -> anyhow::Result<Vec<(Day, Vec<Uuid>)>> {
+    let client = pool.get().await.context("connect to the database")?;
+    let last = last.map_or_else(|| "-infinity".to_owned(), |last| last.to_string());
+    let statement = format!(
+        "SELECT day::text, array(
+             SELECT dump FROM dumped_day WHERE dumped_day.day = day.day AND dumped_day.version = day.version
+         )
+         FROM day WHERE day > '{last}' AND day <= '{until}' ORDER BY day LIMIT {most}"
+    );
+    let rows = with_timeout(client.query(&statement, &[]))
+        .await
+        .context("list the days")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get::<_, &str>(0)?.parse()?, row.try_get(1)?)))
+        .collect()
+}
+
+/// Has the database know a dump.
+pub(crate) async fn record(client: &Client, day: Day, dump: Uuid, known: Known) -> Result<(), Error> {
+    let _timer = ::postgres::Timer::of("record_dump");
+    let statement = format!("INSERT INTO dumped_day (day, dump, version, whole) VALUES ('{day}', $1, $2, $3)");
+    client
+        .execute(&statement, &[&dump, &known.version, &known.whole])
+        .await?;
+    Ok(())
+}

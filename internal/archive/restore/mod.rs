@@ -1,0 +1,273 @@
+//! Loads dumps into a database.
+//!
+//! A dump is read twice: first to see that it is what its manifest says, to the last byte, then to
+//! load it; so a damaged one leaves nothing behind. It is loaded as the persistor stores what the
+//! bus brings, so that readings that are there already are duplicates, a restore can be broken off
+//! and started again, and live readings may come in beside it.
+//!
+//! The database knows the dumps that were loaded into it (`postgres.rs`), as it knows those that were
+//! written from it: a day that holds exactly its dump is up to date.
+
+mod postgres;
+#[cfg(test)]
+mod tests;
+
+use super::pieces::{Piece, QUEUE};
+use super::{Day, Days, Manifest, load};
+use anyhow::Context;
+use reading::message::Message;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+use store::{Store, Stored};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+/// How long the database may fail to take readings.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two tries to store the same readings.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Loads dumps from a blob store into a database.
+pub struct Restorer {
+    dumps: blob::Store,
+    pool: ::postgres::Pool,
+    readings: Store,
+    batch: usize,
+}
+
+/// What happened; as text, a line for whoever watches.
+#[derive(Debug)]
+pub enum Step {
+    /// These days, both included, lie between days that have dumps, or within the range that was
+    /// asked for, and have none.
+    Missing(Day, Day),
+    /// A day's dump is in the database.
+    Restored {
+        /// What was loaded.
+        manifest: Box<Manifest>,
+        /// What became of its readings.
+        stored: Stored,
+        /// Which of how many days that have dumps.
+        number: (usize, usize),
+    },
+    /// A day's dump cannot be relied on, or could not be read; why.
+    Failed {
+        /// The day.
+        day: Day,
+        /// What to tell.
+        error: anyhow::Error,
+        /// Which of how many days that have dumps.
+        number: (usize, usize),
+    },
+}
+
+/// What a restore came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Days that were restored.
+    pub days: u64,
+    /// Days that failed.
+    pub failed: u64,
+    /// What became of the readings.
+    pub stored: Stored,
+}
+
+impl Restorer {
+    /// Loads from `dumps` into the database of `pool`, whose schema is prepared, so many readings
+    /// a transaction, about.
+    pub fn new(dumps: blob::Store, pool: ::postgres::Pool, batch: usize) -> Self {
+        Self {
+            dumps,
+            readings: Store::new(pool.clone()),
+            pool,
+            batch: batch.max(1),
+        }
+    }
+
+    /// Restores every day of this range that has a dump, in order, and tells `each` how it goes. A
+    /// day whose dump fails holds up none of the others. May be dropped at any moment and begun
+    /// again.
+    ///
+    /// # Errors
+    /// Where the store cannot list its dumps or has none of these days, or where the database
+    /// takes no readings.
+    pub async fn restore(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Totals> {
+        let days = range.dumped(&self.dumps).await?;
+        anyhow::ensure!(
+            !days.is_empty(),
+            "there is no dump of these days; is the blob store's URL right?"
+        );
+        let mut totals = Totals::default();
+        let mut missing = missing(&days, range).into_iter().peekable();
+        for (number, day) in (1..).zip(&days) {
+            while let Some((from, to)) = missing.next_if(|(from, _)| from < day) {
+                each(&Step::Missing(from, to));
+            }
+            let number = (number, days.len());
+            let step = match self.day(*day).await? {
+                Ok((manifest, stored)) => {
+                    totals.days += 1;
+                    totals.stored = sum(totals.stored, stored);
+                    Step::Restored {
+                        manifest: Box::new(manifest),
+                        stored,
+                        number,
+                    }
+                }
+                Err(error) => {
+                    totals.failed += 1;
+                    Step::Failed {
+                        day: *day,
+                        error,
+                        number,
+                    }
+                }
+            };
+            each(&step);
+        }
+        for (from, to) in missing {
+            each(&Step::Missing(from, to));
+        }
+        Ok(totals)
+    }
+
+    /// Restores a day. The inner error is its dump's, the outer one the database's.
+    async fn day(&self, day: Day) -> anyhow::Result<anyhow::Result<(Manifest, Stored)>> {
+        if let Err(error) = load::check(&self.dumps, day).await {
+            return Ok(Err(error));
+        }
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (loaded, stored) = tokio::join!(load::read(&self.dumps, day, sender), self.store(receiver));
+        let stored = stored.with_context(|| format!("store the readings of {day}"))?;
+        let manifest = match loaded {
+            Ok(manifest) => manifest,
+            // It was whole a moment ago.
+            Err(error) => return Ok(Err(error.context("part of it was loaded; start again"))),
+        };
+        let recorded = postgres::record(&self.pool, &manifest, stored).await;
+        recorded.with_context(|| format!("have the database know the dump of {day}"))?;
+        Ok(Ok((manifest, stored)))
+    }
+
+    /// Stores what comes, so many readings a transaction.
+    async fn store(&self, mut pieces: mpsc::Receiver<Piece>) -> anyhow::Result<Stored> {
+        let mut total = Stored::default();
+        let (mut held, mut readings) = (Vec::new(), 0);
+        while let Some(piece) = pieces.recv().await {
+            readings += piece.points.len();
+            held.push(piece);
+            if readings >= self.batch {
+                total = sum(total, self.write(&held).await?);
+                held.clear();
+                readings = 0;
+            }
+        }
+        if !held.is_empty() {
+            total = sum(total, self.write(&held).await?);
+        }
+        Ok(total)
+    }
+
+    /// Stores these readings in one transaction, waiting for the database a while.
+    async fn write(&self, pieces: &[Piece]) -> anyhow::Result<Stored> {
+        let runs = pieces.iter().map(|piece| (&piece.name, &piece.points[..]));
+        let message = Message::of(runs).context("the dump holds what no reading can be")?;
+        let begun = Instant::now();
+        loop {
+            match self.readings.write(std::slice::from_ref(&message)).await {
+                Ok(stored) => return Ok(stored),
+                Err(error) if matches!(error, store::Error::Data(_)) || begun.elapsed() > PATIENCE => {
+                    return Err(error)
+                        .context("the restore was broken off; start it again, what is there already is passed over");
+                }
+                Err(error) => {
+                    let cause = anyhow::Error::from(error);
+                    tracing::warn!(error = format!("{cause:#}"), "could not store readings; trying again");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn sum(one: Stored, other: Stored) -> Stored {
+    Stored {
+        stored: one.stored + other.stored,
+        duplicates: one.duplicates + other.duplicates,
+        conflicts: one.conflicts + other.conflicts,
+    }
+}
+
+/// The spans of days without a dump: between those that have one, and to the ends of the range
+/// where they were named.
+fn missing(dumped: &BTreeSet<Day>, range: Days) -> Vec<(Day, Day)> {
+    let mut spans = Vec::new();
+    let mut next = range.from().or(dumped.first().copied());
+    for day in dumped {
+        if let Some(next) = next.filter(|next| next < day) {
+            spans.push((next, day.previous()));
+        }
+        next = Some(day.next());
+    }
+    if let (Some(next), Some(to)) = (next, range.to())
+        && next <= to
+        && !dumped.contains(&to)
+    {
+        spans.push((next, to));
+    }
+    spans
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(from, to) if from == to => write!(f, "{from} has no dump"),
+            Self::Missing(from, to) => write!(f, "{from} to {to} have no dumps"),
+            Self::Restored {
+                manifest,
+                stored,
+                number: (number, of),
+            } => {
+                let Manifest {
+                    date,
+                    revision,
+                    readings,
+                    ..
+                } = &**manifest;
+                write!(
+                    f,
+                    "{date} restored: revision {revision} with {readings} readings, {} ({number} of {of})",
+                    Words(*stored)
+                )
+            }
+            Self::Failed {
+                day,
+                error,
+                number: (number, of),
+            } => write!(f, "{day} FAILED: {error:#} ({number} of {of})"),
+        }
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { days, failed, stored } = *self;
+        write!(f, "{days} days restored: {}; {failed} days failed", Words(stored))
+    }
+}
+
+struct Words(Stored);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stored {
+            stored,
+            duplicates,
+            conflicts,
+            ..
+        } = self.0;
+        write!(f, "{stored} new, {duplicates} duplicates, {conflicts} conflicts")
+    }
+}

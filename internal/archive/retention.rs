@@ -1,0 +1,330 @@
+//! Drops months that are in their dumps.
+//!
+//! A month is dropped whole, once all of it is older than the retention and every day of it is in a
+//! dump that has been read back and found to be as its manifest says, and to hold the day as the
+//! database has it. Under a lock that nobody can write through, the versions are compared once more.
+
+use super::postgres::{self, Counted, Partition, States};
+use super::read::{self, ReadError};
+use super::{Day, Dumper, Manifest};
+use futures_util::{StreamExt, TryStreamExt};
+use reading::time::DAY;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use store::Look;
+
+/// Manifests that are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// How long readings stay in the database at least: a number of days, written `90d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    days: u32,
+}
+
+impl FromStr for Retention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+        match days {
+            Some(days) if (1..=365_000).contains(&days) => Ok(Self { days }),
+            _ => Err("write a number of days, one at least, such as 90d".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}d", self.days)
+    }
+}
+
+impl Retention {
+    /// What is before this moment may go; both in microseconds since 1970.
+    pub(super) fn before(self, now: i64) -> i64 {
+        now - i64::from(self.days) * DAY
+    }
+}
+
+/// A month that is older than the retention.
+#[derive(Debug)]
+pub struct Month {
+    /// `2017-06`.
+    pub month: String,
+    /// Bytes on disk, indexes included.
+    pub bytes: u64,
+    /// Days that have readings in the database.
+    pub days: usize,
+    /// Its readings in the database; none where something else keeps the month, so that they were
+    /// not counted.
+    pub readings: Option<u64>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a month.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is gone; a dry run says that it would be.
+    Dropped,
+    /// It stays, for now, for these reasons.
+    Kept(Vec<Reason>),
+}
+
+/// Why a month stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// The day has no dump in this store.
+    #[error("{0} has no dump in this store")]
+    Undumped(Day),
+    /// The dump is of another version of the day: late data has come. The next dump mends that.
+    #[error("{day} has changed since its dump: it is of version {dumped}, and the day's is {version}")]
+    Stale {
+        /// The day.
+        day: Day,
+        /// The manifest's version of the day.
+        dumped: i64,
+        /// The database's.
+        version: i64,
+    },
+    /// The dump was not written from this database as it is, whatever its version. The next dump
+    /// mends that.
+    #[error("the dump of {0} is of another database, or of this one before it was set back")]
+    Foreign(Day),
+    /// The dump cannot be read back.
+    #[error(
+        "the dump of {day} cannot be relied upon: {error}; bring the file back from a copy, or, where the database has the whole day, delete it, and the next dump writes the day again"
+    )]
+    Unverified {
+        /// The day.
+        day: Day,
+        /// What is wrong with it.
+        error: ReadError,
+    },
+    /// The dump has fewer readings than the database, although the versions are the same.
+    #[error("{day} has {readings} readings, and its dump only {dumped}; was the table changed by hand?")]
+    Differs {
+        /// The day.
+        day: Day,
+        /// Readings in the database.
+        readings: u64,
+        /// Readings in the dump.
+        dumped: u64,
+    },
+    /// Readings arrived while the dumps were being verified. The next dump and run mend that.
+    #[error("it changed meanwhile")]
+    Changed,
+    /// It was not that old at the release of this program, nor at a look at the clock a day ago: the
+    /// clock may have jumped ahead.
+    #[error("its age was not seen a day earlier yet; it goes if a later run still finds it as old")]
+    Early,
+    /// Readers or writers did not let go of it; the next run tries again.
+    #[error("it is in use, by a dump or another long statement")]
+    Busy,
+}
+
+impl Reason {
+    /// Whether somebody has to do something about it: the next run does not mend it.
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Self::Undumped(_) | Self::Unverified { .. } | Self::Differs { .. } => true,
+            Self::Stale { .. } | Self::Foreign(_) | Self::Changed | Self::Early | Self::Busy => false,
+        }
+    }
+}
+
+impl Month {
+    /// Logs what has become of it.
+    pub fn log(&self) {
+        let Self {
+            month,
+            bytes,
+            days,
+            readings,
+            fate,
+        } = self;
+        match fate {
+            Fate::Dropped => tracing::info!(month, bytes, days, readings, "dropped a month that is in its dumps"),
+            Fate::Kept(reasons) => {
+                for reason in reasons {
+                    if reason.is_trouble() {
+                        tracing::error!(month, %reason, "a month older than the retention stays");
+                    } else {
+                        tracing::info!(month, %reason, "a month older than the retention stays for now");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { month, bytes, days, .. } = self;
+        let size = format!(
+            "{days} days with readings, {:.1} MiB",
+            *bytes as f64 / f64::from(1 << 20)
+        );
+        let readings = self
+            .readings
+            .map(|readings| format!("{readings} readings in "))
+            .unwrap_or_default();
+        match &self.fate {
+            Fate::Dropped => write!(f, "{month}: goes: {readings}{size}"),
+            Fate::Kept(reasons) => {
+                write!(f, "{month}: stays: {readings}{size}")?;
+                reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+            }
+        }
+    }
+}
+
+impl Dumper {
+    /// Drops the months that are older than the retention, were so a day ago, and are in their dumps,
+    /// oldest first; with `dry_run`, only says what it would do. Each month is reported to `report` as soon as it
+    /// is known what becomes of it.
+    ///
+    /// # Errors
+    /// Where the database or the store fails. What was dropped before is dropped and recorded.
+    pub async fn retain(&self, retention: Retention, dry_run: bool, report: impl FnMut(&Month)) -> anyhow::Result<()> {
+        self.retain_at(Look::now(), retention, dry_run, report).await
+    }
+
+    /// The same, at this look at the clock.
+    pub(super) async fn retain_at(
+        &self,
+        look: Look,
+        retention: Retention,
+        dry_run: bool,
+        mut report: impl FnMut(&Month),
+    ) -> anyhow::Result<()> {
+        for partition in postgres::expired(&self.pool, retention, look, dry_run).await? {
+            report(&self.judge(&partition, dry_run).await?);
+        }
+        Ok(())
+    }
+
+    async fn judge(&self, partition: &Partition, dry_run: bool) -> anyhow::Result<Month> {
+        let mut month = Month {
+            month: partition.month.clone(),
+            bytes: partition.bytes,
+            days: 0,
+            readings: None,
+            fate: Fate::Dropped,
+        };
+        // The versions come first: what is counted later and not in them has changed them.
+        let states = postgres::states(&self.pool, partition).await?;
+        let manifests = self.manifests(&states).await?;
+        // One a day: the first that is found.
+        let mut reasons = BTreeMap::new();
+        let changed = in_question(&states, &Counted::new());
+        for day in &changed {
+            reasons.extend(unfit(*day, &states, manifests.get(day)).map(|reason| (*day, reason)));
+        }
+        month.days = changed.len();
+        if !partition.confirmed {
+            month.fate = Fate::Kept(vec![Reason::Early]);
+            return Ok(month);
+        }
+        if !reasons.is_empty() && !dry_run {
+            month.fate = Fate::Kept(reasons.into_values().collect());
+            return Ok(month);
+        }
+        let Some(counted) = postgres::count(&self.pool, partition).await? else {
+            month.fate = Fate::Kept(vec![Reason::Changed]);
+            return Ok(month);
+        };
+        month.days = counted.len();
+        month.readings = Some(counted.values().sum());
+        let mut dropped = Vec::new();
+        for day in in_question(&states, &counted) {
+            if reasons.contains_key(&day) {
+                continue;
+            }
+            let readings = counted.get(&day).copied().unwrap_or(0);
+            match self.verified(day, &states, manifests.get(&day), readings).await? {
+                Ok(revision) => dropped.push((day, revision)),
+                Err(reason) => {
+                    reasons.insert(day, reason);
+                }
+            }
+        }
+        if !reasons.is_empty() {
+            month.fate = Fate::Kept(reasons.into_values().collect());
+        } else if !dry_run {
+            month.fate = match postgres::drop_month(&self.pool, partition, &states, &dropped).await? {
+                postgres::Drop::Dropped => Fate::Dropped,
+                postgres::Drop::Changed => Fate::Kept(vec![Reason::Changed]),
+                postgres::Drop::Busy => Fate::Kept(vec![Reason::Busy]),
+            };
+        }
+        Ok(month)
+    }
+
+    /// The manifests in force of these days. One that cannot be read counts as none.
+    async fn manifests(&self, states: &States) -> anyhow::Result<BTreeMap<Day, Manifest>> {
+        let days: Vec<Day> = states.keys().copied().collect();
+        let manifests = futures_util::stream::iter(days)
+            .map(|day| async move {
+                match read::in_force(&self.store, day).await {
+                    Ok(manifest) => Ok(manifest.map(|manifest| (day, manifest))),
+                    Err(ReadError::Store(error)) => Err(error),
+                    Err(error) => {
+                        tracing::error!(%day, %error, "the day's manifest cannot be read");
+                        Ok(None)
+                    }
+                }
+            })
+            .buffered(AT_ONCE);
+        Ok(manifests.try_filter_map(async |found| Ok(found)).try_collect().await?)
+    }
+
+    /// The revision that stands for the day: it is of the day's version, is whole, and can hold so
+    /// many readings of the database. It may hold more: those that were dropped before.
+    async fn verified(
+        &self,
+        day: Day,
+        states: &States,
+        manifest: Option<&Manifest>,
+        readings: u64,
+    ) -> anyhow::Result<Result<u64, Reason>> {
+        let (None, Some(manifest)) = (unfit(day, states, manifest), manifest) else {
+            return Ok(Err(unfit(day, states, manifest).unwrap_or(Reason::Undumped(day))));
+        };
+        let dumped = manifest.readings;
+        if dumped < readings {
+            return Ok(Err(Reason::Differs { day, readings, dumped }));
+        }
+        match read::verify(&self.store, manifest).await {
+            Ok(()) => Ok(Ok(manifest.revision)),
+            Err(ReadError::Store(error)) => Err(error.into()),
+            Err(error) => Ok(Err(Reason::Unverified { day, error })),
+        }
+    }
+}
+
+/// Why the dump that a manifest names cannot stand for the day. Readings that no writer has counted
+/// are in no version.
+fn unfit(day: Day, states: &States, manifest: Option<&Manifest>) -> Option<Reason> {
+    let (Some(state), Some(manifest)) = (states.get(&day), manifest) else {
+        return Some(Reason::Undumped(day));
+    };
+    if manifest.id.is_some_and(|id| state.fresh.contains(&id)) {
+        return None;
+    }
+    let (version, dumped) = (state.version, manifest.day_version);
+    Some(if dumped == version {
+        Reason::Foreign(day)
+    } else {
+        Reason::Stale { day, dumped, version }
+    })
+}
+
+/// The days whose dumps have to be verified: all but those that were dropped at their present
+/// version and have nothing in the database.
+fn in_question(states: &States, counted: &Counted) -> BTreeSet<Day> {
+    let changed = states.iter().filter(|(_, state)| state.dropped != Some(state.version));
+    changed.map(|(day, _)| *day).chain(counted.keys().copied()).collect()
+}

@@ -1,0 +1,187 @@
+//! Whether this machine's clock can be right, for what judges readings by it.
+//!
+//! A clock that is behind makes of good readings "too far in the future", and a device deletes its
+//! file after that verdict. So a clock is wrong while it is further behind a moment that is past for
+//! certain than `--max-future` allows. Such moments are the release of this program, the last message
+//! of the event bus (or its server's own time) and the newest receipt in the database. They are asked
+//! for every few seconds; each upload only compares two numbers.
+//!
+//! Deliberately not here: clocks that are ahead. Nothing tells them from a long sleep, so what deletes
+//! by age waits for a second look instead (`postgres/looks.rs`).
+
+use crate::Limits;
+use event::Writer;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use reading::time::{self, RELEASED, SECOND, micros, text};
+use service::{Latch, Service};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Clocks of two machines differ by this much without either being wrong, whatever `--max-future` is.
+const SKEW: i64 = 60 * SECOND;
+
+/// Between two questions to the bus and the database, and before both have answered once.
+const ASK: Duration = Duration::from_secs(5);
+const ASK_FIRST: Duration = Duration::from_millis(250);
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the log repeats that the clock is wrong.
+const REPEAT: Duration = Duration::from_secs(600);
+
+/// This machine's clock, compared with what else tells the time. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<Inner>);
+
+struct Inner {
+    trusted: bool,
+    /// How far behind a clock may be; microseconds.
+    tolerance: i64,
+    /// A moment that is past for certain.
+    past: AtomicI64,
+    /// The bus and the database have been asked.
+    asked: AtomicBool,
+    latch: Latch,
+}
+
+/// Asks for a moment that is past for certain, in microseconds since 1970; `Ok(None)` where none is known,
+/// and an error where the answer cannot be had now.
+pub type Witness = Box<dyn Fn() -> BoxFuture<'static, Result<Option<i64>, Unknown>> + Send + Sync>;
+
+/// A witness does not answer now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown;
+
+/// What tells the time beside this machine's clock.
+struct Witnesses {
+    bus: Writer,
+    receipts: Option<Witness>,
+    /// The latest answer of each.
+    bus_said: Option<Option<i64>>,
+    receipts_said: Option<Option<i64>>,
+}
+
+impl Clock {
+    /// Compares the clock with `bus` and, where there is one, with the receipts in a database. Its
+    /// task runs under `service`.
+    pub(crate) fn new(limits: &Limits, bus: Writer, receipts: Option<Witness>, service: &Service) -> Self {
+        let clock = Self(Arc::new(Inner {
+            trusted: limits.trust_clock,
+            tolerance: micros(limits.max_future).max(SKEW),
+            past: AtomicI64::new(RELEASED),
+            asked: AtomicBool::new(false),
+            latch: service.latch("clock"),
+        }));
+        let mut witnesses = Witnesses {
+            bus_said: bus.latest_moment().now_or_never().and_then(Result::ok),
+            receipts_said: receipts.is_none().then_some(None),
+            bus,
+            receipts,
+        };
+        let mut told = None;
+        clock.take(&witnesses, &mut told);
+        let (watched, stop) = (clock.clone(), service.stop());
+        service.spawn("watch the clock", async move {
+            watched.watch(&mut witnesses, told, stop).await;
+            Ok(())
+        });
+        clock
+    }
+
+    /// It cannot be right.
+    pub(crate) fn is_wrong(&self) -> bool {
+        !self.0.trusted && time::now() < self.earliest()
+    }
+
+    /// All that tells the time has been asked, and it may be right.
+    pub(crate) fn is_plausible(&self) -> bool {
+        self.0.trusted || (self.0.asked.load(Ordering::Acquire) && !self.is_wrong())
+    }
+
+    /// The earliest time that it may show.
+    fn earliest(&self) -> i64 {
+        self.0.past.load(Ordering::Acquire).saturating_sub(self.0.tolerance)
+    }
+
+    async fn watch(&self, witnesses: &mut Witnesses, mut told: Option<Instant>, stop: CancellationToken) {
+        loop {
+            let pause = if self.0.asked.load(Ordering::Acquire) {
+                ASK
+            } else {
+                ASK_FIRST
+            };
+            let asking = async {
+                sleep(pause).await;
+                witnesses.ask().await;
+            };
+            if stop.run_until_cancelled(asking).await.is_none() {
+                return;
+            }
+            self.take(witnesses, &mut told);
+        }
+    }
+
+    /// Takes over what the witnesses said. `told` is when the log was last told of a wrong clock.
+    fn take(&self, witnesses: &Witnesses, told: &mut Option<Instant>) {
+        let (past, whose) = witnesses.past();
+        self.0.past.store(past, Ordering::Release);
+        if witnesses.bus_said.is_some() && witnesses.receipts_said.is_some() {
+            self.0.asked.store(true, Ordering::Release);
+        }
+        self.0.latch.set(self.is_plausible());
+        let now = time::now();
+        if now >= self.earliest() {
+            if told.take().is_some() {
+                tracing::info!(clock = text(now), "this machine's clock can be right again");
+            }
+        } else if told.is_none_or(|told| told.elapsed() >= REPEAT) {
+            *told = Some(Instant::now());
+            let (clock, past) = (text(now), text(past));
+            if self.0.trusted {
+                tracing::warn!(
+                    clock,
+                    past,
+                    whose,
+                    "this machine's clock is behind what is past, and trusted (--trust-clock)"
+                );
+            } else {
+                tracing::warn!(
+                    clock,
+                    past,
+                    whose,
+                    "this machine's clock is wrong: it is behind what is past; uploads are refused. Set the clock, or start with --trust-clock where it is right"
+                );
+            }
+        }
+    }
+}
+
+impl Witnesses {
+    /// Asks both. One that does not answer keeps what it said before.
+    async fn ask(&mut self) {
+        if let Ok(Ok(said)) = timeout(PATIENCE, self.bus.latest_moment()).await {
+            self.bus_said = Some(said);
+        }
+        if let Some(receipts) = &self.receipts
+            && let Ok(Ok(said)) = timeout(PATIENCE, receipts()).await
+        {
+            self.receipts_said = Some(said);
+        }
+    }
+
+    /// The latest moment that is past for certain, and what says so.
+    fn past(&self) -> (i64, &'static str) {
+        let said = [
+            (Some(RELEASED), "the release of this program"),
+            (self.bus_said.flatten(), "the event bus"),
+            (self.receipts_said.flatten(), "the newest receipt in the database"),
+        ];
+        let said = said.into_iter().filter_map(|(moment, whose)| Some((moment?, whose)));
+        said.max().unwrap_or((RELEASED, "the release of this program"))
+    }
+}

@@ -1,0 +1,357 @@
+//! `POST /ingest`.
+
+mod answer;
+mod body;
+
+use crate::Ingest;
+use crate::admission::{Refusal, Turn};
+use crate::session::{Counts, Session, Stop};
+use access::{Caller, Keys};
+use answer::{answer, too_large, wrong_clock};
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use body::{Encoding, Source};
+use reading::segment::Origin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
+use web::{Correlation, Problem};
+
+/// How long a client that is still sending may go on after it has been answered, so that it gets
+/// to read the answer.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// The same, once the program is short of time itself.
+const HURRIED_DRAIN: Duration = Duration::from_millis(200);
+
+/// Bodies up to this size, if they come with their head and every line is good, are not worth a
+/// task of their own. Far smaller than a segment.
+const SMALL: usize = 16 * 1024;
+
+/// How an upload ended. In every case the counts hold: what is accepted is stored on the bus.
+#[derive(Debug)]
+enum End {
+    /// Read to the end, every value judged.
+    Whole,
+    /// The session takes no more of it.
+    Stopped(Stop),
+    /// The body broke off, could not be decoded, or went over a limit.
+    Body(body::Error),
+    /// Nothing came for too long, or all of it took too long.
+    Late,
+    /// The program ends.
+    Ending,
+}
+
+impl Ingest {
+    /// The routes of an ingestor.
+    pub fn routes(self) -> Router {
+        Router::new().route("/ingest", post(ingest)).with_state(Arc::new(self))
+    }
+
+    /// Goes on reading a body that nobody wants any more, for a while.
+    fn drain(&self, source: Source) {
+        let hurry = self.hurry.clone();
+        let patience = async move {
+            // A program that has to end has less time for this.
+            if tokio::time::timeout(DRAIN, hurry.cancelled_owned()).await.is_ok() {
+                tokio::time::sleep(HURRIED_DRAIN).await;
+            }
+        };
+        self.service.spawn("drain a body", async move {
+            tokio::select! {
+                () = source.drain() => {}
+                () = patience => {}
+            }
+            Ok(())
+        });
+    }
+}
+
+async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let correlation = parts.extensions.get::<Correlation>().cloned();
+    let plan = match plan(&ingest, &parts) {
+        Ok(plan) => plan,
+        Err(problem) => {
+            // A client that waits for permission to send has sent nothing that is in the way.
+            if !parts.headers.contains_key(header::EXPECT) {
+                ingest.drain(Source::new(body, Encoding::Identity, None));
+            }
+            return problem.into_response();
+        }
+    };
+    let mut source = Source::new(body, plan.encoding, ingest.limits.max_body);
+    let origin = origin(correlation);
+    if let Some(body) = source.whole() {
+        let mut session = Session::new(&ingest, &plan.caller, origin.clone());
+        if body.len() <= SMALL && session.take_small(&body) {
+            // All that is left is to hand it over and to wait: that needs no task.
+            let end = session.finish(true).await.map_or_else(End::Stopped, |()| End::Whole);
+            return conclude(&ingest, &plan, &origin, &end, session.into_counts(), source);
+        }
+        source.put_back(body);
+    }
+    // In a task of its own: a client that vanishes half way takes the connection's future with it,
+    // and what it had sent would be lost with that.
+    let service = ingest.service.clone();
+    let received = service.run_to_end(async move {
+        let mut session = Session::new(&ingest, &plan.caller, origin.clone());
+        let mut end = read(&ingest, &mut session, &mut source)
+            .await
+            .err()
+            .unwrap_or(End::Whole);
+        if let Err(stop) = session.finish(matches!(end, End::Whole)).await {
+            end = End::Stopped(stop);
+        }
+        let counts = session.into_counts();
+        conclude(&ingest, &plan, &origin, &end, counts, source)
+    });
+    received
+        .await
+        .unwrap_or_else(|error| Problem::internal(error).into_response())
+}
+
+/// Gives a body to its session, to the end or as far as it goes.
+async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut Source) -> Result<(), End> {
+    let limits = &ingest.limits;
+    let total = Instant::now() + limits.upload_timeout;
+    loop {
+        let deadline = total.min(Instant::now() + limits.upload_idle_timeout);
+        let due = session.due();
+        let chunk = tokio::select! {
+            biased;
+            () = ingest.hurry.cancelled() => return Err(End::Ending),
+            () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => {
+                session.flush().await;
+                continue;
+            }
+            chunk = timeout_at(deadline, source.next()) => chunk.map_err(|_| End::Late)?.map_err(End::Body)?,
+        };
+        let Some(chunk) = chunk else {
+            return session.last().map_err(End::Stopped);
+        };
+        session.take(&chunk).await.map_err(End::Stopped)?;
+    }
+}
+
+/// What the head of a request says of its body.
+struct Plan {
+    caller: Caller,
+    encoding: Encoding,
+    _turn: Turn,
+}
+
+/// Judges a request by its head.
+fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
+    let headers = &head.headers;
+    // Whoever has no key leaves nothing behind but a number that is one greater: no line in the log,
+    // no memory of their own.
+    let caller = device(head).and_then(|device| authenticate(&ingest.keys, headers, device.as_deref()));
+    let caller = caller.inspect_err(|problem| {
+        if problem.status() == StatusCode::UNAUTHORIZED {
+            ingest.metrics.unauthenticated.inc();
+        }
+    })?;
+    let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let every = |name: header::HeaderName| {
+        headers
+            .get_all(name)
+            .into_iter()
+            .map(|value| value.to_str().unwrap_or("?"))
+    };
+    // HTTP itself has taken off the chunks, and nothing else.
+    let transfer = every(header::TRANSFER_ENCODING)
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_ascii_lowercase())
+        .filter(|coding| !matches!(&**coding, "" | "identity" | "chunked"));
+    if transfer.count() > 0 {
+        return Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "This transfer encoding is not taken; compress the body with Content-Encoding, and send it with Transfer-Encoding: chunked alone.",
+        ));
+    }
+    let Some(encoding) = Encoding::of(every(header::CONTENT_ENCODING)) else {
+        let problem = Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "This content encoding is not taken; send the body plain, or with Content-Encoding gzip or zstd, once.",
+        );
+        return Err(problem.header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")));
+    };
+    if !is_ndjson(text(header::CONTENT_TYPE)) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "This content type is not taken; send lines of JSON as application/x-ndjson.",
+        ));
+    }
+    let said = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+        .iter()
+        .any(|name| headers.contains_key(name));
+    let closing = text(header::CONNECTION).is_some_and(|value| value.to_ascii_lowercase().contains("close"));
+    if !said && (closing || head.version < Version::HTTP_11) {
+        // The client may mean its body to end with the connection; HTTP takes it for empty.
+        return Err(Problem::new(
+            StatusCode::LENGTH_REQUIRED,
+            "Say how long the body is: with Content-Length, or with Transfer-Encoding: chunked.",
+        ));
+    }
+    let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if let (Some(length), Some(max)) = (length, ingest.limits.max_body)
+        && length > max
+    {
+        return Err(too_large(max));
+    }
+    if ingest.clock.is_wrong() {
+        return Err(wrong_clock());
+    }
+    let turn = ingest.admission.enter(&caller.key).map_err(|refusal| {
+        ingest.metrics.held_back.inc();
+        wait(refusal)
+    })?;
+    Ok(Plan {
+        caller,
+        encoding,
+        _turn: turn,
+    })
+}
+
+/// A new upload, and how its request is known outside.
+fn origin(correlation: Option<Correlation>) -> Origin {
+    Origin {
+        upload: Uuid::now_v7(),
+        correlation: correlation
+            .as_ref()
+            .map(|correlation| correlation.id.to_string())
+            .unwrap_or_default(),
+        traceparent: correlation
+            .and_then(|correlation| correlation.traceparent)
+            .map(|parent| parent.to_string())
+            .unwrap_or_default(),
+    }
+}
+
+/// The answer to an upload that has ended.
+fn conclude(ingest: &Ingest, plan: &Plan, origin: &Origin, end: &End, counts: Counts, source: Source) -> Response {
+    let (accepted, rejected, deferred) = (counts.accepted, counts.rejects.count, counts.deferred);
+    let metrics = &ingest.metrics;
+    metrics.rejected.inc_by(rejected);
+    metrics.deferred.inc_by(deferred);
+    metrics.forbidden.inc_by(counts.forbidden);
+    metrics.uploads.inc();
+    if deferred > 0 {
+        ingest.warn_of_deferred(&plan.caller.key);
+    }
+    let read = matches!(end, End::Whole);
+    let response = answer(&ingest.limits, origin.upload, end, counts);
+    let (correlation_id, status) = (&origin.correlation, response.status().as_u16());
+    if matches!(status, 200 | 400) {
+        tracing::debug!(correlation_id, upload = %origin.upload, key = %plan.caller.key, accepted, rejected, "upload finished");
+    } else {
+        metrics.unfinished.inc();
+        tracing::info!(
+            correlation_id, upload = %origin.upload, key = %plan.caller.key, status, ?end, accepted, rejected, deferred,
+            "upload not finished"
+        );
+    }
+    if !read {
+        ingest.drain(source);
+    }
+    response
+}
+
+fn wait(refusal: Refusal) -> Problem {
+    let (status, detail, wait) = match refusal {
+        Refusal::KeyTooFast(wait) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many uploads a second with this key; put more readings into each.",
+            wait,
+        ),
+        Refusal::KeyFull => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many uploads at once with this key; try again.",
+            Duration::from_secs(1),
+        ),
+        Refusal::Full => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many uploads at once; try again.",
+            Duration::from_secs(1),
+        ),
+    };
+    Problem::new(status, detail).retry_after(wait)
+}
+
+/// Whether a body of this type may be lines of JSON. curl's form default is taken, because that is
+/// what `curl --data-binary` sends when nobody says otherwise.
+fn is_ndjson(content_type: Option<&str>) -> bool {
+    let kind = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    matches!(
+        &*kind,
+        "" | "application/x-ndjson"
+            | "application/stream+json"
+            | "application/jsonl"
+            | "application/json"
+            | "application/x-www-form-urlencoded"
+    )
+}
+
+/// The caller that the credentials name; `device` is the one that the address names.
+fn authenticate(keys: &Keys, headers: &HeaderMap, device: Option<&str>) -> Result<Caller, Problem> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    keys.authenticate(given, device).ok_or_else(|| {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "A valid key is needed: as the user name (curl -u KEY:), as the password of a device (curl -u DEVICE:KEY), or as a bearer token.",
+        )
+        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"odograph\", charset=\"UTF-8\""))
+    })
+}
+
+/// The device that the address names, `/ingest?device=NAME`.
+fn device(head: &Parts) -> Result<Option<String>, Problem> {
+    let refused = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "Send to /ingest, or to /ingest?device=NAME; there are no other parameters.",
+        )
+    };
+    if head.uri.query().is_none() {
+        return Ok(None);
+    }
+    let Query(mut parameters) = Query::<Vec<(String, String)>>::try_from_uri(&head.uri).map_err(|_| refused())?;
+    match (parameters.pop(), parameters.pop()) {
+        (None, _) => Ok(None),
+        (Some((name, device)), None) if name == "device" => Ok(Some(device)),
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types() {
+        for good in [
+            None,
+            Some("application/x-ndjson; charset=utf-8"),
+            Some("Application/JSON"),
+            Some("application/x-www-form-urlencoded"),
+        ] {
+            assert!(is_ndjson(good), "{good:?}");
+        }
+        for bad in ["text/html", "multipart/form-data; boundary=x", "application/xml"] {
+            assert!(!is_ndjson(Some(bad)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What the client of an upload is told.
+
+use super::{End, body};
+use crate::Limits;
+use crate::rejects::{Invalid, Lost};
+use crate::series::NoRoom;
+use crate::session::{Counts, Stop};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use reading::signature::Foreign;
+use std::time::Duration;
+use uuid::Uuid;
+use web::Problem;
+
+/// After how long a client whose series have no room may try again: an operator has to act.
+const NO_ROOM: Duration = Duration::from_secs(300);
+
+/// The same for one that the server's clock has turned away.
+const CLOCK: Duration = Duration::from_secs(30);
+
+/// The answer to an upload that has ended so.
+pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Response {
+    let problem = match end {
+        End::Whole => read(&counts),
+        end => Some(broken(limits, end)),
+    };
+    let Some(problem) = problem else {
+        return judged(id, counts);
+    };
+    let mut problem = problem
+        .with("id", id.to_string())
+        .with("accepted", counts.accepted)
+        .with("rejected", counts.rejects.count);
+    for (name, count) in [("deferred", counts.deferred), ("forbidden", counts.forbidden)] {
+        if count > 0 {
+            problem = problem.with(name, count);
+        }
+    }
+    if !counts.rejects.shown.is_empty() {
+        problem = problem.with(
+            "invalid",
+            serde_json::to_value(&counts.rejects.shown).unwrap_or_default(),
+        );
+    }
+    problem.into_response()
+}
+
+/// What keeps an upload that was read to its end from being done with, if anything does.
+fn read(counts: &Counts) -> Option<Problem> {
+    let new = |status, detail| Some(Problem::new(status, detail));
+    match counts.rejects.lost {
+        Some(Lost::Upload) => {
+            return new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "More than 16 MiB of this body are no readings; is it what its Content-Type says? What is a reading is accepted.",
+            );
+        }
+        Some(Lost::Key(wait)) => {
+            let problem = Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many bytes of rejected lines with this key within an hour. What is a reading is accepted; send the whole body again later.",
+            );
+            return Some(problem.retry_after(wait));
+        }
+        None => {}
+    }
+    match counts.no_room {
+        Some(NoRoom::Key) => {
+            let problem = Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "This key has brought as many different devices and sensors as it may, so readings of new ones are deferred. All others are accepted; send the whole body again later.",
+            );
+            return Some(problem.retry_after(NO_ROOM));
+        }
+        Some(NoRoom::All) => {
+            let problem = Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "There is no room for new devices and sensors, so readings of new ones are deferred. All others are accepted; send the whole body again later.",
+            );
+            return Some(problem.retry_after(NO_ROOM));
+        }
+        None => {}
+    }
+    if counts.forbidden > 0 {
+        return new(
+            StatusCode::FORBIDDEN,
+            "This key writes for one device only, and some readings are of others. All others are accepted; send the rest with a key of their own.",
+        );
+    }
+    None
+}
+
+/// What ended an upload before its end.
+fn broken(limits: &Limits, end: &End) -> Problem {
+    match end {
+        End::Whole => Problem::internal("an upload that was read to its end did not break off"),
+        End::Stopped(Stop::Foreign(format)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            match format {
+                Foreign::Gzip => {
+                    "A line begins as gzip data does. What came before is accepted; send compressed data as a body of its own, with Content-Encoding: gzip."
+                }
+                Foreign::Zstd => {
+                    "A line begins as zstd data does. What came before is accepted; send compressed data as a body of its own, with Content-Encoding: zstd."
+                }
+                Foreign::Compressed => {
+                    "A line begins as xz, bzip2 or zip data does. What came before is accepted; decompress the rest and send it as a body of its own."
+                }
+                Foreign::Utf16 => "A line is in UTF-16. What came before is accepted; send the rest in UTF-8.",
+            },
+        ),
+        End::Stopped(Stop::Syntax(line)) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!(
+                "The body is a JSON document with an error of syntax in what begins on line {line}. What came before is accepted; mend it, or send one reading a line."
+            ),
+        ),
+        End::Body(body::Error::Broken | body::Error::Undecodable) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The body breaks off or cannot be decoded. What came before is accepted; send the whole body again.",
+        ),
+        End::Body(body::Error::Window) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The zstd window is larger than 8 MiB; compress without --long or --ultra.",
+        ),
+        End::Body(body::Error::Damaged) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body came whole, but its gzip or zstd data breaks off: the file is damaged. What came before is accepted; compress what is left of the readings again.",
+        ),
+        End::Body(body::Error::Mislabelled) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is not what its Content-Encoding says, nor plain JSON; send it with the header of its own encoding, gzip or zstd.",
+        ),
+        End::Body(body::Error::Mixed) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Something else follows the gzip or zstd data. What came before is accepted; send what follows as a body of its own.",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Utf16)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is UTF-16; send it as UTF-8 (iconv -f UTF-16 -t UTF-8).",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Compressed)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is xz, bzip2 or zip data; decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is compressed more than once; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
+        ),
+        End::Body(body::Error::Bomb) => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body grows more than a thousand times when it is decoded; send it in parts or less compressed.",
+        ),
+        End::Body(body::Error::TooLarge) => too_large(limits.max_body.unwrap_or_default()),
+        End::Late => Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "The body came too slowly. What came is accepted; send the rest, or all of it, again.",
+        ),
+        End::Stopped(Stop::NoBus) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The event bus is not there yet. Send the whole body again later; nothing is stored twice.",
+        )
+        .retry_after(Duration::from_secs(2)),
+        End::Stopped(Stop::Bus) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The event bus cannot take more now. Send the whole body again later; nothing is stored twice.",
+        )
+        .retry_after(Duration::from_secs(2)),
+        End::Stopped(Stop::Clock) => wrong_clock(),
+        End::Ending => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This server is being restarted. Send the whole body again; nothing is stored twice.",
+        )
+        .retry_after(Duration::from_secs(2)),
+    }
+}
+
+/// The answer while the server's clock is wrong, or not compared with anything yet.
+pub(super) fn wrong_clock() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "This server's clock is wrong, or not checked yet, so it rejects nothing. Send the whole body again later; nothing is stored twice.",
+    )
+    .retry_after(CLOCK)
+}
+
+/// A body that is larger than this is refused.
+pub(super) fn too_large(max: u64) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("The body is larger than {max} bytes; send it in parts."),
+    )
+}
+
+/// The answer to an upload that a client is done with: every value is accepted, or can never be.
+fn judged(id: Uuid, counts: Counts) -> Response {
+    #[derive(serde::Serialize)]
+    struct Answer {
+        id: Uuid,
+        accepted: u64,
+        rejected: u64,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        invalid: Vec<Invalid>,
+        #[serde(flatten)]
+        problem: Option<Explained>,
+    }
+    #[derive(serde::Serialize)]
+    struct Explained {
+        r#type: &'static str,
+        title: &'static str,
+        status: u16,
+        detail: &'static str,
+    }
+    let bad = counts.rejects.count > 0;
+    let answer = Answer {
+        id,
+        accepted: counts.accepted,
+        rejected: counts.rejects.count,
+        invalid: counts.rejects.shown,
+        problem: bad.then_some(Explained {
+            r#type: "about:blank",
+            title: "Bad Request",
+            status: 400,
+            detail: "Some lines are not readings. All others are accepted; the lines listed here would be rejected again.",
+        }),
+    };
+    let (status, kind) = if bad {
+        (StatusCode::BAD_REQUEST, "application/problem+json")
+    } else {
+        (StatusCode::OK, "application/json")
+    };
+    let body = serde_json::to_vec(&answer).unwrap_or_default();
+    (
+        status,
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")],
+        body,
+    )
+        .into_response()
+}

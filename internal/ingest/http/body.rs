@@ -1,0 +1,263 @@
+//! A request's body as plain bytes, whatever its content encoding, in constant memory.
+//!
+//! What the body begins with decides how it is read: one layer of gzip or zstd that its head does
+//! not name is decoded too, and plain JSON is taken under any name.
+
+mod layer;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use layer::{Layer, Step};
+use reading::signature::{Foreign, blanks, foreign, undecided};
+
+/// How a body is encoded, by its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl Encoding {
+    /// By the values of all `Content-Encoding` headers; `None` where one is not known here, or where
+    /// there are several.
+    pub(super) fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut codings = headers
+            .into_iter()
+            .flat_map(|header| header.split(','))
+            .map(|coding| coding.trim().to_ascii_lowercase())
+            .filter(|coding| !matches!(&**coding, "" | "identity"));
+        let encoding = match codings.next().as_deref() {
+            None => Self::Identity,
+            Some("gzip" | "x-gzip") => Self::Gzip,
+            Some("zstd") => Self::Zstd,
+            Some(_) => return None,
+        };
+        codings.next().is_none().then_some(encoding)
+    }
+}
+
+/// Why there is no more to read. What was read before stands.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the body broke off")]
+    Broken,
+    #[error("the body cannot be decoded")]
+    Undecodable,
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    #[error("the body grows more than a thousand times when it is decoded")]
+    Bomb,
+    #[error("the zstd window is larger than 8 MiB")]
+    Window,
+    /// The body came whole, and its gzip or zstd data is cut.
+    #[error("the compressed data is cut")]
+    Damaged,
+    #[error("the body is not in its content encoding")]
+    Mislabelled,
+    #[error("something else follows the compressed data")]
+    Mixed,
+    /// UTF-16, or one more layer of compression than is decoded.
+    #[error("the body is {0:?}")]
+    Foreign(Foreign),
+}
+
+/// A body being read.
+pub(super) struct Source {
+    body: Body,
+    /// The body's head says how long it is.
+    sized: bool,
+    max: Option<u64>,
+    received: u64,
+    /// What was received before it was asked for.
+    first: Option<Result<Option<Bytes>, Error>>,
+    /// What is decoded, from the outermost to the innermost; two at the most.
+    layers: Vec<Layer>,
+    /// Nothing but blanks has been given out.
+    beginning: Option<Beginning>,
+}
+
+/// What is known at the beginning of a body, or of what a layer gives.
+struct Beginning {
+    /// The start of what may be a signature.
+    held: Bytes,
+    /// The encoding that the head names, until it is found.
+    declared: Option<Foreign>,
+    /// Whether a layer that the head does not name has been found.
+    undeclared: bool,
+}
+
+impl Source {
+    /// Reads `body`, of which no more than `max` encoded bytes are taken.
+    pub(super) fn new(body: Body, encoding: Encoding, max: Option<u64>) -> Self {
+        Self {
+            sized: body.size_hint().exact().is_some(),
+            body,
+            max,
+            received: 0,
+            first: None,
+            layers: Vec::new(),
+            beginning: Some(Beginning {
+                held: Bytes::new(),
+                declared: match encoding {
+                    Encoding::Identity => None,
+                    Encoding::Gzip => Some(Foreign::Gzip),
+                    Encoding::Zstd => Some(Foreign::Zstd),
+                },
+                undeclared: false,
+            }),
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let chunk = match layer::pull(&mut self.layers, self.received)? {
+                Step::Bytes(chunk) => Some(chunk),
+                Step::End => None,
+                Step::Hungry => {
+                    let received = self.receive().await?;
+                    match (self.layers.first_mut(), received) {
+                        (None, received) => received,
+                        (Some(outermost), Some(bytes)) => {
+                            outermost.feed(bytes);
+                            continue;
+                        }
+                        (Some(outermost), None) => {
+                            outermost.close(self.sized);
+                            continue;
+                        }
+                    }
+                }
+            };
+            let Some(beginning) = self.beginning.take() else {
+                return Ok(chunk);
+            };
+            match self.begin(beginning, chunk)? {
+                Some(chunk) if chunk.is_empty() => {}
+                chunk => return Ok(chunk),
+            }
+        }
+    }
+
+    /// All of the body, where it is plain and came together with its head, as small ones do. To be
+    /// asked before anything else; loses nothing where it answers `None`.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        if self.beginning.as_ref()?.declared.is_some() {
+            return None;
+        }
+        let first = self.receive().now_or_never()?;
+        match first {
+            Ok(Some(chunk)) if self.body.is_end_stream() && foreign(&chunk).is_none() => Some(chunk),
+            first => {
+                self.first = Some(first);
+                None
+            }
+        }
+    }
+
+    /// Gives back what [`Source::whole`] gave, to be read again.
+    pub(super) fn put_back(&mut self, whole: Bytes) {
+        self.first = Some(Ok(Some(whole)));
+    }
+
+    /// Reads on without looking at what comes, so that a client that is still sending gets to see
+    /// its answer.
+    pub(super) async fn drain(mut self) {
+        while let Ok(Some(_)) = data(&mut self.body).await {}
+    }
+
+    /// The next bytes of the body as they come.
+    async fn receive(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
+        let chunk = data(&mut self.body).await?;
+        self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if self.max.is_some_and(|max| self.received > max) {
+            return Err(Error::TooLarge);
+        }
+        Ok(chunk)
+    }
+
+    /// Looks at what comes first; gives out what is known to be plain, perhaps nothing yet.
+    fn begin(&mut self, beginning: Beginning, chunk: Option<Bytes>) -> Result<Option<Bytes>, Error> {
+        let Beginning {
+            held,
+            declared,
+            undeclared,
+        } = beginning;
+        let ended = chunk.is_none();
+        let mut chunk = joined(held, chunk.unwrap_or_default());
+        let start = chunk.split_off(blanks(&chunk));
+        if !ended && undecided(&start) {
+            self.beginning = Some(Beginning {
+                held: start,
+                declared,
+                undeclared,
+            });
+            return Ok(Some(chunk));
+        }
+        let found = foreign(&start);
+        let plain = start.is_empty() || matches!(start[0], b'{' | b'[');
+        let format = match (declared, found) {
+            // Less than a signature, and no more comes.
+            (Some(declared), None) if undecided(&start) && !plain => Some(declared),
+            (Some(declared), _) if found != Some(declared) && (found.is_some() || !plain) => {
+                return Err(Error::Mislabelled);
+            }
+            (_, found) => found,
+        };
+        let Some(format) = format else {
+            let all = joined(chunk, start);
+            return Ok((!ended || !all.is_empty()).then_some(all));
+        };
+        let layer = Layer::new(format, start).filter(|_| !undeclared);
+        let mut layer = layer.ok_or(Error::Foreign(format))?;
+        if ended {
+            layer.close(self.sized);
+        }
+        self.layers.push(layer);
+        self.beginning = Some(Beginning {
+            held: Bytes::new(),
+            declared: None,
+            undeclared: declared.is_none(),
+        });
+        Ok(Some(chunk))
+    }
+}
+
+/// The next bytes of a body. Trailers are passed over.
+async fn data(body: &mut Body) -> Result<Option<Bytes>, Error> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Error::Broken),
+            Some(Ok(frame)) => {
+                if let Ok(chunk) = frame.into_data() {
+                    return Ok(Some(chunk));
+                }
+            }
+        }
+    }
+}
+
+/// Both, one after the other; copied only where neither is empty.
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    if first.is_empty() {
+        return second;
+    }
+    if second.is_empty() {
+        return first;
+    }
+    let mut both = BytesMut::with_capacity(first.len() + second.len());
+    both.extend_from_slice(&first);
+    both.extend_from_slice(&second);
+    both.freeze()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Uploads on their way in: who may send them, which of their values are readings, and when these are
+//! safe on the event bus.
+//!
+//! An [`Ingest`] is what all ways in share. A [`session`] is one upload: it judges bytes as they come,
+//! gathers readings into segments, publishes them, and tells how it ended. [`http`] is `POST /ingest`:
+//! it reads a body, gives it to a session, and answers. Another way in is a neighbour of `http` and
+//! uses the same session.
+//!
+//! ```no_run
+//! # async fn run(service: service::Service) -> anyhow::Result<()> {
+//! let writer = event::Writer::open("nats://127.0.0.1:4222/readings").await?;
+//! let keys = access::Keys::load(&["a-key-of-its-own".into()], None)?;
+//! # let limits: ingest::Limits = todo!();
+//! let routes = ingest::Ingest::new(writer, keys, limits, None, &service).routes();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deliberately not here: PostgreSQL. What a database knows of the time comes as a [`Witness`].
+
+mod admission;
+mod clock;
+mod http;
+mod limits;
+mod publish;
+mod rejects;
+mod series;
+mod session;
+#[cfg(test)]
+mod verdicts;
+
+pub use clock::{Unknown, Witness};
+pub use limits::Limits;
+
+use access::{ByteQuota, Keys};
+use admission::Admission;
+use clock::Clock;
+use event::{Lane, Writer};
+use prometheus_client::metrics::counter::Counter;
+use publish::Publisher;
+use series::SeriesQuota;
+use service::Service;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Seconds between two warnings of names without room.
+const WARN_AGAIN: i64 = 600;
+
+/// What an ingestor is made of.
+pub struct Ingest {
+    writer: Writer,
+    live: Publisher,
+    bulk: Publisher,
+    limits: Limits,
+    series: SeriesQuota,
+    quota: ByteQuota,
+    clock: Clock,
+    source: String,
+    hurry: CancellationToken,
+    /// When names without room were last warned of, in seconds since 1970.
+    warned: AtomicI64,
+    abandon: CancellationToken,
+    keys: Keys,
+    admission: Admission,
+    metrics: Metrics,
+    service: Service,
+}
+
+#[derive(Default)]
+struct Metrics {
+    accepted: Counter,
+    rejected: Counter,
+    deferred: Counter,
+    forbidden: Counter,
+    uploads: Counter,
+    unfinished: Counter,
+    unauthenticated: Counter,
+    held_back: Counter,
+}
+
+impl Ingest {
+    /// An ingestor that publishes to `writer`. Its tasks run under `service`. Where it has a database,
+    /// the receipts there tell whether the clock can be right.
+    pub fn new(writer: Writer, keys: Keys, limits: Limits, receipts: Option<Witness>, service: &Service) -> Self {
+        let source = format!("/ingestor/{}", Uuid::now_v7().simple());
+        let metrics = Metrics::default();
+        metrics.register(service);
+        service.metrics().register_collector(Box::new(keys.clone()));
+        let publisher = |lane| {
+            let stored = metrics.accepted.clone();
+            let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone(), stored);
+            let abandon = service.abandon();
+            service.spawn("publish readings", async move {
+                // Uploads that still wait then are told that their readings are not stored.
+                let _ = abandon.run_until_cancelled(publishing).await;
+                Ok(())
+            });
+            publisher
+        };
+        let (live, bulk) = (publisher(Lane::Live), publisher(Lane::Bulk));
+        let (watched, stop) = (keys.clone(), service.stop());
+        service.spawn("watch the keys file", async move {
+            watched.watch(stop).await;
+            Ok(())
+        });
+        Self {
+            clock: Clock::new(&limits, writer.clone(), receipts, service),
+            writer,
+            live,
+            bulk,
+            series: SeriesQuota::new(limits.max_series),
+            quota: ByteQuota::new(limits.max_rejected_per_key),
+            admission: Admission::new(&limits),
+            limits,
+            source,
+            hurry: service.hurry(),
+            warned: AtomicI64::new(0),
+            abandon: service.abandon(),
+            keys,
+            metrics,
+            service: service.clone(),
+        }
+    }
+
+    /// The publisher to this lane.
+    fn publisher(&self, lane: Lane) -> &Publisher {
+        match lane {
+            Lane::Live => &self.live,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+
+    /// Warns of names without room: once, and then seldom.
+    fn warn_of_deferred(&self, key: &str) {
+        let now = jiff::Timestamp::now().as_second();
+        let last = self.warned.load(Ordering::Relaxed);
+        if now < last + WARN_AGAIN
+            || self
+                .warned
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        tracing::warn!(
+            key,
+            max_series = self.limits.max_series,
+            "readings of new series are deferred: there is no room for their names; raise --max-series if they are meant"
+        );
+    }
+}
+
+impl Metrics {
+    fn register(&self, service: &Service) {
+        let mut registry = service.metrics();
+        let counters = [
+            (
+                "ingestor_readings_accepted",
+                "Readings stored on the event bus",
+                &self.accepted,
+            ),
+            ("ingestor_lines_rejected", "Lines that are not readings", &self.rejected),
+            (
+                "ingestor_readings_deferred",
+                "Readings of new series without room, to be sent again (--max-series)",
+                &self.deferred,
+            ),
+            (
+                "ingestor_readings_forbidden",
+                "Readings of devices that the key may not write as",
+                &self.forbidden,
+            ),
+            ("ingestor_uploads", "Uploads answered", &self.uploads),
+            (
+                "ingestor_uploads_unfinished",
+                "Uploads answered with neither 200 nor 400",
+                &self.unfinished,
+            ),
+            (
+                "ingestor_uploads_unauthenticated",
+                "Uploads refused for want of a valid key",
+                &self.unauthenticated,
+            ),
+            (
+                "ingestor_uploads_held_back",
+                "Uploads refused for now, too many being under way or too many a second",
+                &self.held_back,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+    }
+}

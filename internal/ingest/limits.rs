@@ -1,0 +1,116 @@
+//! What one client may take of an ingestor, each limit a flag.
+
+use reading::decode::Bounds;
+use reading::time;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The limits of an ingestor, as flags.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Limits {
+    /// Longest reading, and longest line that holds none; a longer one is rejected without being kept in memory
+    #[arg(long, env, default_value = "64KiB", value_parser = service::bytes, value_name = "SIZE")]
+    pub max_line: u64,
+
+    /// Largest body, as it is sent; without it, any
+    #[arg(long, env, value_parser = service::bytes, value_name = "SIZE")]
+    pub max_body: Option<u64>,
+
+    /// Longest pause within an upload (408)
+    #[arg(long, env, default_value = "30s", value_parser = service::duration, value_name = "DURATION")]
+    pub upload_idle_timeout: Duration,
+
+    /// Longest upload (408)
+    #[arg(long, env, default_value = "1h", value_parser = service::duration, value_name = "DURATION")]
+    pub upload_timeout: Duration,
+
+    /// Uploads at once (503)
+    #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
+    pub max_uploads: usize,
+
+    /// Uploads at once with one key (429)
+    #[arg(long, env, default_value_t = 128, value_name = "NUMBER")]
+    pub max_uploads_per_key: usize,
+
+    /// Uploads a second with one key (429); without it, any number
+    #[arg(long, env, value_name = "NUMBER")]
+    pub max_rate_per_key: Option<NonZeroU32>,
+
+    /// Different series (device and sensor) that one key may bring since the start (429), and a tenth of what all keys
+    /// may (503): readings of others are deferred
+    #[arg(long, env, default_value_t = 100_000, value_name = "NUMBER")]
+    pub max_series: usize,
+
+    /// Bytes of rejected lines that one key may bring in an hour (429)
+    #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "SIZE")]
+    pub max_rejected_per_key: u64,
+
+    /// Oldest event time: earlier ones come from clocks that were never set, which begin in 1970, 1980 or 2000
+    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = moment, value_name = "TIME")]
+    pub oldest: jiff::Timestamp,
+
+    /// How far ahead of this machine's clock an event time may be
+    #[arg(long, env, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
+    pub max_future: Duration,
+
+    /// Judge by this machine's clock although it is behind the release of this program, the event bus
+    /// or the newest receipt; without it, uploads wait (503) until the clock is set
+    #[arg(long, env)]
+    pub trust_clock: bool,
+}
+
+impl Limits {
+    /// The event times that are believed now.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            oldest: self.oldest.as_microsecond(),
+            newest: time::now().saturating_add(time::micros(self.max_future)),
+        }
+    }
+
+    /// Bytes of the longest line.
+    pub(crate) fn max_line(&self) -> usize {
+        usize::try_from(self.max_line).unwrap_or(usize::MAX)
+    }
+}
+
+/// A moment, or a date: its first moment in UTC.
+fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let date = || {
+        Some(
+            text.parse::<jiff::civil::Date>()
+                .ok()?
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .ok()?
+                .timestamp(),
+        )
+    };
+    text.parse()
+        .ok()
+        .or_else(date)
+        .ok_or_else(|| "write a date such as 2000-01-01, or a time such as 2000-01-01T00:00:00Z".into())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        limits: Limits,
+    }
+
+    pub(crate) fn limits(flags: &str) -> Limits {
+        Flags::parse_from(std::iter::once("test").chain(flags.split_whitespace())).limits
+    }
+
+    #[test]
+    fn times_as_flags() {
+        assert_eq!(
+            limits("--oldest 1990-05-01").oldest,
+            limits("--oldest 1990-05-01T00:00:00Z").oldest
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! Segments of many requests on their way to the event bus.
+//!
+//! Storing a message costs the bus about the same whether it holds six readings or thousands, so
+//! segments that arrive while others are on their way share the next message. An idle bus gets a
+//! segment at once. Behind a message of many segments the next one gives those who were answered a
+//! moment to come again: clients that post one after the other then share a message all together.
+
+use bytes::Bytes;
+use event::{Event, Lane, Writer};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use prometheus_client::metrics::counter::Counter;
+use reading::segment::{self, KIND};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// Segments that may wait to be put into a message.
+const QUEUE: usize = 256;
+
+/// Bytes of segments that wait or are on their way, over all uploads of a lane: what a bus that has
+/// stalled costs in memory.
+const ROOM: u32 = 16 << 20;
+
+/// A message holds about this many bytes, so that one never waits long for a transaction.
+const MESSAGE: usize = 384 * 1024;
+
+/// Messages on their way at once while there is more than a message's worth to send.
+const FULL_MESSAGES: usize = 8;
+
+/// Messages on their way at once while there is less: what comes meanwhile shares the next.
+const SMALL_MESSAGES: usize = 1;
+
+/// How long a small message waits, at the most, for as many segments as the one before had.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// Hands segments to the event bus. Cheap to clone; the publishing ends when the last clone does.
+#[derive(Clone)]
+pub(crate) struct Publisher {
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+struct Waiting {
+    segment: Bytes,
+    readings: u64,
+    /// Given back when the segment is stored.
+    room: OwnedSemaphorePermit,
+    stored: oneshot::Sender<Result<(), Unavailable>>,
+}
+
+/// The bus did not take it; it may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event bus cannot take readings now")]
+pub(crate) struct Unavailable;
+
+/// Tells when a segment is stored.
+pub(crate) struct Ticket(oneshot::Receiver<Result<(), Unavailable>>);
+
+impl Ticket {
+    /// Waits until the bus has stored the segment.
+    ///
+    /// # Errors
+    /// Where it has not.
+    pub(crate) async fn stored(self) -> Result<(), Unavailable> {
+        self.0.await.unwrap_or(Err(Unavailable))
+    }
+}
+
+impl Publisher {
+    /// A publisher to one lane, and the task that does its work, which the caller has to run.
+    /// `source` names this ingestor in the events; `stored` counts the readings that the bus has,
+    /// whether or not anybody still waits to hear of it.
+    pub(crate) fn new(
+        writer: Writer,
+        lane: Lane,
+        source: String,
+        stored: Counter,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        (
+            Self { queue: sender, room },
+            work(writer, lane, source, stored, receiver),
+        )
+    }
+
+    /// Hands over a segment of so many readings; waits while too many wait already.
+    pub(crate) async fn publish(&self, segment: Bytes, readings: u64) -> Ticket {
+        let (stored, ticket) = oneshot::channel();
+        let size = u32::try_from(segment.len()).unwrap_or(ROOM).min(ROOM);
+        let room = self
+            .room
+            .clone()
+            .acquire_many_owned(size)
+            .await
+            .expect("the room is never closed");
+        // Where the work has ended, the ticket says so.
+        let _ = self
+            .queue
+            .send(Waiting {
+                segment,
+                readings,
+                room,
+                stored,
+            })
+            .await;
+        Ticket(ticket)
+    }
+}
+
+async fn work(writer: Writer, lane: Lane, source: String, stored: Counter, mut queue: mpsc::Receiver<Waiting>) {
+    let mut under_way = FuturesUnordered::new();
+    let mut waiting: Vec<Waiting> = Vec::new();
+    let mut bytes = 0;
+    let mut open = true;
+    // As many segments are likely to come, until then.
+    let (mut likely, mut until) = (0, Instant::now());
+    loop {
+        // Whatever is there already may share a message.
+        while bytes < MESSAGE {
+            let Ok(next) = queue.try_recv() else { break };
+            bytes += next.segment.len();
+            waiting.push(next);
+        }
+        let most = if bytes >= MESSAGE {
+            FULL_MESSAGES
+        } else {
+            SMALL_MESSAGES
+        };
+        let gathered = bytes >= MESSAGE || waiting.len() >= likely || !open;
+        if !waiting.is_empty() && under_way.len() < most && gathered {
+            under_way.push(send(
+                writer.clone(),
+                lane,
+                &source,
+                stored.clone(),
+                std::mem::take(&mut waiting),
+            ));
+            bytes = 0;
+            continue;
+        }
+        tokio::select! {
+            Some(segments) = under_way.next(), if !under_way.is_empty() => {
+                (likely, until) = (segments, Instant::now() + MOMENT);
+            }
+            () = sleep_until(until), if !gathered => likely = 0,
+            next = queue.recv(), if open && bytes < MESSAGE => match next {
+                Some(next) => {
+                    bytes += next.segment.len();
+                    waiting.push(next);
+                }
+                None => open = false,
+            },
+            else => return,
+        }
+    }
+}
+
+fn send(
+    writer: Writer,
+    lane: Lane,
+    source: &str,
+    stored: Counter,
+    waiting: Vec<Waiting>,
+) -> impl Future<Output = usize> + Send + use<> {
+    let event = Event {
+        id: uuid::Uuid::now_v7().to_string(),
+        kind: KIND.into(),
+        source: source.to_owned(),
+        payload: segment::join(waiting.iter().map(|waiting| &waiting.segment)),
+    };
+    let readings = waiting.iter().map(|waiting| waiting.readings).sum();
+    let answers: Vec<_> = waiting
+        .into_iter()
+        .map(|waiting| (waiting.stored, waiting.room))
+        .collect();
+    async move {
+        let segments = answers.len();
+        let result = writer.publish(lane, event).await.map_err(|error| {
+            if error.is_news() {
+                tracing::warn!(%error, segments = answers.len(), "could not publish readings");
+            }
+            Unavailable
+        });
+        if result.is_ok() {
+            stored.inc_by(readings);
+        }
+        for (answer, room) in answers {
+            drop(room);
+            // An upload that broke off no longer asks.
+            let _ = answer.send(result);
+        }
+        segments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::Reader;
+    use tokio::task::JoinHandle;
+
+    /// A publisher at work, and who reads what it publishes.
+    async fn start(name: &str) -> (Publisher, Reader, JoinHandle<()>) {
+        let url = format!("memory://{name}_{}", std::process::id());
+        let writer = Writer::open(&url).await.unwrap();
+        let (publisher, work) = Publisher::new(writer, Lane::Live, "/test".into(), Counter::default());
+        let reader = Reader::open(&url, Lane::Live).await.unwrap();
+        (publisher, reader, tokio::spawn(work))
+    }
+
+    #[tokio::test]
+    async fn segments_that_wait_together_share_a_message() {
+        let (publisher, mut reader, work) = start("publish").await;
+        let mut tickets = Vec::new();
+        for byte in 0..10 {
+            tickets.push(publisher.publish(Bytes::from(vec![byte]), 1).await);
+        }
+        drop(publisher);
+        let (mut messages, mut bytes) = (0, 0);
+        while bytes < 10 {
+            let mut delivery = reader.next(event::MIN_ROOM).await.unwrap();
+            messages += 1;
+            bytes += delivery.event.payload.len() - 1;
+            delivery.ack().await;
+        }
+        assert!(
+            messages <= 4,
+            "{messages} messages for ten segments that were there together"
+        );
+        for ticket in tickets {
+            assert_eq!(ticket.stored().await, Ok(()));
+        }
+        work.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_gives_up_is_told_to_the_upload() {
+        let (publisher, mut reader, work) = start("publish_fail").await;
+        let ticket = publisher.publish(Bytes::from_static(b"x"), 1).await;
+        drop(reader.next(event::MIN_ROOM).await.unwrap());
+        assert_eq!(ticket.stored().await, Err(Unavailable));
+        drop(publisher);
+        work.await.unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! The lines of an upload that are not readings: shown to the client, kept as dead letters.
+
+use access::{ByteQuota, Caller};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use event::{Event, Writer};
+use reading::rejected::{KIND, Line, write};
+use serde::Serialize;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Rejected lines that an answer shows.
+const SHOWN: usize = 100;
+
+/// Bytes of a rejected line that an answer shows, and that a dead letter keeps.
+const SHOWN_BYTES: usize = 1024;
+const KEPT_BYTES: usize = 4096;
+
+/// A dead letter holds about this much.
+const LETTER: usize = 128 * 1024;
+
+/// Bytes of rejected lines that one upload may bring: a body with more of them is not what its
+/// head says.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// A line counts at least so many bytes, since each costs more than its own.
+const LEAST_BYTES: u64 = 64;
+
+/// Where a rejected value stands in its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// The number of its line, from 1.
+    pub(crate) line: u64,
+    /// Its number among the values of that line, where there are several.
+    pub(crate) value: Option<u64>,
+}
+
+/// What is no reading.
+#[derive(Debug)]
+pub(crate) struct Rejected<'a> {
+    pub(crate) at: At,
+    /// Why it is none.
+    pub(crate) reason: String,
+    /// All of it, or its beginning where that is `cut`.
+    pub(crate) raw: &'a [u8],
+    pub(crate) cut: bool,
+}
+
+/// A rejected line, as the answer shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Invalid {
+    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<u64>,
+    reason: String,
+    reading: String,
+}
+
+/// Why some rejected lines of an upload are not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The upload has too many of them.
+    Upload,
+    /// The key has brought too many; there is room again after this long.
+    Key(Duration),
+}
+
+/// The rejected lines of one upload.
+#[derive(Debug, Default)]
+pub(crate) struct Rejects {
+    pub(crate) count: u64,
+    pub(crate) shown: Vec<Invalid>,
+    /// Set once a line is not kept; then no other is.
+    pub(crate) lost: Option<Lost>,
+    bytes: u64,
+    letter: Vec<u8>,
+}
+
+impl Rejects {
+    /// Adds what an upload has brought, or does no more than count it.
+    pub(crate) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &ByteQuota, rejected: Rejected<'_>) {
+        let Rejected { at, reason, raw, cut } = rejected;
+        self.count += 1;
+        let size = (raw.len() as u64).max(LEAST_BYTES);
+        self.bytes += size;
+        if self.bytes > MOST_BYTES {
+            self.lost = Some(Lost::Upload);
+        } else if self.lost.is_none() {
+            self.lost = quota.take(&caller.key, size).err().map(Lost::Key);
+        }
+        if self.lost.is_none() {
+            let altered = std::str::from_utf8(raw).is_err();
+            let kept = Line {
+                upload,
+                line: at.line,
+                value: at.value,
+                device: caller.device.to_string(),
+                bound: caller.bound,
+                reason: reason.clone(),
+                reading: text(raw, KEPT_BYTES),
+                cut: cut || raw.len() > KEPT_BYTES,
+                altered,
+                raw: altered.then(|| STANDARD.encode(&raw[..raw.len().min(KEPT_BYTES)])),
+            };
+            self.letter.extend(write(std::iter::once(&kept)));
+        }
+        if self.shown.len() < SHOWN {
+            self.shown.push(Invalid {
+                line: at.line,
+                value: at.value,
+                reason,
+                reading: text(raw, SHOWN_BYTES),
+            });
+        }
+    }
+
+    /// Whether enough has gathered for a dead letter.
+    pub(crate) fn full(&self) -> bool {
+        self.letter.len() >= LETTER
+    }
+
+    /// Stores what has gathered as a dead letter.
+    pub(crate) async fn bury(&mut self, writer: &Writer, source: &str) -> Result<(), event::Error> {
+        if self.letter.is_empty() {
+            return Ok(());
+        }
+        let event = Event {
+            id: Uuid::now_v7().to_string(),
+            kind: KIND.into(),
+            source: source.to_owned(),
+            payload: Bytes::from(std::mem::take(&mut self.letter)),
+        };
+        writer.bury(event, "rejected lines").await
+    }
+}
+
+/// At most `max` bytes of a line as text, no character of it halved.
+fn text(raw: &[u8], max: usize) -> String {
+    let mut end = raw.len().min(max);
+    while end < raw.len() && end > max - 4 && raw[end] & 0xc0 == 0x80 {
+        end -= 1;
+    }
+    String::from_utf8_lossy(&raw[..end]).into_owned()
+}

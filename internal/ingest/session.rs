@@ -1,0 +1,388 @@
+//! One upload: every value judged, every good one on the bus before the answer.
+//!
+//! Whoever reads a body gives its bytes to [`Session::take`] as they come, calls [`Session::flush`] when
+//! [`Session::due`] has come, and ends with [`Session::last`] and [`Session::finish`].
+
+use crate::Ingest;
+use crate::publish::{Ticket, Unavailable};
+use crate::rejects::{At, Rejected, Rejects};
+use crate::series::NoRoom;
+use access::Caller;
+use bytes::Bytes;
+use event::Lane;
+use reading::Point;
+use reading::decode::{Bounds, Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
+use reading::scan::{Piece, Scanner};
+use reading::segment::{Builder, Origin, Totals};
+use reading::signature::{Foreign, foreign};
+use reading::values::{RESUMES, Value, Values, without_runs};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A segment is handed over once it holds this many bytes or series.
+const SEGMENT_BYTES: usize = 128 * 1024;
+const SEGMENT_SERIES: usize = 4096;
+
+/// What a slow body has brought is handed over after this long, full or not: a vehicle that
+/// streams as it drives is seen as it drives.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Segments of one upload that may be on their way at once.
+const UNDER_WAY: usize = 8;
+
+/// Why an upload goes no further. What was read before counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stop {
+    /// A line begins with another format, which is not JSON.
+    Foreign(Foreign),
+    /// The document is not JSON from this line on.
+    Syntax(u64),
+    /// The bus takes no more.
+    Bus,
+    /// Values were rejected by a clock that may be wrong: they are not judged.
+    Clock,
+    /// The bus is not connected, or not prepared.
+    NoBus,
+}
+
+/// What an upload came to.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Readings that the bus has stored.
+    pub(crate) accepted: u64,
+    /// Readings of series that there is no room for now.
+    pub(crate) deferred: u64,
+    /// Why there is none for one of them.
+    pub(crate) no_room: Option<NoRoom>,
+    /// Readings of devices that the key may not write as.
+    pub(crate) forbidden: u64,
+    /// What is no reading.
+    pub(crate) rejects: Rejects,
+}
+
+impl Counts {
+    /// Whether every value was good, and is accepted.
+    fn clean(&self) -> bool {
+        self.rejects.count == 0 && self.deferred == 0 && self.forbidden == 0
+    }
+}
+
+/// The line that is being judged.
+#[derive(Debug, Default)]
+struct Present {
+    number: u64,
+    /// Values of it that were judged.
+    values: u64,
+    /// How often judging may still go on behind something that is no value.
+    resumes: u32,
+}
+
+/// An upload under way.
+pub(crate) struct Session<'a> {
+    ingest: &'a Ingest,
+    caller: &'a Caller,
+    origin: Origin,
+    scanner: Scanner,
+    present: Present,
+    builder: Builder,
+    /// Since when the builder holds readings.
+    since: Option<Instant>,
+    under_way: VecDeque<(u64, Ticket)>,
+    /// Small until it has filled a segment: what is small never waits behind what is large.
+    lane: Lane,
+    bus_failed: bool,
+    counts: Counts,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(ingest: &'a Ingest, caller: &'a Caller, origin: Origin) -> Self {
+        Self {
+            scanner: Scanner::new(ingest.limits.max_line()),
+            present: Present::default(),
+            ingest,
+            caller,
+            origin,
+            builder: Builder::new(ingest.series.hasher()),
+            since: None,
+            under_way: VecDeque::new(),
+            lane: Lane::Live,
+            bus_failed: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Judges a small body that is here as a whole; false where not all of it is accepted. Nothing
+    /// is on its way then, and the upload is of no more use.
+    pub(crate) fn take_small(&mut self, body: &Bytes) -> bool {
+        let bounds = self.ingest.limits.bounds();
+        let mut rest = &body[..];
+        let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.next(&mut rest) {
+            if self.judge(number, piece, bounds).is_err() || !self.counts.clean() {
+                return false;
+            }
+        }
+        self.scanner = scanner;
+        self.last().is_ok() && self.counts.clean()
+    }
+
+    /// Waits until everything that was judged is stored. `whole`: the upload was read to its end. Then
+    /// its totals are told with its last segment: with its only one where all of it fits there, else
+    /// when all else is stored, so that totals never promise more than there is.
+    ///
+    /// # Errors
+    /// Where not all of it is stored, or its verdicts do not count.
+    pub(crate) async fn finish(&mut self, whole: bool) -> Result<(), Stop> {
+        let misjudged = self.is_misjudged();
+        if misjudged {
+            self.counts.rejects = Rejects::default();
+        }
+        let whole = whole && !misjudged;
+        if whole && self.under_way.is_empty() && self.counts.accepted == 0 {
+            self.bury().await;
+            self.hand_over_last().await;
+        } else {
+            // However it ended, what was read is stored and counted.
+            self.flush().await;
+            while self.settle().await {}
+            self.bury().await;
+            if whole {
+                self.hand_over_last().await;
+            }
+        }
+        while self.settle().await {}
+        match (self.bus_failed, misjudged) {
+            (false, false) => Ok(()),
+            // Without a bus the clock was not compared with it yet.
+            _ if !self.ingest.writer.is_ready() => Err(Stop::NoBus),
+            (true, _) => Err(Stop::Bus),
+            (false, true) => Err(Stop::Clock),
+        }
+    }
+
+    /// Whether values were rejected by a clock that may be wrong.
+    fn is_misjudged(&self) -> bool {
+        self.counts.rejects.count > 0 && !self.ingest.clock.is_plausible()
+    }
+
+    async fn bury(&mut self) {
+        let buried = self.counts.rejects.bury(&self.ingest.writer, &self.ingest.source);
+        match self.ingest.abandon.run_until_cancelled(buried).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                self.bus_failed = true;
+                if error.is_news() {
+                    tracing::warn!(%error, "could not keep rejected lines");
+                }
+            }
+            None => self.bus_failed = true,
+        }
+    }
+
+    /// What it came to.
+    pub(crate) fn into_counts(self) -> Counts {
+        self.counts
+    }
+
+    /// Judges the next bytes, and publishes each segment that is full.
+    ///
+    /// # Errors
+    /// Where no more is to be read.
+    pub(crate) async fn take(&mut self, chunk: &Bytes) -> Result<(), Stop> {
+        let bounds = self.ingest.limits.bounds();
+        let mut rest = &chunk[..];
+        // Taken out for the while, so that a line borrowed from it does not lock all of `self`.
+        let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.next(&mut rest) {
+            self.judge(number, piece, bounds)?;
+            if self.builder.size() >= SEGMENT_BYTES || self.builder.series() >= SEGMENT_SERIES {
+                self.lane = Lane::Bulk;
+                self.flush().await;
+            }
+            if self.counts.rejects.full() {
+                if self.is_misjudged() {
+                    return Err(Stop::Clock);
+                }
+                self.bury().await;
+            }
+            if self.bus_failed {
+                return Err(Stop::Bus);
+            }
+        }
+        self.scanner = scanner;
+        if self.builder.readings() > 0 {
+            self.since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// When what has gathered is to be published, whether or not more has come.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + PATIENCE)
+    }
+
+    /// Judges what is left at the end of the body.
+    ///
+    /// # Errors
+    /// As [`Session::take`].
+    pub(crate) fn last(&mut self) -> Result<(), Stop> {
+        let bounds = self.ingest.limits.bounds();
+        let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
+        while let Some((number, piece)) = scanner.finish() {
+            self.judge(number, piece, bounds)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, number: u64, piece: Piece<'_>, bounds: Bounds) -> Result<(), Stop> {
+        match piece {
+            Piece::Line { bytes, part } => {
+                if !part && let Ok(reading) = decode(bytes, bounds) {
+                    self.add(&reading);
+                    return Ok(());
+                }
+                self.judge_values(number, bytes, part, bounds)
+            }
+            Piece::Value { bytes, ordinal } => self.judge_object(number, ordinal, bytes, bounds),
+            Piece::TooLong { bytes, ordinal } => {
+                if ordinal.is_none()
+                    && number != self.present.number
+                    && let Some(format) = foreign(bytes)
+                {
+                    return Err(Stop::Foreign(format));
+                }
+                let reason = format!("longer than {} bytes", self.ingest.limits.max_line());
+                let value = ordinal.or((number == self.present.number).then_some(self.present.values + 1));
+                self.reject(At { line: number, value }, reason, bytes, true);
+                Ok(())
+            }
+            Piece::Syntax(bytes) => Err(foreign(bytes).map_or(Stop::Syntax(number), Stop::Foreign)),
+        }
+    }
+
+    /// Judges the values of a line, or of a part of one, one by one.
+    fn judge_values(&mut self, number: u64, bytes: &[u8], part: bool, bounds: Bounds) -> Result<(), Stop> {
+        if self.present.number != number {
+            if let Some(format) = foreign(bytes) {
+                return Err(Stop::Foreign(format));
+            }
+            self.present = Present {
+                number,
+                values: 0,
+                resumes: RESUMES,
+            };
+        }
+        let bytes = without_runs(bytes);
+        let mut values = Values::new(&bytes, bounds, self.present.resumes);
+        while let Some(Value { raw, verdict }) = values.next() {
+            self.present.values += 1;
+            let value = self.present.values;
+            match verdict {
+                Ok(reading) => self.add(&reading),
+                Err(reason) => {
+                    let several = part || value > 1 || !values.is_empty();
+                    let value = several.then_some(value);
+                    self.reject(At { line: number, value }, reason, raw, false);
+                }
+            }
+        }
+        self.present.resumes = values.resumes();
+        Ok(())
+    }
+
+    /// Judges a value of a document, whose braces match.
+    fn judge_object(&mut self, number: u64, ordinal: u64, bytes: &[u8], bounds: Bounds) -> Result<(), Stop> {
+        let found = match std::str::from_utf8(bytes) {
+            Ok(text) => first(text, bounds),
+            Err(error) => First::Malformed(Malformed::Field(not_utf8(error.valid_up_to()))),
+        };
+        let reason = match found {
+            First::Whole(Ok(reading), _) => {
+                self.add(&reading);
+                return Ok(());
+            }
+            First::Whole(Err(reason), _) | First::Malformed(Malformed::Field(reason)) => reason,
+            First::Malformed(Malformed::Syntax(_)) => return Err(Stop::Syntax(number)),
+            First::Open => breaks_off(bytes.len()),
+        };
+        let value = Some(ordinal);
+        self.reject(At { line: number, value }, reason, bytes, false);
+        Ok(())
+    }
+
+    fn reject(&mut self, at: At, reason: String, raw: &[u8], cut: bool) {
+        let (upload, quota) = (self.origin.upload, &self.ingest.quota);
+        let rejected = Rejected { at, reason, raw, cut };
+        self.counts.rejects.add(upload, self.caller, quota, rejected);
+    }
+
+    /// Adds a reading to the segment, unless it cannot be accepted now, or not with this key.
+    fn add(&mut self, reading: &Decoded<'_>) {
+        let device = match reading.device.as_deref() {
+            Some(device) if self.caller.bound && *device != *self.caller.device => {
+                self.counts.forbidden += 1;
+                return;
+            }
+            Some(device) => device,
+            None => &self.caller.device,
+        };
+        let (series, key) = (&self.ingest.series, &self.caller.key);
+        let point = Point {
+            timestamp: reading.timestamp,
+            value: reading.value,
+        };
+        let mut no_room = None;
+        let admit = |hash| {
+            no_room = series.admit(key, hash).err();
+            no_room.is_none()
+        };
+        if !self.builder.push(device, &reading.sensor, point, admit) {
+            self.counts.deferred += 1;
+            self.counts.no_room = self.counts.no_room.or(no_room);
+        }
+    }
+
+    /// Publishes what has gathered.
+    pub(crate) async fn flush(&mut self) {
+        self.since = None;
+        if self.builder.readings() > 0 {
+            self.publish(None).await;
+        }
+    }
+
+    /// Hands over the last segment, which tells the upload's totals and may hold no readings. All
+    /// others are stored.
+    async fn hand_over_last(&mut self) {
+        let totals = Totals {
+            accepted: self.counts.accepted + self.builder.readings(),
+            rejected: self.counts.rejects.count,
+        };
+        self.publish(Some(totals)).await;
+    }
+
+    /// Publishes the segment, waiting for earlier ones where too many are under way.
+    async fn publish(&mut self, totals: Option<Totals>) {
+        let readings = self.builder.readings();
+        let segment = self.builder.finish(&self.origin, totals);
+        while self.under_way.len() >= UNDER_WAY {
+            self.settle().await;
+        }
+        if !self.bus_failed {
+            let ticket = self.ingest.publisher(self.lane).publish(segment, readings).await;
+            self.under_way.push_back((readings, ticket));
+        }
+    }
+
+    /// Waits for the earliest segment under way; false where there is none.
+    async fn settle(&mut self) -> bool {
+        let Some((readings, ticket)) = self.under_way.pop_front() else {
+            return false;
+        };
+        match ticket.stored().await {
+            Ok(()) => self.counts.accepted += readings,
+            Err(Unavailable) => self.bus_failed = true,
+        }
+        true
+    }
+}

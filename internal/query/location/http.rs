@@ -1,0 +1,58 @@
+//! `GET /api/location/latest`.
+
+use super::search;
+use crate::words::{Answer, Database, Device, Parameters, Questions, json, problem, respond};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use reading::time;
+use serde::Deserialize;
+use std::time::Duration;
+use web::Problem;
+
+/// No place is put together from readings farther apart, whatever the tolerance, in microseconds: a
+/// year.
+const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
+
+/// The routes of this domain. `tolerance` is the farthest that the two readings of one place may
+/// lie apart in time. `?device=` keeps to one device.
+pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
+    let tolerance = i64::try_from(tolerance.as_micros()).unwrap_or(i64::MAX);
+    Router::new()
+        .route("/api/location/latest", get(latest))
+        .with_state(Source {
+            database,
+            tolerance: tolerance.min(LONGEST_TOLERANCE),
+            latest: Questions::default(),
+        })
+}
+
+#[derive(Clone)]
+struct Source {
+    database: Database,
+    /// In microseconds.
+    tolerance: i64,
+    /// By device.
+    latest: Questions<Option<Device>, Answer>,
+}
+
+#[derive(Deserialize)]
+struct LatestOf {
+    device: Option<Device>,
+}
+
+async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
+    let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
+    let put = || async move {
+        let device = device.as_ref().map(Device::as_str);
+        let location = search::latest(&database, device, tolerance).await.map_err(problem)?;
+        let location = location.ok_or_else(|| {
+            let detail = "No location yet: it takes a location_latitude and a location_longitude of one device, close in time, in range, and not 0,0.";
+            Problem::new(StatusCode::NOT_FOUND, detail)
+        })?;
+        json(&location)
+    };
+    respond(source.latest.ask(of.device, put).await)
+}

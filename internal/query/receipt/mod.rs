@@ -1,0 +1,90 @@
+//! Receipts: what became of an upload, from the answer to `POST /ingest` to the last row.
+
+mod http;
+mod postgres;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+pub(crate) use http::routes;
+
+use reading;
+use serde::Serialize;
+use uuid::Uuid;
+
+/// An upload without totals that nothing has come of for this long broke off.
+const BROKEN_OFF: i64 = 3600 * 1_000_000;
+
+/// What became of an upload, in readings. In the end
+/// `accepted = persisted + duplicates + conflicts + failed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Receipt {
+    id: Uuid,
+    status: Status,
+    /// Readings that the upload was told are accepted; null until its last message is stored.
+    accepted: Option<u64>,
+    /// Lines that are not readings; null likewise.
+    rejected: Option<u64>,
+    /// New rows.
+    persisted: u64,
+    /// Were there already, with the same value.
+    duplicates: u64,
+    /// Were there already with another value, which stays.
+    conflicts: u64,
+    /// Are dead letters.
+    failed: u64,
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    /// More is to come.
+    Pending,
+    /// Every accepted reading is in the database.
+    Persisted,
+    /// All that came is done, but some readings could not be stored.
+    Failed,
+    /// It broke off: what came of it counts, its client has to send it again.
+    Incomplete,
+}
+
+/// The sums of an upload's rows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    persisted: u64,
+    duplicates: u64,
+    conflicts: u64,
+    failed: u64,
+    totals: Option<(u64, u64)>,
+    /// When the last of its messages was published, in microseconds since 1970.
+    last: Option<i64>,
+}
+
+/// The receipt of an upload with these sums; none where there can be no such upload.
+fn judge(id: Uuid, sums: Option<Sums>, now: i64) -> Option<Receipt> {
+    let began = reading::uploaded(id)?;
+    if !reading::has_receipt(began, now) {
+        return None;
+    }
+    let known = sums.is_some();
+    let sums = sums.unwrap_or_default();
+    let done = sums.persisted + sums.duplicates + sums.conflicts + sums.failed;
+    let status = match sums.totals {
+        Some((accepted, _)) if done < accepted => Status::Pending,
+        Some(_) if sums.failed > 0 => Status::Failed,
+        Some(_) => Status::Persisted,
+        None if known && sums.last.unwrap_or(began).max(began) < now - BROKEN_OFF => Status::Incomplete,
+        None => Status::Pending,
+    };
+    Some(Receipt {
+        id,
+        status,
+        accepted: sums.totals.map(|(accepted, _)| accepted),
+        rejected: sums.totals.map(|(_, rejected)| rejected),
+        persisted: sums.persisted,
+        duplicates: sums.duplicates,
+        conflicts: sums.conflicts,
+        failed: sums.failed,
+    })
+}

@@ -1,0 +1,39 @@
+//! Adds up the rows of uploads.
+
+use super::Sums;
+use crate::words::{Database, query};
+use ::postgres::Error;
+use reading;
+use std::collections::HashMap;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+/// The sums of these uploads' rows; none for one without a row. One statement, however many they
+/// are.
+pub(super) async fn sums(database: &Database, uploads: &[Uuid]) -> Result<HashMap<Uuid, Sums>, Error> {
+    let statement = "SELECT upload, coalesce(sum(persisted), 0)::int8, coalesce(sum(duplicates), 0)::int8,
+                coalesce(sum(conflicts), 0)::int8, coalesce(sum(failed), 0)::int8, max(accepted), max(rejected),
+                (SELECT message FROM receipt last WHERE last.upload = ANY($1) AND last.upload = receipt.upload
+                 ORDER BY message DESC LIMIT 1)
+         FROM receipt WHERE upload = ANY($1) GROUP BY upload";
+    let rows = query(database, statement, &[(&uploads, Type::UUID_ARRAY)]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, of(row)?))).collect()
+}
+
+fn of(row: &Row) -> Result<Sums, Error> {
+    let number = |at| row.try_get::<_, i64>(at).map(i64::unsigned_abs);
+    let total = |at| {
+        row.try_get::<_, Option<i64>>(at)
+            .map(|total| total.map(i64::unsigned_abs))
+    };
+    let last: Option<Uuid> = row.try_get(7)?;
+    Ok(Sums {
+        persisted: number(1)?,
+        duplicates: number(2)?,
+        conflicts: number(3)?,
+        failed: number(4)?,
+        totals: total(5)?.zip(total(6)?),
+        last: last.and_then(reading::uploaded),
+    })
+}

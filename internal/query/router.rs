@@ -1,0 +1,76 @@
+//! Every route of the API as one router.
+
+use crate::words::Database;
+use crate::{location, receipt, statistics, status, trend};
+use ::postgres::Pool;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use service::Service;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
+use web::Problem;
+
+/// How long a browser may remember that it may ask.
+const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// When to ask a server again that is being restarted.
+const RESTART: Duration = Duration::from_secs(2);
+
+/// Every route of the API. Pages of any origin may read it.
+///
+/// `location_tolerance` is the farthest that a latitude and a longitude of one place may lie apart
+/// in time. Statements are given up after 35 seconds, so the pool's own timeout should be shorter.
+/// When `service` ends, held answers are given at once, and those that the database still owes are
+/// 503 once the end is near. It awaits the end of statements whose questions were given up.
+pub fn routes(pool: Pool, location_tolerance: Duration, service: &Service) -> Router {
+    let database = Database::new(pool, service.clone());
+    Router::new()
+        .merge(statistics::routes(database.clone()))
+        .merge(location::routes(database.clone(), location_tolerance))
+        .merge(trend::routes(database.clone()))
+        .merge(receipt::routes(database.clone(), service.stop()))
+        .merge(status::routes(database))
+        // Set before the layers: one set after them would take the place of the answer to a
+        // browser's preflight request.
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.")
+        })
+        .layer(axum::middleware::from_fn_with_state(service.hurry(), until))
+        .layer(axum::middleware::map_response(must_be_asked_again))
+        .layer(cors())
+}
+
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(Any)
+        .expose_headers([HeaderName::from_static("x-correlation-id")])
+        .max_age(CORS_MAX_AGE)
+}
+
+/// Gives a question up when `hurry` is cancelled.
+async fn until(State(hurry): State<CancellationToken>, request: Request, next: Next) -> Response {
+    let answer = hurry.run_until_cancelled(next.run(request)).await;
+    answer.unwrap_or_else(|| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This server is being restarted and the database has not answered yet. Ask again.",
+        )
+        .retry_after(RESTART)
+        .into_response()
+    })
+}
+
+/// Readings of any day may still arrive, so no answer is good for later.
+async fn must_be_asked_again(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
+    response
+}

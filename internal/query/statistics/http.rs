@@ -1,0 +1,83 @@
+//! `GET /api/statistics/latest` and `GET /api/statistics/sensor/{sensor}/date/{date}`.
+
+use super::{Average, Day, Latest, postgres, quarters};
+use crate::words::bucket::{Fill, Function, columns};
+use crate::words::{Answer, Database, Device, Name, Parameters, Questions, json, problem, respond};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use web::Problem;
+
+/// The routes of this domain. `?device=` keeps to the readings of one device.
+pub(crate) fn routes(database: Database) -> Router {
+    Router::new()
+        .route("/api/statistics/latest", get(latest))
+        .route("/api/statistics/sensor/{sensor}/date/{date}", get(averages))
+        .with_state(Source {
+            database,
+            latest: Questions::default(),
+        })
+}
+
+#[derive(Clone)]
+struct Source {
+    database: Database,
+    /// By device.
+    latest: Questions<Option<Device>, Answer>,
+}
+
+#[derive(Deserialize)]
+struct LatestOf {
+    device: Option<Device>,
+}
+
+async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
+    let (database, device) = (source.database, of.device.clone());
+    let put = || async move {
+        let device = device.as_ref().map(Device::as_str);
+        let sensors = postgres::latest(&database, device).await.map_err(problem)?;
+        json(&Latest::of(sensors))
+    };
+    respond(source.latest.ask(of.device, put).await)
+}
+
+#[derive(Deserialize)]
+struct AveragesOf {
+    device: Option<Device>,
+    #[serde(default = "zero")]
+    fill: Fill,
+}
+
+/// As the original answers; other endpoints leave empty buckets out.
+fn zero() -> Fill {
+    Fill::Zero
+}
+
+async fn averages(
+    State(source): State<Source>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    Parameters(of): Parameters<AveragesOf>,
+) -> Result<Json<Vec<Average>>, Problem> {
+    let Path((sensor, date)) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let sensor = Name::try_from(sensor).map_err(|reason| Problem::bad_request(format!("sensor: {reason}")))?;
+    let day: Day = date
+        .parse()
+        .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
+    let device = of.device.as_ref().map(Device::as_str);
+    let (sensor, quarters_of_day) = (sensor.as_str(), day.quarters());
+    let averages = columns(
+        &source.database,
+        sensor,
+        device,
+        quarters_of_day,
+        &[Function::Avg],
+        of.fill,
+    )
+    .await
+    .map_err(problem)?
+    .concat();
+    Ok(Json(quarters(sensor, day, averages, of.fill)))
+}

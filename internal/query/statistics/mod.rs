@@ -1,0 +1,135 @@
+//! What the sensors read: the latest value of each, and the averages of a day.
+//!
+//! Averages are over readings, whichever device they come from.
+
+mod http;
+mod postgres;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use http::routes;
+
+use crate::words::Moment;
+use crate::words::bucket::{Buckets, Fill};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use reading::time::SECOND;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// What an average is over, in microseconds: a quarter of an hour.
+const QUARTER: i64 = 15 * 60 * SECOND;
+
+/// The latest reading of every sensor that was ever seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Latest {
+    /// km/h, from the sensor `speed`; null where there is none.
+    speed: Option<f64>,
+    /// %, from `fuel`.
+    fuel: Option<f64>,
+    /// degC, from `engine_temperature`.
+    engine_temperature: Option<f64>,
+    /// rpm, from `revolution`.
+    revolutions: Option<f64>,
+    /// By name.
+    sensors: BTreeMap<String, Sensor>,
+}
+
+/// The latest reading of one sensor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Sensor {
+    device: String,
+    value: f64,
+    /// Null for a sensor whose unit the platform does not know.
+    unit: Option<&'static str>,
+    timestamp: Moment,
+}
+
+impl Latest {
+    fn of(sensors: BTreeMap<String, Sensor>) -> Self {
+        let value = |name: &str| sensors.get(name).map(|sensor| sensor.value);
+        Self {
+            speed: value("speed"),
+            fuel: value("fuel"),
+            engine_temperature: value("engine_temperature"),
+            revolutions: value("revolution"),
+            sensors,
+        }
+    }
+}
+
+/// The unit of a sensor that the platform knows.
+fn unit(sensor: &str) -> Option<&'static str> {
+    match sensor {
+        "speed" => Some("km/h"),
+        "fuel" => Some("%"),
+        "revolution" => Some("rpm"),
+        "engine_temperature" => Some("degC"),
+        "location_latitude" | "location_longitude" => Some("degrees"),
+        _ => None,
+    }
+}
+
+/// A UTC day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Day {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Day {
+    /// The quarters of an hour that it has, 96 of them.
+    fn quarters(self) -> Buckets {
+        Buckets::new(self.start, self.end, QUARTER)
+    }
+}
+
+impl FromStr for Day {
+    type Err = &'static str;
+
+    /// `YYYY-MM-DD` and nothing else: the parser that is used below knows more ways to write it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const HELP: &str = "not a date: write a day of the calendar as YYYY-MM-DD";
+        let digit = |(at, byte): (usize, u8)| {
+            if matches!(at, 4 | 7) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        };
+        if text.len() != 10 || !text.bytes().enumerate().all(digit) {
+            return Err(HELP);
+        }
+        let date: Date = text.parse().map_err(|_| HELP)?;
+        let midnight = |date: Date| date.to_zoned(TimeZone::UTC).map(|midnight| midnight.timestamp());
+        let start = midnight(date).map_err(|_| HELP)?;
+        let end = date.tomorrow().and_then(midnight).map_err(|_| HELP)?;
+        Ok(Self { start, end })
+    }
+}
+
+/// The average of a quarter of an hour.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Average {
+    sensor: String,
+    /// Null where there is none and nothing is put in its place.
+    value: Option<f64>,
+    /// Where the quarter begins.
+    timestamp: Moment,
+}
+
+/// The averages of a day, filled; with [`Fill::None`] those that there are.
+fn quarters(sensor: &str, day: Day, values: Vec<Option<f64>>, fill: Fill) -> Vec<Average> {
+    let average = |(start, value)| Average {
+        sensor: sensor.to_owned(),
+        value,
+        timestamp: Moment(start),
+    };
+    let averages = day.quarters().starts().zip(values).map(average);
+    averages
+        .filter(|average| fill != Fill::None || average.value.is_some())
+        .collect()
+}

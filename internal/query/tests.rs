@@ -1,0 +1,249 @@
+//! The API on a database of its own, for the tests of the domains; and what holds for all of its
+//! endpoints.
+
+mod left;
+
+use super::routes;
+use ::postgres::Pool;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode, header};
+use axum::response::Response;
+use serde_json::Value;
+use service::Service;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// A device, a sensor, a time and a value.
+pub(crate) type Reading<'a> = (&'a str, &'a str, &'a str, f64);
+
+pub(crate) struct Api {
+    routes: Router,
+    pool: Pool,
+    database: testutil::Database,
+}
+
+impl Api {
+    /// Without readings.
+    pub(crate) async fn start() -> Self {
+        let database = testutil::database().await;
+        let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
+        store::schema::prepare(&pool, true).await.unwrap();
+        let routes = finished(pool.clone());
+        Self { routes, pool, database }
+    }
+
+    pub(crate) async fn with(readings: &[Reading<'_>]) -> Self {
+        let api = Self::start().await;
+        api.add(readings).await;
+        api
+    }
+
+    pub(crate) async fn add(&self, readings: &[Reading<'_>]) {
+        let client = self.pool.get().await.unwrap();
+        for (device, sensor, time, value) in readings {
+            let timestamp: jiff::Timestamp = time.parse().unwrap();
+            let month = &time[..7];
+            let partition = format!("reading_{}", month.replace('-', "_"));
+            let attach = format!(
+                "CREATE TABLE {partition} (LIKE reading INCLUDING ALL);
+                 ALTER TABLE reading ATTACH PARTITION {partition}
+                     FOR VALUES FROM ('{month}-01Z') TO (timestamptz '{month}-01Z' + interval '1 month')"
+            );
+            let there = client
+                .query_one("SELECT to_regclass($1) IS NOT NULL", &[&partition])
+                .await
+                .unwrap();
+            if !there.get::<_, bool>(0) {
+                client.batch_execute(&attach).await.unwrap();
+            }
+            let store = "
+                WITH made AS (
+                    INSERT INTO series (device, sensor, latest_timestamp, latest_value) VALUES ($1, $2, $3, $4)
+                    ON CONFLICT (device, sensor) DO UPDATE SET
+                        latest_value = CASE WHEN excluded.latest_timestamp > series.latest_timestamp
+                            THEN excluded.latest_value ELSE series.latest_value END,
+                        latest_timestamp = greatest(excluded.latest_timestamp, series.latest_timestamp)
+                    RETURNING id
+                )
+                INSERT INTO reading SELECT id, $3, $4 FROM made";
+            client
+                .execute(store, &[device, sensor, &timestamp, value])
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Runs a statement that the API never runs.
+    pub(crate) async fn execute(&self, statement: &str) {
+        self.pool.get().await.unwrap().batch_execute(statement).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = ask(&self.routes, Method::GET, path, &[]).await;
+        (response.status(), json(response).await)
+    }
+
+    /// The answer to a question that has one.
+    pub(crate) async fn ok(&self, path: &str) -> Value {
+        let (status, answer) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    }
+}
+
+/// As the programs show it.
+fn finished(pool: Pool) -> Router {
+    let service = Service::new("test", Duration::from_secs(25));
+    web::finish(routes(pool, Duration::from_secs(10), &service))
+}
+
+async fn ask(routes: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    routes
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap()
+}
+
+async fn json(response: Response) -> Value {
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Every endpoint, asked well.
+const ENDPOINTS: [&str; 5] = [
+    "/api/statistics/latest",
+    "/api/statistics/sensor/speed/date/2021-02-28",
+    "/api/location/latest",
+    "/api/trends?sensor=speed",
+    "/api/status",
+];
+
+/// No server listens there, and no test needs one there.
+fn nowhere() -> Router {
+    finished(::postgres::open("postgres://nobody@127.0.0.1:1/nothing", 1, Duration::from_secs(1)).unwrap())
+}
+
+#[tokio::test]
+async fn without_a_database_each_endpoint_is_unavailable() {
+    for path in ENDPOINTS {
+        let response = ask(&nowhere(), Method::GET, path, &[]).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1", "{path}");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store", "{path}");
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json",
+            "{path}"
+        );
+        assert_eq!(json(response).await["status"], 503, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_schema_each_endpoint_is_unavailable() {
+    let database = testutil::database().await;
+    let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
+    let routes = finished(pool);
+    for path in ENDPOINTS {
+        let response = ask(&routes, Method::GET, path, &[]).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_questions_are_told_why_before_the_database_is_asked() {
+    let long = "x".repeat(65);
+    let day = |sensor: &str, date: &str| format!("/api/statistics/sensor/{sensor}/date/{date}");
+    let mut wrong = vec![
+        (day("-x", "2021-02-28"), "sensor: not a name"),
+        (day("sp%00eed", "2021-02-28"), "sensor: not a name"),
+        (day("sp%20eed", "2021-02-28"), "sensor: not a name"),
+        (day("%ff", "2021-02-28"), "UTF-8"),
+        (day(&long, "2021-02-28"), "sensor: not a name"),
+        (day("speed", "2021-02-30"), "date: not a date"),
+        (day("speed", "2021-2-3"), "date: not a date"),
+        (day("speed", "20210203"), "date: not a date"),
+        (day("speed", "2021-02-03T00:00:00Z"), "date: not a date"),
+        (day("speed", "9999-12-31"), "date: not a date"),
+        (day("speed", "yesterday"), "date: not a date"),
+        (day("speed", "2021-02-28?fill=cubic"), "`linear`"),
+        (day("speed", "2021-02-28?fill="), "`linear`"),
+    ];
+    for endpoint in ENDPOINTS {
+        let mark = if endpoint.contains('?') { '&' } else { '?' };
+        wrong.push((format!("{endpoint}{mark}device="), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device=a%00b"), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device={long}"), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device=%ff"), "not a name"));
+        wrong.push((format!("{endpoint}{mark}device=a&device=b"), "device: given twice"));
+        // Left out in silence, each would widen the question.
+        wrong.push((format!("{endpoint}{mark}devise=lada"), "write device"));
+        wrong.push((format!("{endpoint}{mark}device_id=lada"), "write device"));
+        wrong.push((format!("{endpoint}{mark}device=lada&Devices=saab"), "write device"));
+        wrong.push((format!("{endpoint}{mark}limit=0"), "\"limit\": unknown parameter"));
+        wrong.push((format!("{endpoint}{mark}=x"), "\"\": unknown parameter"));
+        wrong.push((format!("{endpoint}{mark}q%22%00=x"), "unknown parameter"));
+    }
+    let trend = "/api/trends?sensor=speed";
+    wrong.push((format!("{trend}&functions=max"), "write function"));
+    wrong.push((format!("{trend}&fill=zero&fill=null"), "fill: given twice"));
+    let receipt = format!("/api/ingests/{}", uuid::Uuid::now_v7());
+    wrong.push((format!("{receipt}?waits=5s"), "write wait"));
+    wrong.push((format!("{receipt}?device=lada"), "\"device\": unknown parameter"));
+    wrong.push((format!("{receipt}?wait=5s&wait=6s"), "wait: given twice"));
+    wrong.push((format!("{receipt}?wait=31s"), "wait: longer than 30s"));
+    wrong.push((format!("{receipt}?wait=-1s"), "wait: "));
+    for (path, word) in wrong {
+        let response = ask(&nowhere(), Method::GET, &path, &[]).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        let problem = json(response).await;
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{path}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_any_origin_may_read() {
+    let preflight = [
+        ("origin", "https://dash.example"),
+        ("access-control-request-method", "GET"),
+    ];
+    for path in ENDPOINTS {
+        let response = ask(&nowhere(), Method::OPTIONS, path, &preflight).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
+        assert_eq!(response.headers()["access-control-allow-methods"], "GET,HEAD", "{path}");
+        // An error is for the page to read as well.
+        let response = ask(&nowhere(), Method::GET, path, &preflight[..1]).await;
+        assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
+        let response = ask(&nowhere(), Method::POST, path, &preflight[..1]).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(json(response).await["title"], "Method Not Allowed", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_asked_for_again() {
+    let api = Api::start().await;
+    let response = ask(&api.routes, Method::GET, "/api/status", &[]).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+    assert!(response.headers().contains_key("x-correlation-id"));
+}
+
+/// Both have made the averages of a day several times slower.
+#[tokio::test]
+async fn statements_are_neither_compiled_nor_run_by_workers() {
+    let api = Api::start().await;
+    let client = api.pool.get().await.unwrap();
+    for (setting, expected) in [("jit", "off"), ("max_parallel_workers_per_gather", "0")] {
+        let row = client.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), expected, "{setting}");
+    }
+}

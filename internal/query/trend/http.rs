@@ -1,0 +1,65 @@
+//! `GET /api/trends`.
+
+use super::{Functions, Trend, Width, buckets, told};
+use crate::words::bucket::{Fill, columns};
+use crate::words::{Database, Device, Moment, Name, Parameters, problem};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use reading::time;
+use serde::Deserialize;
+use web::Problem;
+
+/// The routes of this domain.
+///
+/// `GET /api/trends?sensor=NAME` answers the average of each quarter of an hour of the last 24
+/// hours that has readings. `device` keeps to one device, `from` (inclusive) and `to` (exclusive)
+/// are moments, `aggregation` says how wide a bucket is (`15m`), `function` what is told of it
+/// (`avg`; some of `avg,min,max,count,first,last`), `fill` what stands for an empty one (`none`,
+/// `null`, `zero`, `previous`, `linear`; a count is null or 0).
+///
+/// 400 with the reason where the question is wrong or has more than 10,000 buckets.
+pub(crate) fn routes(database: Database) -> Router {
+    Router::new().route("/api/trends", get(trends)).with_state(database)
+}
+
+#[derive(Deserialize)]
+struct TrendOf {
+    sensor: Name,
+    device: Option<Device>,
+    from: Option<Moment>,
+    to: Option<Moment>,
+    #[serde(default)]
+    aggregation: Width,
+    #[serde(default)]
+    function: Functions,
+    #[serde(default)]
+    fill: Fill,
+}
+
+async fn trends(State(database): State<Database>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
+    let moment = |microseconds| {
+        let moment = Timestamp::from_microsecond(microseconds);
+        moment.map_err(|_| Problem::bad_request("from: there is no day before to: write a moment"))
+    };
+    let to = of.to.map_or_else(|| moment(time::now()), |to| Ok(to.0))?;
+    let from = of
+        .from
+        .map_or_else(|| moment(to.as_microsecond() - time::DAY), |from| Ok(from.0))?;
+    let buckets = buckets(from, to, &of.aggregation).map_err(Problem::bad_request)?;
+    let (sensor, device) = (of.sensor.as_str(), of.device.as_ref().map(Device::as_str));
+    let columns = columns(&database, sensor, device, buckets, &of.function.0, of.fill)
+        .await
+        .map_err(problem)?;
+    let trend = Trend {
+        sensor,
+        device,
+        from: Moment(from),
+        to: Moment(to),
+        aggregation: &of.aggregation.text,
+        buckets: told(buckets, &of.function.0, columns, of.fill),
+    };
+    Ok(Json(trend).into_response())
+}

@@ -1,0 +1,32 @@
+//! Answers and failures as clients see them.
+
+use ::postgres::Error;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use web::Problem;
+
+/// An answer that several may be given: its JSON, written once.
+pub(crate) type Answer = Result<Bytes, Problem>;
+
+/// Writes an answer as JSON.
+pub(crate) fn json(answer: &impl Serialize) -> Answer {
+    serde_json::to_vec(answer).map(Bytes::from).map_err(Problem::internal)
+}
+
+/// An answer as a response.
+pub(crate) fn respond(answer: Answer) -> Response {
+    match answer {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// What the client is told of a failure of the database.
+pub(crate) fn problem(error: Error) -> Problem {
+    match error {
+        Error::Unavailable(_) | Error::SharedSessions => Problem::unavailable(error),
+        Error::Url(_) | Error::Migrate(_) | Error::MayNotMigrate(_) | Error::Refused(_) => Problem::internal(error),
+    }
+}

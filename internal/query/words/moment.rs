@@ -1,0 +1,77 @@
+//! Times in requests and answers.
+
+use jiff::Timestamp;
+use reading::time;
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+
+/// A moment, written as RFC 3339 in UTC with 0, 3 or 6 digits of a second, the shortest that is
+/// exact to the microsecond; read as RFC 3339 with any offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Moment(pub(crate) Timestamp);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_microsecond().rem_euclid(1_000_000) {
+            0 => write!(f, "{:.0}", self.0),
+            micros if micros % 1000 == 0 => write!(f, "{:.3}", self.0),
+            _ => write!(f, "{:.6}", self.0),
+        }
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let moment = time::parse(&text).and_then(|moment| Timestamp::from_microsecond(moment).ok());
+        // A bare + in a query string is a space, so an offset that was written well may still fail.
+        moment
+            .map(Self)
+            .ok_or("not a moment: write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL")
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_that_is_exact() {
+        for (microseconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1, "1970-01-01T00:00:00.000001Z"),
+            (1_335_205_543_511_000, "2012-04-23T18:25:43.511Z"),
+            (1_335_205_543_500_000, "2012-04-23T18:25:43.500Z"),
+            (1_335_205_543_511_100, "2012-04-23T18:25:43.511100Z"),
+            (1_335_205_543_000_000, "2012-04-23T18:25:43Z"),
+            (-500_000, "1969-12-31T23:59:59.500Z"),
+        ] {
+            let moment = Moment(Timestamp::from_microsecond(microseconds).unwrap());
+            assert_eq!(moment.to_string(), expected);
+            assert_eq!(serde_json::to_string(&moment).unwrap(), format!("\"{expected}\""));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (text, expected) in [
+            ("2012-04-23T18:25:43.511Z", Some(1_335_205_543_511_000)),
+            ("2012-04-23T20:25:43.511+02:00", Some(1_335_205_543_511_000)),
+            ("2012-04-23T20:25:43.511 02:00", None),
+            ("2012-04-23", None),
+            ("9999-12-31T23:59:59Z", None),
+            ("now", None),
+        ] {
+            let read = Moment::try_from(text.to_owned()).ok();
+            assert_eq!(read.map(|moment| moment.0.as_microsecond()), expected, "{text}");
+        }
+    }
+}

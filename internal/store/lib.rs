@@ -1,0 +1,505 @@
+//! The tables of readings: their schema, and the one transaction that writes them.
+//!
+//! ```no_run
+//! # async fn run(message: reading::message::Message) -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = postgres::open("postgres://localhost/odograph", 2, std::time::Duration::from_secs(25))?;
+//! store::schema::prepare(&pool, true).await?;
+//! let stored = store::Store::new(pool).write(&[message]).await?;
+//! println!("{} new readings", stored.stored);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In this order, the same in every process, so that no two writers can deadlock: readings by
+//! month, series and time; then receipts by upload and message; then latest values by id; then the
+//! versions of the days touched. Partitions and series are made before, each in a transaction of
+//! its own.
+//!
+//! Readings go by COPY straight into their month's partition. Identity is the primary key, and
+//! COPY fails on the first reading that is there already; so what may be there is looked up first
+//! (`existing.rs`), but for readings newer than their series' latest. When another writer commits the
+//! same identity in between, the transaction fails, is done again with everything looked up, and
+//! finds it. So does one that meets the receipt of a message that was stored before: the message is
+//! left out then.
+
+pub mod batch;
+mod copy;
+pub mod dead;
+mod existing;
+mod looks;
+mod partition;
+#[cfg(test)]
+mod receipt_tests;
+mod receipts;
+pub mod schema;
+mod series;
+#[cfg(test)]
+mod series_tests;
+#[cfg(test)]
+mod tests;
+
+// For the micro-benchmarks as well, which have to call what they measure.
+pub use copy::Rows;
+
+use self::receipts::Known;
+use self::series::{Series, Taken};
+use ::postgres::{Failure, Pool, Timer, Tries};
+use batch::{Batch, Month, Part};
+pub use copy::Timestamptz;
+pub use dead::DeadLetter;
+use deadpool_postgres::{ClientWrapper, Object, Transaction};
+pub use looks::Look;
+pub use partition::month_of_name as month_of_partition;
+use reading::message::Message;
+use reading::{NameRef, Point, time};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// How often messages have their partitions made again before they are left to whoever tries anew.
+const VANISHED: usize = 3;
+
+/// Days of receipts that may be written at one time: those that are kept, the one that begins, and
+/// one for a clock that is ahead.
+const RECEIPT_DAYS: usize = 9;
+
+/// Stores messages of readings.
+pub struct Store {
+    pool: Pool,
+    known: Mutex<series::Known>,
+    months: Mutex<HashSet<(i64, i64)>>,
+    /// Days (since 1970) that have a partition of receipts.
+    receipts: Mutex<BTreeSet<i64>>,
+    history: bool,
+}
+
+/// What became of messages; the three add up to the readings of those that were not stored before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// New rows.
+    pub stored: u64,
+    /// Readings that were there already, with the same value.
+    pub duplicates: u64,
+    /// Readings whose identity was there already, with another value, which stays.
+    pub conflicts: u64,
+}
+
+/// Why a batch was not stored; nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data itself is at fault; the same data will fail again.
+    #[error("the database refused the readings (SQLSTATE {0})")]
+    Data(String),
+    /// It took longer than a statement may: less at once can do.
+    #[error("the database took too long to store the readings")]
+    Slow(#[source] tokio_postgres::Error),
+    /// Not the data's fault; try again, without end.
+    #[error("the database cannot store readings now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Store {
+    /// A store over this pool.
+    pub fn new(pool: Pool) -> Self {
+        Self::remembering(pool, series::REMEMBERED)
+    }
+
+    /// A store that remembers so many series at the most.
+    fn remembering(pool: Pool, most: usize) -> Self {
+        Self {
+            pool,
+            known: Mutex::new(series::Known::new(most)),
+            months: Mutex::default(),
+            receipts: Mutex::default(),
+            history: false,
+        }
+    }
+
+    /// A store for messages that were stored before, in this database or in another: their
+    /// readings are looked up once more, and receipts that are there stay as they are, but for what
+    /// failed before.
+    pub fn of_history(pool: Pool) -> Self {
+        Self {
+            history: true,
+            ..Self::new(pool)
+        }
+    }
+
+    /// When the newest upload began that has a receipt, in microseconds since 1970; none without one.
+    ///
+    /// # Errors
+    /// Where the database cannot tell now.
+    pub async fn newest_receipt(&self) -> Result<Option<i64>, ::postgres::Error> {
+        receipts::newest(&self.pool).await
+    }
+
+    /// Keeps a dead letter where the event bus does not.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now; keep it again.
+    pub async fn keep_dead_letter(&self, letter: &DeadLetter) -> Result<(), ::postgres::Error> {
+        let _timer = Timer::of("keep_dead_letter");
+        dead::keep(&self.pool, letter).await
+    }
+
+    /// Looks at the clock, and tells the moment (in microseconds since 1970) by which ages are judged:
+    /// a look a day earlier. None: nothing may be deleted yet.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now.
+    pub async fn look_at_clock(&self) -> Result<Option<i64>, ::postgres::Error> {
+        Ok(Look::now().remember(&*self.pool.get().await?).await?)
+    }
+
+    /// Forgets the dead letters in this database that are older than this moment (in microseconds since
+    /// 1970); how many they were.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now.
+    pub async fn forget_dead_letters(&self, before: i64) -> Result<u64, ::postgres::Error> {
+        let _timer = Timer::of("forget_dead_letters");
+        dead::forget(&self.pool, before).await
+    }
+
+    /// Stores messages: all of them, in one transaction, or nothing. One that was stored before is
+    /// left out.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn write(&self, messages: &[Message]) -> Result<Stored, Error> {
+        let mut tries = Tries::of("store_readings");
+        let mut doubts = Doubts::default();
+        let mut vanished = 0;
+        loop {
+            // A connection whose statement failed is not used again: a COPY that is refused before
+            // it has begun leaves an answer too many on it (tokio-postgres 0.7 sends a second
+            // Sync), and a later COMMIT would be taken for done by an earlier answer.
+            let mut client = self.client().await?;
+            self.prepare_receipts(&mut client, messages).await?;
+            let timer = tries.timer();
+            let attempt = self.attempt(&mut client, messages, doubts).await;
+            drop(timer);
+            if attempt.is_err() {
+                drop(Object::take(client));
+            }
+            let (reason, error) = match attempt {
+                Ok(stored) => return Ok(stored),
+                Err(Failed::Database(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                    // A partition is gone that this process knew, as when retention has dropped it:
+                    // forget what is known of them, and make them anew.
+                    vanished += 1;
+                    if vanished > VANISHED {
+                        return Err(failed(error));
+                    }
+                    self.forget();
+                    ("a partition is gone", Some(error))
+                }
+                Err(Failed::Database(error)) if Failure::of(&error) != Failure::Conflict => return Err(failed(error)),
+                Err(Failed::Database(error)) => {
+                    doubts.readings = true;
+                    ("another writer was first", Some(error))
+                }
+                Err(Failed::Again) => {
+                    doubts.readings = true;
+                    ("a message came again", None)
+                }
+                Err(Failed::Elsewhere) => {
+                    tracing::warn!(
+                        "the database has other series than it had before, as after a failover or a restore; looking up all of them again"
+                    );
+                    self.forget();
+                    doubts.series = true;
+                    ("the database is another", None)
+                }
+            };
+            if !tries.again(reason).await {
+                return Err(Error::Unavailable(match error {
+                    Some(error) => error.into(),
+                    None => reason.into(),
+                }));
+            }
+        }
+    }
+
+    /// Counts the readings of a message that cannot be stored as failed.
+    ///
+    /// # Errors
+    /// Where the database cannot do that now; do it again.
+    pub async fn fail(&self, message: &Message) -> Result<(), Error> {
+        let mut client = self.client().await?;
+        self.prepare_receipts(&mut client, std::slice::from_ref(message))
+            .await?;
+        let _timer = Timer::of("count_failed");
+        let written = async {
+            let transaction = client.transaction().await?;
+            receipts::write(&transaction, &receipts::of_failed(message), Known::Keep).await?;
+            transaction.commit().await
+        };
+        written.await.map_err(|error| {
+            lock(&self.receipts).clear();
+            Error::Unavailable(error.into())
+        })
+    }
+
+    async fn client(&self) -> Result<Object, Error> {
+        let client = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| Error::Unavailable(error.into()))?;
+        if Object::metrics(&client).recycle_count == 0 {
+            // A new connection may lead to another database: one restored from a backup, or a
+            // replica that took over before it had everything. What was known may not hold there.
+            self.forget();
+        }
+        Ok(client)
+    }
+
+    fn forget(&self) {
+        lock(&self.known).forget();
+        lock(&self.months).clear();
+        lock(&self.receipts).clear();
+    }
+
+    async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
+        for day in receipts::days(messages.iter()) {
+            if !lock(&self.receipts).contains(&day) {
+                // Whatever is wrong with a partition, it is not the readings.
+                let made = receipts::make(client, day).await;
+                made.map_err(|error| Error::Unavailable(error.into()))?;
+                let mut made = lock(&self.receipts);
+                made.insert(day);
+                // As many as are kept; an older one would only be made once more.
+                while made.len() > RECEIPT_DAYS {
+                    made.pop_first();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The series of these names, in their order. What is not known of them is looked up, and made
+    /// where it is missing; `doubted`: nothing is taken to be known.
+    async fn prepare_series(
+        &self,
+        client: &Client,
+        names: &[NameRef<'_>],
+        doubted: bool,
+    ) -> Result<Vec<Series>, Failed> {
+        let mut found: Vec<Option<Series>> = if doubted {
+            vec![None; names.len()]
+        } else {
+            let mut known = lock(&self.known);
+            names.iter().map(|name| known.get(*name)).collect()
+        };
+        let (at, missing): (Vec<usize>, Vec<NameRef<'_>>) = (0..names.len())
+            .filter(|at| found[*at].is_none())
+            .map(|at| (at, names[at]))
+            .unzip();
+        if !missing.is_empty() {
+            let made = series::find_or_make(client, &missing).await?.ok_or(Failed::Elsewhere)?;
+            let mut known = lock(&self.known);
+            for ((at, name), series) in at.into_iter().zip(missing).zip(made) {
+                known.learn(name, series);
+                found[at] = Some(series);
+            }
+        }
+        found.into_iter().collect::<Option<_>>().ok_or(Failed::Elsewhere)
+    }
+
+    async fn prepare_months(&self, client: &Client, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
+        for month in months {
+            let key = (month.year, month.month);
+            if !lock(&self.months).contains(&key) {
+                partition::make(client, month.year, month.month).await?;
+                lock(&self.months).insert(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// One try.
+    async fn attempt(
+        &self,
+        client: &mut ClientWrapper,
+        messages: &[Message],
+        doubts: Doubts,
+    ) -> Result<Stored, Failed> {
+        let careful = doubts.readings;
+        let messages: Vec<&Message> = if careful && !self.history {
+            receipts::unknown(client, messages).await?
+        } else if self.history {
+            receipts::once(messages)
+        } else {
+            messages.iter().collect()
+        };
+        let mut batch = Batch::default();
+        for message in &messages {
+            batch.add(message);
+        }
+        let series = self.prepare_series(client, batch.names(), doubts.series).await?;
+        let ids: Vec<i32> = series.iter().map(|series| series.id).collect();
+        let sorted = batch.sorted(ids);
+        let months = sorted.months();
+        self.prepare_months(client, &months).await?;
+        let mut outcome = Stored {
+            stored: 0,
+            duplicates: sorted.duplicates,
+            conflicts: sorted.conflicts,
+        };
+        // Whose readings were there makes a difference only between uploads, or where some receipts
+        // of an upload stay as they are.
+        let is_told_apart = self.history || !receipts::is_of_one_upload(&messages);
+        let mut there = is_told_apart.then(HashMap::new);
+        // By number of the series.
+        let mut latest: Vec<Option<Point>> = vec![None; series.len()];
+        let mut days: BTreeSet<i64> = BTreeSet::new();
+        let transaction = client.transaction().await?;
+        lock_months(&transaction, &months).await?;
+        for month in &months {
+            let is_late = |part: &Part<'_>| {
+                let latest = series[sorted.number_of(part.series)].latest;
+                careful || latest.is_some_and(|latest| latest >= part.points[0].timestamp)
+            };
+            let table = partition::name(month.year, month.month);
+            let fresh = existing::fresh(&transaction, &table, &month.parts, is_late, &mut outcome, &mut there).await?;
+            let parts = fresh.iter().map(|(series, points)| Part {
+                series: *series,
+                points,
+            });
+            let parts: Vec<Part<'_>> = parts.filter(|part| !part.points.is_empty()).collect();
+            if parts.is_empty() {
+                continue;
+            }
+            copy::copy_in(&transaction, &table, &parts).await?;
+            for part in &parts {
+                outcome.stored += part.points.len() as u64;
+                latest[sorted.number_of(part.series)] = part.points.last().copied();
+                note_days(part.points, &mut days);
+            }
+        }
+        let receipts = receipts::of_stored(&messages, outcome, &sorted, there.as_ref());
+        let counted = match (self.history, careful) {
+            (true, _) => Known::Heal,
+            (false, true) => Known::Mend,
+            (false, false) => Known::Refuse,
+        };
+        if !receipts::write(&transaction, &receipts, counted).await? {
+            return Err(Failed::Again);
+        }
+        let mut moved = Vec::new();
+        let (mut moving, mut staying) = (Vec::new(), Vec::new());
+        for number in sorted.numbers() {
+            let taken = Taken {
+                name: sorted.names()[number],
+                series: series[number],
+            };
+            match latest[number] {
+                Some(point) if series[number].latest.is_none_or(|latest| latest < point.timestamp) => {
+                    moved.push((taken.series.id, point));
+                    moving.push(taken);
+                }
+                _ => staying.push(taken),
+            }
+        }
+        let is_here =
+            series::check(&transaction, &staying, false).await? && series::check(&transaction, &moving, true).await?;
+        if !is_here {
+            return Err(Failed::Elsewhere);
+        }
+        series::move_latest(&transaction, &moved).await?;
+        count_days(&transaction, &days).await?;
+        transaction.commit().await?;
+        let mut known = lock(&self.known);
+        for (Taken { name, series }, (_, point)) in moving.iter().zip(moved) {
+            known.learn(
+                *name,
+                Series {
+                    latest: Some(point.timestamp),
+                    ..*series
+                },
+            );
+        }
+        Ok(outcome)
+    }
+}
+
+/// What is not taken for granted any more, after a try that failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubts {
+    /// Readings newer than their series' latest are new; no message was stored before.
+    readings: bool,
+    /// Series are what they are remembered to be.
+    series: bool,
+}
+
+/// Why an attempt came to nothing.
+enum Failed {
+    Database(tokio_postgres::Error),
+    /// A message was stored before after all.
+    Again,
+    /// What was taken for known of the series does not hold in this database.
+    Elsewhere,
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Takes the locks that COPY takes, in order, before anything is read: from here on the partitions
+/// cannot be dropped. Where one has been, this says so, and harms the connection less than a COPY.
+async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
+    if months.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = months
+        .iter()
+        .map(|month| partition::name(month.year, month.month))
+        .collect();
+    let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "));
+    transaction.batch_execute(&lock).await
+}
+
+/// Counts the change of these days (days since 1970), in order.
+async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Result<(), tokio_postgres::Error> {
+    if days.is_empty() {
+        return Ok(());
+    }
+    let days: Vec<i32> = days.iter().map(|day| i32::try_from(*day).unwrap_or(i32::MAX)).collect();
+    let count = "INSERT INTO day (day, version) SELECT date '1970-01-01' + number, 1 FROM unnest($1::int4[]) AS number ORDER BY number
+             ON CONFLICT (day) DO UPDATE SET version = day.version + 1";
+    let count = transaction.prepare_cached(count).await?;
+    transaction.execute(&count, &[&days]).await?;
+    Ok(())
+}
+
+/// Adds the days (since 1970) that these readings, in order of time, lie in.
+fn note_days(mut points: &[Point], days: &mut BTreeSet<i64>) {
+    while let Some(first) = points.first() {
+        let day = first.timestamp.div_euclid(time::DAY);
+        days.insert(day);
+        let inside = points.partition_point(|point| point.timestamp < (day + 1) * time::DAY);
+        points = &points[inside..];
+    }
+}
+
+fn failed(error: tokio_postgres::Error) -> Error {
+    if error.code() == Some(&SqlState::QUERY_CANCELED) {
+        return Error::Slow(error);
+    }
+    match Failure::of(&error) {
+        Failure::Data => Error::Data(error.code().map(|state| state.code().to_owned()).unwrap_or_default()),
+        Failure::Conflict | Failure::Unavailable => Error::Unavailable(error.into()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).expect("ordinality counts from one, and the query subtracts one")
+}

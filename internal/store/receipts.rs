@@ -1,0 +1,331 @@
+//! What became of each upload, written in the transaction that stores its readings.
+//!
+//! A row for each (upload, message): a message that comes again is found by it and not counted
+//! twice. Rows go straight into the partition of the upload's day.
+
+use super::partition;
+use super::{Look, Stored};
+use crate::batch::Sorted;
+use ::postgres::Pool;
+use deadpool_postgres::{ClientWrapper, Transaction};
+use reading::NameRef;
+use reading::message::{Message, Share};
+use reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
+
+/// A day's partition is dropped only if nobody uses it for this long; else another time.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a message came to for one upload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receipt {
+    message: Uuid,
+    share: Share,
+    stored: Stored,
+    failed: u64,
+}
+
+/// What is done where a message has been counted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing is expected to be: the database refuses the row.
+    Refuse,
+    /// What failed before is counted anew; what did not, leaves the row as it is.
+    Mend,
+    /// What failed before is counted anew; every other row stays as it is.
+    Heal,
+    /// The row stays as it is.
+    Keep,
+}
+
+/// The day (since 1970) of an upload whose receipt is kept; none where it is too old, or has an id
+/// that tells no time.
+fn day(upload: Uuid) -> Option<i64> {
+    let (at, now) = (uploaded(upload)?, time::now());
+    has_receipt(at, now).then(|| at.div_euclid(time::DAY))
+}
+
+/// The days whose partitions these messages' receipts go into.
+pub(super) fn days<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<i64> {
+    let shares = messages.flat_map(|message| &message.shares);
+    shares.filter_map(|share| day(share.upload)).collect()
+}
+
+fn table(day: i64) -> String {
+    let (year, month, day) = time::civil_from_days(day);
+    format!("receipt_{year:04}_{month:02}_{day:02}")
+}
+
+/// When the newest upload began that has a receipt, in microseconds since 1970.
+pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
+    let newest = "SELECT upload FROM receipt ORDER BY upload DESC LIMIT 1";
+    let found = pool.get().await?.query_opt(newest, &[]).await?;
+    Ok(found.map(|row| row.try_get(0)).transpose()?.and_then(uploaded))
+}
+
+/// Makes the partition of a day's uploads, and drops those whose time was over a day ago already: see
+/// `looks.rs`.
+pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
+    let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
+    if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await?
+        && let Err(error) = drop_old(client, Look::now()).await
+    {
+        tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
+    }
+    Ok(())
+}
+
+/// Drops the partitions whose time is over, as of a look a day before this one.
+pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Error> {
+    let Some(confirmed) = look.remember(client).await? else {
+        return Ok(());
+    };
+    let last = table((confirmed - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
+    let old = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+               WHERE inhparent = 'receipt'::regclass AND relname <= $1 ORDER BY relname";
+    for row in client.query(old, &[&last]).await? {
+        let name: String = row.try_get(0)?;
+        let _timer = ::postgres::Timer::of("drop_receipts");
+        let transaction = client.transaction().await?;
+        let milliseconds = LOCK_TIMEOUT.as_millis();
+        transaction
+            .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
+            .await?;
+        transaction
+            .execute("SELECT drop_partition('receipt', $1)", &[&name])
+            .await?;
+        transaction.commit().await?;
+        tracing::info!(partition = name, "dropped receipts whose time is over");
+    }
+    Ok(())
+}
+
+/// Those of these messages that were not stored before.
+pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message]) -> Result<Vec<&'a Message>, Error> {
+    let mut shares: BTreeMap<i64, (Vec<Uuid>, Vec<Uuid>)> = BTreeMap::new();
+    for message in messages {
+        for share in &message.shares {
+            if let Some(day) = day(share.upload) {
+                let (uploads, ids) = shares.entry(day).or_default();
+                uploads.push(share.upload);
+                ids.push(message.id);
+            }
+        }
+    }
+    // A message whose rows tell of no failure was stored. Where some do, those that do not are of
+    // uploads that it brought no readings of.
+    let (mut known, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    for (day, (uploads, ids)) in shares {
+        let table = table(day);
+        let statement = format!(
+            "SELECT message, failed > 0 FROM {table} JOIN unnest($1::uuid[], $2::uuid[]) AS asked (upload, message)
+                 USING (upload, message)"
+        );
+        for row in client.query(&statement, &[&uploads, &ids]).await? {
+            let message: Uuid = row.try_get(0)?;
+            if row.try_get(1)? {
+                failed.insert(message);
+            } else {
+                known.insert(message);
+            }
+        }
+    }
+    known.retain(|message| !failed.contains(message));
+    let mut left = once(messages);
+    left.retain(|message| !known.contains(&message.id));
+    Ok(left)
+}
+
+/// A batch may hold a message twice; it counts once.
+pub(super) fn once(messages: &[Message]) -> Vec<&Message> {
+    let mut seen = BTreeSet::new();
+    messages.iter().filter(|message| seen.insert(message.id)).collect()
+}
+
+/// Writes these receipts; false where a message of them was stored before after all.
+pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], known: Known) -> Result<bool, Error> {
+    let mut by_day: BTreeMap<i64, Vec<&Receipt>> = BTreeMap::new();
+    for receipt in receipts {
+        if let Some(day) = day(receipt.share.upload) {
+            by_day.entry(day).or_default().push(receipt);
+        }
+    }
+    for (day, mut rows) in by_day {
+        // One order for all writers.
+        rows.sort_unstable_by_key(|row| (row.share.upload, row.message));
+        let int = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
+        let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let totals = |row: &&Receipt| row.share.totals;
+        let uploads: Vec<Uuid> = rows.iter().map(|row| row.share.upload).collect();
+        let messages: Vec<Uuid> = rows.iter().map(|row| row.message).collect();
+        let persisted: Vec<i32> = rows.iter().map(|row| int(row.stored.stored)).collect();
+        let duplicates: Vec<i32> = rows.iter().map(|row| int(row.stored.duplicates)).collect();
+        let conflicts: Vec<i32> = rows.iter().map(|row| int(row.stored.conflicts)).collect();
+        let failed: Vec<i32> = rows.iter().map(|row| int(row.failed)).collect();
+        let accepted: Vec<Option<i64>> = rows
+            .iter()
+            .map(|row| totals(row).map(|totals| bigint(totals.accepted)))
+            .collect();
+        let rejected: Vec<Option<i64>> = rows
+            .iter()
+            .map(|row| totals(row).map(|totals| bigint(totals.rejected)))
+            .collect();
+        let known_rows = match known {
+            Known::Refuse => "",
+            Known::Keep => "ON CONFLICT DO NOTHING",
+            Known::Heal => {
+                "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
+                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
+                 WHERE there.failed > 0"
+            }
+            Known::Mend => {
+                "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
+                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
+                 WHERE there.failed > 0
+                     -- Of an upload that the message brings no readings of: the same once more.
+                     OR there.persisted + there.duplicates + there.conflicts = 0
+                        AND excluded.persisted + excluded.duplicates + excluded.conflicts = 0"
+            }
+        };
+        let table = table(day);
+        let statement = format!(
+            "INSERT INTO {table} AS there (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
+             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
+             {known_rows}"
+        );
+        // Not prepared for later: its text has a day in it, and each day's would stay for as long as
+        // the connection.
+        let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
+            (&uploads, Type::UUID_ARRAY),
+            (&messages, Type::UUID_ARRAY),
+            (&persisted, Type::INT4_ARRAY),
+            (&duplicates, Type::INT4_ARRAY),
+            (&conflicts, Type::INT4_ARRAY),
+            (&failed, Type::INT4_ARRAY),
+            (&accepted, Type::INT8_ARRAY),
+            (&rejected, Type::INT8_ARRAY),
+        ];
+        let written = transaction.execute_typed(&statement, &parameters).await?;
+        if known == Known::Mend && written != rows.len() as u64 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The receipts of messages that cannot be stored at all.
+pub(super) fn of_failed(message: &Message) -> Vec<Receipt> {
+    let receipt = |share: &Share| Receipt {
+        message: message.id,
+        share: *share,
+        stored: Stored::default(),
+        failed: share.readings,
+    };
+    message.shares.iter().map(receipt).collect()
+}
+
+/// The receipts of messages that one transaction stores. `there` holds, in order of time, what of
+/// the batch was in the database before; nothing where all rows are written, and of one upload: then
+/// which of its messages a reading came with makes no difference.
+pub(super) fn of_stored(
+    messages: &[&Message],
+    outcome: Stored,
+    sorted: &Sorted<'_>,
+    there: Option<&HashMap<i32, Vec<Point>>>,
+) -> Vec<Receipt> {
+    let mut receipts: Vec<Receipt> = Vec::with_capacity(messages.iter().map(|message| message.shares.len()).sum());
+    let receipt = |message: &Message, share: &Share, stored| Receipt {
+        message: message.id,
+        share: *share,
+        stored,
+        failed: 0,
+    };
+    if outcome.conflicts == 0 && (outcome.duplicates == 0 || outcome.stored == 0) {
+        // Nearly always all are new, or all were there.
+        for message in messages {
+            for share in &message.shares {
+                let stored = if outcome.duplicates == 0 {
+                    Stored {
+                        stored: share.readings,
+                        ..Stored::default()
+                    }
+                } else {
+                    Stored {
+                        duplicates: share.readings,
+                        ..Stored::default()
+                    }
+                };
+                receipts.push(receipt(message, share, stored));
+            }
+        }
+        return receipts;
+    }
+    let Some(there) = there else {
+        let mut stored = Some(outcome);
+        for message in messages {
+            for share in &message.shares {
+                receipts.push(receipt(message, share, stored.take().unwrap_or_default()));
+            }
+        }
+        return receipts;
+    };
+    // Each reading has its fate: there before, the first of its identity in the batch, or a later one.
+    let mut claimed: HashMap<i32, Vec<bool>> = HashMap::new();
+    for message in messages {
+        let mut stored: BTreeMap<Uuid, Stored> = BTreeMap::new();
+        message.each(|upload, series| {
+            let name = NameRef {
+                device: series.device,
+                sensor: series.sensor,
+            };
+            let Some(id) = sorted.id(name) else { return };
+            let points = sorted.points(id);
+            let before = there.get(&id).map_or(&[][..], Vec::as_slice);
+            let claimed = claimed.entry(id).or_insert_with(|| vec![false; points.len()]);
+            let stored = stored.entry(upload).or_default();
+            for point in series.points {
+                let at = |points: &[Point]| {
+                    points
+                        .binary_search_by_key(&point.timestamp, |other| other.timestamp)
+                        .ok()
+                };
+                let kept = match (at(before), at(points)) {
+                    (Some(at), _) => before[at].value,
+                    (None, Some(at)) if !std::mem::replace(&mut claimed[at], true) => {
+                        stored.stored += 1;
+                        continue;
+                    }
+                    (None, Some(at)) => points[at].value,
+                    (None, None) => continue,
+                };
+                if kept == point.value {
+                    stored.duplicates += 1;
+                } else {
+                    stored.conflicts += 1;
+                }
+            }
+        });
+        for share in &message.shares {
+            receipts.push(receipt(
+                message,
+                share,
+                stored.remove(&share.upload).unwrap_or_default(),
+            ));
+        }
+    }
+    receipts
+}
+
+/// Whether all readings of these messages are of one upload.
+pub(super) fn is_of_one_upload(messages: &[&Message]) -> bool {
+    let mut uploads = messages
+        .iter()
+        .flat_map(|message| &message.shares)
+        .map(|share| share.upload);
+    let first = uploads.next();
+    uploads.all(|upload| Some(upload) == first)
+}

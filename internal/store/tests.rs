@@ -1,0 +1,149 @@
+use super::{Store, Stored};
+use reading::Point;
+use reading::message::Message;
+use reading::segment::{Builder, Origin, join};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// 2024-05-31T23:00:00Z, so that an hour later another month begins.
+const START: i64 = 1_717_196_400_000_000;
+
+/// A store over a database of its own, and what it has to hold.
+struct Setting {
+    store: Store,
+    pool: ::postgres::Pool,
+    expected: BTreeMap<(String, i64), f64>,
+    _database: testutil::Database,
+}
+
+impl Setting {
+    async fn start() -> Self {
+        let database = testutil::database().await;
+        let pool = ::postgres::open(&database.url(), 2, Duration::from_secs(30)).unwrap();
+        crate::schema::prepare(&pool, true).await.unwrap();
+        Self {
+            store: Store::new(pool.clone()),
+            pool,
+            expected: BTreeMap::new(),
+            _database: database,
+        }
+    }
+
+    /// Stores these readings (sensor, seconds since the start, value) as one batch, and checks
+    /// what the store says of them against what was there.
+    async fn write(&mut self, readings: &[(&str, i64, f64)]) -> Stored {
+        let mut builder = Builder::default();
+        let mut expected = Stored::default();
+        for (sensor, second, value) in readings {
+            let timestamp = START + second * 1_000_000;
+            let value = *value;
+            assert!(builder.push("lada", sensor, Point { timestamp, value }, |_| true));
+            match self.expected.get(&((*sensor).to_owned(), timestamp)) {
+                None => {
+                    self.expected.insert(((*sensor).to_owned(), timestamp), value);
+                    expected.stored += 1;
+                }
+                Some(there) if *there == value => expected.duplicates += 1,
+                Some(_) => expected.conflicts += 1,
+            }
+        }
+        let origin = Origin {
+            upload: uuid::Uuid::nil(),
+            correlation: String::new(),
+            traceparent: String::new(),
+        };
+        let payload = join([builder.finish(&origin, None)].iter());
+        let message = Message::read(&uuid::Uuid::now_v7().to_string(), &payload).unwrap();
+        let stored = self.store.write(&[message]).await.unwrap();
+        assert_eq!(stored, expected);
+        stored
+    }
+
+    /// What is there is what has to be, and so are the latest values.
+    async fn check(&self) {
+        let client = self.pool.get().await.unwrap();
+        let rows = client
+            .query(
+                "SELECT sensor, (extract(epoch FROM timestamp) * 1000000)::int8, value FROM readings",
+                &[],
+            )
+            .await
+            .unwrap();
+        let found: BTreeMap<(String, i64), f64> =
+            rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+        assert_eq!(rows.len(), found.len());
+        assert!(
+            found == self.expected,
+            "{} rows, not {}",
+            found.len(),
+            self.expected.len()
+        );
+        let wrong = client
+            .query(
+                "SELECT sensor FROM series JOIN LATERAL
+                 (SELECT timestamp, value FROM reading WHERE series_id = id ORDER BY timestamp DESC LIMIT 1) AS last ON true
+                 WHERE (latest_timestamp, latest_value) IS DISTINCT FROM (last.timestamp, last.value)",
+                &[],
+            )
+            .await
+            .unwrap();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_is_all_duplicates() {
+    let mut setting = Setting::start().await;
+    let batch: Vec<(&str, i64, f64)> = (0..6000)
+        .flat_map(|second| [("fuel", second, 50.0), ("speed", second, second as f64)])
+        .collect();
+    assert_eq!(setting.write(&batch).await.stored, 12_000);
+    assert_eq!(setting.write(&batch).await.duplicates, 12_000);
+    // Another process, which remembers nothing of it.
+    setting.store = Store::new(setting.pool.clone());
+    assert_eq!(setting.write(&batch).await.duplicates, 12_000);
+    setting.check().await;
+}
+
+/// So few over so much that each is looked up by itself.
+#[tokio::test]
+async fn a_few_readings_spread_over_many_that_are_there() {
+    let mut setting = Setting::start().await;
+    let dense: Vec<(&str, i64, f64)> = (0..5000).map(|second| ("speed", 2 * second, 1.0)).collect();
+    setting.write(&dense).await;
+    let spread: Vec<(&str, i64, f64)> = (0..100)
+        .map(|step| ("speed", 99 * step, f64::from(step % 2 == 0)))
+        .collect();
+    let stored = setting.write(&spread).await;
+    assert_eq!((stored.stored, stored.duplicates, stored.conflicts), (50, 50, 0));
+    setting.check().await;
+}
+
+/// Batches of any shape over each other: gaps filled, ends overlapping, values that differ.
+#[tokio::test]
+async fn batches_over_each_other() {
+    let mut setting = Setting::start().await;
+    let mut state = 7_u64;
+    let mut random = |below: i64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from((state >> 33) % u64::try_from(below).unwrap()).unwrap()
+    };
+    for _ in 0..60 {
+        let mut batch = Vec::new();
+        for sensor in ["fuel", "revolution", "speed"] {
+            let (from, step, count) = (random(7200), 1 + random(40), random(300));
+            for number in 0..count {
+                // One in ten has another value than its moment's.
+                let second = from + number * step;
+                let value = if random(10) == 0 { -1.0 } else { second as f64 };
+                batch.push((sensor, second, value));
+            }
+        }
+        if !batch.is_empty() {
+            setting.write(&batch).await;
+        }
+    }
+    setting.check().await;
+}

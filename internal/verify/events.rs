@@ -1,0 +1,172 @@
+//! The readings that an event bus still keeps, put in order.
+//!
+//! One task reads the bus, and a thread sorts. While the thread writes its files the bus is still read
+//! and told that what waits is in work: left alone for longer, it would give all of it again.
+
+use super::Comparing;
+use super::sort::{Sorted, Sorter};
+use anyhow::{Context, bail};
+use archive::Days;
+use event::{Delivery, Event, PROGRESS, Reader};
+use reading::message::Message;
+use reading::segment;
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+/// How often to look whether that is all.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Bytes of events that wait for the sorter.
+const ROOM: usize = 2 * event::MIN_ROOM;
+
+/// Events that the sorter has not taken up yet.
+const HANDED: usize = 1;
+
+/// Reads all that the bus keeps, by a consumer of its own.
+pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::Result<Sorted> {
+    let mut reader = Reader::history(url, None).await?;
+    let memory = usize::try_from(options.sort_memory).unwrap_or(usize::MAX);
+    let sorter = Sorter::new(options.scratch_dir.clone(), memory, days);
+    let (to_sorter, events) = mpsc::channel(HANDED);
+    let sorting = tokio::task::spawn_blocking(move || sort(sorter, events));
+    let read = hand_over(&mut reader, to_sorter, options.patience).await;
+    // However it went, nothing is held back for it any more.
+    reader.end().await;
+    let sorted = sorting.await.context("the sorting thread ended")?;
+    let sorter = sorted
+        .context("write the stream's readings into temporary files; --scratch-dir names another place for them")?;
+    read?;
+    tokio::task::spawn_blocking(move || sorter.finish())
+        .await
+        .context("the sorting thread ended")?
+        .context("sort the stream's readings in temporary files")
+}
+
+/// Hands on everything that the reader has; less, where nobody takes it any more. Fails once it has
+/// waited for the bus, and for nothing else, for longer than `patience`.
+async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Duration) -> anyhow::Result<()> {
+    let mut held = VecDeque::new();
+    let mut bytes = 0;
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = interval(PROGRESS);
+    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut heard, mut silence) = (Instant::now(), None);
+    loop {
+        tokio::select! {
+            biased;
+            _ = progress.tick(), if !held.is_empty() => Delivery::progress_all(held.make_contiguous()).await,
+            taken = to.reserve(), if !held.is_empty() => {
+                // The sorter tells why it has ended.
+                let Ok(place) = taken else { return Ok(()) };
+                if let Some(mut delivery) = held.pop_front() {
+                    bytes -= delivery.size();
+                    place.send(delivery.event.clone());
+                    delivery.ack().await;
+                }
+                heard = Instant::now();
+            }
+            next = reader.next(ROOM.saturating_sub(bytes)) => match next {
+                Ok(delivery) => {
+                    bytes += delivery.size();
+                    held.push_back(delivery);
+                    heard = Instant::now();
+                }
+                Err(error @ event::Error::Unavailable(_)) => {
+                    silence = Some(error);
+                    sleep(LOOK).await;
+                }
+                Err(error) => return Err(error.into()),
+            },
+            _ = look.tick() => match reader.backlog().await {
+                Ok(0) if held.is_empty() => return Ok(()),
+                Ok(_) => heard = Instant::now(),
+                // Before the first pull there is no consumer that could be asked for.
+                Err(_) => {}
+            },
+        }
+        if held.is_empty() && heard.elapsed() > patience {
+            let said = format!("the event bus has said nothing for {patience:?}; is it running, and is its URL right?");
+            match silence {
+                Some(error) => return Err(anyhow::Error::from(error).context(said)),
+                None => bail!(said),
+            }
+        }
+    }
+}
+
+/// Takes up the readings of all events. Blocks.
+fn sort(mut sorter: Sorter, mut events: mpsc::Receiver<Event>) -> io::Result<Sorter> {
+    let mut foreign = 0_u64;
+    while let Some(event) = events.blocking_recv() {
+        // Whole or not at all, as the persistor takes it.
+        match Message::read(&event.id, &event.payload) {
+            Ok(message) if event.kind == segment::KIND => {
+                message.each(|_, series| sorter.add(series.device, series.sensor, series.points));
+            }
+            _ => foreign += 1,
+        }
+        if sorter.is_full() {
+            sorter.spill()?;
+        }
+    }
+    if foreign > 0 {
+        tracing::warn!(
+            messages = foreign,
+            "messages of the stream hold nothing that is read as readings"
+        );
+    }
+    Ok(sorter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{Lane, Writer};
+
+    /// Past this, the client throws away what it holds of a pull.
+    const LONG_SORT: Duration = Duration::from_secs(12);
+
+    /// A sorter that takes longer than the bus may be silent: nothing is given up, and nothing has to
+    /// come again.
+    #[tokio::test]
+    async fn a_long_sort_is_no_silence_of_the_bus() {
+        let url = testutil::nats_url("long_sort");
+        let writer = Writer::open(&url).await.unwrap();
+        let running = writer.clone();
+        let (ready, mut wait) = tokio::sync::watch::channel(false);
+        let prepared = tokio::spawn(async move { running.run(|now| _ = ready.send_replace(now)).await });
+        wait.wait_for(|ready| *ready).await.unwrap();
+        for number in 0..20 {
+            let event = Event {
+                id: number.to_string(),
+                kind: "test".into(),
+                source: "/test".into(),
+                payload: vec![0; 500_000].into(),
+            };
+            writer.publish(Lane::Bulk, event).await.unwrap();
+        }
+        prepared.abort();
+        let mut reader = Reader::history(&url, None).await.unwrap();
+        let (to, mut events) = mpsc::channel::<Event>(HANDED);
+        let sorting = tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while let Some(event) = events.recv().await {
+                if taken.is_empty() {
+                    // The time itself is what is tested.
+                    sleep(LONG_SORT).await;
+                }
+                taken.push(event.id);
+            }
+            taken
+        });
+        let handed = hand_over(&mut reader, to, Duration::from_secs(2)).await;
+        reader.end().await;
+        handed.unwrap();
+        let expected: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+        assert_eq!(sorting.await.unwrap(), expected, "some came again");
+    }
+}

@@ -1,0 +1,246 @@
+//! Compares two places that hold readings, day by day and reading by reading: databases, event
+//! buses and dumps, any two of them.
+//!
+//! For `odograph verify` alone: nothing that serves compares.
+//!
+//! Each side hands on a day's readings in one order, bytewise by device, sensor and time, and the
+//! two are walked along together (`compare.rs`), so that memory does not grow with the day. A
+//! database is read in that order, in one snapshot. A dump has it already.
+//! What a stream holds comes in any order and several times, and is sorted first, by way of
+//! temporary files (`events.rs`, `sort.rs`).
+//!
+//! A stream may hold several values of one identity, of which a database keeps the one that was
+//! committed first; nobody can tell from the stream which that was. So an identity is equal where
+//! the other side's value is any of them.
+
+mod compare;
+mod events;
+mod report;
+mod sort;
+#[cfg(test)]
+mod tests;
+
+pub use compare::{Difference, Tally};
+pub use report::{DayReport, Side, Totals};
+
+use anyhow::Context;
+use archive::pieces::{Piece, QUEUE};
+use archive::{Day, Days, Frozen};
+use compare::Disorder;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A read of a day takes as long as it takes; the pauses in it are bounded.
+const STATEMENT_TIMEOUT: Duration = Duration::ZERO;
+
+/// How readings are compared, as flags.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Comparing {
+    /// Folder for the temporary files that a stream is sorted in; they need up to twice the room
+    /// of its readings, 16 bytes each
+    #[arg(long, env, value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
+    pub scratch_dir: PathBuf,
+
+    /// Memory that a stream's readings are sorted in, about
+    #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "BYTES")]
+    pub sort_memory: u64,
+
+    /// How long to wait for a stream that gives no sign of life; the time that is spent on sorting does
+    /// not count
+    #[arg(long, env, default_value = "60s", value_parser = service::duration, value_name = "DURATION")]
+    pub patience: Duration,
+}
+
+/// A place that holds readings.
+enum Source {
+    /// A database, as it stood when this was opened.
+    Database(Frozen),
+    /// What an event bus kept when this was opened.
+    Stream(Arc<sort::Sorted>),
+    /// The dumps in a blob store.
+    Dumps(blob::Store),
+}
+
+/// Where a source is, from its URL; nothing of it has been read.
+#[derive(Debug)]
+pub enum Address {
+    /// A database.
+    Database(::postgres::Pool),
+    /// An event bus.
+    Stream(String),
+    /// The dumps in a blob store.
+    Dumps(blob::Store),
+}
+
+impl Address {
+    /// Reads a URL: `postgres://…` is a database, `nats://…` or `tls://…` an event bus, anything
+    /// else a blob store.
+    ///
+    /// # Errors
+    /// Where the URL cannot be used.
+    pub fn parse(url: &str) -> anyhow::Result<Self> {
+        Ok(match url.split_once("://").map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => Self::Database(::postgres::open(url, 1, STATEMENT_TIMEOUT)?),
+            Some("nats" | "tls") => Self::Stream(url.to_owned()),
+            Some("memory") => anyhow::bail!("memory:// is not seen by another process; name a postgres:// database, a nats:// stream or a folder of dumps"),
+            _ => Self::Dumps(blob::Store::open(url).context(
+                "a source is a database (postgres://…), a stream (nats://…) or dumps (s3://…, gs://…, az://…, file:///…)",
+            )?),
+        })
+    }
+
+    /// Opens it; a stream is read whole, which may take long.
+    ///
+    /// # Errors
+    /// Where it does not answer, or the temporary files cannot be written.
+    async fn open(self, days: Days, options: &Comparing) -> anyhow::Result<Listed> {
+        let source = match self {
+            Self::Database(pool) => Source::Database(Frozen::open(&pool).await?),
+            Self::Stream(url) => {
+                let sorted = events::read(&url, options, days).await;
+                Source::Stream(Arc::new(sorted.context("read the stream")?))
+            }
+            Self::Dumps(store) => Source::Dumps(store),
+        };
+        let days = source.days(days).await.context("list its days")?;
+        Ok(Listed { source, days })
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+}
+
+/// A source, and the days of the range that it may have readings of.
+struct Listed {
+    source: Source,
+    days: BTreeSet<Day>,
+}
+
+/// Two places that are to be compared.
+pub struct Verification {
+    first: Listed,
+    second: Listed,
+}
+
+impl Verification {
+    /// Opens both. A stream goes first: what it holds takes a while to read, and a database that
+    /// was frozen before would lack what arrived meanwhile.
+    ///
+    /// # Errors
+    /// Where one does not answer.
+    pub async fn open(first: Address, second: Address, days: Days, options: &Comparing) -> anyhow::Result<Self> {
+        let (first, second) = if second.is_stream() && !first.is_stream() {
+            let second = second.open(days, options).await.context("open the second source")?;
+            (
+                first.open(days, options).await.context("open the first source")?,
+                second,
+            )
+        } else {
+            let first = first.open(days, options).await.context("open the first source")?;
+            (
+                first,
+                second.open(days, options).await.context("open the second source")?,
+            )
+        };
+        Ok(Self { first, second })
+    }
+
+    /// Compares every day in turn and tells `each` about those on which one side has readings or
+    /// cannot be read, however they compare.
+    ///
+    /// # Errors
+    /// Where a source fails altogether. A dump that is damaged is a difference, not an error.
+    pub async fn run(&self, mut each: impl FnMut(&DayReport)) -> anyhow::Result<Totals> {
+        let mut totals = Totals::default();
+        for day in self.first.days.union(&self.second.days) {
+            let report = self.day(*day).await.with_context(|| format!("compare {day}"))?;
+            if report.is_empty() {
+                continue;
+            }
+            totals.count(&report);
+            each(&report);
+        }
+        Ok(totals)
+    }
+
+    async fn day(&self, day: Day) -> anyhow::Result<DayReport> {
+        let (to_first, first) = mpsc::channel(QUEUE);
+        let (to_second, second) = mpsc::channel(QUEUE);
+        let (first, second, compared) = tokio::join!(
+            self.first.read(day, to_first),
+            self.second.read(day, to_second),
+            compare::compare(first, second)
+        );
+        let mut damaged = (
+            first.context("read the first source")?.err(),
+            second.context("read the second source")?.err(),
+        );
+        let compared = compared.unwrap_or_else(|disorder| {
+            let side = if disorder.second {
+                &mut damaged.1
+            } else {
+                &mut damaged.0
+            };
+            side.get_or_insert_with(|| Damaged(disorder.to_string()));
+            compare::Compared::default()
+        });
+        Ok(DayReport::new(day, compared, damaged.0, damaged.1))
+    }
+}
+
+/// Why a source has no readings of a day that could be relied on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Damaged(String);
+
+impl std::fmt::Display for Disorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the reading of {} {} at {} is out of order, or there twice",
+            self.name.device,
+            self.name.sensor,
+            report::moment(self.timestamp)
+        )
+    }
+}
+
+impl Listed {
+    async fn read(&self, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Result<(), Damaged>> {
+        if !self.days.contains(&day) {
+            return Ok(Ok(()));
+        }
+        self.source.read(day, to).await
+    }
+}
+
+impl Source {
+    /// The days of this range that it may have readings of.
+    async fn days(&self, range: Days) -> anyhow::Result<BTreeSet<Day>> {
+        match self {
+            Self::Database(frozen) => frozen.days(range).await,
+            Self::Stream(sorted) => Ok(sorted.days().collect()),
+            Self::Dumps(store) => range.dumped(store).await,
+        }
+    }
+
+    /// Hands on the readings of a day. The inner error says that what is there cannot be relied on.
+    async fn read(&self, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Result<(), Damaged>> {
+        match self {
+            Self::Database(frozen) => frozen.read(day, to).await.map(Ok),
+            Self::Stream(sorted) => {
+                let sorted = sorted.clone();
+                let reading = tokio::task::spawn_blocking(move || sorted.read(day, &to));
+                let read = reading.await.context("the reading thread ended")?;
+                read.context("read the temporary files").map(Ok)
+            }
+            Self::Dumps(store) => {
+                let read = archive::load::read(store, day, to).await;
+                Ok(read.map(|_| ()).map_err(|error| Damaged(format!("{error:#}"))))
+            }
+        }
+    }
+}
