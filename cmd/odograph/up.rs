@@ -9,8 +9,8 @@ use event::Writer;
 use futures_util::FutureExt;
 use ingest::{Ingest, Limits, Witness};
 use persist::{History, Persistor, Storing};
+use pgserver::Server;
 use postgres::Pool;
-use postgres::server::{self, Server};
 use service::{Arguments, Options, Service, Serving};
 use std::io::Write;
 use std::path::PathBuf;
@@ -120,7 +120,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         return everything(args, &data, &url, psql, front, &service).await;
     }
     tracing::info!(folder = %data.path().display(), "starting PostgreSQL");
-    let mut options = server::Options::new(data.postgres());
+    let mut options = pgserver::Options::new(data.postgres());
     options.settings = settings();
     let starting = Server::start(options.clone());
     let Some(server) = service.stop().run_until_cancelled(starting).await else {
@@ -149,7 +149,7 @@ fn settings() -> Vec<(String, String)> {
 }
 
 /// Starts PostgreSQL again whenever it ends by itself, until `enough`; then stops it.
-async fn keep(mut server: Server, options: server::Options, enough: CancellationToken) {
+async fn keep(mut server: Server, options: pgserver::Options, enough: CancellationToken) {
     loop {
         tokio::select! {
             () = enough.cancelled() => return server.stop(Duration::from_secs(20)).await,

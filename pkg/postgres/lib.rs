@@ -1,14 +1,13 @@
 //! Connections to PostgreSQL: a pool opened from a URL, each connection with a session of its own,
 //! TLS by its `sslmode`, migrations under a lock, transactions by name, and what an error means for
-//! the caller. [`server`] runs a private PostgreSQL.
+//! the caller.
 //!
-//! Knows no tables; SQL about readings is in `internal`, in files named `postgres.rs`.
+//! Knows no tables; SQL about readings is in `store`, `archive` and `query`.
 
 mod connect;
 mod error;
 mod migrate;
 mod reclaim;
-pub mod server;
 mod sessions;
 mod tls;
 mod transaction;

@@ -12,13 +12,8 @@
 //! servers there show a certificate that nobody vouches for.
 
 use crate::Error;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::path::PathBuf;
-use std::sync::Arc;
+use rustls::RootCertStore;
+use std::path::{Path, PathBuf};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -105,19 +100,15 @@ impl Mode {
     }
 
     pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::Url(error.to_string()))?;
-        let config = match self {
-            Self::Disable | Self::Prefer => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
-                .with_no_client_auth(),
-            Self::Verify { roots } => builder
-                .with_root_certificates(root_store(roots.as_ref())?)
-                .with_no_client_auth(),
+        let check = match self {
+            Self::Disable | Self::Prefer => tls::Check::Nothing,
+            Self::Verify { roots } => tls::Check::Authorities {
+                roots: authorities(roots.as_deref())?,
+                // The driver's error tells.
+                failed: |_| {},
+            },
         };
+        let config = tls::client(check).map_err(|error| Error::Url(error.to_string()))?;
         Ok(MakeRustlsConnect::new(config))
     }
 }
@@ -130,77 +121,14 @@ pub(crate) fn is_far(host: &Host) -> bool {
     }
 }
 
-fn root_store(file: Option<&PathBuf>) -> Result<RootCertStore, Error> {
-    let mut store = RootCertStore::empty();
-    match file {
-        Some(file) => {
-            let unusable =
-                |error: &dyn std::fmt::Display| Error::Url(format!("sslrootcert {}: {error}", file.display()));
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
-                let certificate = certificate.map_err(|error| unusable(&error))?;
-                store.add(certificate).map_err(|error| unusable(&error))?;
-            }
-        }
-        None => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    if store.is_empty() {
+fn authorities(file: Option<&Path>) -> Result<RootCertStore, Error> {
+    let roots = tls::authorities(file).map_err(|error| Error::Url(format!("sslrootcert {error}")))?;
+    if roots.is_empty() {
         return Err(Error::Url(
             "no root certificates found to check the server by; name a file with sslrootcert=".into(),
         ));
     }
-    Ok(store)
-}
-
-/// Takes any certificate: `prefer` protects against listeners, not against impostors, and without
-/// it the connection would be plain.
-#[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    Ok(roots)
 }
 
 #[cfg(test)]

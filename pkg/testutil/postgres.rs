@@ -1,8 +1,8 @@
 //! Private PostgreSQL servers, to be killed.
 
-use ::postgres::server::{Error, Options, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pgserver::{Error, Options, Server};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
