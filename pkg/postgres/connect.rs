@@ -81,7 +81,7 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     let check = Arc::new(Check::new(config.clone(), tls.clone()));
     let manager = Manager::from_config(config, tls.clone(), manager_config);
     // Statements here are short, or bound by the rows they read. To compile one, or to start workers
-    // for it, has cost more than it gained wherever it was measured (ARCHITECTURE.md).
+    // for it, has cost more than it gained wherever it was measured (docs/decisions/0029).
     let settings = format!(
         "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = '5min'; SET timezone = 'UTC';
          SET jit = off; SET max_parallel_workers_per_gather = 0",

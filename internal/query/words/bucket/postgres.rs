@@ -7,7 +7,7 @@
 //! **Sweep**: one pass over the span, grouped. It costs what there are rows, however many buckets
 //! and series there are.
 //!
-//! ARCHITECTURE.md has the figures.
+//! docs/decisions/0028-buckets-are-ranges-of-the-index.md has the figures.
 
 use super::{Buckets, Column, Function, timestamp};
 use crate::words::reach::{BEGINNING, Reach};
