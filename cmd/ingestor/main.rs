@@ -15,7 +15,7 @@ const PROGRAM: Program = Program {
 
 /// Accepts readings over HTTP and publishes them to the event bus.
 ///
-/// `POST /ingest` takes newline-delimited JSON, plain, gzip or zstd:
+/// `POST /ingest` takes readings as lines of JSON or as one JSON document, plain, gzip or zstd:
 /// {"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z","device":"lada"}
 #[derive(Parser)]
 #[command(version)]

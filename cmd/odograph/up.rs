@@ -231,7 +231,13 @@ async fn everything(
         archive::nightly(dumper, retention, stop).await;
         Ok(())
     });
-    let ingest = Ingest::new(writer, keys, args.limits, Some(newest_receipt(pool.clone())), service);
+    let ingest = Ingest::new(
+        writer,
+        keys,
+        args.limits,
+        Some(newest_receipt(pool.clone(), service.clone())),
+        service,
+    );
     let scheme = if args.serving.is_tls() { "https" } else { "http" };
     let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
     let api_url = format!("{scheme}://127.0.0.1:{api_port}/api");
@@ -262,11 +268,13 @@ async fn everything(
 }
 
 /// The newest receipt in the database tells a time that is past.
-fn newest_receipt(pool: Pool) -> Witness {
+fn newest_receipt(pool: Pool, service: Service) -> Witness {
     let store = Arc::new(Store::new(pool));
     Box::new(move || {
         let store = store.clone();
-        async move { store.newest_receipt().await.map_err(|_| ingest::Unknown) }.boxed()
+        // To its end, also where the program ends meanwhile: the connection is one of all questions'.
+        let asked = service.run_to_end(async move { store.newest_receipt().await });
+        async move { asked.await.ok().and_then(Result::ok).ok_or(ingest::Unknown) }.boxed()
     })
 }
 

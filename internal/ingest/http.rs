@@ -197,7 +197,7 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
         // The client may mean its body to end with the connection; HTTP takes it for empty.
         return Err(Problem::new(
             StatusCode::LENGTH_REQUIRED,
-            "Say how long the body is: with Content-Length, or with Transfer-Encoding: chunked.",
+            "Say how long the body is: with Content-Length, or in HTTP/1.1 with Transfer-Encoding: chunked.",
         ));
     }
     let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());

@@ -12,7 +12,7 @@ pub struct Limits {
     #[arg(long, env, default_value = "64KiB", value_parser = service::bytes, value_name = "SIZE")]
     pub max_line: u64,
 
-    /// Largest body, as it is sent; without it, any
+    /// Largest body, as it is sent (413); without it, any
     #[arg(long, env, value_parser = service::bytes, value_name = "SIZE")]
     pub max_body: Option<u64>,
 
@@ -41,7 +41,7 @@ pub struct Limits {
     #[arg(long, env, default_value_t = 100_000, value_name = "NUMBER")]
     pub max_series: usize,
 
-    /// Bytes of rejected lines that one key may bring in an hour (429)
+    /// Bytes of rejected lines that one key may bring at once, and again within each hour (429)
     #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "SIZE")]
     pub max_rejected_per_key: u64,
 
@@ -88,7 +88,7 @@ fn moment(text: &str) -> Result<jiff::Timestamp, String> {
     text.parse()
         .ok()
         .or_else(date)
-        .ok_or_else(|| "write a date such as 2000-01-01, or a time such as 2000-01-01T00:00:00Z".into())
+        .ok_or_else(|| "write a date such as 2001-01-01, or a time such as 2001-01-01T00:00:00Z".into())
 }
 
 #[cfg(test)]

@@ -95,6 +95,7 @@ pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
 }
 
 /// Checks what JSON does not: names, the time, and that it lies within the bounds.
+#[inline(always)]
 fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
     if !is_name(&raw.sensor) {
         return Err("sensor: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter first)".into());
@@ -103,7 +104,7 @@ fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
         return Err("device: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter or a digit first)".into());
     }
     let Some(timestamp) = time::parse(&raw.timestamp) else {
-        return Err(time::why_not(&raw.timestamp).into());
+        return Err(format!("timestamp: {}", time::why_not(&raw.timestamp)));
     };
     if timestamp < bounds.oldest {
         return Err("timestamp: too old; was the device's clock set?".into());
@@ -165,45 +166,26 @@ impl<'de> Visitor<'de> for Object {
         f.write_str("an object with sensor, value and timestamp")
     }
 
+    #[inline(always)]
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
         let (mut sensor, mut value, mut timestamp, mut device) = (None, None, None, None);
         // Only lines with fields of their own pay for remembering them.
-        let mut others: HashSet<Cow<'de, str>> = HashSet::new();
-        let text = |map: &mut A, name: &str| match map.next_value::<Text<'de>>() {
-            Ok(Text(text)) => Ok(Some(text)),
-            // An IMEI is often written as a number, which many readers of JSON round.
-            Err(error) if name == "device" && error.to_string().starts_with("invalid type: integer") => {
-                Err(de::Error::custom("device: a number; write it in quotes"))
-            }
-            Err(_) => Err(de::Error::custom(format_args!("{name}: not a string"))),
-        };
+        let mut others: Option<HashSet<Cow<'de, str>>> = None;
         while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
-            let twice = match &*key {
-                "sensor" => sensor.is_some(),
-                "value" => value.is_some(),
-                "timestamp" => timestamp.is_some(),
-                "device" => device.is_some(),
-                _ => others.contains(&key),
-            };
-            if twice {
-                return Err(de::Error::custom("a key appears twice"));
-            }
             match &*key {
-                "sensor" => sensor = text(&mut map, "sensor")?,
-                "timestamp" => timestamp = text(&mut map, "timestamp")?,
-                "device" => device = text(&mut map, "device")?,
-                "value" => {
-                    let number = map
-                        .next_value::<f64>()
-                        .map_err(|_| de::Error::custom("value: not a finite number"))?;
-                    value = Some(number).filter(|number| number.is_finite());
-                    if value.is_none() {
-                        return Err(de::Error::custom("value: not a finite number"));
-                    }
+                "sensor" if sensor.is_none() => sensor = Some(text(&mut map, "sensor")?),
+                "timestamp" if timestamp.is_none() => timestamp = Some(text(&mut map, "timestamp")?),
+                "device" if device.is_none() => device = Some(text(&mut map, "device")?),
+                "value" if value.is_none() => {
+                    let number = map.next_value::<f64>().ok().filter(|number| number.is_finite());
+                    value = Some(number.ok_or_else(|| de::Error::custom("value: not a finite number"))?);
                 }
+                "sensor" | "timestamp" | "device" | "value" => return Err(twice()),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
-                    others.insert(key);
+                    if !others.get_or_insert_default().insert(key) {
+                        return Err(twice());
+                    }
                 }
             }
         }
@@ -217,10 +199,35 @@ impl<'de> Visitor<'de> for Object {
     }
 }
 
+/// The value of a field that is a text.
+#[inline(always)]
+fn text<'de, A: MapAccess<'de>>(map: &mut A, name: &'static str) -> Result<Cow<'de, str>, A::Error> {
+    match map.next_value::<Text<'de>>() {
+        Ok(Text(text)) => Ok(text),
+        Err(error) => Err(no_text(name, &error)),
+    }
+}
+
+/// Why the value of a field is no text. Apart, so that the lines that are good stay short.
+#[cold]
+fn no_text<E: de::Error>(name: &'static str, error: &E) -> E {
+    // An IMEI is often written as a number, which many readers of JSON round.
+    if name == "device" && error.to_string().starts_with("invalid type: integer") {
+        return E::custom("device: a number; write it in quotes");
+    }
+    E::custom(format_args!("{name}: not a string"))
+}
+
+#[cold]
+fn twice<E: de::Error>() -> E {
+    E::custom("a key appears twice")
+}
+
 /// A string, borrowed from the line where it holds no escapes.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Borrow;
         impl<'de> Visitor<'de> for Borrow {

@@ -80,20 +80,19 @@ pub fn why_not(text: &str) -> &'static str {
         })
         .collect();
     let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
-        return "timestamp: not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z";
+        return "not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z";
     };
     let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches('0'));
     match rest {
-        "" => "timestamp: no offset (RFC 3339 wants Z, or one such as +02:00, at the end)",
-        "Z" | "+00:00" | "-00:00" if &text[17..19] == "60" => {
-            "timestamp: second 60 (a leap second) is not taken; write second 59"
-        }
-        "Z" | "+00:00" | "-00:00" => "timestamp: no such day or time of day (RFC 3339)",
-        _ => "timestamp: not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z",
+        "" => "no offset (RFC 3339 wants Z, or one such as +02:00, at the end)",
+        "Z" | "+00:00" | "-00:00" if &text[17..19] == "60" => "second 60 (a leap second) is not taken; write second 59",
+        "Z" | "+00:00" | "-00:00" => "no such day or time of day (RFC 3339)",
+        _ => "not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z",
     }
 }
 
 /// Days from 1970-01-01 to this date of the Gregorian calendar.
+#[inline]
 pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     // Years start in March, so that the leap day is a year's last.
     let shifted = if month <= 2 { year - 1 } else { year };

@@ -60,10 +60,21 @@ fn table(day: i64) -> String {
     format!("receipt_{year:04}_{month:02}_{day:02}")
 }
 
+/// How long the newest receipt may be looked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// When the newest upload began that has a receipt, in microseconds since 1970.
 pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
     let newest = "SELECT upload FROM receipt ORDER BY upload DESC LIMIT 1";
-    let found = pool.get().await?.query_opt(newest, &[]).await?;
+    let client = pool.get().await?;
+    let found = match timeout(PATIENCE, client.query_opt(newest, &[])).await {
+        Ok(found) => found?,
+        Err(elapsed) => {
+            // Given back with its statement under way, it would have the next question wait.
+            pool.reclaim(client).await;
+            return Err(::postgres::Error::Unavailable(elapsed.into()));
+        }
+    };
     Ok(found.map(|row| row.try_get(0)).transpose()?.and_then(uploaded))
 }
 

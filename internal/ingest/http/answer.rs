@@ -52,7 +52,7 @@ fn read(counts: &Counts) -> Option<Problem> {
         Some(Lost::Upload) => {
             return new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "More than 16 MiB of this body are no readings; is it what its Content-Type says? What is a reading is accepted.",
+                "Too much of this body is no readings (more than 16 MiB, each line counting 64 bytes at least); is it what its Content-Type says? What is a reading is accepted.",
             );
         }
         Some(Lost::Key(wait)) => {

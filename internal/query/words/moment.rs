@@ -22,14 +22,20 @@ impl fmt::Display for Moment {
 }
 
 impl TryFrom<String> for Moment {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let moment = time::parse(&text).and_then(|moment| Timestamp::from_microsecond(moment).ok());
-        // A bare + in a query string is a space, so an offset that was written well may still fail.
-        moment
-            .map(Self)
-            .ok_or("not a moment: write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL")
+        match time::parse(&text) {
+            // The calendar of what answers ends a day before what RFC 3339 can write.
+            Some(moment) => Timestamp::from_microsecond(moment)
+                .map(Self)
+                .map_err(|_| "beyond the last moment that can be asked for, 9999-12-30T22:00:00Z".to_owned()),
+            // A bare + in a query string is a space, so an offset that was written well may still fail.
+            None => Err(format!(
+                "{}; write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL",
+                time::why_not(&text)
+            )),
+        }
     }
 }
 
@@ -72,6 +78,20 @@ mod tests {
         ] {
             let read = Moment::try_from(text.to_owned()).ok();
             assert_eq!(read.map(|moment| moment.0.as_microsecond()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_true() {
+        for (text, expected) in [
+            ("9999-12-31T23:59:59Z", "beyond the last moment"),
+            ("2024-05-01T10:00:60Z", "second 60"),
+            ("2024-02-30T10:00:00Z", "no such day"),
+            ("2024-05-01T10:00:00", "no offset"),
+            ("tomorrow", "not an RFC 3339 time"),
+        ] {
+            let reason = Moment::try_from(text.to_owned()).unwrap_err();
+            assert!(reason.contains(expected), "{text}: {reason}");
         }
     }
 }
