@@ -120,6 +120,9 @@ impl Scanner {
     pub fn next<'a, 'c: 'a>(&'a mut self, chunk: &mut &'c [u8]) -> Option<(u64, Piece<'a>)> {
         if self.form == Form::Lines && self.held.is_empty() {
             // The plain path.
+            if let Some(bytes) = self.lines.whole(chunk) {
+                return Some((self.lines.number(), Piece::Line { bytes, part: false }));
+            }
             let whole = *chunk;
             let found = self.lines.next(chunk)?;
             return Some(self.piece(found, whole));

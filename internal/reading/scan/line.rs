@@ -64,6 +64,21 @@ impl Lines {
         self.partial.extend_from_slice(bytes);
     }
 
+    /// The next line, where it is all in `chunk` and begins with a value: nearly all do. `chunk` is
+    /// shortened by it.
+    #[inline]
+    pub(super) fn whole<'c>(&mut self, chunk: &mut &'c [u8]) -> Option<&'c [u8]> {
+        let begun = !self.partial.is_empty() || self.parted || self.skipping;
+        if begun || chunk.first() != Some(&b'{') {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', chunk).filter(|end| *end <= self.max)?;
+        let line = &chunk[..end];
+        *chunk = &chunk[end + 1..];
+        self.number += 1;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
     /// The next line, or part of one, that ends in `chunk`, which is shortened by what was looked at.
     pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Option<Found> {
         self.forget();
