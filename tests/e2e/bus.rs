@@ -9,7 +9,7 @@ use testutil::{Nats, Process, Program, Signal, nats, poll};
 const LINE: &str = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
 
 /// Where to send readings to.
-async fn url(ingestor: &mut Process) -> String {
+pub(crate) async fn url(ingestor: &mut Process) -> String {
     format!("{}/ingest", ingestor.url().await)
 }
 
@@ -19,11 +19,11 @@ async fn post(url: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
 }
 
 /// How many lines of a log hold this.
-fn lines(process: &Process, text: &str) -> usize {
+pub(crate) fn lines(process: &Process, text: &str) -> usize {
     process.output().iter().filter(|line| line.contains(text)).count()
 }
 
-async fn ends(process: &mut Process) {
+pub(crate) async fn ends(process: &mut Process) {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.wait(LONG).await, 0, "{:#?}", process.output());
 }
@@ -154,13 +154,43 @@ async fn a_server_without_jetstream() {
 }
 
 /// The server's configuration in SECURITY.md.
-fn users() -> String {
+pub(crate) fn users() -> String {
     let page = std::fs::read_to_string(testutil::workspace().join("SECURITY.md")).unwrap();
     let (_, block) = page.split_once("```\nauthorization {").unwrap();
     let (block, _) = block.split_once("```").unwrap();
     let mut users = format!("authorization {{{block}");
     for user in ["INGESTOR", "PERSISTOR", "HISTORY", "DEAD"] {
         users = users.replace(&format!("${user}_PASSWORD"), "\"hunter2\"");
+    }
+    users
+}
+
+/// The same with the rights that a cluster takes besides: the table below it.
+pub(crate) fn users_of_a_cluster() -> String {
+    let page = std::fs::read_to_string(testutil::workspace().join("SECURITY.md")).unwrap();
+    let (_, table) = page.split_once("| program | publish |\n|---|---|\n").unwrap();
+    let mut users = users();
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let (programs, rights) = row.trim_matches('|').split_once('|').unwrap();
+        let rights: Vec<&str> = rights.split('`').filter(|right| !right.trim().is_empty()).collect();
+        for (program, user) in [
+            ("ingestor", "ingestor"),
+            ("persistor", "persistor"),
+            ("odograph rebuild", "history"),
+            ("odograph dead", "dead"),
+        ] {
+            if programs.contains(program) {
+                let (before, after) = users.split_once(&format!("user: {user},")).unwrap();
+                let after = after.replacen(
+                    "publish: [",
+                    &format!("publish: [\n{rights:?}")
+                        .replace("[\"", "\"")
+                        .replace("\"]", "\""),
+                    1,
+                );
+                users = format!("{before}user: {user},{after}");
+            }
+        }
     }
     users
 }

@@ -1,7 +1,8 @@
 //! Three nats-servers as one bus: each is killed in turn under load, and nothing that was
 //! acknowledged is missing.
 
-use crate::system::{KEY, LONG, System, answer, client, connect};
+use crate::bus::{ends, lines, url, users_of_a_cluster};
+use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
 use async_nats::jetstream::stream::ClusterInfo;
 use async_nats::jetstream::{self, Context};
 use futures_util::future::join_all;
@@ -12,7 +13,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use testutil::{Cluster, nats, poll};
+use testutil::{Cluster, Program, nats, poll};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -93,6 +94,87 @@ async fn servers_of_a_cluster_killed_in_turn() {
         ));
     }
     assert_eq!(stored.len(), sent.len(), "{stored:?}");
+}
+
+/// The spare stream is used, emptied and looked at with no more rights than SECURITY.md gives.
+#[tokio::test]
+async fn users_with_the_rights_that_a_cluster_takes() {
+    let operator = "{ user: operator, password: hunter2 }";
+    let users = users_of_a_cluster().replacen("users = [", &format!("users = [\n{operator}"), 1);
+    let mut cluster = Cluster::start(nats::Options {
+        extra: users,
+        ..nats::Options::default()
+    })
+    .await;
+    let bus = |user: &str| {
+        let servers = cluster.url().replace("nats://", &format!("nats://{user}:hunter2@"));
+        format!("{servers}/readings?replicas=3")
+    };
+    let database = testutil::database().await;
+    let (ingestor_bus, persistor_bus, history) = (bus("ingestor"), bus("persistor"), bus("history"));
+    let mut ingestor = ingestor(&ingestor_bus).start().await;
+    let url = url(&mut ingestor).await;
+    let mut persistor = persistor(&persistor_bus, &database.url()).start().await;
+    let options = async_nats::ConnectOptions::with_user_and_password("operator".into(), "hunter2".into());
+    let jetstream = jetstream::new(options.connect(hosts(&cluster)).await.unwrap());
+    all_current(&jetstream).await;
+
+    let leader = info(&jetstream, "READINGS").await.leader.unwrap();
+    cluster.server(&leader).kill9().await;
+    let (client, sent) = (client(), AtomicU64::new(0));
+    let used = poll(LONG, async || {
+        let readings = sent.load(Ordering::Relaxed);
+        let time = format!(
+            "2024-05-01T{:02}:{:02}:{:02}Z",
+            readings / 3600,
+            readings / 60 % 60,
+            readings % 60
+        );
+        let body = format!(r#"{{"sensor":"speed","value":1,"timestamp":"{time}"}}"#);
+        if client
+            .post(&url)
+            .basic_auth(KEY, None::<&str>)
+            .body(body)
+            .send()
+            .await
+            .ok()?
+            .status()
+            == StatusCode::OK
+        {
+            sent.store(readings + 1, Ordering::Relaxed);
+        }
+        let spare = jetstream.get_stream("READINGS_SPARE").await.ok()?;
+        (spare.cached_info().state.last_sequence > 0).then_some(())
+    });
+    used.await;
+    let readings = sent.load(Ordering::Relaxed);
+    cluster.server(&leader).restart().await;
+    all_current(&jetstream).await;
+    let rows = connect(&database.url()).await;
+    poll(LONG, async || {
+        let row = rows.query_one("SELECT count(*) FROM reading", &[]).await.ok()?;
+        (row.get::<_, i64>(0) == i64::try_from(readings).unwrap()).then_some(())
+    })
+    .await;
+    let empty = testutil::database().await;
+    let rebuilding = Program::new("odograph")
+        .arg("rebuild")
+        .env("EVENT_READER_URL", &history);
+    let mut rebuild = rebuilding.env("DATABASE_URL", empty.url()).spawn();
+    assert_eq!(rebuild.wait(LONG).await, 0, "{:#?}", rebuild.output());
+    assert!(
+        rebuild
+            .stdout()
+            .join("")
+            .starts_with(&format!("{readings} readings stored")),
+        "{:?}",
+        rebuild.output()
+    );
+    ends(&mut persistor).await;
+    ends(&mut ingestor).await;
+    for process in [&ingestor, &persistor, &rebuild] {
+        assert_eq!(lines(process, "denies"), 0, "{:#?}", process.output());
+    }
 }
 
 /// Clients that send one body after the other, each until it is acknowledged.

@@ -1,7 +1,7 @@
 //! Consuming: pulls bounded by bytes as well as by count, so that nothing is held that was not
 //! asked for.
 
-use super::{TIMEOUT, away, connect, connected, event, setup};
+use super::{TIMEOUT, away, connect, connected, event, setup, spare};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
 use async_nats::HeaderMap;
@@ -53,6 +53,8 @@ pub(crate) struct Reader {
     pull: Option<Batch>,
     /// Whether the present pull has brought anything.
     brought: bool,
+    /// A pull has brought something, or has ended without.
+    answered: bool,
     /// The next message is larger than all the room there is: it is asked for alone.
     oversized: bool,
 }
@@ -80,6 +82,7 @@ impl Reader {
             starting: None,
             pull: None,
             brought: false,
+            answered: false,
             oversized: false,
         })
     }
@@ -107,7 +110,12 @@ impl Reader {
         if self.last.is_some_and(|last| info.ack_floor.stream_sequence >= last) {
             return Ok(0);
         }
-        Ok(info.num_pending + info.num_ack_pending as u64)
+        let left = info.num_pending + info.num_ack_pending as u64;
+        if self.wanted.filter_subject.is_empty() && !self.answered {
+            // In a cluster, the consumer of a history that was just made says that nothing is pending.
+            return Ok(left.max(1));
+        }
+        Ok(left)
     }
 
     /// Best effort: what is left is forgotten after a while.
@@ -146,6 +154,7 @@ impl Reader {
                 match pull.next().await {
                     Some(Ok(message)) => {
                         self.brought = true;
+                        self.answered = true;
                         let is_later = self.last.is_some_and(|last| sequence(&message) > last);
                         let mut delivery = delivery(&self.context, message);
                         if !is_later {
@@ -165,7 +174,10 @@ impl Reader {
                         self.consumer = None;
                         return Err(setup::unavailable(error));
                     }
-                    None => self.pull = None,
+                    None => {
+                        self.answered = true;
+                        self.pull = None;
+                    }
                 }
                 continue;
             }
@@ -281,6 +293,8 @@ async fn start_pull(
             };
             if is_history && begun {
                 setup::remembered(&stream, &wanted).await?;
+            } else if is_history {
+                spare::is_given_back(&context, &address, stream.cached_info()).await?;
             }
             let last = stream.cached_info().state.last_sequence;
             (setup::consumer(&stream, wanted).await?, Some(last))
