@@ -13,6 +13,7 @@ use reading::message::{Message, Share};
 use reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
