@@ -93,6 +93,7 @@ impl FromStr for Day {
     /// `YYYY-MM-DD` and nothing else: the parser that is used below knows more ways to write it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const HELP: &str = "not a date: write a day of the calendar as YYYY-MM-DD";
+        const LAST: &str = "beyond the last day that can be asked for, 9999-12-29";
         let digit = |(at, byte): (usize, u8)| {
             if matches!(at, 4 | 7) {
                 byte == b'-'
@@ -105,8 +106,9 @@ impl FromStr for Day {
         }
         let date: Date = text.parse().map_err(|_| HELP)?;
         let midnight = |date: Date| date.to_zoned(TimeZone::UTC).map(|midnight| midnight.timestamp());
-        let start = midnight(date).map_err(|_| HELP)?;
-        let end = date.tomorrow().and_then(midnight).map_err(|_| HELP)?;
+        let start = midnight(date).map_err(|_| LAST)?;
+        // The day after is needed for its end.
+        let end = date.tomorrow().and_then(midnight).map_err(|_| LAST)?;
         Ok(Self { start, end })
     }
 }

@@ -440,10 +440,10 @@ async fn wrong_questions_are_told_why() {
         ("sensor=-x", "sensor: not a name"),
         ("sensor=x&device=", "device: not a name"),
         ("sensor=x&sensor=y", "sensor"),
-        ("sensor=x&from=yesterday", "from: not a moment"),
-        ("sensor=x&from=2021-02-28", "from: not a moment"),
+        ("sensor=x&from=yesterday", "from: not an RFC 3339 time"),
+        ("sensor=x&from=2021-02-28", "from: not an RFC 3339 time"),
         ("sensor=x&from=2021-02-28T10:00:00+01:00", "%2B"),
-        ("sensor=x&to=2021-02-30T10:00:00Z", "to: not a moment"),
+        ("sensor=x&to=2021-02-30T10:00:00Z", "to: no such day"),
         (
             "sensor=x&from=2021-02-28T10:00:00Z&to=2021-02-28T10:00:00Z",
             "from is not before to",

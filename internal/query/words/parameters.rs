@@ -1,5 +1,6 @@
 //! Parameters of questions.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use serde::Deserializer;
@@ -26,7 +27,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = |rejection: axum::extract::rejection::QueryRejection| Problem::bad_request(rejection.body_text());
+        let text = |rejection: QueryRejection| {
+            let text = rejection.body_text();
+            // What comes before says which library has read it.
+            let (_, reason) = text.split_once(": ").unwrap_or(("", &text));
+            Problem::bad_request(reason)
+        };
         let given: Query<Vec<(String, String)>> = Query::from_request_parts(parts, state).await.map_err(text)?;
         check(names::<T>(), given.0.iter().map(|(name, _)| &**name)).map_err(Problem::bad_request)?;
         // The text names the client's own parameter and why it does not fit.
