@@ -145,7 +145,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is compressed more than once; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
+            "The body is compressed once more than can be decoded; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
         ),
         End::Body(body::Error::Bomb) => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
