@@ -278,7 +278,7 @@ async fn send(
     (device, sent)
 }
 
-/// Sends a body as the README tells devices to: again after an answer that is not for good.
+/// Sends a body as docs/ingest.md tells devices to: again after an answer that is not for good.
 async fn until_acknowledged(http: &Client, url: &str, body: String, size: u64, answers: &mut BTreeMap<u16, u64>) {
     let sending = async {
         loop {

@@ -110,9 +110,9 @@ async fn dead_letters(encoding: &str) {
     assert_eq!((code, &shown["lines"][1]["reading"]), (0, &kept[1]["reading"]));
     let (code, payload) = dead(place, &["show", &id, "--payload"]).await;
     assert_eq!((code, payload.len()), (0, 6), "{payload:?}");
-    // As the README has it.
-    let readme = std::fs::read_to_string(testutil::workspace().join("README.md")).unwrap();
-    let example = readme.lines().find(|line| line.contains("FROM dead_letter")).unwrap();
+    // As the tour has it.
+    let tour = std::fs::read_to_string(testutil::workspace().join("docs/tour.md")).unwrap();
+    let example = tour.lines().find(|line| line.contains("FROM dead_letter")).unwrap();
     let rows = sql.simple_query(example).await.unwrap();
     assert!(rows.len() > 2, "{rows:?}");
 
