@@ -72,13 +72,13 @@ enum Command {
     /// Take them up again, once what was wrong is mended
     ///
     /// A message goes through the bus once more, under its own id. Rejected lines are judged anew,
-    /// and those that are readings now are sent as a part of their upload. What is on its way is no
+    /// and those that are readings now are sent as an upload of their own. What is on its way is no
     /// dead letter any more; what is refused again becomes a new one. Doing it twice does no harm.
     Redrive {
         #[command(flatten)]
         which: Which,
         /// Oldest event time of lines that are judged anew
-        #[arg(long, default_value = "2000-01-01T00:00:00Z", value_name = "TIME")]
+        #[arg(long, default_value = "2001-01-01T00:00:00Z", value_name = "TIME")]
         oldest: Timestamp,
         /// How far ahead of this machine's clock an event time may be
         #[arg(long, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
