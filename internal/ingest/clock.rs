@@ -7,7 +7,7 @@
 //! for every few seconds; each upload only compares two numbers.
 //!
 //! Deliberately not here: clocks that are ahead. Nothing tells them from a long sleep, so what deletes
-//! by age waits for a second look instead (`postgres/looks.rs`).
+//! by age waits for a second look instead (`internal/store/looks.rs`).
 
 use crate::Limits;
 use event::Writer;

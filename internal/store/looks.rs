@@ -11,7 +11,7 @@
 //!   well: a clock that jumps twice within an hour makes no day.
 //! - A clock that is behind the release of this program cannot be right, and does not look.
 //!
-//! Months need no look where they were too old at the release already (`dump/postgres/month.rs`).
+//! Months need no look where they were too old at the release already (`internal/archive/postgres/month.rs`).
 //!
 //! Between two runs of a program only the clock tells the time: one that is ahead at two looks a day
 //! apart, and not seen right in between, deletes.
