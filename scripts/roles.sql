@@ -7,9 +7,9 @@
 -- The owner stays who it was: it migrates (`odograph migrate`), and runs what drops readings
 -- (retention). The others:
 --
---   odograph_writer   persistor, odograph rebuild and odograph restore, all with --migrate=false. Adds
---                     readings, series and partitions; can neither change nor delete a reading, nor
---                     rename a series.
+--   odograph_writer   persistor, odograph rebuild and odograph restore, all with --migrate=false, and
+--                     odograph dead. Adds readings, series and partitions; can neither change nor delete a
+--                     reading, nor rename a series.
 --   odograph_reader   api with --migrate=false. Reads, but no dead letters.
 --   odograph_dumper   dumper. Reads likewise, and notes which dumps it has written.
 --
@@ -61,6 +61,9 @@ BEGIN
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
             WHEN 'day' THEN 'SELECT, INSERT, UPDATE (version)'
             WHEN 'dead_letter' THEN 'SELECT, INSERT, UPDATE (payload), DELETE'
+            WHEN 'dead_letter_gone' THEN 'SELECT, INSERT, DELETE'
+            -- Whole days of them go by drop_partition, which asks for DELETE.
+            WHEN 'receipt_line' THEN 'SELECT, INSERT, DELETE'
             WHEN 'readings' THEN 'SELECT'
             WHEN 'dropped_day' THEN 'SELECT'
             WHEN 'dumped_day' THEN 'SELECT, INSERT, UPDATE (version, whole)'
@@ -68,7 +71,7 @@ BEGIN
             ELSE 'SELECT, INSERT, UPDATE, DELETE'
         END, it.name);
         -- Dead letters hold what somebody sent, as it was.
-        IF it.like_ <> 'dead_letter' THEN
+        IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') THEN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
         END IF;
     END LOOP;

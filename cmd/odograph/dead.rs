@@ -1,9 +1,10 @@
 //! `odograph dead`: what could not be stored, looked at, taken up again or dropped.
 
 use anyhow::Context;
-use event::{Letter, Letters};
+use event::Writer;
 use jiff::Timestamp;
-use persist::dead::{Content, Graveyard, content};
+use persist::dead::{Content, DeadLetters, Kept, content};
+use postgres::Pool;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// No statement takes longer than this.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How long the bus may take to be there.
+/// How long the bus may take to be there, and the database to have the tables of this version.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Characters of a rejected line that a list shows.
@@ -20,11 +21,15 @@ const SHOWN: usize = 100;
 /// Look at dead letters, take them up again, or drop them
 ///
 /// Dead letters are lines that the ingestor rejected and messages that could not be stored for what
-/// they hold. They are kept for 30 days: on the event bus, or in the database where the bus was
-/// memory://.
+/// they hold. The database keeps them for 30 days.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Event bus that keeps them
+    /// Database that keeps them: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, global = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// Event bus that `redrive` publishes to, so that its history has what the database has. Without
+    /// it, or where it is memory://, readings go straight into the database
     #[arg(
         long,
         alias = "event-writer-url",
@@ -34,10 +39,6 @@ pub(crate) struct Args {
         value_name = "URL"
     )]
     event_reader_url: Option<String>,
-
-    /// Database that keeps them where the bus is memory://
-    #[arg(long, env, hide_env_values = true, global = true, value_name = "URL")]
-    database_url: Option<String>,
 
     #[command(subcommand)]
     command: Command,
@@ -52,7 +53,7 @@ enum Command {
         /// Only these
         #[arg(long, value_enum)]
         kind: Option<Kind>,
-        /// Only those that were buried since then
+        /// Only those that became dead letters since then
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
         /// Rows, at the most
@@ -84,11 +85,11 @@ enum Command {
         #[arg(long, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
         max_future: Duration,
     },
-    /// Drop them for good
+    /// Drop them for good: neither a redelivery nor a rebuild brings them back
     Purge {
         #[command(flatten)]
         which: Which,
-        /// Those that were buried before then
+        /// Those that became dead letters before then
         #[arg(long, value_name = "TIME", conflicts_with_all = ["ids", "all"])]
         before: Option<Timestamp>,
         /// Do not ask
@@ -120,42 +121,60 @@ enum Format {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let graveyard = match open(&args).await {
-        Ok(graveyard) => graveyard,
-        Err(error) => return wrong(&format!("{error:#}")),
+    // Found wrong before anything is waited for.
+    match &args.command {
+        Command::Redrive { which, .. } if which.ids.is_empty() && !which.all => {
+            return wrong("name some IDs, or say --all");
+        }
+        Command::Purge { which, before, .. } if which.ids.is_empty() && !which.all && before.is_none() => {
+            return wrong("name some IDs, or say --all or --before TIME");
+        }
+        _ => {}
+    }
+    let Some(url) = &args.database_url else {
+        return wrong("say where they are: --database-url postgres://…");
     };
+    let pool = match postgres::open(url, 1, STATEMENT_TIMEOUT) {
+        Ok(pool) => pool,
+        Err(error) => return wrong(&format!("{:#}", anyhow::Error::from(error))),
+    };
+    let is_redrive = matches!(args.command, Command::Redrive { .. });
+    let bus = match args.event_reader_url.as_deref().filter(|_| is_redrive) {
+        Some(url) => match Writer::open(url).await {
+            Ok(bus) => Some(bus).filter(Writer::is_shared),
+            Err(error) => return wrong(&error.to_string()),
+        },
+        None => None,
+    };
+    prepared(&pool).await?;
+    let letters = DeadLetters::new(pool, bus.clone());
     match args.command {
         Command::List {
             kind,
             since,
             limit,
             format,
-        } => list(&graveyard, kind, since, limit, format).await,
-        Command::Show { id, payload } => show(&graveyard, id, payload).await,
-        Command::Redrive { which, .. } if which.ids.is_empty() && !which.all => wrong("name some IDs, or say --all"),
+        } => list(&letters, kind, since, limit, format).await,
+        Command::Show { id, payload } => show(&letters, id, payload).await,
         Command::Redrive {
             which,
             oldest,
             max_future,
-        } => redrive(&graveyard, &which, oldest.as_microsecond(), max_future).await,
-        Command::Purge { which, before, .. } if which.ids.is_empty() && !which.all && before.is_none() => {
-            wrong("name some IDs, or say --all or --before TIME")
-        }
-        Command::Purge { which, before, yes } => purge(&graveyard, &which, before, yes).await,
+        } => redrive(&letters, bus, &which, oldest.as_microsecond(), max_future).await,
+        Command::Purge { which, before, yes } => purge(&letters, &which, before, yes).await,
     }
 }
 
-async fn open(args: &Args) -> anyhow::Result<Graveyard> {
-    if let Some(url) = &args.event_reader_url
-        && let Some(letters) = Letters::open(url).await?
-    {
-        return Ok(Graveyard::on_bus(letters));
-    }
-    let url = args
-        .database_url
-        .as_ref()
-        .context("say where they are: --event-reader-url nats://…, or --database-url where the bus is memory://")?;
-    Ok(Graveyard::in_database(postgres::open(url, 1, STATEMENT_TIMEOUT)?))
+/// Waits a while for the tables of this version.
+async fn prepared(pool: &Pool) -> anyhow::Result<()> {
+    let prepared = tokio::time::timeout(PATIENCE, store::schema::prepare(pool, false)).await;
+    let prepared = prepared.with_context(|| {
+        format!(
+            "the database does not answer, or its tables are older than version {}; start a persistor, or let their owner run \"odograph migrate\"",
+            store::schema::version()
+        )
+    })?;
+    Ok(prepared?)
 }
 
 /// Another command line is needed.
@@ -165,7 +184,7 @@ fn wrong(what: &str) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(
-    graveyard: &Graveyard,
+    letters: &DeadLetters,
     kind: Option<Kind>,
     since: Option<Timestamp>,
     limit: usize,
@@ -174,9 +193,9 @@ async fn list(
     let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
     let mut out = std::io::stdout().lock();
     let (mut rows, mut number) = (0, 0);
-    while let Some(letter) = graveyard.after(number).await? {
+    while let Some(letter) = letters.after(number).await? {
         number = letter.number;
-        if letter.buried < since {
+        if letter.since < since {
             continue;
         }
         for row in rows_of(&letter, kind) {
@@ -199,7 +218,7 @@ struct Row {
     json: serde_json::Value,
 }
 
-fn rows_of(letter: &Letter, kind: Option<Kind>) -> Vec<Row> {
+fn rows_of(letter: &Kept, kind: Option<Kind>) -> Vec<Row> {
     let (id, time) = (letter.number, time_of(letter));
     let mut rows = Vec::new();
     match content(letter) {
@@ -223,7 +242,7 @@ fn rows_of(letter: &Letter, kind: Option<Kind>) -> Vec<Row> {
             }
         }
         Content::Message(readings) if kind != Some(Kind::Line) => {
-            let (lane, event) = (lane_of(letter), &letter.event);
+            let (lane, event) = (lane_of(letter), &letter.letter);
             let bytes = event.payload.len();
             let holds = match &readings {
                 Ok(readings) => format!("{readings} readings"),
@@ -231,7 +250,7 @@ fn rows_of(letter: &Letter, kind: Option<Kind>) -> Vec<Row> {
             };
             let text = format!(
                 "{id}  {time}  message {} of lane {lane}, {holds}: {}",
-                event.id, letter.reason
+                event.id, event.reason
             );
             rows.push(Row {
                 text: plain(&text),
@@ -243,21 +262,26 @@ fn rows_of(letter: &Letter, kind: Option<Kind>) -> Vec<Row> {
     rows
 }
 
-fn message(letter: &Letter, readings: &Result<u64, String>) -> serde_json::Value {
-    let event = &letter.event;
+fn message(letter: &Kept, readings: &Result<u64, String>) -> serde_json::Value {
+    let event = &letter.letter;
+    let headers: Vec<String> = event
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
     serde_json::json!({
         "id": letter.number, "time": time_of(letter), "kind": "message", "event": event.id, "type": event.kind,
-        "source": event.source, "lane": letter.lane.map(event::Lane::name), "reason": letter.reason,
-        "readings": readings.as_ref().ok(), "bytes": event.payload.len(), "cutFrom": letter.cut_from,
+        "source": event.source, "lane": event.lane, "reason": event.reason, "readings": readings.as_ref().ok(),
+        "bytes": event.payload.len(), "cutFrom": event.cut_from, "headers": headers,
     })
 }
 
-fn lane_of(letter: &Letter) -> &'static str {
-    letter.lane.map_or("unknown", event::Lane::name)
+fn lane_of(letter: &Kept) -> &str {
+    letter.letter.lane.as_deref().unwrap_or("unknown")
 }
 
-fn time_of(letter: &Letter) -> String {
-    Timestamp::from_microsecond(letter.buried)
+fn time_of(letter: &Kept) -> String {
+    Timestamp::from_microsecond(letter.since)
         .and_then(|time| time.round(jiff::Unit::Second))
         .map(|time| time.to_string())
         .unwrap_or_default()
@@ -270,21 +294,21 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-async fn show(graveyard: &Graveyard, id: u64, payload: bool) -> anyhow::Result<ExitCode> {
-    let letter = graveyard
+async fn show(letters: &DeadLetters, id: u64, payload: bool) -> anyhow::Result<ExitCode> {
+    let letter = letters
         .get(id)
         .await?
         .with_context(|| format!("there is no dead letter {id}"))?;
     let mut out = std::io::stdout().lock();
     if payload {
-        out.write_all(&letter.event.payload)?;
+        out.write_all(&letter.letter.payload)?;
         return Ok(ExitCode::SUCCESS);
     }
     let shown = match content(&letter) {
         Content::Message(readings) => message(&letter, &readings),
         Content::Lines(lines) => serde_json::json!({
-            "id": letter.number, "time": time_of(&letter), "kind": "line", "event": letter.event.id,
-            "source": letter.event.source, "reason": letter.reason, "lines": lines,
+            "id": letter.number, "time": time_of(&letter), "kind": "line", "event": letter.letter.id,
+            "source": letter.letter.source, "reason": letter.letter.reason, "lines": lines,
         }),
     };
     writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
@@ -293,13 +317,13 @@ async fn show(graveyard: &Graveyard, id: u64, payload: bool) -> anyhow::Result<E
 
 /// Calls `each` for the letters chosen, in order; how many named ones are not there.
 async fn each_of(
-    graveyard: &Graveyard,
+    letters: &DeadLetters,
     which: &Which,
-    mut each: impl AsyncFnMut(Letter) -> anyhow::Result<()>,
+    mut each: impl AsyncFnMut(Kept) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
     let mut missing = 0;
     for id in &which.ids {
-        match graveyard.get(*id).await? {
+        match letters.get(*id).await? {
             Some(letter) => each(letter).await?,
             None => {
                 writeln!(std::io::stderr(), "{id}: there is no such dead letter")?;
@@ -308,10 +332,10 @@ async fn each_of(
         }
     }
     if which.ids.is_empty() {
-        // What is buried meanwhile has its turn another time.
-        let newest = graveyard.newest().await?;
+        // What comes meanwhile has its turn another time.
+        let newest = letters.newest().await?;
         let mut number = 0;
-        while let Some(letter) = graveyard.after(number).await? {
+        while let Some(letter) = letters.after(number).await? {
             number = letter.number;
             if number > newest {
                 break;
@@ -322,16 +346,22 @@ async fn each_of(
     Ok(missing)
 }
 
-async fn redrive(graveyard: &Graveyard, which: &Which, oldest: i64, max_future: Duration) -> anyhow::Result<ExitCode> {
-    let Some(writer) = graveyard.writer() else {
-        return redrive_each(graveyard, which, oldest, max_future).await;
+async fn redrive(
+    letters: &DeadLetters,
+    bus: Option<Writer>,
+    which: &Which,
+    oldest: i64,
+    max_future: Duration,
+) -> anyhow::Result<ExitCode> {
+    let Some(writer) = bus else {
+        return redrive_each(letters, which, oldest, max_future).await;
     };
     let (ready, mut wait) = tokio::sync::watch::channel(false);
     let running = writer.run(|now| _ = ready.send_replace(now));
     let working = async {
         let prepared = tokio::time::timeout(PATIENCE, wait.wait_for(|ready| *ready)).await;
         anyhow::ensure!(prepared.is_ok(), "the event bus cannot be reached");
-        redrive_each(graveyard, which, oldest, max_future).await
+        redrive_each(letters, which, oldest, max_future).await
     };
     tokio::select! {
         ended = working => ended,
@@ -343,14 +373,14 @@ async fn redrive(graveyard: &Graveyard, which: &Which, oldest: i64, max_future: 
 }
 
 async fn redrive_each(
-    graveyard: &Graveyard,
+    letters: &DeadLetters,
     which: &Which,
     oldest: i64,
     max_future: Duration,
 ) -> anyhow::Result<ExitCode> {
-    let (mut letters, mut readings, mut left) = (0_u64, 0, 0_usize);
-    let missing = each_of(graveyard, which, async |letter| {
-        let redriven = graveyard.redrive(&letter, oldest, max_future).await?;
+    let (mut count, mut readings, mut left) = (0_u64, 0, 0_usize);
+    let missing = each_of(letters, which, async |letter| {
+        let redriven = letters.redrive(&letter, oldest, max_future).await?;
         for (line, reason) in &redriven.left {
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             writeln!(
@@ -360,7 +390,7 @@ async fn redrive_each(
                 plain(&format!("{line}{reason}"))
             )?;
         }
-        letters += 1;
+        count += 1;
         readings += redriven.readings;
         left += redriven.left.len();
         Ok(())
@@ -368,7 +398,7 @@ async fn redrive_each(
     .await?;
     writeln!(
         std::io::stdout(),
-        "{letters} dead letters, {readings} readings taken up again, {left} messages or lines left as they were"
+        "{count} dead letters, {readings} readings taken up again, {left} messages or lines left as they were"
     )?;
     Ok(if missing == 0 && left == 0 {
         ExitCode::SUCCESS
@@ -377,7 +407,7 @@ async fn redrive_each(
     })
 }
 
-async fn purge(graveyard: &Graveyard, which: &Which, before: Option<Timestamp>, yes: bool) -> anyhow::Result<ExitCode> {
+async fn purge(letters: &DeadLetters, which: &Which, before: Option<Timestamp>, yes: bool) -> anyhow::Result<ExitCode> {
     if !yes {
         if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
             return wrong("this drops them for good and nobody is here to be asked; say --yes");
@@ -394,8 +424,8 @@ async fn purge(graveyard: &Graveyard, which: &Which, before: Option<Timestamp>, 
     }
     let before = before.map_or(i64::MAX, Timestamp::as_microsecond);
     let mut purged = 0_u64;
-    let missing = each_of(graveyard, which, async |letter| {
-        if letter.buried < before && graveyard.delete(letter.number).await? {
+    let missing = each_of(letters, which, async |letter| {
+        if letter.since < before && letters.delete(letter.number).await? {
             purged += 1;
         }
         Ok(())

@@ -15,7 +15,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 /// Read the event bus's history again into a database
 ///
 /// Stores every reading that the stream holds when this begins, in a database that may be empty or
-/// hold some of them already: each is there once in the end. Ingestors and persistors that are at
+/// hold some of them already: each is there once in the end. So are rejected lines and messages that cannot
+/// be stored: those become dead letters, unless they are or were some. Ingestors and persistors that are at
 /// work go on meanwhile and miss nothing. Broken off, it can be started again.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -74,11 +75,12 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     // Nobody reading it does not change what was done.
     let _unread = writeln!(
         std::io::stdout(),
-        "{} readings stored, {} were there already, {} conflict with what is there, {} messages cannot be stored",
+        "{} readings stored, {} were there already, {} conflict with what is there, {} messages cannot be stored, {} dead letters of rejected lines added",
         done.stored,
         done.duplicates,
         done.conflicts,
-        done.dead
+        done.dead,
+        done.lines
     );
     anyhow::ensure!(
         !service.stop().is_cancelled(),

@@ -39,15 +39,9 @@ static INGESTOR: LazyLock<Ingestor> = LazyLock::new(|| {
     let routes = runtime.block_on(async {
         for lane in Lane::ALL {
             let mut reader = Reader::open(url, lane).await.expect("the URL is good");
-            let mut dead = reader.dead_letters().expect("memory:// hands them over");
             tokio::spawn(async move {
                 while let Ok(mut delivery) = reader.next(event::MIN_ROOM).await {
                     delivery.ack().await;
-                }
-            });
-            tokio::spawn(async move {
-                loop {
-                    dead.next().await.0.ack().await
                 }
             });
         }

@@ -1,10 +1,10 @@
-//! The lines of an upload that are not readings: shown to the client, kept as dead letters.
+//! The lines of an upload that are not readings: shown to the client, published to become dead letters.
 
 use access::{ByteQuota, Caller};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use event::{Event, Writer};
+use event::{Event, Lane, Writer};
 use reading::rejected::{KIND, Line, write};
 use serde::Serialize;
 use std::time::Duration;
@@ -93,6 +93,7 @@ impl Rejects {
             let altered = std::str::from_utf8(raw).is_err();
             let kept = Line {
                 upload,
+                ordinal: Some(self.count),
                 line: at.line,
                 value: at.value,
                 device: caller.device.to_string(),
@@ -120,8 +121,9 @@ impl Rejects {
         self.letter.len() >= LETTER
     }
 
-    /// Stores what has gathered as a dead letter.
-    pub(crate) async fn bury(&mut self, writer: &Writer, source: &str) -> Result<(), event::Error> {
+    /// Publishes what has gathered, to be kept as a dead letter, and returns when the bus has stored it.
+    /// Always on the lane of what is merely much.
+    pub(crate) async fn publish(&mut self, writer: &Writer, source: &str) -> Result<(), event::Error> {
         if self.letter.is_empty() {
             return Ok(());
         }
@@ -131,7 +133,7 @@ impl Rejects {
             source: source.to_owned(),
             payload: Bytes::from(std::mem::take(&mut self.letter)),
         };
-        writer.bury(event, "rejected lines").await
+        writer.publish(Lane::Bulk, event).await
     }
 }
 

@@ -140,13 +140,13 @@ impl<'a> Session<'a> {
         }
         let whole = whole && !misjudged;
         if whole && self.under_way.is_empty() && self.counts.accepted == 0 {
-            self.bury().await;
+            self.publish_rejects().await;
             self.hand_over_last().await;
         } else {
             // However it ended, what was read is stored and counted.
             self.flush().await;
             while self.settle().await {}
-            self.bury().await;
+            self.publish_rejects().await;
             if whole {
                 self.hand_over_last().await;
             }
@@ -166,14 +166,14 @@ impl<'a> Session<'a> {
         self.counts.rejects.count > 0 && !self.ingest.clock.is_plausible()
     }
 
-    async fn bury(&mut self) {
-        let buried = self.counts.rejects.bury(&self.ingest.writer, &self.ingest.source);
-        match self.ingest.abandon.run_until_cancelled(buried).await {
+    async fn publish_rejects(&mut self) {
+        let published = self.counts.rejects.publish(&self.ingest.writer, &self.ingest.source);
+        match self.ingest.abandon.run_until_cancelled(published).await {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 self.bus_failed = true;
                 if error.is_news() {
-                    tracing::warn!(%error, "could not keep rejected lines");
+                    tracing::warn!(%error, "could not publish rejected lines");
                 }
             }
             None => self.bus_failed = true,
@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
                 if self.is_misjudged() {
                     return Err(Stop::Clock);
                 }
-                self.bury().await;
+                self.publish_rejects().await;
             }
             if self.bus_failed {
                 return Err(Stop::Bus);

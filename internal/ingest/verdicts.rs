@@ -18,6 +18,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use reading::message::Message;
+use reading::rejected;
 use serde_json::Value;
 use service::Service;
 use std::collections::HashMap;
@@ -252,7 +253,7 @@ struct Verdicts {
     accepted: u64,
     /// Number of the line and of the value, reason, and how it begins, of those that the answer shows.
     shown: Vec<(u64, Option<u64>, String, String)>,
-    /// Number and reason of all that is rejected, from the dead letters.
+    /// Number and reason of all that is rejected, from the events of rejected lines.
     rejected: Vec<(u64, String)>,
     /// In an order of their own.
     readings: Vec<Reading>,
@@ -289,35 +290,17 @@ impl Harness {
             let brought = brought.clone();
             tokio::spawn(async move {
                 while let Ok(mut delivery) = reader.next(event::MIN_ROOM).await {
-                    note(
-                        &Message::read(&delivery.event.id, &delivery.event.payload).unwrap(),
-                        &brought,
-                    );
+                    let event = &delivery.event;
+                    if event.kind == rejected::KIND {
+                        assert_eq!(delivery.lane, Some(Lane::Bulk));
+                        note_rejected(&event.payload, &brought);
+                    } else {
+                        note(&Message::read(&event.id, &event.payload).unwrap(), &brought);
+                    }
                     delivery.ack().await;
                 }
             });
         }
-        let mut dead = Reader::open(&url, Lane::Live).await.unwrap().dead_letters().unwrap();
-        let buried = brought.clone();
-        tokio::spawn(async move {
-            loop {
-                let (mut delivery, _) = dead.next().await;
-                for line in delivery
-                    .event
-                    .payload
-                    .split(|byte| *byte == b'\n')
-                    .filter(|line| !line.is_empty())
-                {
-                    let line: Value = serde_json::from_slice(line).unwrap();
-                    let upload = line["upload"].as_str().unwrap().parse().unwrap();
-                    let reason = line["reason"].as_str().unwrap().to_owned();
-                    let mut buried = buried.lock().unwrap();
-                    let rejected = &mut buried.entry(upload).or_default().rejected;
-                    rejected.push((line["line"].as_u64().unwrap(), reason));
-                }
-                delivery.ack().await;
-            }
-        });
         let limits = Flags::parse_from(["test", "--max-line", &LONGEST.to_string(), "--max-series", "1000000"]).limits;
         let keys = Keys::load(&["key".into()], None).unwrap();
         let service = Service::new("verdicts", Duration::from_secs(10));
@@ -360,6 +343,15 @@ impl Harness {
             readings: brought.readings,
             totals: brought.totals,
         }
+    }
+}
+
+fn note_rejected(payload: &[u8], brought: &Mutex<HashMap<Uuid, Brought>>) {
+    let mut brought = brought.lock().unwrap();
+    for line in rejected::read(payload).unwrap() {
+        let rejected = &mut brought.entry(line.upload).or_default().rejected;
+        rejected.push((line.line, line.reason));
+        assert_eq!(line.ordinal, Some(rejected.len() as u64));
     }
 }
 

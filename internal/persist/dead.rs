@@ -1,13 +1,13 @@
 //! Dead letters: looked at, taken up again once their cause is mended, or dropped.
 //!
-//! They are on the event bus, or in Postgres where the bus keeps none. A letter is either a message
-//! that could not be stored, or up to 128 KiB of rejected lines of one upload. What is taken up
-//! again is dropped only once it is safe at its next place; a crash in between means that it is
-//! there twice, and then identity and the event's id make it once.
+//! A letter is either a message that could not be stored, or up to 128 KiB of rejected lines of one upload.
+//! What is taken up again is dropped only once it is safe at its next place; a crash in between means that
+//! it is there twice, and then identity and the event's id make it once. What is dropped leaves its id, so
+//! that nothing brings it back.
 
 use ::postgres::Pool;
 use anyhow::Context;
-use event::{Event, Lane, Letter, Letters, Writer};
+use event::{Event, Lane, Writer};
 use reading::decode::{Bounds, Decoded, decode};
 use reading::message::Message;
 use reading::segment::{self, Builder, Origin, Totals, join};
@@ -18,16 +18,16 @@ use store::{Store, dead};
 use uuid::Uuid;
 
 pub use reading::rejected::Line;
+pub use store::dead::Kept;
 
 /// Beyond this, readings that are taken up again go the way of large uploads.
 const SMALL: usize = 16 * 1024;
 
-/// Where dead letters are.
-pub struct Graveyard(Ground);
-
-enum Ground {
-    Bus(Letters, Writer),
-    Database(Store, Pool),
+/// The dead letters of a database.
+pub struct DeadLetters {
+    pool: Pool,
+    store: Store,
+    bus: Option<Writer>,
 }
 
 /// What a dead letter holds.
@@ -48,68 +48,50 @@ pub struct Redriven {
     pub left: Vec<(Option<u64>, String)>,
 }
 
-impl Graveyard {
-    /// The dead letters of this bus. `writer` writes to it while somebody runs it.
-    pub fn on_bus(letters: Letters) -> Self {
-        let writer = letters.writer();
-        Self(Ground::Bus(letters, writer))
-    }
-
-    /// Those in this database.
-    pub fn in_database(pool: Pool) -> Self {
-        Self(Ground::Database(Store::new(pool.clone()), pool))
-    }
-
-    /// What has to be run for anything to be taken up again; `None` where that takes nothing.
-    pub fn writer(&self) -> Option<Writer> {
-        match &self.0 {
-            Ground::Bus(_, writer) => Some(writer.clone()),
-            Ground::Database(..) => None,
+impl DeadLetters {
+    /// Those in this database. What is taken up again is published to `bus`, while its [`Writer::run`] runs;
+    /// without one it is stored straight into the database.
+    pub fn new(pool: Pool, bus: Option<Writer>) -> Self {
+        Self {
+            store: Store::new(pool.clone()),
+            pool,
+            bus,
         }
     }
 
     /// The number of the newest one, 0 where there is none.
     ///
     /// # Errors
-    /// Where the bus or the database does not answer.
+    /// Where the database does not answer.
     pub async fn newest(&self) -> anyhow::Result<u64> {
-        Ok(match &self.0 {
-            Ground::Bus(letters, _) => letters.newest().await?,
-            Ground::Database(_, pool) => dead::newest(pool).await?,
-        })
+        Ok(dead::newest(&self.pool).await?)
     }
 
     /// The first one with a number above this.
     ///
     /// # Errors
-    /// As [`Graveyard::newest`].
-    pub async fn after(&self, number: u64) -> anyhow::Result<Option<Letter>> {
-        Ok(match &self.0 {
-            Ground::Bus(letters, _) => letters.after(number).await?,
-            Ground::Database(_, pool) => dead::after(pool, number).await?.map(letter),
-        })
+    /// As [`DeadLetters::newest`].
+    pub async fn after(&self, number: u64) -> anyhow::Result<Option<Kept>> {
+        Ok(dead::after(&self.pool, number).await?)
     }
 
     /// The one of this number, if it is there.
     ///
     /// # Errors
-    /// As [`Graveyard::newest`].
-    pub async fn get(&self, number: u64) -> anyhow::Result<Option<Letter>> {
+    /// As [`DeadLetters::newest`].
+    pub async fn get(&self, number: u64) -> anyhow::Result<Option<Kept>> {
         let Some(before) = number.checked_sub(1) else {
             return Ok(None);
         };
         Ok(self.after(before).await?.filter(|letter| letter.number == number))
     }
 
-    /// Drops one for good; false where it was gone already.
+    /// Drops one for good, and leaves its id; false where it was gone already.
     ///
     /// # Errors
-    /// As [`Graveyard::newest`].
+    /// As [`DeadLetters::newest`].
     pub async fn delete(&self, number: u64) -> anyhow::Result<bool> {
-        Ok(match &self.0 {
-            Ground::Bus(letters, _) => letters.delete(number).await?,
-            Ground::Database(_, pool) => dead::delete(pool, number).await?,
-        })
+        Ok(dead::delete(&self.pool, number).await?)
     }
 
     /// Takes one up again: a message goes through its lane once more under its own id; lines are
@@ -117,28 +99,36 @@ impl Graveyard {
     /// What cannot go stays a dead letter.
     ///
     /// # Errors
-    /// As [`Graveyard::newest`]. Do it again: nothing is lost, and nothing counts twice.
-    pub async fn redrive(&self, letter: &Letter, oldest: i64, max_future: Duration) -> anyhow::Result<Redriven> {
+    /// Where the database or the bus does not answer. Do it again: nothing is lost, and nothing counts twice.
+    pub async fn redrive(&self, letter: &Kept, oldest: i64, max_future: Duration) -> anyhow::Result<Redriven> {
         match content(letter) {
             Content::Lines(lines) => self.redrive_lines(letter, lines, oldest, max_future).await,
             Content::Message(readings) => self.redrive_message(letter, readings).await,
         }
     }
 
-    async fn redrive_message(&self, letter: &Letter, readings: Result<u64, String>) -> anyhow::Result<Redriven> {
+    async fn redrive_message(&self, kept: &Kept, readings: Result<u64, String>) -> anyhow::Result<Redriven> {
+        let letter = &kept.letter;
         if let Some(bytes) = letter.cut_from {
             return Ok(Redriven::refused(format!(
                 "its payload had {bytes} bytes and was cut, it cannot be taken up again"
             )));
         }
-        let lane = letter.lane.unwrap_or(Lane::Bulk);
+        let lane = letter.lane.as_deref().and_then(Lane::named).unwrap_or(Lane::Bulk);
         // The bus is told even what cannot be read here: a newer persistor may read it.
-        if let (Ground::Database(..), Err(reason)) = (&self.0, &readings) {
+        if let (None, Err(reason)) = (&self.bus, &readings) {
             return Ok(Redriven::refused(reason.clone()));
         }
-        match self.send(lane, letter.event.clone()).await? {
+        let event = Event {
+            id: letter.id.clone(),
+            kind: letter.kind.clone(),
+            source: letter.source.clone(),
+            payload: letter.payload.clone(),
+        };
+        match self.send(lane, event, &letter.headers).await? {
             Ok(()) => {
-                self.delete(letter.number).await?;
+                // Refused again meanwhile, it is another letter, with another number.
+                self.delete(kept.number).await?;
                 Ok(Redriven {
                     readings: readings.unwrap_or_default(),
                     left: Vec::new(),
@@ -150,7 +140,7 @@ impl Graveyard {
 
     async fn redrive_lines(
         &self,
-        letter: &Letter,
+        kept: &Kept,
         lines: Vec<Line>,
         oldest: i64,
         max_future: Duration,
@@ -159,7 +149,7 @@ impl Graveyard {
         let mut left = Vec::new();
         let mut builder = Builder::default();
         // What becomes a reading another time is another upload.
-        let mut upload = Sha256::new_with_prefix(letter.event.id.as_bytes());
+        let mut upload = Sha256::new_with_prefix(kept.letter.id.as_bytes());
         for line in lines {
             match judge(&line, oldest, max_future) {
                 Ok((device, sensor, point)) => {
@@ -180,7 +170,7 @@ impl Graveyard {
         // An upload of its own: its readings are not among those that the first one was told are
         // accepted, and no receipt may tell more persisted than accepted.
         let origin = Origin {
-            upload: upload_of(letter, &upload.finalize()),
+            upload: upload_of(kept, &upload.finalize()),
             correlation: String::new(),
             traceparent: String::new(),
         };
@@ -191,52 +181,36 @@ impl Graveyard {
         let payload = join([builder.finish(&origin, Some(totals))].iter());
         let lane = if payload.len() <= SMALL { Lane::Live } else { Lane::Bulk };
         let event = Event {
-            id: id_of(letter, &payload).to_string(),
+            id: id_of(kept, &payload).to_string(),
             kind: segment::KIND.into(),
             source: "/odograph/redrive".into(),
             payload,
         };
-        if let Err(reason) = self.send(lane, event).await? {
+        if let Err(reason) = self.send(lane, event, &[]).await? {
             return Ok(Redriven::refused(reason));
         }
         if left.is_empty() {
-            self.delete(letter.number).await?;
-            return Ok(judged);
-        }
-        let rest = rejected::write(left.iter());
-        match &self.0 {
-            Ground::Database(_, pool) => dead::replace(pool, letter.number, &rest).await?,
-            Ground::Bus(letters, writer) => {
-                // What is left first: a crash in between leaves it twice, not nowhere.
-                let event = Event {
-                    payload: rest.into(),
-                    ..letter.event.clone()
-                };
-                writer.bury(event, &letter.reason).await?;
-                letters.delete(letter.number).await?;
-            }
+            self.delete(kept.number).await?;
+        } else {
+            dead::replace(&self.pool, kept.number, &rejected::write(left.iter())).await?;
         }
         Ok(judged)
     }
 
     /// Publishes an event, or stores its readings where there is no bus to publish to; within, why
     /// it is refused for good.
-    async fn send(&self, lane: Lane, event: Event) -> anyhow::Result<Result<(), String>> {
-        match &self.0 {
-            Ground::Bus(_, writer) => {
-                writer.publish_again(lane, event).await?;
-                Ok(Ok(()))
-            }
-            Ground::Database(store, _) => {
-                let message = Message::read(&event.id, &event.payload).context("read the message")?;
-                match store.write(&[message]).await {
-                    Ok(_) => Ok(Ok(())),
-                    Err(store::Error::Data(state)) => {
-                        Ok(Err(format!("the database still refuses it (SQLSTATE {state})")))
-                    }
-                    Err(error) => Err(error.into()),
-                }
-            }
+    async fn send(&self, lane: Lane, event: Event, headers: &[(String, String)]) -> anyhow::Result<Result<(), String>> {
+        if let Some(bus) = &self.bus {
+            // No other copy of this event has the same mark.
+            let mark = time::now().to_string();
+            bus.publish_again(lane, event, &mark, headers).await?;
+            return Ok(Ok(()));
+        }
+        let message = Message::read(&event.id, &event.payload).context("read the message")?;
+        match self.store.write(&[message]).await {
+            Ok(_) => Ok(Ok(())),
+            Err(store::Error::Data(state)) => Ok(Err(format!("the database still refuses it (SQLSTATE {state})"))),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -250,35 +224,18 @@ impl Redriven {
     }
 }
 
-/// A dead letter of the database, as a bus would tell it.
-fn letter(kept: dead::Kept) -> Letter {
-    let letter = kept.letter;
-    Letter {
-        number: kept.number,
-        buried: kept.buried,
-        event: Event {
-            id: letter.id,
-            kind: letter.kind,
-            source: letter.source,
-            payload: letter.payload,
-        },
-        lane: letter.lane.as_deref().and_then(Lane::named),
-        reason: letter.reason,
-        cut_from: None,
-    }
-}
-
 /// What a dead letter holds.
-pub fn content(letter: &Letter) -> Content {
-    if letter.event.kind == rejected::KIND
-        && let Ok(lines) = rejected::read(&letter.event.payload)
+pub fn content(kept: &Kept) -> Content {
+    let letter = &kept.letter;
+    if letter.is_of_lines()
+        && let Ok(lines) = rejected::read(&letter.payload)
     {
         return Content::Lines(lines);
     }
-    if letter.event.kind != segment::KIND {
-        return Content::Message(Err(format!("the event type {:?} is unknown", letter.event.kind)));
+    if letter.kind != segment::KIND {
+        return Content::Message(Err(format!("the event type {:?} is unknown", letter.kind)));
     }
-    let read = Message::read(&letter.event.id, &letter.event.payload);
+    let read = Message::read(&letter.id, &letter.payload);
     let readings = read.map(|message| message.shares.iter().map(|share| share.readings).sum());
     Content::Message(readings.map_err(|error| error.to_string()))
 }
@@ -311,20 +268,20 @@ fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, Stri
     Ok((device, sensor.into_owned(), Point { timestamp, value }))
 }
 
-/// The id of the upload that some lines of a dead letter are sent in: of the time when they were
-/// buried, and the same for the same lines.
-fn upload_of(letter: &Letter, lines: &[u8]) -> Uuid {
+/// The id of the upload that some lines of a dead letter are sent in: of the time since when they are dead
+/// letters, and the same for the same lines.
+fn upload_of(kept: &Kept, lines: &[u8]) -> Uuid {
     let mut bytes = [0; 10];
     bytes.copy_from_slice(&lines[..10]);
-    let milliseconds = u64::try_from(letter.buried / 1000).unwrap_or_default();
+    let milliseconds = u64::try_from(kept.since / 1000).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid()
 }
 
 /// The id of a message made of a dead letter's lines: the same for the same ones, so that it counts
 /// once however often it is sent, and another one where more of them have become readings.
-fn id_of(letter: &Letter, payload: &[u8]) -> Uuid {
+fn id_of(kept: &Kept, payload: &[u8]) -> Uuid {
     let mut hash = Sha256::new();
-    hash.update(letter.event.id.as_bytes());
+    hash.update(kept.letter.id.as_bytes());
     hash.update(payload);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);

@@ -1,130 +1,285 @@
-//! What cannot be stored becomes a dead letter, and one that was kept for its time is forgotten.
+//! What cannot be stored becomes a dead letter, and so do rejected lines.
 
-use super::pause::Pause;
-use super::{Work, read};
-use event::{DeadLetters, Delivery, Keeper};
-use reading::time::DAY;
-use std::time::Duration;
-use store::DeadLetter;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use tokio_util::sync::CancellationToken;
+use crate::Work;
+use crate::pause::Pause;
+use crate::work::read;
+use event::{Delivery, Event, MAX_PAYLOAD};
+use reading::{rejected, segment};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+use store::{DeadLetter, Error, InvalidLine, TOLD_LINES};
+use tokio::time::{Instant, sleep_until};
 
-/// How often dead letters past their time are looked for.
-const FORGET: Duration = Duration::from_secs(600);
+/// Bytes of dead letters that one transaction stores, about.
+pub(super) const BATCH: usize = 4 << 20;
 
-/// How long a dead letter is kept, in microseconds.
-const KEPT: i64 = 30 * DAY;
+/// Bytes of dead letters beyond which a lane takes no more of them: it waits, or, while they cannot be
+/// stored, leaves them to the bus.
+pub(super) const ROOM: usize = 2 * BATCH;
+
+/// Characters of an event's id and of the mark of a copy, which are keys; of its kind and its source; of a
+/// reason.
+const ID: usize = 160;
+const MARK: usize = 40;
+const NAME: usize = 200;
+const EXPLAINED: usize = 500;
+
+/// The reason that dead letters of rejected lines have; each line has its own.
+const REJECTED: &str = "rejected lines";
+
+/// Whether this event is no message of readings: it becomes a dead letter without being tried.
+pub(super) fn is_letter(event: &Event) -> bool {
+    event.kind != segment::KIND
+}
 
 impl Work {
-    /// Makes a dead letter of a message, however long that takes; nothing, where the program ends
-    /// first: then the message comes again.
-    pub(super) async fn bury(&self, delivery: &mut Delivery, reason: &str) {
-        self.metrics.dead.inc();
-        let event = delivery.event.id.clone();
-        if self.once {
-            tracing::error!(event, reason, "a message cannot be stored");
-            delivery.ack().await;
-            return;
-        }
+    /// Stores rejected lines, and events of unknown kinds, as dead letters, then acknowledges them; or gives
+    /// them back, where the program ends before the database can take them.
+    pub(super) async fn store_letters(&self, mut batch: Vec<Delivery>) {
+        let (letters, lines) = self.letters_of(&batch);
         let mut pause = Pause::default();
         loop {
-            let buried = self.hurry.run_until_cancelled(self.try_to_bury(delivery, reason));
-            let Some(buried) = buried.await else { return };
-            match buried {
-                Ok(()) => {
-                    tracing::error!(event, reason, "a message became a dead letter");
+            let storing = self.store.store_dead_letters(&letters, &lines);
+            let error = match self.with_progress(&batch, storing).await {
+                None => return Delivery::release_all(batch).await,
+                Some(Ok(stored)) => {
+                    self.letters_fail.store(false, Ordering::Relaxed);
+                    self.count(&letters, stored);
+                    Delivery::ack_all(&mut batch).await;
+                    break;
+                }
+                Some(Err(error)) => error,
+            };
+            match error {
+                Error::Data(_) | Error::Slow(_) if batch.len() > 1 => {
+                    tracing::warn!(%error, letters = batch.len(), "storing dead letters one by one");
+                    for delivery in batch {
+                        // One level deep: a batch of one is never taken apart again.
+                        Box::pin(self.store_letters(vec![delivery])).await;
+                    }
                     return;
                 }
-                Err(error) => {
+                // Nothing is to hold up all others; it comes again after a while.
+                Error::Data(_) => {
+                    tracing::error!(event = letters[0].id, %error, "a dead letter cannot be stored; it stays on the event bus");
+                    return;
+                }
+                Error::Slow(_) | Error::Unavailable(_) => {
+                    self.letters_fail.store(true, Ordering::Relaxed);
+                    self.metrics.retries.inc();
+                    let cause = anyhow::Error::from(error);
                     tracing::warn!(
-                        event,
-                        error = format!("{error:#}"),
-                        "could not keep a dead letter; trying again"
+                        error = format!("{cause:#}"),
+                        "could not store dead letters; trying again"
                     );
                     pause.longer();
                     let until = pause.until.unwrap_or_else(Instant::now);
-                    let waited = self
-                        .with_progress(std::slice::from_ref(delivery), sleep_until(until))
-                        .await;
-                    if waited.is_none() {
+                    if self.with_progress(&batch, sleep_until(until)).await.is_none() {
+                        return Delivery::release_all(batch).await;
+                    }
+                }
+            }
+        }
+        self.make_room(&letters).await;
+    }
+
+    /// The dead letters that these events become, and the invalid lines that receipts tell of.
+    fn letters_of(&self, batch: &[Delivery]) -> (Vec<DeadLetter>, Vec<InvalidLine>) {
+        let (mut letters, mut lines) = (Vec::with_capacity(batch.len()), Vec::new());
+        for delivery in batch {
+            let event = &delivery.event;
+            letters.push(if event.kind != rejected::KIND {
+                letter(delivery, &unknown(event))
+            } else {
+                match told(&event.payload) {
+                    Ok(told) => {
+                        lines.extend(told);
+                        DeadLetter {
+                            lane: None,
+                            ..letter(delivery, REJECTED)
+                        }
+                    }
+                    Err(error) => letter(delivery, &format!("its rejected lines cannot be read: {error}")),
+                }
+            });
+        }
+        if !self.receipt_lines {
+            lines.clear();
+        }
+        (letters, lines)
+    }
+
+    fn count(&self, letters: &[DeadLetter], stored: u64) {
+        let mut messages = 0;
+        for letter in letters.iter().filter(|letter| letter.lane.is_some()) {
+            messages += 1;
+            tracing::error!(
+                event = letter.id,
+                reason = letter.reason,
+                "a message became a dead letter"
+            );
+        }
+        self.metrics.dead.inc_by(messages);
+        self.metrics.lines.inc_by(stored.saturating_sub(messages));
+    }
+
+    /// Makes a dead letter of a message that cannot be read, or that the database refuses, however long that
+    /// takes; nothing, where the program ends first: then the message comes again.
+    pub(super) async fn store_refused(&self, delivery: &mut Delivery, reason: &str) {
+        let event = delivery.event.id.clone();
+        let letter = letter(delivery, reason);
+        let message = read(&delivery.event).ok();
+        let mut pause = Pause::default();
+        loop {
+            let storing = async {
+                match &message {
+                    Some(message) => self.store.store_refused(message, &letter).await,
+                    None => {
+                        let stored = self.store.store_dead_letters(std::slice::from_ref(&letter), &[]).await;
+                        stored.map(|letters| letters > 0)
+                    }
+                }
+            };
+            match self.with_progress(std::slice::from_ref(delivery), storing).await {
+                None => return,
+                Some(Ok(is_new)) => {
+                    self.metrics.dead.inc();
+                    if is_new {
+                        tracing::error!(event, reason, "a message became a dead letter");
+                    } else {
+                        tracing::warn!(
+                            event,
+                            reason,
+                            "a message cannot be stored, as its dead letter tells or told"
+                        );
+                    }
+                    return delivery.ack().await;
+                }
+                Some(Err(error)) => {
+                    let cause = anyhow::Error::from(error);
+                    tracing::warn!(
+                        event,
+                        error = format!("{cause:#}"),
+                        "could not store a dead letter; trying again"
+                    );
+                    pause.longer();
+                    let until = pause.until.unwrap_or_else(Instant::now);
+                    let waited = self.with_progress(std::slice::from_ref(delivery), sleep_until(until));
+                    if waited.await.is_none() {
                         return;
                     }
                 }
             }
         }
     }
+}
 
-    /// Tells the uploads first that their readings failed: once it is buried, nothing comes back to
-    /// the message.
-    async fn try_to_bury(&self, delivery: &mut Delivery, reason: &str) -> anyhow::Result<()> {
-        if let Ok(message) = read(&delivery.event) {
-            self.store.fail(&message).await?;
-        }
-        Ok(delivery.bury(&self.writer, reason).await?)
+/// Why an event of this kind is a dead letter.
+pub(super) fn unknown(event: &Event) -> String {
+    format!("the event type {:?} is unknown", event.kind)
+}
+
+/// The dead letter that an event becomes.
+fn letter(delivery: &Delivery, reason: &str) -> DeadLetter {
+    DeadLetter {
+        mark: delivery.mark().chars().take(MARK).collect(),
+        headers: delivery.headers(),
+        lane: delivery.lane.map(|lane| lane.name().to_owned()),
+        ..of_event(&delivery.event, reason)
     }
+}
 
-    /// Keeps the dead letters that the bus cannot, until `stop`. Unacknowledged, the publisher of
-    /// one sends it again.
-    pub(super) async fn keep_dead_letters(&self, mut letters: DeadLetters, stop: CancellationToken) {
-        while let Some((mut delivery, reason)) = stop.run_until_cancelled(letters.next()).await {
-            match self
-                .store
-                .keep_dead_letter(&DeadLetter {
-                    id: delivery.event.id.clone(),
-                    kind: delivery.event.kind.clone(),
-                    source: delivery.event.source.clone(),
-                    payload: delivery.event.payload.clone(),
-                    lane: delivery.lane.map(|lane| lane.name().to_owned()),
-                    reason,
-                })
-                .await
-            {
-                Ok(()) => delivery.ack().await,
-                Err(error) => {
-                    tracing::warn!(
-                        error = format!("{:#}", anyhow::Error::from(error)),
-                        "could not keep a dead letter"
-                    );
-                }
-            }
-        }
+/// The same, of what is in the event alone.
+pub(super) fn of_event(event: &Event, reason: &str) -> DeadLetter {
+    let cut = |text: &str, most| text.chars().take(most).collect::<String>();
+    let mut payload = event.payload.clone();
+    let length = payload.len();
+    // With the headers beside it, the bus might never take it again.
+    payload.truncate(MAX_PAYLOAD);
+    DeadLetter {
+        id: name(&event.id),
+        kind: cut(&event.kind, NAME),
+        source: cut(&event.source, NAME),
+        cut_from: (length > MAX_PAYLOAD).then_some(length as u64),
+        payload,
+        reason: cut(reason, EXPLAINED),
+        ..DeadLetter::default()
     }
+}
 
-    /// Forgets the dead letters that are past their time, until `stop`: those that the bus keeps, and
-    /// those in the database, where there may be some from a time when the bus was another.
-    pub(super) async fn forget_dead_letters(&self, keeper: Option<&Keeper>, stop: CancellationToken) {
-        let mut ticks = interval(FORGET);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            match stop.run_until_cancelled(self.forget_once(keeper)).await {
-                None => return,
-                Some(Ok(0)) => {}
-                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
-                Some(Err(error)) => tracing::warn!(
-                    error = format!("{error:#}"),
-                    "could not forget old dead letters; trying again later"
-                ),
-            }
-        }
+/// An event's id as a dead letter is known by it: the end of one that is longer than a key may be is a hash.
+fn name(id: &str) -> String {
+    if id.chars().count() <= ID {
+        return id.to_owned();
     }
+    let mut name: String = id.chars().take(ID - 33).collect();
+    name.push('~');
+    for byte in &Sha256::digest(id.as_bytes())[..16] {
+        // Writing to a text never fails.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
 
-    /// Forgets the dead letters that were past their time at a look at the clock a day ago; how many
-    /// they were.
-    async fn forget_once(&self, keeper: Option<&Keeper>) -> anyhow::Result<u64> {
-        let Some(confirmed) = self.store.look_at_clock().await? else {
-            return Ok(0);
+/// The lines among these rejected ones that their receipt tells of. Not all of the payload is read: those
+/// come first.
+fn told(payload: &[u8]) -> Result<Vec<InvalidLine>, serde_json::Error> {
+    let mut told = Vec::new();
+    for line in rejected::each(payload) {
+        let line = line?;
+        let Some(ordinal) = line.ordinal.and_then(|ordinal| u32::try_from(ordinal).ok()) else {
+            break;
         };
-        let before = confirmed - KEPT;
-        let mut letters = self.store.forget_dead_letters(before).await?;
-        if let Some(keeper) = keeper {
-            match keeper.forget_dead_letters(before).await {
-                Ok(forgotten) => letters += forgotten,
-                // At start it is only being connected to; an outage is told elsewhere.
-                Err(error) => {
-                    tracing::debug!(%error, "could not forget dead letters on the event bus; trying again later");
-                }
-            }
+        if !(1..=TOLD_LINES).contains(&ordinal) {
+            break;
         }
-        Ok(letters)
+        told.push(InvalidLine {
+            upload: line.upload,
+            ordinal,
+            line: line.line,
+            value: line.value,
+            reason: line.reason,
+            reading: line.reading,
+        });
+    }
+    Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_ids_stay_apart_and_short() {
+        let (one, other) = ("é".repeat(161), "é".repeat(162));
+        assert_eq!(name(&one).chars().count(), ID);
+        assert_ne!(name(&one), name(&other));
+        assert_eq!(name(&one[2..]), one[2..]);
+    }
+
+    #[test]
+    fn a_receipt_tells_of_the_first_lines_alone() {
+        let line = |ordinal: Option<u64>| {
+            let ordinal = ordinal
+                .map(|ordinal| format!(r#""ordinal":{ordinal},"#))
+                .unwrap_or_default();
+            format!(
+                r#"{{"upload":"01890a5d-ac96-774b-bcce-b302099a8057",{ordinal}"line":7,"device":"d","reason":"r","reading":"x"}}"#
+            )
+        };
+        let payload = |from: u64, to: u64| {
+            (from..=to)
+                .map(|ordinal| line(Some(ordinal)) + "\n")
+                .collect::<String>()
+        };
+        let ordinals = |payload: &str| {
+            let told = told(payload.as_bytes()).unwrap();
+            told.iter().map(|line| line.ordinal).collect::<Vec<_>>()
+        };
+        assert_eq!(ordinals(&payload(98, 120)), [98, 99, 100]);
+        assert_eq!(ordinals(&(payload(101, 102) + "what is not read")), [0; 0]);
+        assert_eq!(ordinals(&line(None)), [0; 0], "an ingestor of 0.1");
+        assert!(told(b"nonsense").is_err());
     }
 }

@@ -11,8 +11,17 @@ pub(super) struct Metrics {
     pub(super) conflicts: Counter,
     pub(super) batches: Counter,
     pub(super) dead: Counter,
+    pub(super) lines: Counter,
+    pub(super) evicted: Counter,
+    pub(super) line_bytes: Gauge,
+    pub(super) line_max_bytes: Gauge,
     pub(super) retries: Counter,
     pub(super) held: Gauge,
+}
+
+/// A count as a gauge takes it.
+pub(super) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Metrics {
@@ -46,15 +55,40 @@ impl Metrics {
                 "Messages that became dead letters",
                 &self.dead,
             ),
+            (
+                "persistor_dead_letters_of_lines",
+                "Dead letters of rejected lines stored",
+                &self.lines,
+            ),
+            (
+                "persistor_dead_letters_evicted",
+                "Dead letters of rejected lines dropped beyond --dead-letter-bytes",
+                &self.evicted,
+            ),
             ("persistor_retries", "Batches tried again", &self.retries),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
-        registry.register(
-            "persistor_held_messages",
-            "Messages gathered for the next batch",
-            self.held.clone(),
-        );
+        let gauges = [
+            (
+                "persistor_held_messages",
+                "Messages gathered for the next batch",
+                &self.held,
+            ),
+            (
+                "persistor_dead_letter_bytes",
+                "Bytes of rejected lines among the dead letters, as last measured",
+                &self.line_bytes,
+            ),
+            (
+                "persistor_dead_letter_max_bytes",
+                "Bytes of rejected lines beyond which the oldest go",
+                &self.line_max_bytes,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Every persistor does this by itself. It takes nothing but a few questions a second, and what one
 //! has dropped the next one does not find.
 
+use super::metrics::signed;
 use super::pause::Pause;
 use event::{Keeper, Kept};
 use prometheus_client::metrics::counter::Counter;
@@ -31,9 +32,6 @@ const AGED: Duration = Duration::from_secs(60);
 /// How long one look, or trimming once, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// In tenths of what the bus may hold of dead letters: above, somebody should look at them.
-const CROWDED: u64 = 8;
-
 /// Trims one bus.
 pub(super) struct Trimmer {
     keeper: Keeper,
@@ -48,8 +46,6 @@ struct Metrics {
     unstored: Gauge,
     aged: Counter,
     early: Counter,
-    dead_bytes: Gauge,
-    dead_max_bytes: Gauge,
 }
 
 impl Trimmer {
@@ -61,11 +57,6 @@ impl Trimmer {
             history,
             metrics,
         }
-    }
-
-    /// What it trims the bus with.
-    pub(super) fn keeper(&self) -> &Keeper {
-        &self.keeper
     }
 
     /// Trims until `stop`, through every outage of the bus.
@@ -107,7 +98,6 @@ impl Trimmer {
         let mut kept = self.keeper.look().await?;
         self.metrics.show(&kept);
         if aged {
-            self.look_at_dead_letters().await;
             let span = i64::try_from(self.history.as_micros()).unwrap_or(i64::MAX);
             let moment = reading::time::now().saturating_sub(span);
             let trimmed = self.keeper.trim_before(moment).await?;
@@ -144,33 +134,6 @@ impl Trimmer {
     }
 }
 
-impl Trimmer {
-    /// Full, the place for dead letters loses the oldest; that must not happen unseen.
-    async fn look_at_dead_letters(&self) {
-        let stock = match self.keeper.dead_letters().await {
-            Ok(stock) => stock,
-            Err(error) => {
-                tracing::debug!(%error, "could not look at the dead letters");
-                return;
-            }
-        };
-        let max_bytes = stock.max_bytes.unwrap_or_default();
-        self.metrics.dead_bytes.set(signed(stock.bytes));
-        self.metrics.dead_max_bytes.set(signed(max_bytes));
-        if max_bytes > 0 && stock.bytes / CROWDED >= max_bytes / 10 {
-            tracing::warn!(
-                bytes = stock.bytes,
-                max_bytes,
-                "the dead letters are nearly full, and the oldest go first; look at them with odograph dead list, then redrive or purge them"
-            );
-        }
-    }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 impl Metrics {
     fn show(&self, kept: &Kept) {
         self.bytes.set(signed(kept.bytes));
@@ -197,16 +160,6 @@ impl Metrics {
                 "persistor_unstored_messages",
                 "Messages on the event bus that are not stored yet",
                 &self.unstored,
-            ),
-            (
-                "persistor_dead_letter_bytes",
-                "Bytes of dead letters on the event bus",
-                &self.dead_bytes,
-            ),
-            (
-                "persistor_dead_letter_max_bytes",
-                "Bytes of dead letters that the event bus may hold before the oldest go; 0: any number",
-                &self.dead_max_bytes,
             ),
         ] {
             registry.register(name, help, gauge.clone());

@@ -11,6 +11,9 @@ pub const KIND: &str = "odograph.rejected.v1";
 pub struct Line {
     /// The upload that it came with.
     pub upload: Uuid,
+    /// Its number among the upload's rejected lines, from 1; none from the ingestors of 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordinal: Option<u64>,
     /// Its number in the body, from 1.
     pub line: u64,
     /// Its number among the values of that line, where there are several.
@@ -41,8 +44,13 @@ pub struct Line {
 /// # Errors
 /// Where it holds something else.
 pub fn read(payload: &[u8]) -> Result<Vec<Line>, serde_json::Error> {
+    each(payload).collect()
+}
+
+/// The same, read one by one.
+pub fn each(payload: &[u8]) -> impl Iterator<Item = Result<Line, serde_json::Error>> {
     let lines = payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(serde_json::from_slice).collect()
+    lines.map(serde_json::from_slice)
 }
 
 /// The payload of a dead letter that holds these lines.

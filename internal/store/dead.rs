@@ -1,42 +1,58 @@
-//! Dead letters in Postgres, for an event bus that has nowhere to keep them.
+//! Dead letters: rejected lines, and messages that could not be stored for what they hold.
 //!
-//! What a letter holds and says is written by clients, and a database in LATIN1 has no place for
-//! most characters, one in any encoding none for a NUL. So the payload is bytes, and the texts
-//! beside it are percent-encoded: printable ASCII, which every database takes.
+//! What a letter holds is written by clients, so the payload is bytes, and the texts beside it are
+//! encoded as `text.rs` has it.
+//!
+//! A letter that was dropped on purpose leaves its id and its mark in `dead_letter_gone`, in the same
+//! transaction: its event may be delivered again, and a rebuild reads it again.
+
+mod insert;
+mod room;
+#[cfg(test)]
+mod tests;
+
+pub use room::Evicted;
 
 use crate::copy::Timestamptz;
+use crate::text::decoded;
 use ::postgres::{Error, Pool};
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use reading::time::{self, RELEASED};
+use reading::rejected;
+use tokio_postgres::Row;
 
-/// What is encoded of a text, beside all that is not ASCII.
-const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
-}
-
-/// Rows of earlier versions hold their texts as they were: a `%` that begins nothing is one.
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
+/// Now, for what counts its age from now: the latest of this machine's clock and the last look at one.
+const PLAUSIBLE: &str = "greatest(now(), (SELECT max(at) FROM clock_look))";
 
 /// An event that could not be handled, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// `ce-id` of the event.
+    /// `ce-id` of the event. At most 160 characters: it is a key.
     pub id: String,
+    /// Which copy of the event this is: empty for the event as it came first. At most 40 characters.
+    pub mark: String,
     /// `ce-type` of the event.
     pub kind: String,
     /// `ce-source` of the event.
     pub source: String,
     /// Its data.
     pub payload: Bytes,
-    /// The name of the lane that it came through; none for what never went through one.
+    /// Bytes that its data had, where less than all of it was kept.
+    pub cut_from: Option<u64>,
+    /// The name of the lane that it came through; none for rejected lines.
     pub lane: Option<String>,
+    /// Further headers that it came with, name and value. No line breaks.
+    pub headers: Vec<(String, String)>,
     /// Why it could not be handled.
     pub reason: String,
+    /// Since when it is a dead letter, in microseconds since 1970; none: since it is stored.
+    pub since: Option<i64>,
+}
+
+impl DeadLetter {
+    /// Whether it holds rejected lines, which go first where dead letters take too much.
+    pub fn is_of_lines(&self) -> bool {
+        self.kind == rejected::KIND
+    }
 }
 
 /// A dead letter as the database keeps it.
@@ -44,38 +60,10 @@ pub struct DeadLetter {
 pub struct Kept {
     /// How it is named; later ones have higher numbers.
     pub number: u64,
-    /// When it was kept, in microseconds since 1970.
-    pub buried: i64,
+    /// Since when it is a dead letter, in microseconds since 1970.
+    pub since: i64,
     /// What was kept.
     pub letter: DeadLetter,
-}
-
-/// Keeps a dead letter; the same one twice is kept once. Its age counts from a moment when the clock
-/// was plausible: from the latest of both machines' clocks, the last look at one, and the release.
-pub(crate) async fn keep(pool: &Pool, letter: &DeadLetter) -> Result<(), Error> {
-    let client = pool.get().await?;
-    client
-        .execute(
-            "INSERT INTO dead_letter (event_id, type, source, lane, reason, payload, buried)
-             VALUES ($1, $2, $3, $4, $5, $6, greatest($7, now(), (SELECT max(at) FROM clock_look))) ON CONFLICT DO NOTHING",
-            &[
-                &encoded(&letter.id),
-                &encoded(&letter.kind),
-                &encoded(&letter.source),
-                &letter.lane,
-                &encoded(&letter.reason),
-                &&letter.payload[..],
-                &Timestamptz(time::now().max(RELEASED)),
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// Forgets the dead letters older than this moment; how many they were.
-pub(crate) async fn forget(pool: &Pool, before: i64) -> Result<u64, Error> {
-    let forget = "DELETE FROM dead_letter WHERE buried < $1";
-    Ok(pool.get().await?.execute(forget, &[&Timestamptz(before)]).await?)
 }
 
 /// The number of the newest one, 0 where there is none.
@@ -100,27 +88,39 @@ pub async fn after(pool: &Pool, number: u64) -> Result<Option<Kept>, Error> {
     let Ok(number) = i64::try_from(number) else {
         return Ok(None);
     };
-    let found = client
-        .query_opt(
-            "SELECT id, event_id, type, source, lane, reason, payload, buried FROM dead_letter WHERE id > $1 ORDER BY id LIMIT 1",
-            &[&number],
-        )
-        .await?;
-    let Some(row) = found else { return Ok(None) };
-    let payload: &[u8] = row.try_get(6)?;
-    let Timestamptz(buried) = row.try_get(7)?;
-    Ok(Some(Kept {
+    let first = "SELECT id, event_id, mark, type, source, lane, reason, payload, cut_from, headers, buried
+         FROM dead_letter WHERE id > $1 ORDER BY id LIMIT 1";
+    let first = client.prepare_cached(first).await?;
+    let found = client.query_opt(&first, &[&number]).await?;
+    Ok(found.map(|row| kept(&row)).transpose()?)
+}
+
+fn kept(row: &Row) -> Result<Kept, tokio_postgres::Error> {
+    let text = |at| row.try_get(at).map(decoded);
+    let payload: &[u8] = row.try_get(7)?;
+    let headers: Option<&str> = row.try_get(9)?;
+    let headers = headers.map(decoded).unwrap_or_default();
+    let Timestamptz(since) = row.try_get(10)?;
+    Ok(Kept {
         number: row.try_get::<_, i64>(0)?.unsigned_abs(),
-        buried,
+        since,
         letter: DeadLetter {
-            id: decoded(row.try_get(1)?),
-            kind: decoded(row.try_get(2)?),
-            source: decoded(row.try_get(3)?),
-            lane: row.try_get(4)?,
-            reason: decoded(row.try_get(5)?),
+            id: text(1)?,
+            mark: text(2)?,
+            kind: text(3)?,
+            source: text(4)?,
             payload: Bytes::copy_from_slice(payload),
+            cut_from: row.try_get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+            lane: row.try_get(5)?,
+            headers: headers
+                .lines()
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            reason: text(6)?,
+            since: Some(since),
         },
-    }))
+    })
 }
 
 /// Gives a dead letter another payload.
@@ -129,88 +129,23 @@ pub async fn after(pool: &Pool, number: u64) -> Result<Option<Kept>, Error> {
 /// Where the database cannot do that now.
 pub async fn replace(pool: &Pool, number: u64, payload: &[u8]) -> Result<(), Error> {
     let number = i64::try_from(number).unwrap_or_default();
-    let client = pool.get().await?;
-    client
-        .execute(
-            "UPDATE dead_letter SET payload = $2 WHERE id = $1",
-            &[&number, &payload],
-        )
-        .await?;
+    let replace = "UPDATE dead_letter SET payload = $2 WHERE id = $1";
+    pool.get().await?.execute(replace, &[&number, &payload]).await?;
     Ok(())
 }
 
-/// Drops a dead letter for good; false where it was gone already.
+/// Drops a dead letter for good, and leaves its id; false where it was gone already.
 ///
 /// # Errors
 /// Where the database cannot do that now.
 pub async fn delete(pool: &Pool, number: u64) -> Result<bool, Error> {
     let number = i64::try_from(number).unwrap_or_default();
-    let client = pool.get().await?;
-    Ok(client
-        .execute("DELETE FROM dead_letter WHERE id = $1", &[&number])
-        .await?
-        > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Look;
-    use std::time::Duration;
-
-    /// A letter that was buried while the clocks were behind is as young as the last look at one.
-    #[tokio::test]
-    async fn a_letters_age_counts_from_a_plausible_moment() {
-        let database = testutil::database().await;
-        let pool = ::postgres::open(&database.url(), 2, Duration::from_secs(30)).unwrap();
-        crate::schema::prepare(&pool, true).await.unwrap();
-        let look = Look {
-            at: time::now() + 100 * time::DAY,
-            ..Look::now()
-        };
-        look.remember(&pool.get().await.unwrap()).await.unwrap();
-        let letter = DeadLetter {
-            id: "1".into(),
-            kind: "test".into(),
-            source: "/test".into(),
-            payload: "x".into(),
-            lane: None,
-            reason: "why".into(),
-        };
-        keep(&pool, &letter).await.unwrap();
-        let found = after(&pool, 0).await.unwrap().unwrap();
-        assert_eq!(found.buried, look.at);
-        assert_eq!(forget(&pool, look.at).await.unwrap(), 0);
-        assert_eq!(forget(&pool, look.at + 1).await.unwrap(), 1);
-    }
-
-    #[tokio::test]
-    async fn every_encoding_keeps_a_letter_as_it_came() {
-        for encoding in ["UTF8", "LATIN1", "SQL_ASCII"] {
-            let database = testutil::database_in(encoding).await;
-            let pool = ::postgres::open(&database.url(), 1, Duration::from_secs(30)).unwrap();
-            crate::schema::prepare(&pool, true).await.unwrap();
-            let all: String = (0..0x300).filter_map(char::from_u32).collect();
-            let texts = ["", "plain", "50%, 100%25 and \\041", "nul \0, €, 速度, 🚗", &all];
-            for (number, text) in (1..).zip(texts) {
-                let letter = DeadLetter {
-                    id: format!("{number} {text}"),
-                    kind: text.to_owned(),
-                    source: text.to_owned(),
-                    payload: [text.as_bytes(), b"\0\xff"].concat().into(),
-                    lane: Some("bulk".into()),
-                    reason: format!("{text}!"),
-                };
-                for _ in 0..2 {
-                    keep(&pool, &letter).await.unwrap();
-                }
-                let number = newest(&pool).await.unwrap();
-                let kept = after(&pool, number - 1).await.unwrap().unwrap();
-                assert_eq!(kept.letter, letter, "{encoding}");
-            }
-            let count = "SELECT count(*) FROM dead_letter";
-            let row = pool.get().await.unwrap().query_one(count, &[]).await.unwrap();
-            assert_eq!(row.get::<_, i64>(0), texts.len() as i64, "{encoding}");
-        }
-    }
+    let delete = format!(
+        "WITH dropped AS (DELETE FROM dead_letter WHERE id = $1 RETURNING event_id, mark),
+              left_ AS (INSERT INTO dead_letter_gone (event_id, mark, at)
+                        SELECT event_id, mark, {PLAUSIBLE} FROM dropped ON CONFLICT DO NOTHING)
+         SELECT count(*) FROM dropped"
+    );
+    let row = pool.get().await?.query_one(&delete, &[&number]).await?;
+    Ok(row.try_get::<_, i64>(0)? > 0)
 }

@@ -12,7 +12,7 @@
 //!
 //! In this order, the same in every process, so that no two writers can deadlock: readings by
 //! month, series and time; then receipts by upload and message; then latest values by id; then the
-//! versions of the days touched. Partitions and series are made before, each in a transaction of
+//! versions of the days touched. Dead letters come after receipts, by event id. Partitions and series are made before, each in a transaction of
 //! its own.
 //!
 //! Readings go by COPY straight into their month's partition. Identity is the primary key, and
@@ -26,6 +26,7 @@ pub mod batch;
 mod copy;
 pub mod dead;
 mod existing;
+mod invalid;
 mod looks;
 mod partition;
 #[cfg(test)]
@@ -37,17 +38,19 @@ mod series;
 mod series_tests;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 // For the micro-benchmarks as well, which have to call what they measure.
 pub use copy::Rows;
 
 use self::receipts::Known;
 use self::series::{Series, Taken};
-use ::postgres::{Failure, Pool, Timer, Tries};
+use ::postgres::{Failure, Pool, Tries};
 use batch::{Batch, Month, Part};
 pub use copy::Timestamptz;
 pub use dead::DeadLetter;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
+pub use invalid::{InvalidLine, TOLD_LINES};
 pub use looks::Look;
 pub use partition::month_of_name as month_of_partition;
 use reading::message::Message;
@@ -60,10 +63,6 @@ use tokio_postgres::error::SqlState;
 /// How often messages have their partitions made again before they are left to whoever tries anew.
 const VANISHED: usize = 3;
 
-/// Days of receipts that may be written at one time: those that are kept, the one that begins, and
-/// one for a clock that is ahead.
-const RECEIPT_DAYS: usize = 9;
-
 /// Stores messages of readings.
 pub struct Store {
     pool: Pool,
@@ -71,6 +70,8 @@ pub struct Store {
     months: Mutex<HashSet<(i64, i64)>>,
     /// Days (since 1970) that have a partition of receipts.
     receipts: Mutex<BTreeSet<i64>>,
+    /// Likewise of invalid lines.
+    lines: Mutex<BTreeSet<i64>>,
     history: bool,
 }
 
@@ -112,6 +113,7 @@ impl Store {
             known: Mutex::new(series::Known::new(most)),
             months: Mutex::default(),
             receipts: Mutex::default(),
+            lines: Mutex::default(),
             history: false,
         }
     }
@@ -134,15 +136,6 @@ impl Store {
         receipts::newest(&self.pool).await
     }
 
-    /// Keeps a dead letter where the event bus does not.
-    ///
-    /// # Errors
-    /// Where the database cannot do that now; keep it again.
-    pub async fn keep_dead_letter(&self, letter: &DeadLetter) -> Result<(), ::postgres::Error> {
-        let _timer = Timer::of("keep_dead_letter");
-        dead::keep(&self.pool, letter).await
-    }
-
     /// Looks at the clock, and tells the moment (in microseconds since 1970) by which ages are judged:
     /// a look a day earlier. None: nothing may be deleted yet.
     ///
@@ -150,16 +143,6 @@ impl Store {
     /// Where the database cannot do that now.
     pub async fn look_at_clock(&self) -> Result<Option<i64>, ::postgres::Error> {
         Ok(Look::now().remember(&*self.pool.get().await?).await?)
-    }
-
-    /// Forgets the dead letters in this database that are older than this moment (in microseconds since
-    /// 1970); how many they were.
-    ///
-    /// # Errors
-    /// Where the database cannot do that now.
-    pub async fn forget_dead_letters(&self, before: i64) -> Result<u64, ::postgres::Error> {
-        let _timer = Timer::of("forget_dead_letters");
-        dead::forget(&self.pool, before).await
     }
 
     /// Stores messages: all of them, in one transaction, or nothing. One that was stored before is
@@ -222,26 +205,6 @@ impl Store {
         }
     }
 
-    /// Counts the readings of a message that cannot be stored as failed.
-    ///
-    /// # Errors
-    /// Where the database cannot do that now; do it again.
-    pub async fn fail(&self, message: &Message) -> Result<(), Error> {
-        let mut client = self.client().await?;
-        self.prepare_receipts(&mut client, std::slice::from_ref(message))
-            .await?;
-        let _timer = Timer::of("count_failed");
-        let written = async {
-            let transaction = client.transaction().await?;
-            receipts::write(&transaction, &receipts::of_failed(message), Known::Keep).await?;
-            transaction.commit().await
-        };
-        written.await.map_err(|error| {
-            lock(&self.receipts).clear();
-            Error::Unavailable(error.into())
-        })
-    }
-
     async fn client(&self) -> Result<Object, Error> {
         let client = self
             .pool
@@ -260,20 +223,16 @@ impl Store {
         lock(&self.known).forget();
         lock(&self.months).clear();
         lock(&self.receipts).clear();
+        lock(&self.lines).clear();
     }
 
     async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
         for day in receipts::days(messages.iter()) {
             if !lock(&self.receipts).contains(&day) {
                 // Whatever is wrong with a partition, it is not the readings.
-                let made = receipts::make(client, day).await;
+                let made = receipts::make(client, partition::RECEIPTS, day).await;
                 made.map_err(|error| Error::Unavailable(error.into()))?;
-                let mut made = lock(&self.receipts);
-                made.insert(day);
-                // As many as are kept; an older one would only be made once more.
-                while made.len() > RECEIPT_DAYS {
-                    made.pop_first();
-                }
+                receipts::remember(&mut lock(&self.receipts), day);
             }
         }
         Ok(())

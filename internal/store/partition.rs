@@ -3,6 +3,10 @@
 use crate::batch::span_of;
 use tokio_postgres::{Client, Error};
 
+/// Tables with a partition for the uploads of each day.
+pub(super) const RECEIPTS: &str = "receipt";
+pub(super) const LINES: &str = "receipt_line";
+
 /// The name of a month's partition.
 pub(super) fn name(year: i64, month: i64) -> String {
     format!("reading_{year:04}_{month:02}")

@@ -18,6 +18,10 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
+/// Days of uploads that may be written at one time: those that are kept, the one that begins, and one for
+/// a clock that is ahead.
+const DAYS: usize = 9;
+
 /// A day's partition is dropped only if nobody uses it for this long; else another time.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -45,7 +49,7 @@ pub(super) enum Known {
 
 /// The day (since 1970) of an upload whose receipt is kept; none where it is too old, or has an id
 /// that tells no time.
-fn day(upload: Uuid) -> Option<i64> {
+pub(super) fn day(upload: Uuid) -> Option<i64> {
     let (at, now) = (uploaded(upload)?, time::now());
     has_receipt(at, now).then(|| at.div_euclid(time::DAY))
 }
@@ -56,9 +60,19 @@ pub(super) fn days<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<
     shares.filter_map(|share| day(share.upload)).collect()
 }
 
-fn table(day: i64) -> String {
+/// The name of the partition of this table for the uploads of a day.
+pub(super) fn table(parent: &str, day: i64) -> String {
     let (year, month, day) = time::civil_from_days(day);
-    format!("receipt_{year:04}_{month:02}_{day:02}")
+    format!("{parent}_{year:04}_{month:02}_{day:02}")
+}
+
+/// Remembers that this day has its partition, of as many days as are kept; an older one would only be
+/// made once more.
+pub(super) fn remember(made: &mut BTreeSet<i64>, day: i64) {
+    made.insert(day);
+    while made.len() > DAYS {
+        made.pop_first();
+    }
 }
 
 /// How long the newest receipt may be looked for.
@@ -79,11 +93,11 @@ pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error
     Ok(found.map(|row| row.try_get(0)).transpose()?.and_then(uploaded))
 }
 
-/// Makes the partition of a day's uploads, and drops those whose time was over a day ago already: see
-/// `looks.rs`.
-pub(super) async fn make(client: &mut Client, day: i64) -> Result<(), Error> {
+/// Makes the partition of this table for a day's uploads, and drops those whose time was over a day ago
+/// already: see `looks.rs`.
+pub(super) async fn make(client: &mut Client, parent: &str, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
-    if partition::attach(client, "receipt", &table(day), &first(day), &first(day + 1)).await?
+    if partition::attach(client, parent, &table(parent, day), &first(day), &first(day + 1)).await?
         && let Err(error) = drop_old(client, Look::now()).await
     {
         tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
@@ -96,22 +110,24 @@ pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Erro
     let Some(confirmed) = look.remember(client).await? else {
         return Ok(());
     };
-    let last = table((confirmed - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
-    let old = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-               WHERE inhparent = 'receipt'::regclass AND relname <= $1 ORDER BY relname";
-    for row in client.query(old, &[&last]).await? {
-        let name: String = row.try_get(0)?;
-        let _timer = ::postgres::Timer::of("drop_receipts");
-        let transaction = client.transaction().await?;
-        let milliseconds = LOCK_TIMEOUT.as_millis();
-        transaction
-            .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
-            .await?;
-        transaction
-            .execute("SELECT drop_partition('receipt', $1)", &[&name])
-            .await?;
-        transaction.commit().await?;
-        tracing::info!(partition = name, "dropped receipts whose time is over");
+    for parent in [partition::RECEIPTS, partition::LINES] {
+        let last = table(parent, (confirmed - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
+        let old = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+                   WHERE inhparent = $1::text::regclass AND relname <= $2 ORDER BY relname";
+        for row in client.query(old, &[&parent, &last]).await? {
+            let name: String = row.try_get(0)?;
+            let _timer = ::postgres::Timer::of("drop_receipts");
+            let transaction = client.transaction().await?;
+            let milliseconds = LOCK_TIMEOUT.as_millis();
+            transaction
+                .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
+                .await?;
+            transaction
+                .execute("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
+                .await?;
+            transaction.commit().await?;
+            tracing::info!(partition = name, "dropped receipts whose time is over");
+        }
     }
     Ok(())
 }
@@ -132,7 +148,7 @@ pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message])
     // uploads that it brought no readings of.
     let (mut known, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for (day, (uploads, ids)) in shares {
-        let table = table(day);
+        let table = table(partition::RECEIPTS, day);
         let statement = format!(
             "SELECT message, failed > 0 FROM {table} JOIN unnest($1::uuid[], $2::uuid[]) AS asked (upload, message)
                  USING (upload, message)"
@@ -203,7 +219,7 @@ pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], k
                         AND excluded.persisted + excluded.duplicates + excluded.conflicts = 0"
             }
         };
-        let table = table(day);
+        let table = table(partition::RECEIPTS, day);
         let statement = format!(
             "INSERT INTO {table} AS there (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)

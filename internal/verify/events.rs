@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use archive::Days;
 use event::{Delivery, Event, PROGRESS, Reader};
 use reading::message::Message;
-use reading::segment;
+use reading::{rejected, segment};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -103,6 +103,9 @@ fn sort(mut sorter: Sorter, mut events: mpsc::Receiver<Event>) -> io::Result<Sor
     let mut foreign = 0_u64;
     while let Some(event) = events.blocking_recv() {
         // Whole or not at all, as the persistor takes it.
+        if event.kind == rejected::KIND {
+            continue;
+        }
         match Message::read(&event.id, &event.payload) {
             Ok(message) if event.kind == segment::KIND => {
                 message.each(|_, series| sorter.add(series.device, series.sensor, series.points));

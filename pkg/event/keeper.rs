@@ -22,15 +22,6 @@ pub struct Kept {
     pub pressed: bool,
 }
 
-/// What the bus holds of dead letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stock {
-    /// Bytes of all of them.
-    pub bytes: u64,
-    /// Bytes beyond which the oldest go; `None`: any number.
-    pub max_bytes: Option<u64>,
-}
-
 impl Keeper {
     /// How the bus stands.
     ///
@@ -39,24 +30,6 @@ impl Keeper {
     /// that it cannot be believed.
     pub async fn look(&self) -> Result<Kept, Error> {
         self.0.look().await
-    }
-
-    /// What the bus holds of dead letters.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: nobody has made a place
-    /// for them yet.
-    pub async fn dead_letters(&self) -> Result<Stock, Error> {
-        self.0.dead_letters().await
-    }
-
-    /// Forgets the dead letters that were buried before `moment` (microseconds since 1970), by both the
-    /// bus's clock and that of the program which buried them; how many they were.
-    ///
-    /// # Errors
-    /// As [`Keeper::dead_letters`]. Some may have been dropped.
-    pub async fn forget_dead_letters(&self, moment: i64) -> Result<u64, Error> {
-        self.0.forget_dead_letters(moment).await
     }
 
     /// Drops the events that were handled and were stored before `moment` (microseconds since

@@ -1,5 +1,4 @@
-//! The event bus: events go in through a [`Writer`], come out of a [`Reader`], and what cannot be
-//! handled is kept as a dead letter.
+//! The event bus: events go in through a [`Writer`] and come out of a [`Reader`].
 //!
 //! The URL picks the backend: `nats://host:4222/readings` is a NATS JetStream stream,
 //! `memory://readings` hands events over inside one process. Both keep the same promise: a
@@ -11,16 +10,16 @@
 //! what is merely much.
 
 mod address;
+mod dead;
 mod error;
 mod keeper;
-mod letters;
 mod memory;
 mod nats;
 mod seldom;
 
+pub use dead::{DeadLetter, DeadLetters};
 pub use error::Error;
-pub use keeper::{Keeper, Kept, Stock};
-pub use letters::{Letter, Letters};
+pub use keeper::{Keeper, Kept};
 
 use address::Address;
 use bytes::Bytes;
@@ -36,7 +35,7 @@ pub const MIN_ROOM: usize = 2 * 1024 * 1024;
 /// A CloudEvent (v1.0) in binary mode.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
-    /// `ce-id`: unique among all events.
+    /// `ce-id`: unique among all events. One that came without it is known by its place in the stream.
     pub id: String,
     /// `ce-type`.
     pub kind: String,
@@ -152,16 +151,28 @@ impl Writer {
         }
     }
 
-    /// As [`Writer::publish`], for an event that was a dead letter: marked as such by the header
-    /// `odograph-redriven`.
+    /// As [`Writer::publish`], for an event that was a dead letter. The header `odograph-redriven` holds
+    /// `mark`, which tells this copy of the event from all others; `headers` are those that the event came
+    /// with beside its own.
     ///
     /// # Errors
     /// As [`Writer::publish`].
-    pub async fn publish_again(&self, lane: Lane, event: Event) -> Result<(), Error> {
+    pub async fn publish_again(
+        &self,
+        lane: Lane,
+        event: Event,
+        mark: &str,
+        headers: &[(String, String)],
+    ) -> Result<(), Error> {
         match &self.0 {
             WriterBackend::Memory(writer) => writer.publish(lane, event).await,
-            WriterBackend::Nats(writer) => writer.publish_again(lane, event).await,
+            WriterBackend::Nats(writer) => writer.publish_again(lane, event, mark, headers).await,
         }
+    }
+
+    /// Whether other programs read what this one publishes: not with `memory://`.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0, WriterBackend::Nats(_))
     }
 
     /// The latest moment that the bus knows to be past, in microseconds since 1970: the time of its
@@ -173,18 +184,6 @@ impl Writer {
         match &self.0 {
             WriterBackend::Memory(_) => Ok(None),
             WriterBackend::Nats(writer) => writer.latest_moment().await.map(Some),
-        }
-    }
-
-    /// Keeps an event that came through no lane as a dead letter, with the reason why nothing else
-    /// can be done with it.
-    ///
-    /// # Errors
-    /// As [`Writer::publish`].
-    pub async fn bury(&self, event: Event, reason: &str) -> Result<(), Error> {
-        match &self.0 {
-            WriterBackend::Memory(writer) => writer.bury(event, None, reason).await,
-            WriterBackend::Nats(writer) => writer.bury(event, None, None, reason).await,
         }
     }
 }
@@ -279,8 +278,8 @@ impl Reader {
         }
     }
 
-    /// A writer to the same bus, over the same connection: for dead letters, and to keep the bus
-    /// prepared with [`Writer::run`].
+    /// A writer to the same bus, over the same connection, to keep the bus prepared with
+    /// [`Writer::run`].
     pub fn writer(&self) -> Writer {
         match &self.0 {
             ReaderBackend::Memory(reader) => Writer(WriterBackend::Memory(reader.writer())),
@@ -297,23 +296,13 @@ impl Reader {
         }
     }
 
-    /// The dead letters that the caller has to keep, for a bus that has nowhere to: `memory://`.
-    /// `None` where the bus keeps them itself.
+    /// The dead letters that earlier versions have left on the bus, over the same connection; `None` for
+    /// `memory://`, which never held any.
     pub fn dead_letters(&self) -> Option<DeadLetters> {
         match &self.0 {
-            ReaderBackend::Memory(reader) => Some(DeadLetters(reader.dead_letters())),
-            ReaderBackend::Nats(_) => None,
+            ReaderBackend::Memory(_) => None,
+            ReaderBackend::Nats(reader) => Some(DeadLetters(reader.dead_letters())),
         }
-    }
-}
-
-/// The dead letters of a bus that cannot keep them.
-pub struct DeadLetters(memory::DeadLetters);
-
-impl DeadLetters {
-    /// The next dead letter, its reason, and the delivery by which it is acknowledged once kept.
-    pub async fn next(&mut self) -> (Delivery, String) {
-        self.0.next().await
     }
 }
 
@@ -352,24 +341,21 @@ impl Delivery {
         .await;
     }
 
-    /// Stores the event as a dead letter, with its lane and all of its headers, then acknowledges
-    /// it.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: the dead letter was not stored and the event stays unacknowledged.
-    pub async fn bury(&mut self, writer: &Writer, reason: &str) -> Result<(), Error> {
-        let event = self.event.clone();
-        match (&writer.0, &self.receipt) {
-            (WriterBackend::Memory(writer), _) => writer.bury(event, self.lane, reason).await?,
-            (WriterBackend::Nats(writer), Receipt::Nats(receipt)) => {
-                writer.bury(event, self.lane, receipt.headers(), reason).await?;
-            }
-            (WriterBackend::Nats(writer), Receipt::Memory(_)) => {
-                writer.bury(event, self.lane, None, reason).await?;
-            }
+    /// The mark that the event was published again with; empty where it came for the first time.
+    pub fn mark(&self) -> String {
+        match &self.receipt {
+            Receipt::Memory(_) => String::new(),
+            Receipt::Nats(receipt) => receipt.mark(),
         }
-        self.ack().await;
-        Ok(())
+    }
+
+    /// Further headers that the event came with, name and value: none of its own, no orders to the server,
+    /// and no more than 2 KiB.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        match &self.receipt {
+            Receipt::Memory(_) => Vec::new(),
+            Receipt::Nats(receipt) => receipt.foreign(),
+        }
     }
 
     /// Tells the bus that these events are still being worked on, so that they are not given to

@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Bus {
     live: Queue,
     bulk: Queue,
-    dead: Queue,
 }
 
 impl Bus {
@@ -28,14 +27,13 @@ impl Bus {
 }
 
 struct Queue {
-    sender: mpsc::Sender<Letter>,
-    receiver: AsyncMutex<mpsc::Receiver<Letter>>,
+    sender: mpsc::Sender<Published>,
+    receiver: AsyncMutex<mpsc::Receiver<Published>>,
 }
 
-struct Letter {
+struct Published {
     event: Event,
-    lane: Option<Lane>,
-    reason: String,
+    lane: Lane,
     handled: oneshot::Sender<()>,
 }
 
@@ -48,17 +46,12 @@ impl Queue {
         }
     }
 
-    async fn send(&self, event: Event, lane: Option<Lane>, reason: String) -> Result<(), Error> {
+    async fn send(&self, event: Event, lane: Lane) -> Result<(), Error> {
         let (handled, done) = oneshot::channel();
-        let letter = Letter {
-            event,
-            lane,
-            reason,
-            handled,
-        };
+        let published = Published { event, lane, handled };
         let send = async {
             // The receiver lives in the bus, so the channel is open while the bus is.
-            let _ = self.sender.send(letter).await;
+            let _ = self.sender.send(published).await;
             done.await
         };
         match tokio::time::timeout(PATIENCE, send).await {
@@ -68,19 +61,17 @@ impl Queue {
         }
     }
 
-    async fn next(&self) -> (Delivery, String) {
+    async fn next(&self) -> Delivery {
         loop {
             match self.receiver.lock().await.recv().await {
                 // Its publisher has given up and will publish it again: not worth the work.
-                Some(letter) if letter.handled.is_closed() => {}
-                Some(letter) => {
-                    let receipt = crate::Receipt::Memory(Receipt(Some(letter.handled)));
-                    let delivery = Delivery {
-                        event: letter.event,
-                        lane: letter.lane,
-                        receipt,
+                Some(published) if published.handled.is_closed() => {}
+                Some(Published { event, lane, handled }) => {
+                    return Delivery {
+                        event,
+                        lane: Some(lane),
+                        receipt: crate::Receipt::Memory(Receipt(Some(handled))),
                     };
-                    return (delivery, letter.reason);
                 }
                 // Not while the bus lives, and `self` is part of it.
                 None => std::future::pending().await,
@@ -103,7 +94,6 @@ fn bus(name: &str) -> Arc<Bus> {
     let bus = Arc::new(Bus {
         live: Queue::new(),
         bulk: Queue::new(),
-        dead: Queue::new(),
     });
     buses.insert(name.to_owned(), Arc::downgrade(&bus));
     bus
@@ -123,11 +113,7 @@ impl Writer {
     }
 
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
-        self.0.lane(lane).send(event, Some(lane), String::new()).await
-    }
-
-    pub(crate) async fn bury(&self, event: Event, lane: Option<Lane>, reason: &str) -> Result<(), Error> {
-        self.0.dead.send(event, lane, reason.to_owned()).await
+        self.0.lane(lane).send(event, lane).await
     }
 }
 
@@ -145,25 +131,13 @@ impl Reader {
         Writer(self.bus.clone())
     }
 
-    pub(crate) fn dead_letters(&self) -> DeadLetters {
-        DeadLetters(self.bus.clone())
-    }
-
     pub(crate) async fn next(&mut self) -> Result<Delivery, Error> {
-        Ok(self.bus.lane(self.lane).next().await.0)
+        Ok(self.bus.lane(self.lane).next().await)
     }
 
     pub(crate) fn backlog(&self) -> u64 {
         let sender = &self.bus.lane(self.lane).sender;
         (sender.max_capacity() - sender.capacity()) as u64
-    }
-}
-
-pub(crate) struct DeadLetters(Arc<Bus>);
-
-impl DeadLetters {
-    pub(crate) async fn next(&mut self) -> (Delivery, String) {
-        self.0.dead.next().await
     }
 }
 

@@ -332,7 +332,7 @@ async fn another_leads(jetstream: &Context, server: &str) {
 async fn all_current(jetstream: &Context) {
     poll(LONG, async || {
         let mut clusters = Vec::new();
-        for name in ["READINGS", "READINGS_SPARE", "READINGS_DEAD"] {
+        for name in ["READINGS", "READINGS_SPARE"] {
             let stream = jetstream.get_stream(name).await.ok()?;
             clusters.push(stream.cached_info().cluster.clone()?);
             if name == "READINGS" {

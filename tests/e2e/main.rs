@@ -10,6 +10,7 @@ mod clock;
 mod cluster;
 mod database_encodings;
 mod dead;
+mod dead_keeping;
 mod docs;
 mod drill;
 mod dumps;

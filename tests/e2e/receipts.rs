@@ -89,6 +89,56 @@ async fn every_kind_of_upload_has_its_receipt() {
     );
 }
 
+/// A receipt shows the first invalid lines of its upload, unless persistors are told to leave them out.
+#[tokio::test]
+async fn a_receipt_tells_of_the_lines_that_are_no_readings() {
+    let mut system = System::start(1).await;
+    let good = r#"{"sensor":"speed","value":1,"timestamp":"2025-05-01T12:00:00Z"}"#;
+    let two = format!("{good} {{\"sensor\":\"größe\"}}");
+    // The lines of the first upload make several dead letters.
+    let many: String = (0..150)
+        .map(|number| format!("{number} {}\n", "🚗".repeat(1000)))
+        .collect();
+    let invalid = async |system: &System, answer: &Value, count: usize| {
+        let told = poll(LONG, async || {
+            let receipt = receipt(system, answer).await;
+            let told = receipt["invalid"].as_array().cloned().unwrap_or_default();
+            (told.len() == count).then_some(told)
+        });
+        told.await
+    };
+    let (status, answer) = system.post(format!("{two}\n{many}")).await;
+    assert_eq!((status, &answer["rejected"]), (400, &json!(151)));
+    let told = invalid(&system, &answer, 100).await;
+    for (told, shown) in told.iter().zip(answer["invalid"].as_array().unwrap()) {
+        for key in ["line", "value", "reason"] {
+            assert_eq!(told[key], shown[key], "{told} {shown}");
+        }
+        let reading = shown["reading"].as_str().unwrap();
+        assert_eq!(
+            told["reading"].as_str().unwrap(),
+            reading.chars().take(256).collect::<String>()
+        );
+    }
+    assert_eq!((&told[0]["value"], told[1].get("value")), (&json!(2), None));
+    let (_, answer) = system.post(good).await;
+    assert_eq!(receipt(&system, &answer).await.get("invalid"), None);
+
+    system.persistors[0].signal(testutil::Signal::SIGTERM);
+    assert_eq!(system.persistors[0].wait(LONG).await, 0);
+    system.persistors[0] = system.persistor().args(["--receipt-lines", "false"]).start().await;
+    let (_, answer) = system.post("nonsense").await;
+    let database = connect(&system.database.url()).await;
+    let count = "SELECT count(*) FROM dead_letter WHERE strpos(encode(payload, 'escape'), $1) > 0";
+    let id = answer["id"].as_str().unwrap();
+    poll(LONG, async || {
+        let letters = database.query_one(count, &[&id]).await.unwrap();
+        (letters.get::<_, i64>(0) == 1).then_some(())
+    })
+    .await;
+    invalid(&system, &answer, 0).await;
+}
+
 /// Persistors die again and again between a commit and its acknowledgement, or within it; the
 /// sums are exact none the less.
 #[tokio::test]

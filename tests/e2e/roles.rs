@@ -65,7 +65,8 @@ async fn each_program_works_with_no_more_than_its_rights() {
     let bus = nats_url(&unique("readings"));
     let mut ingestor = system::ingestor(&bus).start().await;
     let persistor = || system::persistor(&bus, &url("odograph_writer"));
-    let _persistor = persistor().args(["--migrate", "false"]).start().await;
+    let flags = ["--migrate", "false", "--dead-letter-bytes", "1MiB"];
+    let _persistor = persistor().args(flags).start().await;
     let lines: Vec<String> = ["2024-04-30T12:00:00Z", "2024-05-01T12:00:00Z", "2024-05-01T12:00:01Z"]
         .iter()
         .map(|time| format!(r#"{{"sensor":"speed","value":7,"timestamp":"{time}"}}"#))
@@ -121,7 +122,30 @@ async fn each_program_works_with_no_more_than_its_rights() {
     let refused = said(persistor().spawn(), 1).await;
     assert!(refused.contains("--migrate=false"), "{refused}");
 
+    // Dead letters: kept, evicted, looked at and purged by the writer's role; their lines read by the other.
+    let bad = format!("{}\n", "x".repeat(4000)).repeat(400);
+    let upload = client()
+        .post(format!("{}/ingest", ingestor.url().await))
+        .bearer_auth(KEY)
+        .body(bad);
+    let told = system::answer(upload.send().await.unwrap()).await.1;
     let writer = connect(&url("odograph_writer")).await;
+    poll(LONG, async || {
+        let row = writer
+            .query_one("SELECT count(*) FROM dead_letter_gone WHERE evicted", &[])
+            .await
+            .unwrap();
+        (row.get::<_, i64>(0) > 0).then_some(())
+    })
+    .await;
+    let receipt = client().get(format!("{api}/ingests/{}", told["id"].as_str().unwrap()));
+    let (_, receipt) = system::answer(receipt.send().await.unwrap()).await;
+    assert_eq!(receipt["invalid"].as_array().map(Vec::len), Some(100), "{receipt}");
+    for (command, code) in [(&["redrive", "--all"][..], 1), (&["purge", "--all", "--yes"], 0)] {
+        let dead = odograph("dead", "odograph_writer").args(command.iter().copied());
+        said(dead.spawn(), code).await;
+    }
+
     let dumper = connect(&url("odograph_dumper")).await;
     let both = [
         "CREATE TABLE mine ()",
@@ -155,6 +179,8 @@ async fn each_program_works_with_no_more_than_its_rights() {
         "UPDATE series SET latest_value = 1",
         "UPDATE day SET version = 9",
         "SELECT FROM dead_letter",
+        "SELECT FROM dead_letter_gone",
+        "DELETE FROM receipt_line",
         "SELECT make_partition('reading', 'reading_2024_06', '2024-06-01Z', '2024-07-01Z')",
     ];
     refuses(&reader, "the reader", &more).await;
@@ -175,7 +201,8 @@ async fn each_program_works_with_no_more_than_its_rights() {
         ],
     )
     .await;
-    // Dead letters, as the persistor keeps and forgets them on a bus without a place for them.
+    reader.batch_execute("SELECT FROM receipt_line").await.unwrap();
+    // Dead letters, as the persistor of the last release keeps and forgets them.
     writer
         .batch_execute(
             "INSERT INTO dead_letter (event_id, type, reason, payload) VALUES ('1', 't', 'r', '') ON CONFLICT DO NOTHING;

@@ -84,5 +84,8 @@ async fn receipt(
         };
         receipt = judge(id, sums?, time::now()).ok_or_else(unknown)?;
     }
+    if receipt.may_have_lines() {
+        receipt.invalid = postgres::invalid(&receipts.database, id).await.map_err(problem)?;
+    }
     Ok(Json(receipt))
 }

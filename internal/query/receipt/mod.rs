@@ -33,6 +33,24 @@ struct Receipt {
     conflicts: u64,
     /// Are dead letters.
     failed: u64,
+    /// The first of the lines that are not readings, where persistors keep them (`--receipt-lines`). They
+    /// may follow a moment after the totals.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    invalid: Vec<Invalid>,
+}
+
+/// A line that is no reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Invalid {
+    /// Its number in the body, from 1.
+    line: u64,
+    /// Its number among the values of that line, from 1, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<u64>,
+    /// Why it is none.
+    reason: String,
+    /// Its first 256 characters.
+    reading: String,
 }
 
 /// How far an upload is.
@@ -86,5 +104,16 @@ fn judge(id: Uuid, sums: Option<Sums>, now: i64) -> Option<Receipt> {
         duplicates: sums.duplicates,
         conflicts: sums.conflicts,
         failed: sums.failed,
+        invalid: Vec::new(),
     })
+}
+
+impl Receipt {
+    /// Whether there may be invalid lines to tell of: an upload that broke off has no totals.
+    fn may_have_lines(&self) -> bool {
+        match self.rejected {
+            Some(rejected) => rejected > 0,
+            None => self.status == Status::Incomplete,
+        }
+    }
 }

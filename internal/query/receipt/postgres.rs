@@ -1,10 +1,11 @@
-//! Adds up the rows of uploads.
+//! Adds up the rows of uploads, and finds their invalid lines.
 
-use super::Sums;
+use super::{Invalid, Sums};
 use crate::words::{Database, query};
 use ::postgres::Error;
 use reading;
 use std::collections::HashMap;
+use store::text::decoded;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -19,6 +20,21 @@ pub(super) async fn sums(database: &Database, uploads: &[Uuid]) -> Result<HashMa
          FROM receipt WHERE upload = ANY($1) GROUP BY upload";
     let rows = query(database, statement, &[(&uploads, Type::UUID_ARRAY)]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, of(row)?))).collect()
+}
+
+/// The first invalid lines of an upload, in their order.
+pub(super) async fn invalid(database: &Database, upload: Uuid) -> Result<Vec<Invalid>, Error> {
+    let statement = "SELECT line, value, reason, reading FROM receipt_line WHERE upload = $1 ORDER BY ordinal";
+    let rows = query(database, statement, &[(&upload, Type::UUID)]).await?;
+    let line = |row: &Row| {
+        Ok(Invalid {
+            line: row.try_get::<_, i64>(0)?.unsigned_abs(),
+            value: row.try_get::<_, Option<i64>>(1)?.map(i64::unsigned_abs),
+            reason: decoded(row.try_get(2)?),
+            reading: decoded(row.try_get(3)?),
+        })
+    };
+    rows.iter().map(line).collect()
 }
 
 fn of(row: &Row) -> Result<Sums, Error> {

@@ -9,9 +9,9 @@
 //! What somebody who reads the history again has not read yet stays as well.
 
 use super::reader::HISTORY;
-use super::{away, connected, letters, reader, setup, since};
+use super::{away, connected, reader, setup, since};
 use crate::address::Nats;
-use crate::{Error, Kept, Lane, Stock};
+use crate::{Error, Kept, Lane};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Info as ConsumerInfo, pull};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
@@ -25,9 +25,6 @@ const RELIEVED: u64 = 7;
 
 /// Room is made in so many rounds at the most; each looks at the floors anew.
 const ROUNDS: u64 = 32;
-
-/// Dead letters past their time are forgotten so many at once at the most.
-const FORGOTTEN: usize = 1024;
 
 /// How long the server keeps a consumer that only asks where a moment lies, if it is not deleted.
 const ASKED: Duration = Duration::from_secs(10);
@@ -57,41 +54,6 @@ impl Keeper {
             unhandled,
             pressed: excess(info, PRESSED) > 0.0,
         })
-    }
-
-    pub(crate) async fn dead_letters(&self) -> Result<Stock, Error> {
-        if !connected(&self.context) {
-            return Err(away(&self.address));
-        }
-        let stream = setup::named(&self.context, &self.address.dead_stream()).await?;
-        let info = stream.cached_info();
-        Ok(Stock {
-            bytes: info.state.bytes,
-            max_bytes: setup::max_bytes(info),
-        })
-    }
-
-    pub(crate) async fn forget_dead_letters(&self, moment: i64) -> Result<u64, Error> {
-        if !connected(&self.context) {
-            return Err(away(&self.address));
-        }
-        let stream = setup::named(&self.context, &self.address.dead_stream()).await?;
-        let mut last = None;
-        let mut next = stream.cached_info().state.first_sequence;
-        // One by one, as each has two times; those that stay are not looked at.
-        for _ in 0..FORGOTTEN {
-            let Some(letter) = letters::after(&stream, &self.address, next).await? else {
-                break;
-            };
-            if letter.buried >= moment {
-                break;
-            }
-            last = Some(letter.number);
-            next = letter.number + 1;
-        }
-        let Some(last) = last else { return Ok(0) };
-        let purged = stream.purge().sequence(last + 1).await.map_err(setup::unavailable)?;
-        Ok(purged.purged)
     }
 
     pub(crate) async fn trim_before(&self, moment: i64) -> Result<u64, Error> {

@@ -2,22 +2,21 @@
 //!
 //! Stream `READINGS` (file storage, `discard: new`, no age limit: nothing that was not consumed is
 //! ever dropped to make room); the lanes are its subjects `readings.live` and `readings.bulk`, each
-//! with a durable pull consumer, `persistor_live` and `persistor_bulk`. Dead letters in the stream
-//! `READINGS_DEAD`. In a cluster, `READINGS_SPARE` stands in while `READINGS` has no
-//! leader. Events are CloudEvents in binary mode: `ce-*` headers and the payload as it is.
+//! with a durable pull consumer, `persistor_live` and `persistor_bulk`. In a cluster, `READINGS_SPARE`
+//! stands in while `READINGS` has no leader. Events are CloudEvents in binary mode: `ce-*` headers and the
+//! payload as it is. `READINGS_DEAD`, where earlier versions have left it, is emptied.
 
+mod dead;
 mod denied;
 mod keeper;
-mod letters;
-mod lines;
 mod reader;
 mod setup;
 mod spare;
 mod tls;
 mod writer;
 
+pub(crate) use dead::DeadLetters;
 pub(crate) use keeper::Keeper;
-pub(crate) use letters::Letters;
 pub(crate) use reader::{Reader, Receipt, Wanted};
 pub(crate) use writer::Writer;
 
@@ -42,20 +41,11 @@ const PING: Duration = Duration::from_secs(10);
 const CONNECTING_TO_ONE: Duration = Duration::from_secs(2);
 const PING_TO_ONE: Duration = Duration::from_secs(2);
 
-/// Header that holds why a dead letter is one.
-const REASON: &str = "odograph-reason";
-
-/// Header that holds the lane a dead letter came through.
-const LANE: &str = "odograph-lane";
-
-/// Header that holds when a dead letter was buried by its writer's clock, in microseconds since 1970.
-const BURIED: &str = "odograph-buried";
-
-/// Header that holds how many bytes the payload of a dead letter had, where it was cut.
-const CUT: &str = "odograph-cut-from";
-
-/// Header that holds when an event was taken up again that was a dead letter.
+/// Header that tells the copies of an event apart that were published again.
 const REDRIVEN: &str = "odograph-redriven";
+
+/// Bytes of the further headers of an event that are kept with it.
+const FOREIGN: usize = 2048;
 
 /// Connects in the background and again whenever the connection is lost.
 async fn connect(address: &Nats) -> Result<Context, Error> {
@@ -148,13 +138,40 @@ fn headers(event: &Event) -> HeaderMap {
     headers
 }
 
-fn event(headers: Option<&HeaderMap>, payload: &Bytes) -> Event {
+/// The event in a message. `place` names the message where it has no id.
+fn event(headers: Option<&HeaderMap>, payload: &Bytes, place: impl FnOnce() -> String) -> Event {
+    let mut id = header(headers, "ce-id");
+    if id.is_empty() {
+        id = place();
+    }
     Event {
-        id: header(headers, "ce-id"),
+        id,
         kind: header(headers, "ce-type"),
         source: header(headers, "ce-source"),
         payload: payload.clone(),
     }
+}
+
+/// The headers of a message that are neither its event's nor ours nor orders to the server, as long as they
+/// are short.
+fn foreign(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
+    let mut kept = Vec::new();
+    let mut room = FOREIGN;
+    for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
+        let name = name.to_string();
+        let lower = name.to_ascii_lowercase();
+        if ["nats-", "ce-", "odograph-"].iter().any(|ours| lower.starts_with(ours)) {
+            continue;
+        }
+        for value in values {
+            let size = name.len() + value.as_str().len() + 4;
+            if size <= room {
+                room -= size;
+                kept.push((name.clone(), value.as_str().to_owned()));
+            }
+        }
+    }
+    kept
 }
 
 /// A header's value, empty where there is none.

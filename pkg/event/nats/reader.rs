@@ -1,7 +1,7 @@
 //! Consuming: pulls bounded by bytes as well as by count, so that nothing is held that was not
 //! asked for.
 
-use super::{TIMEOUT, away, connect, connected, event, setup, spare};
+use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
 use async_nats::HeaderMap;
@@ -41,7 +41,7 @@ pub(crate) struct Reader {
     context: Context,
     address: Nats,
     wanted: Config,
-    /// The one that all who bury share: it works once somebody runs it.
+    /// Shared: keeps the bus prepared once somebody runs it.
     writer: super::Writer,
     consumer: Option<PullConsumer>,
     /// There was a consumer: one that is made anew has forgotten what was acknowledged.
@@ -89,6 +89,10 @@ impl Reader {
 
     pub(crate) fn writer(&self) -> super::Writer {
         self.writer.clone()
+    }
+
+    pub(crate) fn dead_letters(&self) -> super::DeadLetters {
+        super::DeadLetters::new(self.context.clone(), self.address.clone())
     }
 
     pub(crate) fn keeper(&self) -> super::Keeper {
@@ -259,10 +263,25 @@ fn sequence(message: &Message) -> u64 {
     message.info().map(|info| info.stream_sequence).unwrap_or_default()
 }
 
+/// What names a message that has no id: the same each time it is read.
+fn place(message: &Message) -> String {
+    let told = message.info();
+    let told = told.map(|info| {
+        format!(
+            "{}:{}:{}",
+            info.stream,
+            info.stream_sequence,
+            info.published.unix_timestamp_nanos()
+        )
+    });
+    told.unwrap_or_default()
+}
+
 fn delivery(context: &Context, message: Message) -> Delivery {
+    let event = event(message.headers.as_ref(), &message.payload, || place(&message));
     let (message, acker) = message.split();
     Delivery {
-        event: event(message.headers.as_ref(), &message.payload),
+        event,
         lane: message.subject.rsplit('.').next().and_then(Lane::named),
         receipt: crate::Receipt::Nats(Box::new(Receipt {
             context: context.clone(),
@@ -318,9 +337,12 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
-    /// The headers that the message came with.
-    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
-        self.headers.as_ref()
+    pub(crate) fn mark(&self) -> String {
+        header(self.headers.as_ref(), REDRIVEN)
+    }
+
+    pub(crate) fn foreign(&self) -> Vec<(String, String)> {
+        foreign(self.headers.as_ref())
     }
 
     pub(crate) async fn ack(&mut self) {

@@ -16,10 +16,6 @@ use std::time::Duration;
 /// The oldest server that understands all that is asked of it; older ones ignore settings in silence.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
 
-/// Dead letters may take as much as readings may, within these bounds. Beyond, the oldest go: one
-/// that could not be stored would hold up the lane that it came from.
-const DEAD_BYTES: (i64, i64) = (16 << 20, 1 << 30);
-
 /// Checks the server and makes the streams where they are missing.
 pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
     check_server(context)?;
@@ -36,21 +32,8 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         description: Some("Readings on their way to the database, and their history".into()),
         ..Config::default()
     };
-    let dead = Config {
-        name: address.dead_stream(),
-        subjects: vec![format!("{}_dead.>", address.name)],
-        storage: StorageType::File,
-        discard: DiscardPolicy::Old,
-        // Persistors forget them, by more than one look at a clock: the server would at once.
-        max_age: Duration::ZERO,
-        max_bytes: address.max_bytes.clamp(DEAD_BYTES.0, DEAD_BYTES.1),
-        num_replicas: address.replicas,
-        description: Some("What could not be stored, and why".into()),
-        ..Config::default()
-    };
     let stream = get_or_create(context, wanted.clone()).await?;
     judge(&stream.cached_info().config, &wanted)?;
-    get_or_create(context, dead).await?;
     if is_replicated(&stream) {
         // As the stream was made, whatever this URL says: the next one must find what is in it.
         let wanted = spare::config(address, stream.cached_info().config.num_replicas);

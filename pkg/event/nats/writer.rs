@@ -1,12 +1,13 @@
 //! Publishing: a bounded window of events in flight, each waited for until it is stored.
 
-use super::{BURIED, CUT, LANE, REASON, REDRIVEN, TIMEOUT, away, connect, connected, headers, lines, setup, spare};
+use super::{REDRIVEN, TIMEOUT, away, connect, connected, headers, setup, spare};
 use crate::address::Nats;
 use crate::{Error, Event, Lane, MAX_PAYLOAD};
-use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,12 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A bus that is away for so many looks is worth a line in the log.
 const LOOKS_AWAY: u32 = 12;
 
-/// Characters of a dead letter's reason, and of what names its event; bytes of the headers that it
-/// came with. All together they fit beside the largest payload.
-const EXPLAINED: usize = 500;
-const NAME: usize = 200;
-const FOREIGN: usize = 2048;
-
 #[derive(Clone)]
 pub(crate) struct Writer {
     context: Context,
@@ -52,16 +47,11 @@ pub(crate) struct Writer {
     /// Gives back what the spare stream holds, for those who publish.
     tends: bool,
     window: Arc<Semaphore>,
-    lines: Arc<lines::Bound>,
 }
 
 impl Writer {
     pub(crate) async fn open(address: Nats) -> Result<Self, Error> {
-        let context = connect(&address).await?;
-        Ok(Self {
-            lines: Arc::new(lines::Bound::new()),
-            ..Self::over(context, address)
-        })
+        Ok(Self::over(connect(&address).await?, address))
     }
 
     /// A writer of one who reads the bus, which looks after the spare stream while it runs.
@@ -72,8 +62,7 @@ impl Writer {
         }
     }
 
-    /// A writer that takes up what others have sent, and brings no new lines.
-    pub(super) fn over(context: Context, address: Nats) -> Self {
+    fn over(context: Context, address: Nats) -> Self {
         Self {
             context,
             address: Arc::new(address),
@@ -82,7 +71,6 @@ impl Writer {
             replicated: Arc::new(AtomicBool::new(false)),
             tends: false,
             window: Arc::new(Semaphore::new(WINDOW)),
-            lines: Arc::new(lines::Bound::none()),
         }
     }
 
@@ -169,63 +157,28 @@ impl Writer {
     }
 
     pub(crate) async fn publish(&self, lane: Lane, event: Event) -> Result<(), Error> {
-        self.send(Place::Lane(lane), headers(&event), event.payload).await
+        self.send(lane, headers(&event), event.payload).await
     }
 
-    pub(crate) async fn publish_again(&self, lane: Lane, event: Event) -> Result<(), Error> {
-        let mut headers = headers(&event);
-        let now = async_nats::datetime::DateTime::from(std::time::SystemTime::now());
-        headers.insert(REDRIVEN, now.unix_timestamp().to_string());
-        self.send(Place::Lane(lane), headers, event.payload).await
-    }
-
-    /// `came_with` are the headers of a message that is buried.
-    pub(crate) async fn bury(
+    pub(crate) async fn publish_again(
         &self,
+        lane: Lane,
         event: Event,
-        lane: Option<Lane>,
-        came_with: Option<&HeaderMap>,
-        reason: &str,
+        mark: &str,
+        further: &[(String, String)],
     ) -> Result<(), Error> {
-        self.wait_until_ready().await?;
-        // What comes through no lane was never accepted. It must not push out what was.
-        let subject = if lane.is_some() {
-            lines::give_way(&self.context, &self.address).await?;
-            format!("{}_dead.letters", self.address.name)
-        } else {
-            let size = event.payload.len();
-            if !self.lines.admit(&self.context, &self.address, size).await? {
-                // An upload is not done with before its rejected lines are kept.
-                return Err(Error::Unavailable("the dead letters are full".into()));
+        let mut headers = headers(&event);
+        headers.insert(REDRIVEN, mark);
+        for (name, value) in further {
+            // They came as headers.
+            if let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) {
+                headers.append(name, value);
             }
-            lines::subject(&self.address)
-        };
-        let mut headers = came_with.map(foreign).unwrap_or_default();
-        headers.insert("ce-specversion", "1.0");
-        for (name, value) in [
-            ("ce-id", &event.id),
-            ("ce-type", &event.kind),
-            ("ce-source", &event.source),
-        ] {
-            headers.insert(name, printable(value, NAME));
         }
-        headers.insert(REASON, printable(reason, EXPLAINED));
-        let now = async_nats::datetime::DateTime::from(std::time::SystemTime::now());
-        headers.insert(BURIED, (now.unix_timestamp_nanos() / 1000).to_string());
-        if let Some(lane) = lane {
-            headers.insert(LANE, lane.name());
-        }
-        let mut payload = event.payload;
-        if payload.len() > MAX_PAYLOAD {
-            // Nothing of ours is as large. With a reason beside it, the server might never take it,
-            // and its lane would be held up.
-            headers.insert(CUT, payload.len().to_string());
-            payload.truncate(MAX_PAYLOAD);
-        }
-        self.send(Place::Dead(subject), headers, payload).await
+        self.send(lane, headers, event.payload).await
     }
 
-    async fn send(&self, place: Place, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
+    async fn send(&self, lane: Lane, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
         // The client would queue it and send it once it is connected again, long after the publisher
         // has given up on it.
         self.wait_until_ready().await?;
@@ -234,7 +187,7 @@ impl Writer {
         let _permit = self.window.acquire_many(size).await.expect(closed);
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            let stored = timeout_at(deadline, self.store(&place, &headers, &payload)).await;
+            let stored = timeout_at(deadline, self.store(lane, &headers, &payload)).await;
             let error = match stored.unwrap_or_else(|_| Err(PublishError::new(PublishErrorKind::TimedOut))) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -270,11 +223,7 @@ impl Writer {
     }
 
     /// Has an event stored once; in a cluster, by the spare stream where the stream does not answer.
-    async fn store(&self, place: &Place, headers: &HeaderMap, payload: &Bytes) -> Result<(), PublishError> {
-        let lane = match place {
-            Place::Lane(lane) => *lane,
-            Place::Dead(subject) => return self.acknowledged(subject.clone(), headers, payload).await,
-        };
+    async fn store(&self, lane: Lane, headers: &HeaderMap, payload: &Bytes) -> Result<(), PublishError> {
         let first = self.acknowledged(self.address.subject(lane), headers, payload);
         if !self.replicated.load(Ordering::Acquire) {
             return first.await;
@@ -330,42 +279,8 @@ impl Writer {
     }
 }
 
-/// Where an event goes.
-enum Place {
-    Lane(Lane),
-    /// This subject of the dead letters.
-    Dead(String),
-}
-
 /// Whether another try may end better: the answer was lost, or there is no leader now.
 fn may_pass(error: &PublishError) -> bool {
     use PublishErrorKind::{BrokenPipe, StreamNotFound, TimedOut};
     matches!(error.kind(), TimedOut | BrokenPipe | StreamNotFound)
-}
-
-/// A text that a header can hold.
-fn printable(text: &str, characters: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(characters).collect()
-}
-
-/// What a dead letter keeps of the headers that its message came with: all that are not the
-/// server's orders, as long as they are short.
-fn foreign(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    let mut room = FOREIGN;
-    for (name, values) in headers.iter() {
-        let lower = name.to_string().to_ascii_lowercase();
-        if ["nats-", "ce-", "odograph-"].iter().any(|ours| lower.starts_with(ours)) {
-            continue;
-        }
-        for value in values {
-            let size = lower.len() + value.as_str().len() + 4;
-            if size <= room {
-                room -= size;
-                kept.append(name.clone(), value.clone());
-            }
-        }
-    }
-    kept
 }

@@ -140,25 +140,6 @@ async fn suite(url: &str) {
     for published in lying {
         published.await.unwrap().unwrap();
     }
-
-    // A dead letter is kept, by the bus or by the reader that the bus hands it to.
-    let keeper = reader.dead_letters().map(|mut letters| {
-        tokio::spawn(async move {
-            let (mut letter, reason) = letters.next().await;
-            letter.ack().await;
-            (letter.event, reason)
-        })
-    });
-    let publishing = tokio::spawn({
-        let writer = writer.clone();
-        async move { writer.publish(Lane::Live, event("bad", b"bad")).await }
-    });
-    next(&mut reader).await.bury(&writer, "not\nreadable").await.unwrap();
-    publishing.await.unwrap().unwrap();
-    if let Some(keeper) = keeper {
-        let (letter, reason) = keeper.await.unwrap();
-        assert_eq!((letter, reason.as_str()), (event("bad", b"bad"), "not\nreadable"));
-    }
 }
 
 async fn next_of(one: &mut Reader, other: &mut Reader) -> event::Delivery {
@@ -188,100 +169,110 @@ async fn nats() {
     suite(&nats_url("suite")).await;
 }
 
+/// What came without an id is known by its place, each time it is read; what was published again by its mark.
 #[tokio::test]
-async fn nats_keeps_dead_letters_with_their_reason() {
-    let url = nats_url("dead");
+async fn nats_tells_copies_of_an_event_apart() {
+    let url = nats_url("copies");
     let (server, name) = url.rsplit_once('/').unwrap();
     let writer = writer(&url).await;
-    writer.bury(event("1", b"x"), "because\nof this").await.unwrap();
-    let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
-    let stream = jetstream
-        .get_stream(format!("{}_DEAD", name.to_uppercase()))
+    let client = async_nats::connect(server).await.unwrap();
+    for _ in 0..2 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Who", "a stranger");
+        headers.insert("Nats-Expected-Stream", name.to_uppercase());
+        client
+            .publish_with_headers(format!("{name}.live"), headers, "junk".into())
+            .await
+            .unwrap();
+    }
+    client.flush().await.unwrap();
+    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut delivery = next(&mut reader).await;
+        assert_eq!(delivery.headers(), [("Who".to_owned(), "a stranger".to_owned())]);
+        assert_eq!(delivery.mark(), "");
+        ids.push(delivery.event.id.clone());
+        delivery.ack().await;
+    }
+    assert_ne!(ids[0], ids[1]);
+    let mut history = Reader::history(&url, None).await.unwrap();
+    for id in &ids {
+        assert_eq!(next(&mut history).await.event.id, *id);
+    }
+    let headers = [("Who".to_owned(), "a stranger".to_owned())];
+    writer
+        .publish_again(Lane::Live, event("1", b"x"), "17", &headers)
         .await
         .unwrap();
-    let message = stream.get_raw_message(1).await.unwrap();
-    assert_eq!(
-        message.headers.get("odograph-reason").unwrap().as_str(),
-        "because of this"
-    );
-    assert_eq!(message.headers.get("ce-specversion").unwrap().as_str(), "1.0");
-    assert_eq!(message.headers.get("ce-id").unwrap().as_str(), "1");
-    assert_eq!(&message.payload[..], b"x");
-    let keeper = Reader::open(&url, Lane::Live).await.unwrap().keeper().unwrap();
-    let stock = async || keeper.dead_letters().await.ok();
-    let stock = poll(DEADLINE, stock).await;
-    assert!(stock.bytes > 0 && stock.max_bytes == Some(1 << 30), "{stock:?}");
+    let delivery = next(&mut reader).await;
+    assert_eq!((delivery.event.id.as_str(), delivery.mark().as_str()), ("1", "17"));
+    assert_eq!(delivery.headers(), headers);
 }
 
-/// The server would forget them by its own clock at once; a persistor does, by more than one look.
+/// The stream that earlier versions kept dead letters in: read in its order, and emptied when it is told to
+/// be. Nobody makes it.
 #[tokio::test]
-async fn nats_forgets_dead_letters_when_it_is_told_to() {
+async fn nats_dead_letters_of_earlier_versions() {
     const HOUR: i64 = 3_600_000_000;
-    let url = nats_url("forget");
+    let url = nats_url("left");
     let (server, name) = url.rsplit_once('/').unwrap();
     let writer = writer(&url).await;
+    let left = Reader::open(&url, Lane::Live).await.unwrap().dead_letters().unwrap();
+    let oldest = async |bytes| poll(DEADLINE, async || left.oldest(bytes).await.ok()).await;
+    assert!(oldest(1000).await.is_none(), "somebody has made it");
+    left.delete_up_to(5).await.unwrap();
+
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
-    let dead = format!("{}_DEAD", name.to_uppercase());
-    let mut stream = jetstream.get_stream(&dead).await.unwrap();
-    assert_eq!(stream.cached_info().config.max_age, Duration::ZERO);
-    for number in 0..3 {
-        writer.bury(event(&number.to_string(), b"x"), "lines").await.unwrap();
-    }
-    // One whose writer's clock was ahead of the server's, which was behind.
-    let mut headers = async_nats::HeaderMap::new();
+    let mut stream = jetstream
+        .create_stream(async_nats::jetstream::stream::Config {
+            name: format!("{}_DEAD", name.to_uppercase()),
+            subjects: vec![format!("{name}_dead.>")],
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(oldest(1000).await.unwrap().len(), 0);
+    // One whose writer's clock was ahead of the server's.
     let latest = writer.latest_moment().await.unwrap().unwrap();
-    headers.insert("odograph-buried", (latest + 2 * HOUR).to_string());
-    let subject = format!("{name}_dead.lines");
-    let sent = jetstream.publish_with_headers(subject, headers, "x".into()).await;
-    sent.unwrap().await.unwrap();
-    let keeper = Reader::open(&url, Lane::Live).await.unwrap().keeper().unwrap();
-    let forget = async |moment| poll(DEADLINE, async || keeper.forget_dead_letters(moment).await.ok()).await;
-    assert_eq!(forget(latest - HOUR).await, 0);
-    assert_eq!(forget(latest + HOUR).await, 3);
-    assert_eq!(forget(latest + HOUR).await, 0);
-    assert_eq!(stream.info().await.unwrap().state.messages, 1);
-    assert_eq!(forget(latest + 3 * HOUR).await, 1);
-}
-
-/// However many lines are refused, they push out no message that was accepted.
-#[tokio::test]
-async fn nats_rejected_lines_make_room_among_themselves() {
-    let url = format!("{}?max_bytes=16777216", nats_url("lines"));
-    let writer = writer(&url).await;
-    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
-    writer.publish(Lane::Live, event("accepted", b"x")).await.unwrap();
-    next(&mut reader).await.bury(&writer, "unlucky").await.unwrap();
-    // As two ingestors would.
-    let other = self::writer(&url).await;
-    for number in 0..25 {
-        for writer in [&writer, &other] {
-            let lines = event(&format!("lines-{number}"), &vec![b'x'; 900_000]);
-            writer.bury(lines, "rejected lines").await.unwrap();
+    for number in 0..5 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("ce-id", number.to_string());
+        headers.insert("ce-type", "test.v1");
+        headers.insert("odograph-reason", "because of this");
+        headers.insert("odograph-buried", (latest + 2 * HOUR * (number % 2)).to_string());
+        if number == 0 {
+            headers.insert("odograph-lane", "live");
+            headers.insert("odograph-cut-from", "2000000");
+            headers.insert("who", "a stranger");
         }
+        let subject = format!("{name}_dead.{}", if number == 0 { "letters" } else { "lines" });
+        let sent = jetstream.publish_with_headers(subject, headers, "x".into()).await;
+        sent.unwrap().await.unwrap();
     }
-    let letters = event::Letters::open(&url).await.unwrap().unwrap();
-    let mut kept = Vec::new();
-    let mut last = 0;
-    while let Some(letter) = letters.after(last).await.unwrap() {
-        last = letter.number;
-        kept.push(letter.event.id);
-    }
-    assert_eq!(kept.first().map(String::as_str), Some("accepted"));
-    assert_eq!(kept.last().map(String::as_str), Some("lines-24"));
-    assert!((4..18).contains(&kept.len()), "{kept:?}");
-
-    // And where messages alone nearly fill the place, no line is let in.
-    for number in 0..14 {
-        let large = event(&format!("large-{number}"), &vec![b'x'; 950_000]);
-        writer.publish(Lane::Live, large).await.unwrap();
-        next(&mut reader).await.bury(&writer, "unlucky").await.unwrap();
-    }
-    for number in 0..40 {
-        let lines = event(&format!("late-{number}"), &vec![b'x'; 900_000]);
-        writer.bury(lines, "rejected lines").await.unwrap();
-    }
-    let first = letters.after(0).await.unwrap().unwrap();
-    assert_eq!(first.event.id, "accepted");
+    let found = oldest(1000).await.unwrap();
+    assert_eq!(found.len(), 2, "as many as come to so many bytes");
+    let (first, second) = (&found[0], &found[1]);
+    assert_eq!(
+        (first.number, first.lane, first.cut_from),
+        (1, Some(Lane::Live), Some(2_000_000))
+    );
+    assert_eq!((&*first.event.id, &*first.event.kind), ("0", "test.v1"));
+    assert_eq!(
+        (&*first.reason, &first.event.payload[..]),
+        ("because of this", &b"x"[..])
+    );
+    assert_eq!(first.headers, [("who".to_owned(), "a stranger".to_owned())]);
+    assert!((latest - HOUR..latest + HOUR).contains(&first.since), "{first:?}");
+    assert_eq!((second.lane, second.since), (None, latest + 2 * HOUR));
+    // By two at once.
+    left.delete_up_to(2).await.unwrap();
+    left.delete_up_to(1).await.unwrap();
+    let rest = oldest(1).await.unwrap();
+    assert_eq!((rest.len(), &*rest[0].event.id), (1, "2"));
+    left.delete_up_to(5).await.unwrap();
+    assert_eq!(oldest(1).await.unwrap().len(), 0);
+    assert_eq!(stream.info().await.unwrap().state.messages, 0);
 }
 
 /// The history can be read again, from both lanes, and takes nothing from those who read a lane.

@@ -1,0 +1,105 @@
+//! Dead letters that earlier versions have left on the bus are stored in the database, in their order, and
+//! only then deleted there; for as long as their stream exists, since ingestors of 0.1 go on filling it.
+//!
+//! Several persistors do so at once without harm: a letter is stored once, and what is deleted was stored.
+
+use crate::Work;
+use crate::gather::slot;
+use crate::letters::{BATCH, of_event};
+use event::DeadLetters;
+use std::time::Duration;
+use store::DeadLetter;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How often the stream is looked at; how often, whether there is one.
+const LOOK: Duration = Duration::from_secs(2);
+const SELDOM: Duration = Duration::from_secs(60);
+
+/// How long one look may take, storing and deleting what it finds included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Work {
+    /// Drains the stream until `stop`, through every outage of the bus and of the database.
+    pub(super) async fn drain(&self, left: &DeadLetters, stop: CancellationToken) {
+        let mut next = Instant::now();
+        let mut drained = 0;
+        while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
+            let once = stop.run_until_cancelled(timeout(PATIENCE, self.drain_once(left)));
+            let Some(once) = once.await else { break };
+            let pause = match once {
+                Ok(Ok(None)) => SELDOM,
+                Ok(Ok(Some(0))) => {
+                    tell(&mut drained);
+                    LOOK
+                }
+                Ok(Ok(Some(letters))) => {
+                    drained += letters;
+                    continue;
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(
+                        error = format!("{error:#}"),
+                        "could not take over dead letters; trying again"
+                    );
+                    LOOK
+                }
+                Err(_) => {
+                    tracing::warn!("taking over dead letters from the event bus took too long; trying again");
+                    LOOK
+                }
+            };
+            next = Instant::now() + pause;
+        }
+        tell(&mut drained);
+    }
+
+    /// Takes over some of what the stream holds; how many letters, or none where there is no stream.
+    async fn drain_once(&self, left: &DeadLetters) -> anyhow::Result<Option<u64>> {
+        let Some(found) = left.oldest(BATCH).await? else {
+            return Ok(None);
+        };
+        let Some(last) = found.last().map(|letter| letter.number) else {
+            return Ok(Some(0));
+        };
+        let letters: Vec<DeadLetter> = found.iter().map(taken_over).collect();
+        let _slot = slot(&self.letter_slot).await;
+        let stored = self.store.store_dead_letters(&letters, &[]).await;
+        if let Err(error) = stored {
+            let cause = anyhow::Error::from(error);
+            tracing::warn!(
+                error = format!("{cause:#}"),
+                "could not store dead letters of the event bus; trying again"
+            );
+            return Err(cause);
+        }
+        left.delete_up_to(last).await?;
+        self.make_room(&letters).await;
+        Ok(Some(letters.len() as u64))
+    }
+}
+
+fn tell(drained: &mut u64) {
+    if *drained > 0 {
+        tracing::info!(
+            letters = drained,
+            "took over the dead letters that an earlier version left on the event bus"
+        );
+        *drained = 0;
+    }
+}
+
+/// The letter as the database keeps it. It is a copy of its own: an earlier version may have made it of an
+/// event whose letter was dropped here.
+fn taken_over(letter: &event::DeadLetter) -> DeadLetter {
+    let payload = letter.event.payload.len() as u64;
+    let kept = of_event(&letter.event, &letter.reason);
+    DeadLetter {
+        mark: format!("left on the bus {}", letter.number),
+        cut_from: letter.cut_from.or(kept.cut_from).filter(|bytes| *bytes > payload),
+        lane: letter.lane.map(|lane| lane.name().to_owned()),
+        headers: letter.headers.clone(),
+        since: Some(letter.since),
+        ..kept
+    }
+}

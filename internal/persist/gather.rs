@@ -1,0 +1,232 @@
+//! Gathers what one lane of the bus brings into batches, and has them stored.
+
+use crate::Work;
+use crate::letters;
+use crate::options::Storing;
+use crate::pause::Pause;
+use event::{Delivery, PROGRESS, Reader};
+use reading::segment;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a batch's messages beyond which nothing is added to it.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// The shortest message; smaller ones are counted as this, so that a batch's messages are bounded.
+const SMALLEST: usize = 1024;
+
+/// What a series counts, beside its bytes in a message: it takes more room than its readings where
+/// those are few.
+const SERIES: usize = 64;
+
+/// How often a history is looked at whether all of it was read.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Gathers the batches of one reader.
+pub(super) struct Gatherer {
+    reader: Reader,
+    work: Arc<Work>,
+    slots: Arc<Semaphore>,
+    batch_bytes: usize,
+    /// Between the beginnings of two batches that are not full.
+    interval: Duration,
+}
+
+impl Gatherer {
+    pub(super) fn new(reader: Reader, work: Arc<Work>, options: &Storing) -> Self {
+        Self {
+            // Where somebody waits for each event, letting it lie would only make them wait.
+            interval: if reader.is_awaited() {
+                Duration::ZERO
+            } else {
+                options.batch_interval
+            },
+            reader,
+            work,
+            slots: Arc::new(Semaphore::new(options.writers.into())),
+            // A reading takes 16 bytes of a message.
+            batch_bytes: options.batch_readings.saturating_mul(16).clamp(SMALLEST, BATCH_BYTES),
+        }
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut under_way = JoinSet::new();
+        let mut held = Held::default();
+        let mut pause = Pause::default();
+        let mut due = Instant::now();
+        // What is no reading never waits with readings, nor they with it.
+        let mut letters = Held::default();
+        let mut letters_due = Instant::now();
+        // Letters came since readings are held: where these never end, the readings are not left waiting.
+        let mut passed = false;
+        let mut progress = interval(PROGRESS);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let full = held.bytes >= self.batch_bytes;
+            // A full batch may still be joined by what was asked for already: left with the
+            // client, nobody would tell the bus that it is in work.
+            let mut room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(held.bytes);
+            let letters_full = letters.bytes >= letters::ROOM;
+            let letters_fail = self.work.letters_fail.load(Ordering::Relaxed);
+            if letters_full && !letters_fail {
+                room = 0;
+            }
+            let before = held.deliveries.len() + letters.deliveries.len();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = progress.tick(), if !held.is_empty() || !letters.is_empty() => {
+                    Delivery::progress_all(&held.deliveries).await;
+                    Delivery::progress_all(&letters.deliveries).await;
+                }
+                slot = slot(&self.slots), if full => {
+                    due = Instant::now() + self.interval;
+                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
+                }
+                slot = due_slot(&self.work.letter_slot, letters_due), if !letters.is_empty() => {
+                    letters_due = Instant::now() + self.interval;
+                    self.store_letters(&mut under_way, letters.take(letters::BATCH), slot);
+                }
+                slot = due_slot(&self.slots, due), if passed && !held.is_empty() => {
+                    due = Instant::now() + self.interval;
+                    passed = false;
+                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
+                }
+                next = next(&mut self.reader, room, &pause) => match next {
+                    Ok(delivery) => {
+                        pause.over();
+                        if letters::is_letter(&delivery.event) {
+                            passed = !held.is_empty();
+                            // Dropped, it comes again once the bus has waited long enough for it.
+                            if !(letters_full && letters_fail) {
+                                letters.push(delivery);
+                            }
+                        } else {
+                            held.push(delivery);
+                        }
+                    }
+                    Err(error @ event::Error::Unavailable(_)) => {
+                        pause.longer();
+                        // At start it is only being connected to.
+                        if pause.length > Duration::from_secs(1) && error.is_news() {
+                            tracing::warn!(%error, "the event bus does not answer; trying again");
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+                slot = due_slot(&self.slots, due), if !held.is_empty() => {
+                    due = Instant::now() + self.interval;
+                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
+                }
+                Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
+                _ = look.tick(), if self.work.once && held.is_empty() && letters.is_empty() && under_way.is_empty() => {
+                    // Where the bus cannot say it now, it will.
+                    if let Some(Ok(0)) = stop.run_until_cancelled(self.reader.backlog()).await {
+                        break;
+                    }
+                }
+            }
+            self.work
+                .metrics
+                .hold(before, held.deliveries.len() + letters.deliveries.len());
+        }
+        Delivery::release_all(self.reader.taken()).await;
+        self.work
+            .metrics
+            .hold(held.deliveries.len() + letters.deliveries.len(), 0);
+        let last_letters = async {
+            let _slot = slot(&self.work.letter_slot).await;
+            while !letters.is_empty() {
+                self.work.store_letters(letters.take(letters::BATCH)).await;
+            }
+        };
+        tokio::join!(self.work.finish(held.take(usize::MAX)), last_letters);
+        while let Some(ended) = under_way.join_next().await {
+            ended?;
+        }
+        self.reader.end().await;
+        Ok(())
+    }
+
+    /// Has dead letters stored while the next ones gather.
+    fn store_letters(&self, under_way: &mut JoinSet<()>, batch: Vec<Delivery>, slot: OwnedSemaphorePermit) {
+        let work = self.work.clone();
+        under_way.spawn(async move {
+            work.store_letters(batch).await;
+            drop(slot);
+        });
+    }
+
+    /// Has a batch stored while the next one gathers.
+    fn store(&self, under_way: &mut JoinSet<()>, batch: Vec<Delivery>, slot: OwnedSemaphorePermit) {
+        let work = self.work.clone();
+        under_way.spawn(async move {
+            work.finish(batch).await;
+            drop(slot);
+        });
+    }
+}
+
+/// The batch that gathers.
+#[derive(Default)]
+struct Held {
+    deliveries: Vec<Delivery>,
+    bytes: usize,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    fn push(&mut self, delivery: Delivery) {
+        self.bytes += counted(&delivery);
+        self.deliveries.push(delivery);
+    }
+
+    /// The oldest, as many as come to this many bytes. The rest waits for another transaction: what a
+    /// transaction takes in memory is a multiple of its messages.
+    fn take(&mut self, bytes: usize) -> Vec<Delivery> {
+        let (mut count, mut taken) = (0, 0);
+        while taken < bytes
+            && let Some(delivery) = self.deliveries.get(count)
+        {
+            taken += counted(delivery);
+            count += 1;
+        }
+        self.bytes -= taken;
+        let later = self.deliveries.split_off(count);
+        std::mem::replace(&mut self.deliveries, later)
+    }
+}
+
+/// The bytes that a message counts.
+fn counted(delivery: &Delivery) -> usize {
+    let series = segment::runs(&delivery.event.payload);
+    (delivery.size() + series * SERIES).max(SMALLEST)
+}
+
+pub(super) async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    slots.clone().acquire_owned().await.expect("the slots are never closed")
+}
+
+/// A slot, but not before this moment. Takes none when it is dropped.
+async fn due_slot(slots: &Arc<Semaphore>, due: Instant) -> OwnedSemaphorePermit {
+    sleep_until(due).await;
+    slot(slots).await
+}
+
+/// The next delivery, after the pause that is due. Loses nothing when it is dropped.
+async fn next(reader: &mut Reader, room: usize, pause: &Pause) -> Result<Delivery, event::Error> {
+    if let Some(until) = pause.until {
+        sleep_until(until).await;
+    }
+    reader.next(room).await
+}

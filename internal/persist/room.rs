@@ -1,0 +1,130 @@
+//! How much dead letters may take, and how long they are kept.
+//!
+//! Rejected lines have a bound in bytes: whoever sends enough of them must not fill the database. Messages were
+//! accepted, and go by their age alone.
+
+use crate::Work;
+use crate::gather::slot;
+use crate::metrics::{Metrics, signed};
+use reading::time::DAY;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use store::DeadLetter;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// How often dead letters past their time are looked for.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// How long a dead letter is kept, in microseconds.
+const KEPT: i64 = 30 * DAY;
+
+/// The bytes of lines are measured after each of so many parts of what they may take, and go below by one.
+const PARTS: u64 = 16;
+
+/// Beside its payload, what a letter counts.
+const OVERHEAD: u64 = 512;
+
+/// What rejected lines may take.
+#[derive(Debug)]
+pub(super) struct Room {
+    most: u64,
+    /// Bytes that this process has stored since it last measured.
+    unmeasured: AtomicU64,
+}
+
+impl Room {
+    pub(super) fn new(most: u64, metrics: &Metrics) -> Self {
+        metrics.line_max_bytes.set(signed(most));
+        Self {
+            most,
+            // Nobody has measured yet.
+            unmeasured: AtomicU64::new(most),
+        }
+    }
+}
+
+impl Work {
+    /// These letters were stored: where lines come to more than they may, drops the oldest.
+    pub(super) async fn make_room(&self, letters: &[DeadLetter]) {
+        let lines = letters.iter().filter(|letter| letter.is_of_lines());
+        let bytes = lines.map(|letter| letter.payload.len() as u64 + OVERHEAD).sum();
+        let unmeasured = self
+            .room
+            .unmeasured
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        if bytes == 0 || unmeasured < self.room.most / PARTS {
+            return;
+        }
+        // Where it cannot be done now, it is due with the next letters.
+        if let Some(Err(error)) = self.hurry.run_until_cancelled(self.evict()).await {
+            let cause = anyhow::Error::from(error);
+            tracing::warn!(
+                error = format!("{cause:#}"),
+                "could not drop the oldest rejected lines; trying again later"
+            );
+        }
+    }
+
+    /// Measures the rejected lines, and drops the oldest where they come to more than they may.
+    async fn evict(&self) -> Result<(), postgres::Error> {
+        let unmeasured = self.room.unmeasured.load(Ordering::Relaxed);
+        let mut bytes = self.store.bytes_of_lines().await?;
+        let (mut letters, most) = (0, self.room.most);
+        if bytes > most {
+            let target = most - most / PARTS;
+            while bytes > target {
+                let evicted = self.store.evict_dead_letters(bytes - target).await?;
+                self.metrics.evicted.inc_by(evicted.letters);
+                letters += evicted.letters;
+                bytes = bytes.saturating_sub(evicted.bytes);
+                if evicted.letters == 0 {
+                    // Another persistor is at it.
+                    break;
+                }
+            }
+        }
+        self.room.unmeasured.fetch_sub(unmeasured, Ordering::Relaxed);
+        self.metrics.line_bytes.set(signed(bytes));
+        if letters > 0 {
+            tracing::warn!(
+                letters,
+                max_bytes = most,
+                "dropped the oldest dead letters of rejected lines, which came to more than --dead-letter-bytes"
+            );
+        }
+        Ok(())
+    }
+
+    /// Forgets the dead letters that are past their time, until `stop`.
+    pub(super) async fn forget_dead_letters(&self, stop: CancellationToken) {
+        let mut ticks = interval(FORGET);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            match stop.run_until_cancelled(self.forget_once()).await {
+                None => return,
+                Some(Ok(0)) => {}
+                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
+                Some(Err(error)) => tracing::warn!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "could not forget old dead letters; trying again later"
+                ),
+            }
+        }
+    }
+
+    /// Forgets the dead letters that were past their time at a look at the clock a day ago; how many they
+    /// were.
+    async fn forget_once(&self) -> Result<u64, postgres::Error> {
+        let _slot = slot(&self.letter_slot).await;
+        let confirmed = self.store.look_at_clock().await?;
+        let letters = match confirmed {
+            Some(confirmed) => self.store.forget_dead_letters(confirmed - KEPT).await?,
+            None => 0,
+        };
+        self.evict().await?;
+        self.store.forget_evicted().await?;
+        Ok(letters)
+    }
+}

@@ -1,0 +1,192 @@
+//! Storing the messages of a batch, however long that takes.
+
+use crate::metrics::Metrics;
+use crate::options::Storing;
+use crate::pause::Pause;
+use crate::room::Room;
+use event::{Delivery, Event, PROGRESS};
+use reading::message::Message;
+use reading::segment;
+use service::{Latch, Service};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use store::{Error, Store, Stored};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Why a batch is not tried again as a whole.
+#[derive(Debug)]
+enum Refusal {
+    /// Its data is at fault; why.
+    Data(String),
+    /// It is too much at once.
+    Slow,
+}
+
+/// What every batch being stored needs.
+pub(super) struct Work {
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    stored: Latch,
+    pub(super) hurry: CancellationToken,
+    /// A history is read, beside those who store what is new.
+    pub(super) once: bool,
+    /// Receipts tell of invalid lines.
+    pub(super) receipt_lines: bool,
+    /// Dead letters are stored over one connection.
+    pub(super) letter_slot: Arc<Semaphore>,
+    /// The last try to store dead letters failed.
+    pub(super) letters_fail: AtomicBool,
+    pub(super) room: Room,
+}
+
+/// Tells the bus again and again that these are in work; beside the work, so that it waits for
+/// nothing.
+async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
+    let mut ticks = interval(PROGRESS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    loop {
+        ticks.tick().await;
+        Delivery::progress_all(deliveries).await;
+    }
+}
+
+impl Work {
+    pub(super) fn new(store: Store, options: &Storing, service: &Service, once: bool) -> Self {
+        let metrics = Metrics::default();
+        metrics.register(service);
+        let stored = service.latch("storing");
+        stored.set(true);
+        Self {
+            store,
+            room: Room::new(options.dead_letter_bytes, &metrics),
+            metrics,
+            stored,
+            hurry: service.hurry(),
+            once,
+            receipt_lines: options.receipt_lines,
+            letter_slot: Arc::new(Semaphore::new(1)),
+            letters_fail: AtomicBool::new(false),
+        }
+    }
+
+    /// Stores these messages and acknowledges them; or gives them back, where the program ends
+    /// before the database can take them.
+    pub(super) async fn finish(&self, batch: Vec<Delivery>) {
+        let (batch, unreadable) = sort_out(batch);
+        let refusing = async {
+            for (mut delivery, reason) in unreadable {
+                self.store_refused(&mut delivery, &reason).await;
+            }
+        };
+        // Side by side: a bad message never waits for its neighbours, nor they for it.
+        tokio::join!(refusing, self.finish_good(batch));
+    }
+
+    /// The same, for messages that can be read.
+    async fn finish_good(&self, mut batch: Vec<Delivery>) {
+        if batch.is_empty() {
+            return;
+        }
+        match self.store_or_give_up(&mut batch).await {
+            None => Delivery::release_all(batch).await,
+            Some(Ok(stored)) => self.acknowledge(batch, stored).await,
+            Some(Err(Refusal::Data(reason))) if batch.len() == 1 => {
+                for mut delivery in batch {
+                    self.store_refused(&mut delivery, &reason).await;
+                }
+            }
+            Some(Err(refusal)) => {
+                tracing::warn!(
+                    ?refusal,
+                    messages = batch.len(),
+                    "storing the messages of a batch one by one"
+                );
+                let mut rest = VecDeque::from(batch);
+                while let Some(delivery) = rest.pop_front() {
+                    // One level deep: a batch of one is never taken apart again.
+                    let finishing = Box::pin(self.finish_good(vec![delivery]));
+                    // Those that wait are in work, too.
+                    tokio::select! {
+                        biased;
+                        () = finishing => {}
+                        never = keep_in_work(rest.make_contiguous()) => match never {},
+                    }
+                }
+            }
+        }
+    }
+
+    async fn acknowledge(&self, mut batch: Vec<Delivery>, stored: Stored) {
+        self.metrics.stored.inc_by(stored.stored);
+        self.metrics.duplicates.inc_by(stored.duplicates);
+        self.metrics.conflicts.inc_by(stored.conflicts);
+        self.metrics.batches.inc();
+        Delivery::ack_all(&mut batch).await;
+    }
+
+    /// Stores a batch, however long it takes. `None` where the program ends first; an error where
+    /// trying again with all of it is of no use.
+    async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
+        let mut pause = Pause::default();
+        let messages: Vec<Message> = batch.iter().filter_map(|delivery| read(&delivery.event).ok()).collect();
+        loop {
+            match self.with_progress(batch, self.store.write(&messages)).await? {
+                Ok(stored) => {
+                    self.stored.set(true);
+                    return Some(Ok(stored));
+                }
+                Err(Error::Data(state)) => {
+                    return Some(Err(Refusal::Data(format!(
+                        "the database refuses it (SQLSTATE {state})"
+                    ))));
+                }
+                Err(Error::Slow(_)) if batch.len() > 1 => return Some(Err(Refusal::Slow)),
+                Err(error @ (Error::Slow(_) | Error::Unavailable(_))) => {
+                    self.stored.set(false);
+                    self.metrics.retries.inc();
+                    let cause = anyhow::Error::from(error);
+                    tracing::warn!(error = format!("{cause:#}"), "could not store readings; trying again");
+                    pause.longer();
+                    let until = pause.until.unwrap_or_else(Instant::now);
+                    self.with_progress(batch, sleep_until(until)).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits for `task`, telling the bus meanwhile that these messages are in work. `None` where
+    /// the program cannot wait any longer.
+    pub(super) async fn with_progress<T>(&self, batch: &[Delivery], task: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            ended = task => Some(ended),
+            () = self.hurry.cancelled() => None,
+            never = keep_in_work(batch) => match never {},
+        }
+    }
+}
+
+/// Messages that hold readings, and those that cannot be read with the reason.
+fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<(Delivery, String)>) {
+    let (mut good, mut bad) = (Vec::with_capacity(batch.len()), Vec::new());
+    for delivery in batch {
+        match read(&delivery.event) {
+            Ok(_) => good.push(delivery),
+            Err(reason) => bad.push((delivery, reason)),
+        }
+    }
+    (good, bad)
+}
+
+/// The message in this event, or why there is none.
+pub(super) fn read(event: &Event) -> Result<Message, String> {
+    if event.kind != segment::KIND {
+        return Err(format!("the event type {:?} is unknown", event.kind));
+    }
+    Message::read(&event.id, &event.payload).map_err(|error| error.to_string())
+}

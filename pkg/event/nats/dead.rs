@@ -1,0 +1,93 @@
+//! Draining the stream in which earlier versions kept dead letters, `READINGS_DEAD`.
+
+use super::{away, connected, event, foreign, header, setup};
+use crate::address::Nats;
+use crate::{DeadLetter, Error, Lane};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+
+/// Header that holds why a dead letter is one.
+const REASON: &str = "odograph-reason";
+
+/// Header that holds the lane that it came through.
+const LANE: &str = "odograph-lane";
+
+/// Header that holds since when it is one, by its publisher's clock, in microseconds since 1970.
+const SINCE: &str = "odograph-buried";
+
+/// Header that holds how many bytes its payload had, where it was cut.
+const CUT: &str = "odograph-cut-from";
+
+/// Letters that are read at once, at the most.
+const TOGETHER: usize = 256;
+
+pub(crate) struct DeadLetters {
+    context: Context,
+    address: Nats,
+}
+
+impl DeadLetters {
+    pub(super) fn new(context: Context, address: Nats) -> Self {
+        Self { context, address }
+    }
+
+    pub(crate) async fn oldest(&self, bytes: usize) -> Result<Option<Vec<DeadLetter>>, Error> {
+        let Some(stream) = self.stream().await? else {
+            return Ok(None);
+        };
+        let state = &stream.cached_info().state;
+        let (mut letters, mut taken) = (Vec::new(), 0);
+        if state.messages == 0 {
+            return Ok(Some(letters));
+        }
+        let mut from = state.first_sequence;
+        while taken < bytes && letters.len() < TOGETHER {
+            let Some(letter) = self.first(&stream, from).await? else {
+                break;
+            };
+            from = letter.number + 1;
+            taken += letter.event.payload.len() + 512;
+            letters.push(letter);
+        }
+        Ok(Some(letters))
+    }
+
+    pub(crate) async fn delete_up_to(&self, number: u64) -> Result<(), Error> {
+        if let Some(stream) = self.stream().await? {
+            let purging = stream.purge().sequence(number.saturating_add(1));
+            purging.await.map_err(setup::unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn stream(&self) -> Result<Option<Stream>, Error> {
+        if !connected(&self.context) {
+            return Err(away(&self.address));
+        }
+        setup::find(&self.context, &self.address.dead_stream()).await
+    }
+
+    /// The first one from this sequence on.
+    async fn first(&self, stream: &Stream, from: u64) -> Result<Option<DeadLetter>, Error> {
+        let subject = format!("{}_dead.>", self.address.name);
+        let message = match stream.get_first_raw_message_by_subject(subject, from).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(setup::unavailable(error)),
+        };
+        let headers = Some(&message.headers);
+        let server = i64::try_from(message.time.unix_timestamp_nanos() / 1000).unwrap_or_default();
+        // Either clock may have been behind.
+        let writer = header(headers, SINCE).parse().unwrap_or(i64::MIN);
+        let place = || format!("{}:{}:{server}", self.address.dead_stream(), message.sequence);
+        Ok(Some(DeadLetter {
+            number: message.sequence,
+            since: server.max(writer),
+            lane: Lane::named(&header(headers, LANE)),
+            reason: header(headers, REASON),
+            cut_from: header(headers, CUT).parse().ok(),
+            headers: foreign(headers),
+            event: event(headers, &message.payload, place),
+        }))
+    }
+}
