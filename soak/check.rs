@@ -1,10 +1,10 @@
 //! Afterwards: is everything there that was acknowledged, once, and nothing that nobody sent?
 
 use crate::body::{Body, Fate, SENSORS, SHARED, origin, own_device};
+use crate::dead::DeadLetters;
 use crate::flood::Flood;
 use crate::load::Load;
 use crate::reference::{Reference, connect, dump, get, same};
-use crate::stream::Operator;
 use crate::system::System;
 use anyhow::{Context, ensure};
 use futures_util::TryStreamExt;
@@ -56,13 +56,7 @@ impl Checked {
 type Counts = Vec<Vec<u32>>;
 
 /// Looks at everything. Nothing is sent any more, and nothing waits on the bus.
-pub(crate) async fn check(
-    system: &System,
-    load: &Load,
-    operator: &Operator,
-    seed: u64,
-    http: &reqwest::Client,
-) -> anyhow::Result<Checked> {
+pub(crate) async fn check(system: &System, load: &Load, seed: u64, http: &reqwest::Client) -> anyhow::Result<Checked> {
     let mut checked = Checked::default();
     let client = connect(&system.database_url).await?;
     let mut reference = Reference::start(http.clone()).await?;
@@ -70,7 +64,7 @@ pub(crate) async fn check(
     let mut counts: Counts = bodies.iter().map(|bodies| vec![0; *bodies as usize]).collect();
     rows(&client, seed, &mut counts, &mut reference, &mut checked).await?;
     completeness(seed, &counts, &mut checked);
-    dead_letters(seed, operator, &bodies, &mut checked).await?;
+    dead_letters(seed, &client, &bodies, &mut checked).await?;
 
     reference.settle(i64::try_from(checked.rows)?).await?;
     let api = system.api.lock().await.address().context("the api does not run")?;
@@ -177,8 +171,8 @@ fn completeness(seed: u64, counts: &Counts, checked: &mut Checked) {
 }
 
 /// Every rejected line of every acknowledged body is a dead letter, and nothing else is.
-async fn dead_letters(seed: u64, operator: &Operator, bodies: &[u32], checked: &mut Checked) -> anyhow::Result<()> {
-    let dead = operator.dead_letters().await.context("read the dead letters")?;
+async fn dead_letters(seed: u64, client: &Client, bodies: &[u32], checked: &mut Checked) -> anyhow::Result<()> {
+    let dead = DeadLetters::read(client).await?;
     checked
         .wrong
         .extend(dead.strangers.iter().map(|text| format!("a dead letter: {text}")));

@@ -8,6 +8,7 @@
 mod body;
 mod chance;
 mod check;
+mod dead;
 mod doer;
 mod faults;
 mod flood;
@@ -176,7 +177,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     settle(&mut clients, &load, &operator, patience).await?;
     let settled = healed.elapsed();
     journal.note("nothing waits any more");
-    let checked = timeout(CHECK, check(&system, &load, &operator, options.seed, &http))
+    let checked = timeout(CHECK, check(&system, &load, options.seed, &http))
         .await
         .context("the check took too long")??;
     let mut wrong = load.complaints();

@@ -1,20 +1,13 @@
-//! The stream as its operator sees it, straight from the nats-server: how full it is, what waits,
-//! and what became a dead letter.
+//! The stream as its operator sees it, straight from the nats-server: how full it is, and what waits.
 
-use crate::body::invalid_of;
 use crate::system::System;
 use anyhow::{Context as _, ensure};
-use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
-use futures_util::StreamExt;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 
 const STREAM: &str = "READINGS";
-const DEAD: &str = "READINGS_DEAD";
 const CONSUMERS: [&str; 2] = ["persistor_live", "persistor_bulk"];
 
 /// How long the server may take to answer; it is being stopped and killed meanwhile.
@@ -95,76 +88,5 @@ impl Operator {
         }
         let purged = timeout(DEADLINE, stream.purge().sequence(stored + 1)).await??;
         Ok(purged.purged)
-    }
-
-    /// The rejected lines among the dead letters, by client, body and line; and the other dead
-    /// letters, of which there must be none.
-    pub(crate) async fn dead_letters(&self) -> anyhow::Result<DeadLetters> {
-        let stream = timeout(DEADLINE, self.context.get_stream(DEAD)).await??;
-        let state = stream.cached_info().state.clone();
-        let mut dead = DeadLetters {
-            complete: state.first_sequence <= 1,
-            ..DeadLetters::default()
-        };
-        let config = Config {
-            ack_policy: jetstream::consumer::AckPolicy::None,
-            ..Config::default()
-        };
-        let consumer: PullConsumer = timeout(DEADLINE, stream.create_consumer(config)).await??;
-        let mut left = state.messages;
-        while left > 0 {
-            let mut messages = consumer.fetch().max_messages(256).messages().await?;
-            let before = left;
-            while let Some(message) = messages.next().await {
-                let message = message.map_err(|error| anyhow::anyhow!("read the dead letters: {error}"))?;
-                left -= 1;
-                dead.take(&message);
-            }
-            ensure!(left < before, "{left} dead letters cannot be read");
-        }
-        Ok(dead)
-    }
-}
-
-/// What the stream of dead letters holds.
-#[derive(Debug, Default)]
-pub(crate) struct DeadLetters {
-    /// Nothing of it had to make room.
-    pub(crate) complete: bool,
-    /// Of each client and body, the rejected lines that are there, a bit each.
-    pub(crate) lines: BTreeMap<(u32, u32), u32>,
-    /// What is neither a rejected line nor sent by us.
-    pub(crate) strangers: Vec<String>,
-}
-
-impl DeadLetters {
-    fn take(&mut self, message: &jetstream::Message) {
-        let header = |name: &str| {
-            let headers = message.headers.as_ref()?;
-            Some(headers.get(name)?.as_str().to_owned())
-        };
-        let kind = header("ce-type").unwrap_or_default();
-        let text = String::from_utf8_lossy(&message.payload).into_owned();
-        if kind != "odograph.rejected.v1" {
-            let reason = header("odograph-reason").unwrap_or_default();
-            self.strange(format!("a message of type {kind}: {reason}"));
-            return;
-        }
-        for line in text.lines() {
-            let kept: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-            let raw = kept["reading"].as_str().unwrap_or_default();
-            match invalid_of(raw) {
-                Some((client, number, line)) if line < 32 => {
-                    *self.lines.entry((client, number)).or_default() |= 1 << line;
-                }
-                _ => self.strange(format!("a line that nobody sent, or that was good: {line}")),
-            }
-        }
-    }
-
-    fn strange(&mut self, text: String) {
-        if self.strangers.len() < 20 {
-            self.strangers.push(text);
-        }
     }
 }
