@@ -8,7 +8,6 @@ mod waiting;
 
 pub(crate) use http::routes;
 
-use reading;
 use serde::Serialize;
 use uuid::Uuid;
 

@@ -3,7 +3,6 @@
 use super::{Invalid, Sums};
 use crate::words::{Database, query};
 use ::postgres::Error;
-use reading;
 use std::collections::HashMap;
 use store::text::decoded;
 use tokio_postgres::Row;
