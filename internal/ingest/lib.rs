@@ -1,8 +1,8 @@
 //! Uploads on their way in: who may send them, which of their values are readings, and when these are
 //! safe on the event bus.
 //!
-//! An [`Ingest`] is what all ways in share. A [`session`] is one upload: it judges bytes as they come,
-//! gathers readings into segments, publishes them, and tells how it ended. [`http`] is `POST /ingest`:
+//! An [`Ingest`] is what all ways in share. A `session` is one upload: it judges bytes as they come,
+//! gathers readings into segments, publishes them, and tells how it ended. `http` is `POST /ingest`:
 //! it reads a body, gives it to a session, and answers. Another way in is a neighbour of `http` and
 //! uses the same session.
 //!

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A module for each question: its `mod.rs` thinks, `http.rs` answers, `postgres.rs` asks. The
-//! questions know the words that they share ([`words`]) and never each other; the router stands above
+//! questions know the words that they share (`words`) and never each other; the router stands above
 //! them.
 //!
 //! Deliberately not here: anything that writes.
