@@ -10,7 +10,7 @@ pub enum Foreign {
     Zstd,
     /// UTF-16 in either order, with or without a mark.
     Utf16,
-    /// Compressed in a way that is not taken: xz, bzip2 or zip.
+    /// Compressed in a way that is not taken, such as xz, bzip2, zip or zlib.
     Compressed,
 }
 
@@ -18,9 +18,22 @@ pub enum Foreign {
 pub const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-const XZ: &[u8] = b"\xfd7zXZ\0";
-const BZIP2: &[u8] = b"BZh";
-const ZIP: &[u8] = b"PK\x03\x04";
+/// Compression that is not taken: xz, bzip2, zip, 7z, rar, lzip, lz4, snappy in frames, compress, and zlib
+/// of its three usual levels.
+const NOT_TAKEN: [&[u8]; 12] = [
+    b"\xfd7zXZ\0",
+    b"BZh",
+    b"PK\x03\x04",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"LZIP",
+    b"\x04\x22\x4d\x18",
+    b"\xff\x06\0\0sNaPpY",
+    b"\x1f\x9d",
+    b"x\x01",
+    b"x\x9c",
+    b"x\xda",
+];
 /// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
@@ -58,8 +71,9 @@ pub fn undecided(start: &[u8]) -> bool {
         [b'{' | b'[', 0] => true,
         [b'{' | b'[', 0, third] => *third != 0,
         [0x50..=0x5f, rest @ ..] if rest.len() < SKIPPABLE.len() && SKIPPABLE.starts_with(rest) => true,
-        rest => [&MARK[..], &GZIP, &ZSTD, XZ, BZIP2, ZIP]
+        rest => [&MARK[..], &GZIP, &ZSTD]
             .iter()
+            .chain(&NOT_TAKEN)
             .any(|signature| rest.len() < signature.len() && signature.starts_with(rest)),
     }
 }
@@ -73,7 +87,7 @@ fn of(start: &[u8]) -> Option<Foreign> {
         [0x50..=0x5f, rest @ ..] if rest.starts_with(&SKIPPABLE) => Some(Foreign::Zstd),
         start if start.starts_with(&GZIP) => Some(Foreign::Gzip),
         start if start.starts_with(&ZSTD) => Some(Foreign::Zstd),
-        start if [XZ, BZIP2, ZIP].iter().any(|signature| start.starts_with(signature)) => Some(Foreign::Compressed),
+        start if NOT_TAKEN.iter().any(|signature| start.starts_with(signature)) => Some(Foreign::Compressed),
         _ => None,
     }
 }
@@ -104,6 +118,17 @@ mod tests {
             (b"BZh91AY".to_vec(), Some(Foreign::Compressed)),
             (b"PK\x03\x04\x14".to_vec(), Some(Foreign::Compressed)),
             (b"PKW".to_vec(), None),
+            (b"7z\xbc\xaf\x27\x1c\0".to_vec(), Some(Foreign::Compressed)),
+            (b"Rar!\x1a\x07\x01".to_vec(), Some(Foreign::Compressed)),
+            (b"LZIP\x01".to_vec(), Some(Foreign::Compressed)),
+            (b"\x04\x22\x4d\x18\x64".to_vec(), Some(Foreign::Compressed)),
+            (b"\xff\x06\0\0sNaPpY\x01".to_vec(), Some(Foreign::Compressed)),
+            (b"\x1f\x9d\x90".to_vec(), Some(Foreign::Compressed)),
+            (b"x\x01\xab".to_vec(), Some(Foreign::Compressed)),
+            (b"x\x9c\xab".to_vec(), Some(Foreign::Compressed)),
+            (b"x\xda\xab".to_vec(), Some(Foreign::Compressed)),
+            (b"x=1".to_vec(), None),
+            (b"LZ".to_vec(), None),
             (b"(".to_vec(), None),
             (b"\x1f".to_vec(), None),
             (b"{".to_vec(), None),
@@ -150,7 +175,8 @@ mod tests {
             &b"{\""[..],
             b"{}",
             b"[{",
-            b"x",
+            b"y",
+            b"x=",
             b" {\n",
             b"(x",
             b"P*x",

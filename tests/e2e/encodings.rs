@@ -106,6 +106,7 @@ async fn a_body_that_is_something_else_is_refused_whole() {
         (frame.clone(), "gzip", "Content-Encoding"),
         (zipped.clone(), "zstd", "Content-Encoding"),
         (b"no gzip".to_vec(), "gzip", "Content-Encoding"),
+        (b"x\x9c\xabV*N\xcd+\xce/".to_vec(), "", "decompress it"),
     ] {
         let (status, answer) = send(&system, body, encoding).await;
         assert_eq!((status, counts(&answer)), (415, (0, 0)), "{encoding}: {answer}");

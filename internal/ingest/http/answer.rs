@@ -104,7 +104,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
                     "A line begins as zstd data does. What came before is accepted; send compressed data as a body of its own, with Content-Encoding: zstd."
                 }
                 Foreign::Compressed => {
-                    "A line begins as xz, bzip2 or zip data does. What came before is accepted; decompress the rest and send it as a body of its own."
+                    "A line begins as data of a compression that is not taken (xz, bzip2, zip, zlib or the like). What came before is accepted; decompress the rest and send it as a body of its own."
                 }
                 Foreign::Utf16 => "A line is in UTF-16. What came before is accepted; send the rest in UTF-8.",
             },
@@ -141,7 +141,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Foreign(Foreign::Compressed)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is xz, bzip2 or zip data; decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
+            "The body is compressed in a way that is not taken (xz, bzip2, zip, zlib or the like); decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
         ),
         End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
