@@ -182,13 +182,8 @@ pub(crate) fn users_of_a_cluster() -> String {
         ] {
             if programs.contains(program) {
                 let (before, after) = users.split_once(&format!("user: {user},")).unwrap();
-                let after = after.replacen(
-                    "publish: [",
-                    &format!("publish: [\n{rights:?}")
-                        .replace("[\"", "\"")
-                        .replace("\"]", "\""),
-                    1,
-                );
+                let rights: String = rights.iter().map(|right| format!("{right:?}\n")).collect();
+                let after = after.replacen("publish: [", &format!("publish: [\n{rights}"), 1);
                 users = format!("{before}user: {user},{after}");
             }
         }
