@@ -7,10 +7,9 @@
 //! uses the same session.
 //!
 //! ```no_run
-//! # async fn run(service: service::Service) -> anyhow::Result<()> {
+//! # async fn run(service: service::Service, limits: ingest::Limits) -> Result<(), Box<dyn std::error::Error>> {
 //! let writer = event::Writer::open("nats://127.0.0.1:4222/readings").await?;
 //! let keys = access::Keys::load(&["a-key-of-its-own".into()], None)?;
-//! # let limits: ingest::Limits = todo!();
 //! let routes = ingest::Ingest::new(writer, keys, limits, None, &service).routes();
 //! # Ok(())
 //! # }
