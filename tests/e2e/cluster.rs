@@ -99,8 +99,7 @@ async fn servers_of_a_cluster_killed_in_turn() {
 /// The spare stream is used, emptied and looked at with no more rights than SECURITY.md gives.
 #[tokio::test]
 async fn users_with_the_rights_that_a_cluster_takes() {
-    let operator = "{ user: operator, password: hunter2 }";
-    let users = users_of_a_cluster().replacen("users = [", &format!("users = [\n{operator}"), 1);
+    let users = users_of_a_cluster();
     let mut cluster = Cluster::start(nats::Options {
         extra: users,
         ..nats::Options::default()
@@ -115,7 +114,7 @@ async fn users_with_the_rights_that_a_cluster_takes() {
     let mut ingestor = ingestor(&ingestor_bus).start().await;
     let url = url(&mut ingestor).await;
     let mut persistor = persistor(&persistor_bus, &database.url()).start().await;
-    let options = async_nats::ConnectOptions::with_user_and_password("operator".into(), "hunter2".into());
+    let options = async_nats::ConnectOptions::with_user_and_password("left".into(), "hunter2".into());
     let jetstream = jetstream::new(options.connect(hosts(&cluster)).await.unwrap());
     all_current(&jetstream).await;
 

@@ -308,7 +308,7 @@ async fn behind_the_last_member() {
         ([&zipped[..], b"\0\0", LINE.as_bytes()].concat(), Identity),
         ([&zipped[..], &frame].concat(), Gzip),
         ([&frame[..], &zipped].concat(), Zstd),
-        ([&frame[..], b"x"].concat(), Zstd),
+        ([&frame[..], b"y"].concat(), Zstd),
     ] {
         let (got, error) = read(coded, encoding).await;
         assert!(matches!(error, Some(Error::Mixed)), "{encoding:?}: {error:?}");
