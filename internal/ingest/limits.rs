@@ -1,7 +1,6 @@
 //! What one client may take of an ingestor, each limit a flag.
 
 use reading::decode::Bounds;
-use reading::time;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -62,10 +61,7 @@ pub struct Limits {
 impl Limits {
     /// The event times that are believed now.
     pub(crate) fn bounds(&self) -> Bounds {
-        Bounds {
-            oldest: self.oldest.as_microsecond(),
-            newest: time::now().saturating_add(time::micros(self.max_future)),
-        }
+        Bounds::until(self.oldest.as_microsecond(), self.max_future)
     }
 
     /// Bytes of the longest line.

@@ -5,6 +5,7 @@
 //! it is there twice, and then identity and the event's id make it once. What is dropped leaves its id, so
 //! that nothing brings it back.
 
+use crate::work::read;
 use ::postgres::Pool;
 use anyhow::Context;
 use event::{Event, Lane, Writer};
@@ -232,12 +233,8 @@ pub fn content(kept: &Kept) -> Content {
     {
         return Content::Lines(lines);
     }
-    if letter.kind != segment::KIND {
-        return Content::Message(Err(format!("the event type {:?} is unknown", letter.kind)));
-    }
-    let read = Message::read(&letter.id, &letter.payload);
-    let readings = read.map(|message| message.shares.iter().map(|share| share.readings).sum());
-    Content::Message(readings.map_err(|error| error.to_string()))
+    let read = read(&letter.kind, &letter.id, &letter.payload);
+    Content::Message(read.map(|message| message.shares.iter().map(|share| share.readings).sum()))
 }
 
 /// The reading in a rejected line, or why it is still none.
@@ -248,10 +245,7 @@ fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, Stri
     if line.altered {
         return Err("it is not UTF-8, which no reading is".into());
     }
-    let bounds = Bounds {
-        oldest,
-        newest: time::now().saturating_add(time::micros(max_future)),
-    };
+    let bounds = Bounds::until(oldest, max_future);
     let Decoded {
         sensor,
         device,

@@ -92,7 +92,8 @@ impl Gatherer {
                 }
                 slot = due_slot(&self.work.letter_slot, letters_due), if !letters.is_empty() => {
                     letters_due = Instant::now() + self.interval;
-                    self.store_letters(&mut under_way, letters.take(letters::BATCH), slot);
+                    let (work, batch) = (self.work.clone(), letters.take(letters::BATCH));
+                    start(&mut under_way, slot, async move { work.store_letters(batch).await });
                 }
                 slot = due_slot(&self.slots, due), if passed && !held.is_empty() => {
                     due = Instant::now() + self.interval;
@@ -155,23 +156,19 @@ impl Gatherer {
         Ok(())
     }
 
-    /// Has dead letters stored while the next ones gather.
-    fn store_letters(&self, under_way: &mut JoinSet<()>, batch: Vec<Delivery>, slot: OwnedSemaphorePermit) {
-        let work = self.work.clone();
-        under_way.spawn(async move {
-            work.store_letters(batch).await;
-            drop(slot);
-        });
-    }
-
     /// Has a batch stored while the next one gathers.
     fn store(&self, under_way: &mut JoinSet<()>, batch: Vec<Delivery>, slot: OwnedSemaphorePermit) {
         let work = self.work.clone();
-        under_way.spawn(async move {
-            work.finish(batch).await;
-            drop(slot);
-        });
+        start(under_way, slot, async move { work.finish(batch).await });
     }
+}
+
+/// Starts storing something, which holds this slot to its end.
+fn start(under_way: &mut JoinSet<()>, slot: OwnedSemaphorePermit, storing: impl Future<Output = ()> + Send + 'static) {
+    under_way.spawn(async move {
+        storing.await;
+        drop(slot);
+    });
 }
 
 /// The batch that gathers.

@@ -2,14 +2,12 @@
 
 use crate::Work;
 use crate::pause::Pause;
-use crate::work::read;
+use crate::work::{read, unknown};
 use event::{Delivery, Event, MAX_PAYLOAD};
 use reading::{rejected, segment};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use store::{DeadLetter, Error, InvalidLine, TOLD_LINES};
-use tokio::time::{Instant, sleep_until};
 
 /// Bytes of dead letters that one transaction stores, about.
 pub(super) const BATCH: usize = 4 << 20;
@@ -73,9 +71,7 @@ impl Work {
                         error = format!("{cause:#}"),
                         "could not store dead letters; trying again"
                     );
-                    pause.longer();
-                    let until = pause.until.unwrap_or_else(Instant::now);
-                    if self.with_progress(&batch, sleep_until(until)).await.is_none() {
+                    if self.wait(&batch, &mut pause).await.is_none() {
                         return Delivery::release_all(batch).await;
                     }
                 }
@@ -90,7 +86,7 @@ impl Work {
         for delivery in batch {
             let event = &delivery.event;
             letters.push(if event.kind != rejected::KIND {
-                letter(delivery, &unknown(event))
+                letter(delivery, &unknown(&event.kind))
             } else {
                 match told(&event.payload) {
                     Ok(told) => {
@@ -129,7 +125,7 @@ impl Work {
     pub(super) async fn store_refused(&self, delivery: &mut Delivery, reason: &str) {
         let event = delivery.event.id.clone();
         let letter = letter(delivery, reason);
-        let message = read(&delivery.event).ok();
+        let message = read(&delivery.event.kind, &delivery.event.id, &delivery.event.payload).ok();
         let mut pause = Pause::default();
         loop {
             let storing = async {
@@ -163,21 +159,13 @@ impl Work {
                         error = format!("{cause:#}"),
                         "could not store a dead letter; trying again"
                     );
-                    pause.longer();
-                    let until = pause.until.unwrap_or_else(Instant::now);
-                    let waited = self.with_progress(std::slice::from_ref(delivery), sleep_until(until));
-                    if waited.await.is_none() {
+                    if self.wait(std::slice::from_ref(delivery), &mut pause).await.is_none() {
                         return;
                     }
                 }
             }
         }
     }
-}
-
-/// Why an event of this kind is a dead letter.
-pub(super) fn unknown(event: &Event) -> String {
-    format!("the event type {:?} is unknown", event.kind)
 }
 
 /// The dead letter that an event becomes.
@@ -213,13 +201,9 @@ fn name(id: &str) -> String {
     if id.chars().count() <= ID {
         return id.to_owned();
     }
-    let mut name: String = id.chars().take(ID - 33).collect();
-    name.push('~');
-    for byte in &Sha256::digest(id.as_bytes())[..16] {
-        // Writing to a text never fails.
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
+    let begins: String = id.chars().take(ID - 33).collect();
+    let hash = format!("{:x}", Sha256::digest(id.as_bytes()));
+    format!("{begins}~{}", &hash[..32])
 }
 
 /// The lines among these rejected ones that their receipt tells of. Not all of the payload is read: those

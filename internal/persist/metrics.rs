@@ -27,8 +27,7 @@ pub(super) fn signed(count: u64) -> i64 {
 impl Metrics {
     /// The messages that a lane holds were so many and are so many now.
     pub(super) fn hold(&self, before: usize, now: usize) {
-        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.held.inc_by(signed(now) - signed(before));
+        self.held.inc_by(signed(now as u64) - signed(before as u64));
     }
 
     pub(super) fn register(&self, service: &Service) {

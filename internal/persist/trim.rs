@@ -98,7 +98,7 @@ impl Trimmer {
         let mut kept = self.keeper.look().await?;
         self.metrics.show(&kept);
         if aged {
-            let span = i64::try_from(self.history.as_micros()).unwrap_or(i64::MAX);
+            let span = reading::time::micros(self.history);
             let moment = reading::time::now().saturating_sub(span);
             let trimmed = self.keeper.trim_before(moment).await?;
             self.metrics.aged.inc_by(trimmed);

@@ -4,6 +4,7 @@ use crate::metrics::Metrics;
 use crate::options::Storing;
 use crate::pause::Pause;
 use crate::room::Room;
+use bytes::Bytes;
 use event::{Delivery, Event, PROGRESS};
 use reading::message::Message;
 use reading::segment;
@@ -133,7 +134,10 @@ impl Work {
     /// trying again with all of it is of no use.
     async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
         let mut pause = Pause::default();
-        let messages: Vec<Message> = batch.iter().filter_map(|delivery| read(&delivery.event).ok()).collect();
+        let messages: Vec<Message> = batch
+            .iter()
+            .filter_map(|delivery| read_event(&delivery.event).ok())
+            .collect();
         loop {
             match self.with_progress(batch, self.store.write(&messages)).await? {
                 Ok(stored) => {
@@ -151,12 +155,17 @@ impl Work {
                     self.metrics.retries.inc();
                     let cause = anyhow::Error::from(error);
                     tracing::warn!(error = format!("{cause:#}"), "could not store readings; trying again");
-                    pause.longer();
-                    let until = pause.until.unwrap_or_else(Instant::now);
-                    self.with_progress(batch, sleep_until(until)).await?;
+                    self.wait(batch, &mut pause).await?;
                 }
             }
         }
+    }
+
+    /// Waits before another try, longer each time. `None` where the program cannot wait any longer.
+    pub(super) async fn wait(&self, batch: &[Delivery], pause: &mut Pause) -> Option<()> {
+        pause.longer();
+        let until = pause.until.unwrap_or_else(Instant::now);
+        self.with_progress(batch, sleep_until(until)).await
     }
 
     /// Waits for `task`, telling the bus meanwhile that these messages are in work. `None` where
@@ -175,7 +184,7 @@ impl Work {
 fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<(Delivery, String)>) {
     let (mut good, mut bad) = (Vec::with_capacity(batch.len()), Vec::new());
     for delivery in batch {
-        match read(&delivery.event) {
+        match read_event(&delivery.event) {
             Ok(_) => good.push(delivery),
             Err(reason) => bad.push((delivery, reason)),
         }
@@ -183,10 +192,19 @@ fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<(Delivery, String)>) {
     (good, bad)
 }
 
-/// The message in this event, or why there is none.
-pub(super) fn read(event: &Event) -> Result<Message, String> {
-    if event.kind != segment::KIND {
-        return Err(format!("the event type {:?} is unknown", event.kind));
+/// The message in an event of this kind, or why there is none.
+pub(super) fn read(kind: &str, id: &str, payload: &Bytes) -> Result<Message, String> {
+    if kind != segment::KIND {
+        return Err(unknown(kind));
     }
-    Message::read(&event.id, &event.payload).map_err(|error| error.to_string())
+    Message::read(id, payload).map_err(|error| error.to_string())
+}
+
+/// Why an event of this kind is no message.
+pub(super) fn unknown(kind: &str) -> String {
+    format!("the event type {kind:?} is unknown")
+}
+
+fn read_event(event: &Event) -> Result<Message, String> {
+    read(&event.kind, &event.id, &event.payload)
 }

@@ -5,6 +5,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 /// A reading as its line gives it.
 #[derive(Debug, PartialEq)]
@@ -26,6 +27,16 @@ pub struct Bounds {
     pub oldest: i64,
     /// The last believed moment.
     pub newest: i64,
+}
+
+impl Bounds {
+    /// From `oldest` (microseconds since 1970) to `max_future` ahead of this machine's clock.
+    pub fn until(oldest: i64, max_future: Duration) -> Self {
+        Self {
+            oldest,
+            newest: time::now().saturating_add(time::micros(max_future)),
+        }
+    }
 }
 
 /// Bounds that let any time in, for where only the end of a value is looked for.

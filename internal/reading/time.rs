@@ -3,6 +3,8 @@
 //! RFC 3339 and no more: `jiff`'s own parser also takes the wider ISO 8601 and turns second 60 into
 //! 59, and this runs once a line.
 
+use std::time::Duration;
+
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
 
@@ -143,20 +145,20 @@ pub fn text(moment: i64) -> String {
 }
 
 /// Microseconds of a span, as many as there can be.
-pub fn micros(span: std::time::Duration) -> i64 {
+pub fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_release_is_not_in_the_future() {
         assert!(RELEASED < now(), "{}", text(RELEASED));
         assert_eq!(text(RELEASED), "2026-11-01T00:00:00Z");
     }
-    use proptest::prelude::*;
 
     #[test]
     fn dates_there_and_back() {

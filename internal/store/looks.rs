@@ -17,8 +17,7 @@
 //! apart, and not seen right in between, deletes.
 
 use super::copy::Timestamptz;
-use reading::time::RELEASED;
-use reading::time::{self, DAY};
+use reading::time::{self, DAY, RELEASED};
 use std::sync::LazyLock;
 use std::time::Instant;
 use tokio_postgres::{Client, Error};
@@ -45,7 +44,7 @@ impl Look {
         Self {
             at: time::now(),
             process,
-            running: i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX),
+            running: time::micros(began.elapsed()),
         }
     }
 

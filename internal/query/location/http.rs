@@ -19,7 +19,7 @@ const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
 /// The routes of this domain. `tolerance` is the farthest that the two readings of one place may
 /// lie apart in time. `?device=` keeps to one device.
 pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
-    let tolerance = i64::try_from(tolerance.as_micros()).unwrap_or(i64::MAX);
+    let tolerance = time::micros(tolerance);
     Router::new()
         .route("/api/location/latest", get(latest))
         .with_state(Source {
