@@ -72,10 +72,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .await
         .map_err(service::usage)?;
     let bus = events.clone();
-    service.keep(
-        "event bus",
-        |latch| async move { bus.run(|ready| latch.set(ready)).await },
-    );
+    service.keep("event bus", |latch| bus.run(move |ready| latch.set(ready)));
     let ingest = Ingest::new(events, keys, args.limits, None, &service);
     service.serve(args.port, web::finish(ingest.routes()), front).await
 }

@@ -1,7 +1,6 @@
 //! The data folder of `odograph up`: its key, its database, its dumps.
 
 use anyhow::Context;
-
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

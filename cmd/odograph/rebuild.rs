@@ -6,8 +6,7 @@ use persist::{Persistor, Storing};
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
-use store::Store;
-use store::schema;
+use store::{Store, schema};
 
 /// No statement takes as long as the event bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);

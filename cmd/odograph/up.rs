@@ -14,10 +14,8 @@ use postgres::Pool;
 use service::{Arguments, Options, Service, Serving};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
-use store::schema;
+use store::{Store, schema};
 use tokio_util::sync::CancellationToken;
 
 /// No statement takes longer than this.
@@ -201,13 +199,10 @@ async fn everything(
     migrated.set(true);
     // Each connects by itself.
     let bus = writer.clone();
-    service.keep(
-        "event bus",
-        |latch| async move { bus.run(|ready| latch.set(ready)).await },
-    );
+    service.keep("event bus", |latch| bus.run(move |ready| latch.set(ready)));
     let bus = readers[0].writer();
-    service.keep("event bus of the persistor", |latch| async move {
-        bus.run(|ready| latch.set(ready)).await
+    service.keep("event bus of the persistor", |latch| {
+        bus.run(move |ready| latch.set(ready))
     });
 
     let ingest_listener = service.listen("main", args.port).await?;
@@ -269,11 +264,10 @@ async fn everything(
 
 /// The newest receipt in the database tells a time that is past.
 fn newest_receipt(pool: Pool, service: Service) -> Witness {
-    let store = Arc::new(Store::new(pool));
     Box::new(move || {
-        let store = store.clone();
+        let pool = pool.clone();
         // To its end, also where the program ends meanwhile: the connection is one of all questions'.
-        let asked = service.run_to_end(async move { store.newest_receipt().await });
+        let asked = service.run_to_end(async move { store::newest_receipt(&pool).await });
         async move { asked.await.ok().and_then(Result::ok).ok_or(ingest::Unknown) }.boxed()
     })
 }

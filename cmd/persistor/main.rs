@@ -5,8 +5,7 @@ use persist::{History, Persistor, Storing};
 use service::{Arguments, Options, Program, Service};
 use std::process::ExitCode;
 use std::time::Duration;
-use store::Store;
-use store::schema;
+use store::{Store, schema};
 
 const PROGRAM: Program = Program {
     name: "persistor",
@@ -69,10 +68,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
     let bus = readers[0].writer();
-    service.keep(
-        "event bus",
-        |latch| async move { bus.run(|ready| latch.set(ready)).await },
-    );
+    service.keep("event bus", |latch| bus.run(move |ready| latch.set(ready)));
     let prepared = schema::prepare(&pool, args.migrate);
     let Some(prepared) = service.stop().run_until_cancelled(prepared).await else {
         return Ok(());

@@ -50,8 +50,7 @@ struct Inner {
 }
 
 /// Asks for a moment that is past for certain, in microseconds since 1970; `Ok(None)` where none is known,
-/// and an error where the answer cannot be had now. Bounds its own time: what is asked elsewhere should
-/// be ended there.
+/// and an error where the answer cannot be had now. Its answer takes a bounded time.
 pub type Witness = Box<dyn Fn() -> BoxFuture<'static, Result<Option<i64>, Unknown>> + Send + Sync>;
 
 /// A witness does not answer now.

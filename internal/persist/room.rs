@@ -1,7 +1,7 @@
 //! How much dead letters may take, and how long they are kept.
 //!
-//! Rejected lines have a bound in bytes: whoever sends enough of them must not fill the database. Messages were
-//! accepted, and go by their age alone.
+//! Rejected lines have a bound in bytes: a client that sends enough of them must not fill the database.
+//! Messages were accepted, and go by their age alone.
 
 use crate::Work;
 use crate::gather::slot;
@@ -22,9 +22,6 @@ const KEPT: i64 = 30 * DAY;
 /// The bytes of lines are measured after each of so many parts of what they may take, and go below by one.
 const PARTS: u64 = 16;
 
-/// Beside its payload, what a letter counts.
-const OVERHEAD: u64 = 512;
-
 /// What rejected lines may take.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -38,7 +35,7 @@ impl Room {
         metrics.line_max_bytes.set(signed(most));
         Self {
             most,
-            // Nobody has measured yet.
+            // Nothing is measured yet.
             unmeasured: AtomicU64::new(most),
         }
     }
@@ -48,7 +45,7 @@ impl Work {
     /// These letters were stored: where lines come to more than they may, drops the oldest.
     pub(super) async fn make_room(&self, letters: &[DeadLetter]) {
         let lines = letters.iter().filter(|letter| letter.is_of_lines());
-        let bytes = lines.map(|letter| letter.payload.len() as u64 + OVERHEAD).sum();
+        let bytes = lines.map(DeadLetter::counted).sum();
         let unmeasured = self
             .room
             .unmeasured

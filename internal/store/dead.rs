@@ -53,6 +53,11 @@ impl DeadLetter {
     pub fn is_of_lines(&self) -> bool {
         self.kind == rejected::KIND
     }
+
+    /// The bytes that it counts: those of its payload, and 512 more.
+    pub fn counted(&self) -> u64 {
+        self.payload.len() as u64 + room::OVERHEAD
+    }
 }
 
 /// A dead letter as the database keeps it.

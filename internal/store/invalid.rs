@@ -2,9 +2,9 @@
 
 use crate::partition;
 use crate::text::encoded;
-use crate::{Error, Store, lock, receipts};
+use crate::{Error, Store, receipts};
 use deadpool_postgres::Transaction;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -35,15 +35,8 @@ pub struct InvalidLine {
 impl Store {
     /// Makes the partitions that these lines go into.
     pub(crate) async fn prepare_lines(&self, client: &mut Client, lines: &[InvalidLine]) -> Result<(), Error> {
-        let days: BTreeSet<i64> = lines.iter().filter_map(|line| receipts::day(line.upload)).collect();
-        for day in days {
-            if !lock(&self.lines).contains(&day) {
-                let made = receipts::make(client, partition::LINES, day).await;
-                made.map_err(|error| Error::Unavailable(error.into()))?;
-                receipts::remember(&mut lock(&self.lines), day);
-            }
-        }
-        Ok(())
+        let days = lines.iter().filter_map(|line| receipts::day(line.upload)).collect();
+        receipts::prepare(client, partition::LINES, &self.lines, days).await
     }
 }
 

@@ -12,8 +12,8 @@
 //!
 //! In this order, the same in every process, so that no two writers can deadlock: readings by
 //! month, series and time; then receipts by upload and message; then latest values by id; then the
-//! versions of the days touched. Dead letters come after receipts, by event id. Partitions and series are made before, each in a transaction of
-//! its own.
+//! versions of the days touched. Dead letters come after receipts, by event id. Partitions and series are
+//! made before, each in a transaction of its own.
 //!
 //! Readings go by COPY straight into their month's partition. Identity is the primary key, and
 //! COPY fails on the first reading that is there already; so what may be there is looked up first
@@ -55,6 +55,7 @@ pub use looks::Look;
 pub use partition::month_of_name as month_of_partition;
 use reading::message::Message;
 use reading::{NameRef, Point, time};
+pub use receipts::newest as newest_receipt;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Client;
@@ -126,14 +127,6 @@ impl Store {
             history: true,
             ..Self::new(pool)
         }
-    }
-
-    /// When the newest upload began that has a receipt, in microseconds since 1970; none without one.
-    ///
-    /// # Errors
-    /// Where the database cannot tell now.
-    pub async fn newest_receipt(&self) -> Result<Option<i64>, ::postgres::Error> {
-        receipts::newest(&self.pool).await
     }
 
     /// Looks at the clock, and tells the moment (in microseconds since 1970) by which ages are judged:
@@ -227,15 +220,13 @@ impl Store {
     }
 
     async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
-        for day in receipts::days(messages.iter()) {
-            if !lock(&self.receipts).contains(&day) {
-                // Whatever is wrong with a partition, it is not the readings.
-                let made = receipts::make(client, partition::RECEIPTS, day).await;
-                made.map_err(|error| Error::Unavailable(error.into()))?;
-                receipts::remember(&mut lock(&self.receipts), day);
-            }
-        }
-        Ok(())
+        receipts::prepare(
+            client,
+            partition::RECEIPTS,
+            &self.receipts,
+            receipts::days(messages.iter()),
+        )
+        .await
     }
 
     /// The series of these names, in their order. What is not known of them is looked up, and made

@@ -4,7 +4,7 @@
 //! twice. Rows go straight into the partition of the upload's day.
 
 use super::partition;
-use super::{Look, Stored};
+use super::{Look, Stored, lock};
 use crate::batch::Sorted;
 use ::postgres::Pool;
 use deadpool_postgres::{ClientWrapper, Transaction};
@@ -12,6 +12,7 @@ use reading::NameRef;
 use reading::message::{Message, Share};
 use reading::{KEPT_RECEIPTS, Point, has_receipt, time, uploaded};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
@@ -66,20 +67,41 @@ pub(super) fn table(parent: &str, day: i64) -> String {
     format!("{parent}_{year:04}_{month:02}_{day:02}")
 }
 
-/// Remembers that this day has its partition, of as many days as are kept; an older one would only be
-/// made once more.
-pub(super) fn remember(made: &mut BTreeSet<i64>, day: i64) {
-    made.insert(day);
-    while made.len() > DAYS {
-        made.pop_first();
+/// Makes the partitions of this table for these days, but for those in `made`.
+///
+/// # Errors
+/// [`super::Error::Unavailable`]: what is wrong with a partition is not the readings' fault.
+pub(super) async fn prepare(
+    client: &mut Client,
+    parent: &str,
+    made: &Mutex<BTreeSet<i64>>,
+    days: BTreeSet<i64>,
+) -> Result<(), super::Error> {
+    for day in days {
+        if lock(made).contains(&day) {
+            continue;
+        }
+        make(client, parent, day)
+            .await
+            .map_err(|error| super::Error::Unavailable(error.into()))?;
+        let mut made = lock(made);
+        made.insert(day);
+        // As many as are kept; an older one would only be made once more.
+        while made.len() > DAYS {
+            made.pop_first();
+        }
     }
+    Ok(())
 }
 
 /// How long the newest receipt may be looked for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// When the newest upload began that has a receipt, in microseconds since 1970.
-pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
+/// When the newest upload began that has a receipt, in microseconds since 1970; none without one.
+///
+/// # Errors
+/// Where the database cannot tell within ten seconds.
+pub async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
     let newest = "SELECT upload FROM receipt ORDER BY upload DESC LIMIT 1";
     let client = pool.get().await?;
     let found = match timeout(PATIENCE, client.query_opt(newest, &[])).await {
@@ -95,7 +117,7 @@ pub(super) async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error
 
 /// Makes the partition of this table for a day's uploads, and drops those whose time was over a day ago
 /// already: see `looks.rs`.
-pub(super) async fn make(client: &mut Client, parent: &str, day: i64) -> Result<(), Error> {
+async fn make(client: &mut Client, parent: &str, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
     if partition::attach(client, parent, &table(parent, day), &first(day), &first(day + 1)).await?
         && let Err(error) = drop_old(client, Look::now()).await

@@ -124,7 +124,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Refused`] where the server is too old or its stream would lose data.
-    pub async fn run(&self, ready: impl FnMut(bool)) -> Result<(), Error> {
+    pub async fn run(self, ready: impl FnMut(bool)) -> Result<(), Error> {
         match &self.0 {
             WriterBackend::Memory(writer) => writer.run(ready).await,
             WriterBackend::Nats(writer) => writer.run(ready).await,

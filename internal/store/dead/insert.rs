@@ -141,7 +141,7 @@ async fn insert_once(
     if stored == 0 {
         return Ok(0);
     }
-    // Inserting waits for whoever is dropping the same letter. What is left of it is seen only now.
+    // Inserting waits for a transaction that is dropping the same letter. What is left of it is seen only now.
     let drop_again = "DELETE FROM dead_letter there
          USING unnest($1::text[], $2::text[]) AS asked (event_id, mark), dead_letter_gone gone
          WHERE there.event_id = asked.event_id AND there.mark = asked.mark

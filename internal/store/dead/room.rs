@@ -6,7 +6,7 @@ use crate::copy::Timestamptz;
 use ::postgres::{Error, Timer};
 
 /// Beside its payload, what a letter takes, about, in bytes.
-const OVERHEAD: i64 = 512;
+pub(super) const OVERHEAD: u64 = 512;
 
 /// Letters that one transaction drops at the most.
 const STEP: i64 = 256;

@@ -130,7 +130,7 @@ async fn every_encoding_keeps_a_letter_as_it_came() {
     }
 }
 
-/// Whatever brings its event again: what was dropped stays dropped, and what was driven again and
+/// However its event comes again: what was dropped stays dropped, and what was driven again and
 /// refused again is a letter again.
 #[tokio::test]
 async fn a_letter_that_was_dropped_does_not_come_back() {
@@ -278,7 +278,7 @@ async fn the_lines_of_a_receipt_are_there_once_and_go_with_it() {
     assert_eq!(second.get::<_, Option<i64>>(2), Some(3));
     assert_eq!(decoded(second.get(3)), "€");
     assert_eq!(decoded(second.get(4)), "🚗".repeat(256));
-    // A partition that somebody drops is made anew.
+    // A partition that was dropped is made anew.
     let drop =
         "SELECT drop_partition('receipt_line', relname) FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid
          WHERE inhparent = 'receipt_line'::regclass";

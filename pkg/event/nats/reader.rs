@@ -41,7 +41,7 @@ pub(crate) struct Reader {
     context: Context,
     address: Nats,
     wanted: Config,
-    /// Shared: keeps the bus prepared once somebody runs it.
+    /// Shared. Keeps the bus prepared while it runs.
     writer: super::Writer,
     consumer: Option<PullConsumer>,
     /// There was a consumer: one that is made anew has forgotten what was acknowledged.
@@ -115,7 +115,7 @@ impl Reader {
             return Ok(0);
         }
         let left = info.num_pending + info.num_ack_pending as u64;
-        if self.wanted.filter_subject.is_empty() && !self.answered {
+        if is_history(&self.wanted) && !self.answered {
             // In a cluster, the consumer of a history that was just made says that nothing is pending.
             return Ok(left.max(1));
         }
@@ -204,7 +204,7 @@ impl Reader {
             self.starting = None;
             (self.brought, self.oversized) = (false, false);
             let started = started?;
-            if !self.begun && self.wanted.filter_subject.is_empty() {
+            if !self.begun && is_history(&self.wanted) {
                 self.last = started.last;
             }
             (self.consumer, self.begun) = (Some(started.consumer), true);
@@ -233,6 +233,11 @@ pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
         description: Some("Stores readings in the database".into()),
         ..shared()
     }
+}
+
+/// Whether this consumer reads everything that is kept, of both lanes.
+fn is_history(wanted: &Config) -> bool {
+    wanted.filter_subject.is_empty()
 }
 
 /// The consumer that a reader wants.
@@ -303,7 +308,7 @@ async fn start_pull(
     let (consumer, last) = match consumer {
         Some(consumer) => (consumer, None),
         None => {
-            let is_history = wanted.filter_subject.is_empty();
+            let is_history = is_history(&wanted);
             // Who reads a lane may be the first; a history that is not there has no reader.
             let stream = if is_history {
                 setup::existing(&context, &address).await?
@@ -313,7 +318,7 @@ async fn start_pull(
             if is_history && begun {
                 setup::remembered(&stream, &wanted).await?;
             } else if is_history {
-                spare::is_given_back(&context, &address, stream.cached_info()).await?;
+                spare::must_be_empty(&context, &address, stream.cached_info()).await?;
             }
             let last = stream.cached_info().state.last_sequence;
             (setup::consumer(&stream, wanted).await?, Some(last))

@@ -115,28 +115,24 @@ async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
     Ok(given_back)
 }
 
-/// Whether the stream holds everything: what its spare stream still has comes with the next look of a
-/// persistor.
+/// Sees to it that a history is whole: what the spare stream holds is not in the stream yet. Persistors
+/// move it there.
 ///
 /// # Errors
-/// [`Error::Unavailable`] while it has some.
-pub(super) async fn is_given_back(context: &Context, address: &Nats, of_stream: &Info) -> Result<(), Error> {
+/// [`Error::Unavailable`] while the spare stream holds some.
+pub(super) async fn must_be_empty(context: &Context, address: &Nats, of_stream: &Info) -> Result<(), Error> {
     if of_stream.config.num_replicas < 2 {
         // Only a cluster has one.
         return Ok(());
     }
-    let events = match setup::named(context, &stream(address)).await {
-        Ok(spare) => spare.cached_info().state.messages,
-        Err(Error::Refused(_)) => 0,
-        Err(error) => return Err(error),
-    };
-    if events == 0 {
-        return Ok(());
+    let name = stream(address);
+    match setup::find(context, &name).await? {
+        Some(spare) if spare.cached_info().state.messages > 0 => Err(Error::Unavailable(format!(
+            "{} events are still in the spare stream {name}; a persistor moves them, start one",
+            spare.cached_info().state.messages
+        ))),
+        _ => Ok(()),
     }
-    Err(Error::Unavailable(format!(
-        "{events} events are still in the spare stream {}; a persistor moves them, start one",
-        stream(address)
-    )))
 }
 
 fn leader(info: &Info) -> Option<&str> {

@@ -211,7 +211,7 @@ async fn nats_tells_copies_of_an_event_apart() {
 }
 
 /// The stream that earlier versions kept dead letters in: read in its order, and emptied when it is told to
-/// be. Nobody makes it.
+/// be. No program makes it.
 #[tokio::test]
 async fn nats_dead_letters_of_earlier_versions() {
     const HOUR: i64 = 3_600_000_000;
@@ -220,7 +220,7 @@ async fn nats_dead_letters_of_earlier_versions() {
     let writer = writer(&url).await;
     let left = Reader::open(&url, Lane::Live).await.unwrap().dead_letters().unwrap();
     let oldest = async |bytes| poll(DEADLINE, async || left.oldest(bytes).await.ok()).await;
-    assert!(oldest(1000).await.is_none(), "somebody has made it");
+    assert!(oldest(1000).await.is_none(), "it was made");
     left.delete_up_to(5).await.unwrap();
 
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
