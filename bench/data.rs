@@ -6,15 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// The sensors, in order of their names.
-pub(crate) const SENSORS: [&str; 6] = [
-    "engine_temperature",
-    "fuel",
-    "location_latitude",
-    "location_longitude",
-    "revolution",
-    "speed",
-];
+pub(crate) use crate::sensors::SENSORS;
 
 /// The day that all readings lie in, its month's first, and that month's partition.
 pub(crate) const DAY: &str = "2024-05-15";

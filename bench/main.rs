@@ -16,6 +16,7 @@ mod load;
 mod peers;
 mod rebuild;
 mod report;
+mod sensors;
 mod system;
 
 use anyhow::Context;

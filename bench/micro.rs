@@ -16,14 +16,9 @@ use std::hint::black_box;
 use store::Rows;
 use store::batch::Batch;
 
-const SENSORS: [&str; 6] = [
-    "engine_temperature",
-    "fuel",
-    "location_latitude",
-    "location_longitude",
-    "revolution",
-    "speed",
-];
+mod sensors;
+
+use sensors::SENSORS;
 
 /// Times that each sensor is read: together a little more than the largest transaction.
 const TICKS: u32 = 10_000;
