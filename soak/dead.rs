@@ -51,7 +51,7 @@ impl DeadLetters {
                 Some((client, number, line)) if line < 32 => {
                     *self.lines.entry((client, number)).or_default() |= 1 << line;
                 }
-                _ => self.strange(format!("a line that nobody sent, or that was good: {line}")),
+                _ => self.strange(format!("a line that no client sent, or that was good: {line}")),
             }
         }
     }

@@ -10,10 +10,11 @@
 //! # }
 //! ```
 //!
-//! The readings are frozen together with the day's version (`postgres.rs`), written as lines
+//! The readings are frozen together with the day's version (`postgres/`), written as lines
 //! (`line.rs`), compressed and uploaded on the way (`write.rs`) under a name of their own, and take
 //! effect when the manifest names them (`commit.rs`). `read.rs` reads them back and verifies them. The
-//! same readings give the same bytes. Two dumpers at once end in one valid revision, and a crash at any point leaves the last one valid.
+//! same readings give the same bytes. Two dumpers at once end in one valid revision, and a crash at any
+//! point leaves the last one valid.
 //!
 //! The other way round, a dump is loaded into a database (`restore/`).
 //!

@@ -1,7 +1,6 @@
 //! A day's readings in order, handed on in pieces of bounded size.
 
-use reading::Name;
-use reading::Point;
+use reading::{Name, Point};
 use tokio::sync::mpsc;
 
 /// Readings in a piece, at the most.
@@ -21,26 +20,23 @@ pub struct Piece {
 }
 
 /// Gathers readings that come in order into pieces.
-pub struct Pieces {
+pub(crate) struct Pieces {
     to: mpsc::Sender<Piece>,
     piece: Option<Piece>,
 }
 
 /// The receiver of the pieces is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unwanted;
+pub(crate) struct Unwanted;
 
 impl Pieces {
     /// Sends pieces to `to`.
-    pub fn new(to: mpsc::Sender<Piece>) -> Self {
+    pub(crate) fn new(to: mpsc::Sender<Piece>) -> Self {
         Self { to, piece: None }
     }
 
     /// Takes the reading that comes next.
-    ///
-    /// # Errors
-    /// Where the receiver is closed.
-    pub async fn push(&mut self, device: &str, sensor: &str, point: Point) -> Result<(), Unwanted> {
+    pub(crate) async fn push(&mut self, device: &str, sensor: &str, point: Point) -> Result<(), Unwanted> {
         if let Some(piece) = &mut self.piece
             && piece.name.device == device
             && piece.name.sensor == sensor
@@ -61,10 +57,7 @@ impl Pieces {
     }
 
     /// Sends what is left.
-    ///
-    /// # Errors
-    /// Where the receiver is closed.
-    pub async fn finish(self) -> Result<(), Unwanted> {
+    pub(crate) async fn finish(self) -> Result<(), Unwanted> {
         match self.piece {
             Some(last) => self.to.send(last).await.map_err(|_| Unwanted),
             None => Ok(()),

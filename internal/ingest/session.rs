@@ -1,6 +1,6 @@
 //! One upload: every value judged, every good one on the bus before the answer.
 //!
-//! Whoever reads a body gives its bytes to [`Session::take`] as they come, calls [`Session::flush`] when
+//! A way in gives the bytes of a body to [`Session::take`] as they come, calls [`Session::flush`] when
 //! [`Session::due`] has come, and ends with [`Session::last`] and [`Session::finish`].
 
 use crate::Ingest;

@@ -9,7 +9,7 @@
 //! whose data is refused is taken apart: each message alone, and one that fails alone becomes a
 //! dead letter, as what cannot be read does.
 //!
-//! Dead letters are stored in PostgreSQL, whatever the bus, and only then acknowledged. Rejected lines come
+//! Dead letters are stored in PostgreSQL, with every event bus, and only then acknowledged. Rejected lines come
 //! as events of the bulk lane; they gather, and are stored, apart from readings and over a connection of
 //! their own.
 

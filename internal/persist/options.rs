@@ -25,7 +25,7 @@ pub struct Storing {
     #[arg(long, env, default_value = "1GiB", value_parser = dead_letter_bytes, value_name = "BYTES")]
     pub dead_letter_bytes: u64,
 
-    /// Keep the first 100 invalid lines of each upload for its receipt, which whoever reads the API may see
+    /// Keep the first 100 invalid lines of each upload for its receipt, which every reader of the API may see
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub receipt_lines: bool,
 }

@@ -89,7 +89,7 @@ async fn a_flood_of_lines_pushes_out_the_oldest_lines_alone() {
     );
 }
 
-/// What was purged or driven again stays away, whoever reads the stream again; what was lost with the
+/// What was purged or driven again stays away when the stream is read again; what was lost with the
 /// database comes back.
 #[tokio::test]
 async fn what_was_dropped_is_not_rebuilt() {
@@ -102,7 +102,7 @@ async fn what_was_dropped_is_not_rebuilt() {
     .await;
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
     let soon = GOOD.replace("2024-05-01T12:00:00Z", &soon.to_string());
-    // Answered once they are on the bus, whoever takes them from there.
+    // Answered once they are on the bus, before anything takes them from there.
     assert_eq!(system.post("to be purged").await.0, 400);
     assert_eq!(system.post(format!("left as it is\n{soon}")).await.0, 400);
     assert_eq!(system.post(format!("{soon}\n")).await.0, 400);

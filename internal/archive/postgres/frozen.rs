@@ -1,8 +1,7 @@
 //! The readings of a database as they stood at one moment, day by day.
 
-use crate::pieces::{Piece, Pieces};
-
 use super::{BEGIN, ROWS, with_timeout};
+use crate::pieces::{Piece, Pieces};
 use crate::{Day, Days};
 use anyhow::Context;
 use deadpool_postgres::{ClientWrapper, Object};

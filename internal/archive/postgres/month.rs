@@ -3,8 +3,7 @@
 use super::{Object, with_timeout};
 use crate::{Day, Retention};
 use anyhow::Context;
-use reading::time::RELEASED;
-use reading::time::{DAY, SECOND, days_from_civil};
+use reading::time::{DAY, RELEASED, SECOND, days_from_civil};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Look, month_of_partition};
