@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the stream is looked at; how often, whether there is one.
 const LOOK: Duration = Duration::from_secs(2);
-const SELDOM: Duration = Duration::from_secs(60);
+const SELDOM: Duration = Duration::from_secs(15);
 
 /// How long one look may take, storing and deleting what it finds included.
 const PATIENCE: Duration = Duration::from_secs(60);

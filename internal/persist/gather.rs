@@ -7,7 +7,6 @@ use crate::pause::Pause;
 use event::{Delivery, PROGRESS, Reader};
 use reading::segment;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -62,6 +61,7 @@ impl Gatherer {
         // What is no reading never waits with readings, nor they with it.
         let mut letters = Held::default();
         let mut letters_due = Instant::now();
+        let mut letters_full: Option<Instant> = None;
         // Letters came since readings are held: where these never end, the readings are not left waiting.
         let mut passed = false;
         let mut progress = interval(PROGRESS);
@@ -73,9 +73,14 @@ impl Gatherer {
             // A full batch may still be joined by what was asked for already: left with the
             // client, nobody would tell the bus that it is in work.
             let mut room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(held.bytes);
-            let letters_full = letters.bytes >= letters::ROOM;
-            let letters_fail = self.work.letters_fail.load(Ordering::Relaxed);
-            if letters_full && !letters_fail {
+            // Full of letters, a lane waits for a while until some are stored, then goes on without them.
+            if letters.bytes < letters::ROOM {
+                letters_full = None;
+            } else if letters_full.is_none() {
+                letters_full = Some(Instant::now() + letters::PATIENCE);
+            }
+            let leaves_letters = letters_full.is_some_and(|until| until <= Instant::now());
+            if letters_full.is_some() && !leaves_letters {
                 room = 0;
             }
             let before = held.deliveries.len() + letters.deliveries.len();
@@ -106,7 +111,7 @@ impl Gatherer {
                         if letters::is_letter(&delivery.event) {
                             passed = !held.is_empty();
                             // Dropped, it comes again once the bus has waited long enough for it.
-                            if !(letters_full && letters_fail) {
+                            if !leaves_letters {
                                 letters.push(delivery);
                             }
                         } else {
@@ -126,6 +131,7 @@ impl Gatherer {
                     due = Instant::now() + self.interval;
                     self.store(&mut under_way, held.take(self.batch_bytes), slot);
                 }
+                () = sleep_until(letters_full.unwrap_or(due)), if letters_full.is_some() && !leaves_letters => {}
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
                 _ = look.tick(), if self.work.once && held.is_empty() && letters.is_empty() && under_way.is_empty() => {
                     // Where the bus cannot say it now, it will.

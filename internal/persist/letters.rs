@@ -1,20 +1,24 @@
 //! What cannot be stored becomes a dead letter, and so do rejected lines.
 
 use crate::Work;
+use crate::gather::slot;
 use crate::pause::Pause;
-use crate::work::{read, unknown};
+use crate::work::{in_work_meanwhile, read, read_event, unknown};
 use event::{Delivery, Event, MAX_PAYLOAD};
 use reading::{rejected, segment};
 use sha2::{Digest, Sha256};
-use std::sync::atomic::Ordering;
+use std::collections::VecDeque;
+use std::time::Duration;
 use store::{DeadLetter, Error, InvalidLine, TOLD_LINES};
 
 /// Bytes of dead letters that one transaction stores, about.
 pub(super) const BATCH: usize = 4 << 20;
 
-/// Bytes of dead letters beyond which a lane takes no more of them: it waits, or, while they cannot be
-/// stored, leaves them to the bus.
+/// Bytes of dead letters beyond which a lane takes no more of them.
 pub(super) const ROOM: usize = 2 * BATCH;
+
+/// How long a lane waits then. Later it leaves them to the bus, so that its readings go on.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Characters of an event's id and of the mark of a copy, which are keys; of its kind and its source; of a
 /// reason.
@@ -42,7 +46,6 @@ impl Work {
             let error = match self.with_progress(&batch, storing).await {
                 None => return Delivery::release_all(batch).await,
                 Some(Ok(stored)) => {
-                    self.letters_fail.store(false, Ordering::Relaxed);
                     self.count(&letters, stored);
                     Delivery::ack_all(&mut batch).await;
                     break;
@@ -52,9 +55,11 @@ impl Work {
             match error {
                 Error::Data(_) | Error::Slow(_) if batch.len() > 1 => {
                     tracing::warn!(%error, letters = batch.len(), "storing dead letters one by one");
-                    for delivery in batch {
+                    let mut rest = VecDeque::from(batch);
+                    while let Some(delivery) = rest.pop_front() {
                         // One level deep: a batch of one is never taken apart again.
-                        Box::pin(self.store_letters(vec![delivery])).await;
+                        let storing = Box::pin(self.store_letters(vec![delivery]));
+                        in_work_meanwhile(&mut rest, storing).await;
                     }
                     return;
                 }
@@ -64,7 +69,6 @@ impl Work {
                     return;
                 }
                 Error::Slow(_) | Error::Unavailable(_) => {
-                    self.letters_fail.store(true, Ordering::Relaxed);
                     self.metrics.retries.inc();
                     let cause = anyhow::Error::from(error);
                     tracing::warn!(
@@ -118,6 +122,20 @@ impl Work {
         }
         self.metrics.dead.inc_by(messages);
         self.metrics.lines.inc_by(stored.saturating_sub(messages));
+    }
+
+    /// Makes dead letters of messages that cannot be read, one after the other.
+    pub(super) async fn store_unreadable(&self, unreadable: Vec<Delivery>) {
+        if unreadable.is_empty() {
+            return;
+        }
+        let slot = self.with_progress(&unreadable, slot(&self.letter_slot)).await;
+        let Some(_slot) = slot else { return };
+        let mut rest = VecDeque::from(unreadable);
+        while let Some(mut delivery) = rest.pop_front() {
+            let reason = read_event(&delivery.event).err().unwrap_or_default();
+            in_work_meanwhile(&mut rest, self.store_refused(&mut delivery, &reason)).await;
+        }
     }
 
     /// Makes a dead letter of a message that cannot be read, or that the database refuses, however long that

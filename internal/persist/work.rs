@@ -12,7 +12,6 @@ use service::{Latch, Service};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use store::{Error, Store, Stored};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -39,8 +38,6 @@ pub(super) struct Work {
     pub(super) receipt_lines: bool,
     /// Dead letters are stored over one connection.
     pub(super) letter_slot: Arc<Semaphore>,
-    /// The last try to store dead letters failed.
-    pub(super) letters_fail: AtomicBool,
     pub(super) room: Room,
 }
 
@@ -53,6 +50,15 @@ async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
     loop {
         ticks.tick().await;
         Delivery::progress_all(deliveries).await;
+    }
+}
+
+/// Does the work of one of a batch, while the rest of it, which waits, is in work, too.
+pub(super) async fn in_work_meanwhile(rest: &mut VecDeque<Delivery>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = task => {}
+        never = keep_in_work(rest.make_contiguous()) => match never {},
     }
 }
 
@@ -71,7 +77,6 @@ impl Work {
             once,
             receipt_lines: options.receipt_lines,
             letter_slot: Arc::new(Semaphore::new(1)),
-            letters_fail: AtomicBool::new(false),
         }
     }
 
@@ -79,13 +84,8 @@ impl Work {
     /// before the database can take them.
     pub(super) async fn finish(&self, batch: Vec<Delivery>) {
         let (batch, unreadable) = sort_out(batch);
-        let refusing = async {
-            for (mut delivery, reason) in unreadable {
-                self.store_refused(&mut delivery, &reason).await;
-            }
-        };
         // Side by side: a bad message never waits for its neighbours, nor they for it.
-        tokio::join!(refusing, self.finish_good(batch));
+        tokio::join!(self.store_unreadable(unreadable), self.finish_good(batch));
     }
 
     /// The same, for messages that can be read.
@@ -111,12 +111,7 @@ impl Work {
                 while let Some(delivery) = rest.pop_front() {
                     // One level deep: a batch of one is never taken apart again.
                     let finishing = Box::pin(self.finish_good(vec![delivery]));
-                    // Those that wait are in work, too.
-                    tokio::select! {
-                        biased;
-                        () = finishing => {}
-                        never = keep_in_work(rest.make_contiguous()) => match never {},
-                    }
+                    in_work_meanwhile(&mut rest, finishing).await;
                 }
             }
         }
@@ -180,16 +175,9 @@ impl Work {
     }
 }
 
-/// Messages that hold readings, and those that cannot be read with the reason.
-fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<(Delivery, String)>) {
-    let (mut good, mut bad) = (Vec::with_capacity(batch.len()), Vec::new());
-    for delivery in batch {
-        match read_event(&delivery.event) {
-            Ok(_) => good.push(delivery),
-            Err(reason) => bad.push((delivery, reason)),
-        }
-    }
-    (good, bad)
+/// Messages that hold readings, and those that cannot be read.
+fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<Delivery>) {
+    batch.into_iter().partition(|delivery| read_event(&delivery.event).is_ok())
 }
 
 /// The message in an event of this kind, or why there is none.
@@ -205,6 +193,6 @@ pub(super) fn unknown(kind: &str) -> String {
     format!("the event type {kind:?} is unknown")
 }
 
-fn read_event(event: &Event) -> Result<Message, String> {
+pub(super) fn read_event(event: &Event) -> Result<Message, String> {
     read(&event.kind, &event.id, &event.payload)
 }

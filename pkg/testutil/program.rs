@@ -74,6 +74,19 @@ impl Program {
         Self::at(name, &there(name))
     }
 
+    /// As [`Program::new`], of the last release: from the folder that `LAST_RELEASE` names, which
+    /// `scripts/build-last-release.sh` fills. None without it.
+    ///
+    /// # Panics
+    /// When it is not in that folder.
+    #[must_use]
+    pub fn of_last_release(name: &str) -> Option<Self> {
+        let folder = PathBuf::from(std::env::var_os("LAST_RELEASE")?);
+        let path = folder.join(name);
+        assert!(path.is_file(), "{} is not there", path.display());
+        Some(Self::at(name, &path))
+    }
+
     /// As [`Program::new`], started by another program, such as `nohup`.
     ///
     /// # Panics

@@ -162,8 +162,7 @@ pub(crate) fn users() -> String {
     for user in ["INGESTOR", "PERSISTOR", "HISTORY", "DEAD"] {
         users = users.replace(&format!("${user}_PASSWORD"), "\"hunter2\"");
     }
-    // One who may do everything, as an operator.
-    users.replacen("users = [", "users = [ { user: left, password: hunter2 }", 1)
+    users
 }
 
 /// The same with the rights that a cluster takes besides: the table below it.
@@ -194,8 +193,9 @@ pub(crate) fn users_of_a_cluster() -> String {
 /// Every program works with no more rights on the bus than SECURITY.md gives it.
 #[tokio::test]
 async fn users_with_the_rights_that_they_need() {
+    let operator = "{ user: operator, password: hunter2 }";
     let nats = Nats::start(nats::Options {
-        extra: users(),
+        extra: users().replacen("users = [", &format!("users = [\n{operator}"), 1),
         ..nats::Options::default()
     })
     .await;
@@ -251,7 +251,7 @@ async fn users_with_the_rights_that_they_need() {
     })
     .await;
     // And one that an earlier version left.
-    let options = async_nats::ConnectOptions::with_user_and_password("left".into(), "hunter2".into());
+    let options = async_nats::ConnectOptions::with_user_and_password("operator".into(), "hunter2".into());
     let context = async_nats::jetstream::new(options.connect(nats.url()).await.unwrap());
     let config = async_nats::jetstream::stream::Config {
         name: "READINGS_DEAD".into(),

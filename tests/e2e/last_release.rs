@@ -1,7 +1,10 @@
 //! A database that the last release has filled goes on under today's programs.
 
-use crate::system::{KEY, LONG, answer, client, connect};
-use testutil::{Program, workspace};
+use crate::dead::list;
+use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
+use serde_json::Value;
+use std::io::Write;
+use testutil::{Process, Program, Signal, nats_url, poll, unique, workspace};
 
 #[tokio::test]
 async fn a_database_of_the_last_release_goes_on() {
@@ -41,7 +44,7 @@ async fn a_database_of_the_last_release_goes_on() {
     // Its dead letters are as it wrote them, and arrive.
     let place_url = database.url();
     let place = ("DATABASE_URL", &*place_url);
-    let letters = crate::dead::list(place, &[]).await;
+    let letters = list(place, &[]).await;
     let texts: Vec<_> = letters
         .iter()
         .map(|letter| letter["reading"].as_str().or(letter["reason"].as_str()).unwrap())
@@ -69,4 +72,114 @@ async fn a_database_of_the_last_release_goes_on() {
         .args(["--dump-date", "2024-05-01"])
         .spawn();
     assert_eq!(dumper.wait(LONG).await, 0, "{}", dumper.output().join("\n"));
+}
+
+async fn post(url: &str, body: &str) -> (u16, Value) {
+    let upload = client().post(url).bearer_auth(KEY).body(body.to_owned());
+    answer(upload.send().await.unwrap()).await
+}
+
+async fn end(mut process: Process) {
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait(LONG).await, 0, "{}", process.output().join("\n"));
+}
+
+/// The programs of the last release over today's tables, beside today's programs: persistors are upgraded
+/// before ingestors, and an upgrade may be taken back.
+#[tokio::test]
+async fn the_programs_of_the_last_release_go_on() {
+    let Some(old) = Program::of_last_release("ingestor") else {
+        let _unread = writeln!(
+            std::io::stderr(),
+            "left out: scripts/build-last-release.sh builds the programs, and LAST_RELEASE names their folder"
+        );
+        return;
+    };
+    let database = testutil::database().await;
+    let (bus, url) = (nats_url(&unique("readings")), database.url());
+    let place = ("DATABASE_URL", &*url);
+    let sql = connect(&url).await;
+    let rows = async |expected: i64| {
+        poll(LONG, async || {
+            let count = sql.query_one("SELECT count(*) FROM reading", &[]).await.ok()?;
+            (count.get::<_, i64>(0) == expected).then_some(())
+        })
+        .await;
+    };
+    let letters = async |expected: &[&str]| {
+        poll(LONG, async || {
+            let listed = list(place, &["--kind", "line"]).await;
+            let mut readings: Vec<&str> = listed.iter().filter_map(|row| row["reading"].as_str()).collect();
+            readings.sort_unstable();
+            (readings == expected).then_some(())
+        })
+        .await;
+    };
+    let line = |second: u8| format!(r#"{{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:{second:02}Z"}}"#);
+
+    // An ingestor that is not upgraded yet, beside a persistor that is.
+    let new = persistor(&bus, &url).start().await;
+    let mut ingestor_of_old = old.env("API_KEY", KEY).env("EVENT_WRITER_URL", &bus).start().await;
+    let old_url = format!("{}/ingest", ingestor_of_old.url().await);
+    assert_eq!(post(&old_url, &format!("{}\nfirst", line(1))).await.0, 400);
+    rows(1).await;
+    letters(&["first"]).await;
+    end(new).await;
+
+    // The upgrade taken back: the old persistor knows no rejected lines, and keeps them as a message. An
+    // upload to each ingestor.
+    let persistor_of_old = Program::of_last_release("persistor").unwrap();
+    let persistor_of_old = persistor_of_old
+        .env("EVENT_READER_URL", &bus)
+        .env("DATABASE_URL", &url)
+        .start()
+        .await;
+    let mut ingestor_of_new = ingestor(&bus).start().await;
+    let new_url = format!("{}/ingest", ingestor_of_new.url().await);
+    let (status, told) = post(&new_url, &format!("{}\nsecond", line(2))).await;
+    assert_eq!(status, 400);
+    assert_eq!(post(&old_url, &format!("{}\nthird", line(3))).await.0, 400);
+    rows(3).await;
+    let api = Program::of_last_release("api").unwrap();
+    let mut api = api.env("DATABASE_URL", &url).start().await;
+    let receipt = format!(
+        "{}/api/ingests/{}?wait=5s",
+        api.url().await,
+        told["id"].as_str().unwrap()
+    );
+    let (_, receipt) = answer(client().get(receipt).send().await.unwrap()).await;
+    assert_eq!(
+        (&receipt["status"], &receipt["rejected"]),
+        (&"persisted".into(), &1.into()),
+        "{receipt}"
+    );
+    // It has made a dead letter of what it was given.
+    poll(LONG, async || {
+        let said = persistor_of_old.output();
+        said.iter()
+            .any(|line| line.contains("became a dead letter"))
+            .then_some(())
+    })
+    .await;
+    end(persistor_of_old).await;
+
+    // Upgraded again, nothing is lost.
+    let new = persistor(&bus, &url).start().await;
+    letters(&["first", "second", "third"]).await;
+    end(new).await;
+
+    // In one process, over the same tables.
+    let folder = tempfile::tempdir().unwrap();
+    let up = Program::of_last_release("odograph").unwrap();
+    let mut up = up
+        .args(["up", "--api-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .env("DATABASE_URL", &url)
+        .env("API_KEY", KEY)
+        .start()
+        .await;
+    let up_url = format!("{}/ingest", up.url().await);
+    assert_eq!(post(&up_url, &format!("{}\nfourth", line(4))).await.0, 400);
+    rows(4).await;
+    letters(&["first", "fourth", "second", "third"]).await;
 }
