@@ -1,9 +1,9 @@
-//! Brings a day's dump up to date so that whoever else does the same, and wherever either of them
-//! dies, the manifest names one whole revision, which holds all that any before it held.
+//! Brings a day's dump up to date. However many dumpers do so at once, and wherever they die, the manifest
+//! names one whole revision, which holds all that every earlier revision held.
 //!
-//! A dump carries an id, and the database that it was written from keeps it. A dump in force that the
-//! database does not know is of another database, or of this one before it was set back to an older
-//! state: its readings are merged into the next revision.
+//! A dump carries an id, and the database that it was written from records it. A dump in force without a
+//! record is of another database, or of this one before it was set back to an older state: its readings
+//! are merged into the next revision.
 //!
 //! A dumper claims a revision's number by making its claim file, which only one can; writes the
 //! data under that number; and replaces the manifest only if it is still the one it knows. The
@@ -12,111 +12,132 @@
 //! missing or old, which the next dump of the day repairs.
 
 use super::manifest::{self, Manifest};
+use super::postgres::{DaySnapshot, DumpRecord, OfDay};
 use super::read::{self, ReadError, manifest_and_version};
-use super::write::Written;
 use super::{Day, Outcome};
 use anyhow::{Context, bail};
 use blob::{Store, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// How often to start over because others were faster. Each time somebody else has made progress.
+/// How often to start over because other dumpers were faster. Each time one of them made progress.
 const TRIES: usize = 10;
 
 /// How many numbers that others have claimed to pass over.
 const CLAIMED: u64 = 1000;
 
-/// Where a day's readings come from: a database.
-pub(super) trait Source: Sync {
-    /// The readings.
-    type Content: Content;
-
-    /// Freezes the day, and looks up what the database knows of this dump.
-    fn freeze(&self, dump: Option<&Manifest>) -> impl Future<Output = anyhow::Result<Self::Content>> + Send;
-
-    /// Has the database know a dump from now on.
-    fn record(&self, dump: Uuid, known: Known) -> impl Future<Output = anyhow::Result<()>> + Send;
-}
-
-/// What a database knows of a dump.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    /// The version of the day that is in the dump.
-    pub(super) version: i64,
-    /// The database had every reading of the dump.
-    pub(super) whole: bool,
-}
-
-/// So many dumps that one was built upon are remembered. A database that was set back further than
+/// So many dumps that a dump is based on are remembered. A database that was set back further than
 /// that no longer tells them from those of another.
 const LINEAGE: usize = 100;
 
-/// A day's readings, frozen.
-pub(super) trait Content: Send {
-    /// The day's version at that moment.
-    fn version(&self) -> i64;
-
-    /// The version that was dropped from the database, where that has happened: of those readings,
-    /// only a dump knows.
-    fn dropped(&self) -> Option<i64>;
-
-    /// What the database knows of the dump that it was asked about; nothing of one that was written
-    /// from another database.
-    fn known(&self) -> Option<Known>;
-
-    /// The latest version of the day that is surely in that dump: its own, or, where the database
-    /// does not know it, that of one that it was built upon.
-    fn held(&self) -> Option<i64>;
-
-    /// Writes all of them into a blob, without finishing it, together with those of the dump that
-    /// `base` names; says as well whether the database has every reading of that.
-    fn write(
-        self,
-        base: Option<(&Store, &Manifest)>,
-        to: &mut blob::Writer,
-    ) -> impl Future<Output = anyhow::Result<(Written, bool)>> + Send;
+/// Writes a new revision of a day's dump, unless the one in force holds this version of the day.
+pub(super) async fn commit(store: &Store, source: &OfDay<'_>) -> anyhow::Result<Outcome> {
+    for _ in 0..TRIES {
+        let outcome = match Attempt::begin(store, source).await?.claim().await? {
+            Step::Done(outcome) => Some(outcome),
+            Step::Claimed(claimed) => claimed.publish().await?,
+            Step::Overtaken => None,
+        };
+        if let Some(outcome) = outcome {
+            return Ok(outcome);
+        }
+    }
+    bail!(
+        "other dumpers of {} were faster {TRIES} times in a row; run fewer of them at once",
+        source.day
+    )
 }
 
-/// Writes a new revision of a day's dump, unless the one in force holds this version of the day.
-pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> anyhow::Result<Outcome> {
-    for _ in 0..TRIES {
-        let current = in_force(store, day).await?;
-        let content = source.freeze(current.as_ref().map(|(manifest, _)| manifest)).await?;
-        if let Some((manifest, _)) = &current
-            && content.known().is_some_and(|known| known.version == content.version())
+/// A try to bring a day's dump up to date.
+struct Attempt<'a> {
+    store: &'a Store,
+    source: &'a OfDay<'a>,
+    /// The dump in force when it began.
+    current: Option<(Manifest, Version)>,
+    /// The day as it stood right after that.
+    content: DaySnapshot,
+}
+
+/// Where an attempt stands once it looked at the dump in force.
+#[expect(clippy::large_enum_variant, reason = "there is one for each attempt")]
+enum Step<'a> {
+    /// The dump in force is up to date.
+    Done(Outcome),
+    Claimed(Claimed<'a>),
+    /// Another dumper was faster.
+    Overtaken,
+}
+
+/// An attempt that has the number of its revision.
+struct Claimed<'a> {
+    attempt: Attempt<'a>,
+    revision: u64,
+    /// The revision also holds the readings of the dump in force.
+    merges: bool,
+}
+
+impl<'a> Attempt<'a> {
+    async fn begin(store: &'a Store, source: &'a OfDay<'a>) -> anyhow::Result<Self> {
+        let current = in_force(store, source.day).await?;
+        let content = source.snapshot(current.as_ref().map(|(manifest, _)| manifest)).await?;
+        Ok(Self {
+            store,
+            source,
+            current,
+            content,
+        })
+    }
+
+    async fn claim(self) -> anyhow::Result<Step<'a>> {
+        let (store, day, content) = (self.store, self.source.day, &self.content);
+        if let Some((manifest, _)) = &self.current
+            && content.record.is_some_and(|record| record.version == content.version)
             && is_there(store, manifest).await?
         {
             let copied = is_copied(store, manifest).await?;
             if copied || is_verified(store, manifest).await? {
-                drop(content);
                 if !copied {
                     copy(store, manifest).await?;
                 }
-                return Ok(Outcome::Unchanged(manifest.clone()));
+                return Ok(Step::Done(Outcome::Unchanged(manifest.clone())));
             }
         }
-        let on = based_on(
+        let merges = match based_on(store, day, self.current.as_ref(), content).await? {
+            Based::Nothing => false,
+            Based::InForce if self.current.is_some() => true,
+            Based::InForce | Based::Moved => return Ok(Step::Overtaken),
+        };
+        let above = self.current.as_ref().map_or(0, |(manifest, _)| manifest.revision);
+        Ok(match claim(store, day, above).await? {
+            Some(revision) => Step::Claimed(Claimed {
+                attempt: self,
+                revision,
+                merges,
+            }),
+            None => Step::Overtaken,
+        })
+    }
+}
+
+impl Claimed<'_> {
+    /// Writes the revision and puts it in force; nothing where another dumper was faster.
+    async fn publish(self) -> anyhow::Result<Option<Outcome>> {
+        let Self {
+            attempt,
+            revision,
+            merges,
+        } = self;
+        let Attempt {
             store,
-            day,
-            current.as_ref(),
-            content.dropped(),
-            content.known(),
-            content.held(),
-        )
-        .await?;
-        let base = match (on, &current) {
-            (Based::Nothing, _) => None,
-            (Based::InForce, Some((manifest, _))) => Some((store, manifest)),
-            // Another dumper was faster.
-            (Based::InForce, None) | (Based::Moved, _) => continue,
-        };
-        let above = current.as_ref().map_or(0, |(manifest, _)| manifest.revision);
-        let Some(revision) = claim(store, day, above).await? else {
-            continue;
-        };
+            source,
+            current,
+            content,
+        } = attempt;
+        let day = source.day;
         let id = Uuid::new_v4();
-        let (ours, whole, writer) = write(store, day, revision, id, base, content).await?;
-        let known = Known {
+        let in_force = current.as_ref().map(|(manifest, _)| (store, manifest));
+        let (ours, whole, writer) = write(store, day, revision, id, in_force.filter(|_| merges), content).await?;
+        let record = DumpRecord {
             version: ours.day_version,
             whole,
         };
@@ -131,18 +152,16 @@ pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> any
                 based_on: lineage(manifest),
                 ..manifest.clone()
             };
-            source.record(id, known).await?;
-            if renew(store, &renewed, version).await? {
-                return Ok(Outcome::Unchanged(renewed));
-            }
-            continue;
+            source.record(id, record).await?;
+            let is_in_force = renew(store, &renewed, version).await?;
+            return Ok(is_in_force.then_some(Outcome::Unchanged(renewed)));
         }
         // A failure here leaves open whether the data has been or will be written: the claim stays,
         // so that the number is never used again.
         writer.finish().await.context("finish the upload")?;
-        // Before the manifest: of a dump that is in force and not known, the database could not tell
-        // what it holds.
-        if let Err(error) = source.record(id, known).await {
+        // Before the manifest: of a dump in force without a record, the database could not tell what it
+        // holds.
+        if let Err(error) = source.record(id, record).await {
             // No manifest names it.
             if let Err(error) = withdraw(store, &ours).await {
                 tracing::warn!(%day, error = format!("{error:#}"), "could not delete a dump that was not recorded");
@@ -155,11 +174,11 @@ pub(super) async fn commit(store: &Store, day: Day, source: &impl Source) -> any
                 .delete(&manifest::claim(day, revision))
                 .await
                 .context("delete the claim")?;
-            return Ok(Outcome::Written(ours));
+            return Ok(Some(Outcome::Written(ours)));
         }
         withdraw(store, &ours).await?;
+        Ok(None)
     }
-    bail!("other dumpers of {day} were faster {TRIES} times in a row; run fewer of them at once")
 }
 
 /// Whether a day has to be dumped whose present version is in the dumps with these ids: its dump is
@@ -181,18 +200,16 @@ enum Based {
     Moved,
 }
 
-/// Readings that were dropped from the database are only in the dump in force; and where the
-/// database does not know that, or had not all of it, they may be nowhere else either.
+/// Readings that were dropped from the database are only in the dump in force. Where the database has no
+/// record of that dump, or had not all of it, the dump may be the only place of its readings, too.
 async fn based_on(
     store: &Store,
     day: Day,
     current: Option<&(Manifest, Version)>,
-    dropped: Option<i64>,
-    known: Option<Known>,
-    held: Option<i64>,
+    content: &DaySnapshot,
 ) -> anyhow::Result<Based> {
-    let Some(dropped) = dropped else {
-        let has_all = known.is_some_and(|known| known.whole);
+    let Some(dropped) = content.dropped else {
+        let has_all = content.record.is_some_and(|record| record.whole);
         return Ok(if current.is_none() || has_all {
             Based::Nothing
         } else {
@@ -205,7 +222,7 @@ async fn based_on(
     if now.as_ref() != current {
         return Ok(Based::Moved);
     }
-    match held {
+    match content.held {
         Some(version) if version >= dropped => Ok(Based::InForce),
         held => bail!(
             "the readings of {day} were dropped from the database once their version {dropped} was dumped, and this store has {}; use the store that dump is in, or bring it here",
@@ -288,16 +305,16 @@ fn lineage(of: &Manifest) -> Vec<Uuid> {
 
 /// Writes a revision, but for finishing its upload; says as well whether the database has every
 /// reading of it.
-async fn write<C: Content>(
+async fn write(
     store: &Store,
     day: Day,
     revision: u64,
     id: Uuid,
     base: Option<(&Store, &Manifest)>,
-    content: C,
+    content: DaySnapshot,
 ) -> anyhow::Result<(Manifest, bool, blob::Writer)> {
     let file = manifest::data(day, revision);
-    let day_version = content.version();
+    let day_version = content.version;
     let mut writer = store.writer(&file).await.context("start the upload")?;
     let (written, whole) = match content.write(base, &mut writer).await {
         Ok(written) => written,

@@ -47,7 +47,7 @@ pub use days::Days;
 pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
-pub use postgres::Frozen;
+pub use postgres::Snapshot;
 pub use retention::{Fate, Month, Reason, Retention};
 pub use stale::Swept;
 
@@ -90,7 +90,7 @@ impl Dumper {
     /// Where the database or the store fails. What was in force stays in force; trying again is
     /// always safe.
     pub async fn dump(&self, day: Day) -> anyhow::Result<Outcome> {
-        let outcome = commit::commit(&self.store, day, &postgres::OfDay { pool: &self.pool, day }).await?;
+        let outcome = commit::commit(&self.store, &postgres::OfDay { pool: &self.pool, day }).await?;
         let manifest = outcome.manifest();
         match outcome {
             Outcome::Written(_) => {

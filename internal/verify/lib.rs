@@ -25,7 +25,7 @@ pub use report::{DayReport, Side, Totals};
 
 use anyhow::Context;
 use archive::pieces::{Piece, QUEUE};
-use archive::{Day, Days, Frozen};
+use archive::{Day, Days, Snapshot};
 use compare::Disorder;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub struct Comparing {
 /// A place that holds readings.
 enum Source {
     /// A database, as it stood when this was opened.
-    Database(Frozen),
+    Database(Snapshot),
     /// What an event bus kept when this was opened.
     Stream(Arc<sort::Sorted>),
     /// The dumps in a blob store.
@@ -98,7 +98,7 @@ impl Address {
     /// Where it does not answer, or the temporary files cannot be written.
     async fn open(self, days: Days, options: &Comparing) -> anyhow::Result<Listed> {
         let source = match self {
-            Self::Database(pool) => Source::Database(Frozen::open(&pool).await?),
+            Self::Database(pool) => Source::Database(Snapshot::begin(&pool).await?),
             Self::Stream(url) => {
                 let sorted = events::read(&url, options, days).await;
                 Source::Stream(Arc::new(sorted.context("read the stream")?))
@@ -221,7 +221,7 @@ impl Source {
     /// The days of this range that it may have readings of.
     async fn days(&self, range: Days) -> anyhow::Result<BTreeSet<Day>> {
         match self {
-            Self::Database(frozen) => frozen.days(range).await,
+            Self::Database(snapshot) => snapshot.days(range).await,
             Self::Stream(sorted) => Ok(sorted.days().collect()),
             Self::Dumps(store) => range.dumped(store).await,
         }
@@ -230,7 +230,7 @@ impl Source {
     /// Hands on the readings of a day. The inner error says that what is there cannot be relied on.
     async fn read(&self, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Result<(), Damaged>> {
         match self {
-            Self::Database(frozen) => frozen.read(day, to).await.map(Ok),
+            Self::Database(snapshot) => snapshot.read(day, to).await.map(Ok),
             Self::Stream(sorted) => {
                 let sorted = sorted.clone();
                 let reading = tokio::task::spawn_blocking(move || sorted.read(day, &to));

@@ -1,92 +1,41 @@
-//! Dumpers that race and dumpers that die, over a store in memory.
+//! Dumpers that race and dumpers that die, over a real database.
 
 use super::*;
-use crate::write;
+use crate::tests::Setting;
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Barrier;
-
-/// The dumps that the database knows: ids are unique, so that one does for all tests.
-static KNOWN: LazyLock<Mutex<HashMap<Uuid, Known>>> = LazyLock::new(Mutex::default);
-
-/// The database: says at which version it freezes, and what happens before that is written.
-struct Database<L>(L);
-
-impl<L, F> Source for Database<L>
-where
-    L: Fn() -> (i64, F) + Sync,
-    F: Future<Output = ()> + Send,
-{
-    type Content = Frozen<F>;
-
-    async fn freeze(&self, dump: Option<&Manifest>) -> anyhow::Result<Frozen<F>> {
-        let (version, meanwhile) = (self.0)();
-        Ok(Frozen {
-            version,
-            known: dump.and_then(|dump| KNOWN.lock().unwrap().get(&dump.id.unwrap()).copied()),
-            meanwhile,
-        })
-    }
-
-    async fn record(&self, dump: Uuid, known: Known) -> anyhow::Result<()> {
-        KNOWN.lock().unwrap().insert(dump, known);
-        Ok(())
-    }
-}
-
-/// A day at a version: as many readings as the version has units, the first ones of the day.
-struct Frozen<F> {
-    version: i64,
-    known: Option<Known>,
-    meanwhile: F,
-}
-
-impl<F: Future<Output = ()> + Send> Content for Frozen<F> {
-    fn version(&self) -> i64 {
-        self.version
-    }
-
-    fn dropped(&self) -> Option<i64> {
-        None
-    }
-
-    fn known(&self) -> Option<Known> {
-        self.known
-    }
-
-    fn held(&self) -> Option<i64> {
-        None
-    }
-
-    async fn write(self, base: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
-        let (day, version) = (day(), self.version);
-        self.meanwhile.await;
-        let of_base = base.map_or(0, |(_, base)| i64::try_from(base.readings).unwrap());
-        let produce = |mut sink: write::Sink| async move {
-            sink.series("lada", "speed");
-            for second in 0..version.max(of_base) {
-                sink.reading(day.start() + second * 1_000_000, 1.5).await?;
-            }
-            Ok(sink)
-        };
-        Ok((write::write(day, to, produce).await?, of_base <= version))
-    }
-}
 
 fn day() -> Day {
     "2017-06-03".parse().unwrap()
 }
 
-/// An empty store of the test's own.
-fn store(name: &str) -> Store {
-    Store::open(&format!("memory:///dump-commit/{name}")).unwrap()
+fn of_day(setting: &Setting) -> OfDay<'_> {
+    OfDay {
+        pool: &setting.pool,
+        day: day(),
+    }
 }
 
-async fn dump(store: &Store, version: i64) -> anyhow::Result<Outcome> {
-    commit(store, day(), &Database(|| (version, std::future::ready(())))).await
+/// Stores a reading of this second of the day, in a transaction of its own.
+async fn write_second(setting: &Setting, second: u32) {
+    let timestamp = format!("2017-06-03T00:{:02}:{:02}Z", second / 60, second % 60);
+    setting.write(&[("lada", "speed", &timestamp, 1.5)]).await;
+}
+
+/// Brings the day to this version: as many readings as the version has units.
+async fn fill(setting: &Setting, version: u32) {
+    let readings = setting.number("SELECT count(*) FROM reading").await;
+    for second in u32::try_from(readings).unwrap()..version {
+        write_second(setting, second).await;
+    }
+}
+
+async fn dump(setting: &Setting, version: u32) -> anyhow::Result<Outcome> {
+    fill(setting, version).await;
+    commit(&setting.store, &of_day(setting)).await
 }
 
 async fn names(store: &Store) -> Vec<String> {
@@ -95,18 +44,22 @@ async fn names(store: &Store) -> Vec<String> {
     names
 }
 
+/// An attempt that has claimed its revision.
+async fn claimed<'a>(attempt: Attempt<'a>) -> Claimed<'a> {
+    match attempt.claim().await.unwrap() {
+        Step::Claimed(claimed) => claimed,
+        Step::Done(_) => panic!("the dump is up to date"),
+        Step::Overtaken => panic!("another dumper was faster"),
+    }
+}
+
 /// Checks all that a reader relies on: the manifest in force names a file that is as it says, and
 /// the stable name holds the same.
 async fn valid(store: &Store) -> Manifest {
     let (manifest, _) = in_force(store, day()).await.unwrap().unwrap();
     let (data, _) = store.get(&manifest.file).await.unwrap().unwrap();
-    let digest: String = Sha256::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{:x}", Sha256::digest(&data));
     assert_eq!((digest, data.len() as u64), (manifest.sha256.clone(), manifest.bytes));
-    assert_eq!(
-        i64::try_from(manifest.readings).unwrap(),
-        manifest.day_version,
-        "content of another version"
-    );
     let (copy, _) = store.get("2017-06-03.json.gz").await.unwrap().unwrap();
     assert!(
         copy == data,
@@ -118,10 +71,11 @@ async fn valid(store: &Store) -> Manifest {
 
 #[tokio::test]
 async fn an_unchanged_day_is_not_written_again() {
-    let store = store("unchanged");
-    let written = dump(&store, 3).await.unwrap();
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    let written = dump(&setting, 3).await.unwrap();
     assert!(matches!(&written, Outcome::Written(manifest) if manifest.revision == 1));
-    let before = names(&store).await;
+    let before = setting.names().await;
     assert_eq!(
         before,
         [
@@ -131,72 +85,73 @@ async fn an_unchanged_day_is_not_written_again() {
         ]
     );
     assert_eq!(
-        dump(&store, 3).await.unwrap(),
+        dump(&setting, 3).await.unwrap(),
         Outcome::Unchanged(written.manifest().clone())
     );
-    assert_eq!(names(&store).await, before);
-    assert_eq!(dump(&store, 4).await.unwrap().manifest().revision, 2);
-    assert_eq!(valid(&store).await.day_version, 4);
+    assert_eq!(setting.names().await, before);
+    assert_eq!(dump(&setting, 4).await.unwrap().manifest().revision, 2);
+    assert_eq!(valid(store).await.day_version, 4);
 }
 
 /// Also where its version is the manifest's by chance, and beyond it later.
 #[tokio::test]
 async fn what_another_database_had_is_kept() {
-    let store = store("started-over");
-    let first = dump(&store, 5).await.unwrap().manifest().clone();
-    KNOWN.lock().unwrap().remove(&first.id.unwrap());
+    let lost = Setting::start().await;
+    dump(&lost, 5).await.unwrap();
+    let new = Setting::start().await.over(&lost);
     for version in [2, 5, 7] {
-        let manifest = dump(&store, version).await.unwrap().manifest().clone();
-        let held = u64::try_from(version.max(5)).unwrap();
+        let manifest = dump(&new, version).await.unwrap().manifest().clone();
+        let (held, version) = (u64::from(version.max(5)), i64::from(version));
         assert_eq!((manifest.readings, manifest.day_version), (held, version));
-        let known = KNOWN.lock().unwrap()[&manifest.id.unwrap()];
-        let whole = version >= 5;
-        assert_eq!(known, Known { version, whole });
+        let record = new.pool.get().await.unwrap();
+        let record = record
+            .query_one("SELECT version, whole FROM dumped_day WHERE dump = $1", &[&manifest.id])
+            .await
+            .unwrap();
+        assert_eq!((record.get::<_, i64>(0), record.get(1)), (version, version >= 5));
     }
-    valid(&store).await;
+    valid(&new.store).await;
 }
 
-/// The manifest names a dump that the database knows, whenever the dumper dies.
+/// The manifest names a dump that the database has a record of, whenever the dumper dies.
 #[tokio::test]
-async fn a_dump_is_known_before_it_is_in_force() {
-    struct Forgetful;
-    impl Source for Forgetful {
-        type Content = Frozen<std::future::Ready<()>>;
-
-        async fn freeze(&self, dump: Option<&Manifest>) -> anyhow::Result<Self::Content> {
-            Database(|| (3, std::future::ready(()))).freeze(dump).await
-        }
-
-        async fn record(&self, _: Uuid, _: Known) -> anyhow::Result<()> {
-            bail!("the database went away")
-        }
-    }
-    let store = store("unrecorded");
-    commit(&store, day(), &Forgetful).await.unwrap_err();
-    assert_eq!(in_force(&store, day()).await.unwrap(), None);
-    assert_eq!(names(&store).await, [""; 0], "what nobody will ever name was left");
-    dump(&store, 3).await.unwrap();
-    valid(&store).await;
+async fn a_dump_is_recorded_before_it_is_in_force() {
+    let setting = Setting::start().await;
+    setting
+        .execute("ALTER TABLE dumped_day ADD CONSTRAINT never CHECK (false)")
+        .await;
+    dump(&setting, 3).await.unwrap_err();
+    assert_eq!(in_force(&setting.store, day()).await.unwrap(), None);
+    assert_eq!(
+        setting.names().await,
+        [""; 0],
+        "files that no manifest will name were left"
+    );
+    setting.execute("ALTER TABLE dumped_day DROP CONSTRAINT never").await;
+    dump(&setting, 3).await.unwrap();
+    valid(&setting.store).await;
 }
 
 /// A manifest that was moved away, or set back, does not have its files written over.
 #[tokio::test]
 async fn a_revision_that_is_there_is_not_written_over() {
-    let store = store("moved-away");
+    let setting = Setting::start().await;
+    let store = &setting.store;
     for version in [3, 5] {
-        dump(&store, version).await.unwrap();
+        dump(&setting, version).await.unwrap();
     }
     let before = store.get("2017-06-03.r1.json.gz").await.unwrap().unwrap().0;
     store.delete("2017-06-03.manifest.json").await.unwrap();
-    assert_eq!(dump(&store, 7).await.unwrap().manifest().revision, 3);
+    assert_eq!(dump(&setting, 7).await.unwrap().manifest().revision, 3);
     assert_eq!(store.get("2017-06-03.r1.json.gz").await.unwrap().unwrap().0, before);
-    assert!(names(&store).await.iter().all(|name| !name.ends_with(".claim")));
+    assert!(setting.names().await.iter().all(|name| !name.ends_with(".claim")));
 }
 
 #[tokio::test]
 async fn a_day_without_readings() {
-    let store = store("empty");
-    let manifest = dump(&store, 0).await.unwrap().manifest().clone();
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    let manifest = dump(&setting, 0).await.unwrap().manifest().clone();
     assert_eq!(
         (
             manifest.readings,
@@ -206,38 +161,41 @@ async fn a_day_without_readings() {
         ),
         (0, 0, None, None)
     );
-    valid(&store).await;
+    valid(store).await;
 }
 
 #[tokio::test]
 async fn a_crash_after_the_claim_skips_a_number() {
-    let store = store("claimed");
+    let setting = Setting::start().await;
+    let store = &setting.store;
     assert!(store.create("2017-06-03.r1.claim", Bytes::new()).await.unwrap());
-    assert_eq!(dump(&store, 3).await.unwrap().manifest().revision, 2);
-    valid(&store).await;
+    assert_eq!(dump(&setting, 3).await.unwrap().manifest().revision, 2);
+    valid(store).await;
 }
 
 #[tokio::test]
 async fn a_crash_before_the_copy_is_repaired() {
-    let store = store("uncopied");
-    let manifest = dump(&store, 3).await.unwrap().manifest().clone();
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    let manifest = dump(&setting, 3).await.unwrap().manifest().clone();
     store.delete("2017-06-03.json.gz").await.unwrap();
-    assert!(matches!(dump(&store, 3).await.unwrap(), Outcome::Unchanged(_)));
-    assert_eq!(valid(&store).await, manifest);
+    assert!(matches!(dump(&setting, 3).await.unwrap(), Outcome::Unchanged(_)));
+    assert_eq!(valid(store).await, manifest);
 
     // The copy of the last revision is still there, and older than the data of this one.
     let old = store.get(&manifest.file).await.unwrap().unwrap().0;
-    dump(&store, 5).await.unwrap();
+    dump(&setting, 5).await.unwrap();
     store.delete("2017-06-03.json.gz").await.unwrap();
     assert!(store.create("2017-06-03.json.gz", old).await.unwrap());
-    dump(&store, 5).await.unwrap();
-    assert_eq!(valid(&store).await.revision, 2);
+    dump(&setting, 5).await.unwrap();
+    assert_eq!(valid(store).await.revision, 2);
 }
 
 #[tokio::test]
 async fn a_copy_older_than_the_data_is_made_again() {
-    let store = store("older-copy");
-    let manifest = dump(&store, 3).await.unwrap().manifest().clone();
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    let manifest = dump(&setting, 3).await.unwrap().manifest().clone();
     let data = store.get(&manifest.file).await.unwrap().unwrap().0;
     // As many bytes, but others, and from before.
     store.delete("2017-06-03.json.gz").await.unwrap();
@@ -250,78 +208,75 @@ async fn a_copy_older_than_the_data_is_made_again() {
     let mut again = store.writer(&manifest.file).await.unwrap();
     again.write(data).await.unwrap();
     again.finish().await.unwrap();
-    dump(&store, 3).await.unwrap();
-    assert_eq!(valid(&store).await, manifest);
+    dump(&setting, 3).await.unwrap();
+    assert_eq!(valid(store).await, manifest);
 }
 
 /// A damaged file is not copied over a good one.
 #[tokio::test]
 async fn damaged_data_is_written_again() {
-    let store = store("damaged");
-    let manifest = dump(&store, 3).await.unwrap().manifest().clone();
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    let manifest = dump(&setting, 3).await.unwrap().manifest().clone();
     let mut data = store.get(&manifest.file).await.unwrap().unwrap().0.to_vec();
     data[12] ^= 1;
     let mut damage = store.writer(&manifest.file).await.unwrap();
     damage.write(data.into()).await.unwrap();
     damage.finish().await.unwrap();
-    assert!(matches!(dump(&store, 3).await.unwrap(), Outcome::Written(_)));
-    assert_eq!(valid(&store).await.revision, 2);
+    assert!(matches!(dump(&setting, 3).await.unwrap(), Outcome::Written(_)));
+    assert_eq!(valid(store).await.revision, 2);
 }
 
 #[tokio::test]
 async fn data_that_has_vanished_is_written_again() {
-    let store = store("vanished");
-    dump(&store, 3).await.unwrap();
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    dump(&setting, 3).await.unwrap();
     store.delete("2017-06-03.r1.json.gz").await.unwrap();
-    assert!(matches!(dump(&store, 3).await.unwrap(), Outcome::Written(_)));
-    assert_eq!(valid(&store).await.revision, 2);
+    assert!(matches!(dump(&setting, 3).await.unwrap(), Outcome::Written(_)));
+    assert_eq!(valid(store).await.revision, 2);
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_manifest_is_named_and_kept() {
-    let store = store("foreign");
+    let setting = Setting::start().await;
+    let store = &setting.store;
     assert!(
         store
             .create("2017-06-03.manifest.json", Bytes::from_static(b"{}"))
             .await
             .unwrap()
     );
-    let error = dump(&store, 3).await.unwrap_err();
+    let error = dump(&setting, 3).await.unwrap_err();
     assert!(
         error
             .to_string()
             .contains("2017-06-03.manifest.json is not a dump's manifest"),
         "{error}"
     );
-    assert_eq!(names(&store).await, ["2017-06-03.manifest.json"]);
+    assert_eq!(setting.names().await, ["2017-06-03.manifest.json"]);
 }
 
 /// While one writes version 4, another dumps version `second`, from start to end.
-async fn overlapped(name: &str, second: i64) -> (Store, Outcome) {
-    let store = store(name);
-    let looks = AtomicI64::new(0);
-    let freeze = || {
-        let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
-        let rival = store.clone();
-        let meanwhile = async move {
-            if is_first {
-                dump(&rival, second).await.unwrap();
-            }
-        };
-        (if is_first { 4 } else { second }, meanwhile)
-    };
-    let outcome = commit(&store, day(), &Database(freeze)).await.unwrap();
-    (store, outcome)
+async fn overlapped(second: u32) -> (Setting, Outcome) {
+    let setting = Setting::start().await;
+    fill(&setting, 4).await;
+    let source = of_day(&setting);
+    let first = claimed(Attempt::begin(&setting.store, &source).await.unwrap()).await;
+    dump(&setting, second).await.unwrap();
+    assert_eq!(first.publish().await.unwrap(), None);
+    let outcome = commit(&setting.store, &source).await.unwrap();
+    (setting, outcome)
 }
 
 #[tokio::test]
 async fn a_fresher_rival_wins() {
-    let (store, outcome) = overlapped("fresher-rival", 5).await;
+    let (setting, outcome) = overlapped(5).await;
     assert!(matches!(outcome, Outcome::Unchanged(manifest) if manifest.day_version == 5));
-    let manifest = valid(&store).await;
-    assert_eq!((manifest.revision, manifest.day_version), (2, 5));
+    let manifest = valid(&setting.store).await;
+    assert_eq!((manifest.revision, manifest.day_version, manifest.readings), (2, 5, 5));
     assert_eq!(
-        names(&store).await,
+        setting.names().await,
         [
             "2017-06-03.json.gz",
             "2017-06-03.manifest.json",
@@ -332,149 +287,134 @@ async fn a_fresher_rival_wins() {
 
 #[tokio::test]
 async fn an_equal_rival_wins() {
-    let (store, outcome) = overlapped("equal-rival", 4).await;
+    let (setting, outcome) = overlapped(4).await;
     assert!(matches!(outcome, Outcome::Unchanged(manifest) if manifest.revision == 2));
-    assert_eq!(names(&store).await.len(), 3);
-    valid(&store).await;
+    assert_eq!(setting.names().await.len(), 3);
+    valid(&setting.store).await;
 }
 
 /// The rival has the higher number, so that the first starts over with a higher one still.
 #[tokio::test]
 async fn an_older_rival_is_overtaken() {
-    let store = store("older-rival");
-    let rivals = Arc::new(AtomicI64::new(1));
-    let freeze = || {
-        let (rival, rivals) = (store.clone(), rivals.clone());
-        let meanwhile = async move {
-            if rivals.fetch_sub(1, Ordering::SeqCst) > 0 {
-                dump(&rival, 5).await.unwrap();
-            }
-        };
-        (8, meanwhile)
-    };
-    let outcome = commit(&store, day(), &Database(freeze)).await;
-    assert!(matches!(outcome.unwrap(), Outcome::Written(manifest) if manifest.revision == 3));
-    assert_eq!(valid(&store).await.day_version, 8);
+    let setting = Setting::start().await;
+    let (store, source) = (&setting.store, of_day(&setting));
+    fill(&setting, 5).await;
+    let rival = Attempt::begin(store, &source).await.unwrap();
+    fill(&setting, 8).await;
+    let first = claimed(Attempt::begin(store, &source).await.unwrap()).await;
+    let rival = claimed(rival).await.publish().await.unwrap();
+    assert!(matches!(rival, Some(Outcome::Written(manifest)) if manifest.day_version == 5));
+    assert_eq!(first.publish().await.unwrap(), None);
+    let outcome = commit(store, &source).await.unwrap();
+    assert!(matches!(outcome, Outcome::Written(manifest) if manifest.revision == 3));
+    assert_eq!(valid(store).await.day_version, 8);
     let expected = [
         "2017-06-03.json.gz",
         "2017-06-03.manifest.json",
         "2017-06-03.r2.json.gz",
         "2017-06-03.r3.json.gz",
     ];
-    assert_eq!(names(&store).await, expected);
+    assert_eq!(setting.names().await, expected);
+}
+
+/// The rival is done between the look at the manifest and the claim.
+#[tokio::test]
+async fn a_rival_that_is_done_before_the_claim_wins() {
+    let setting = Setting::start().await;
+    let (store, source) = (&setting.store, of_day(&setting));
+    fill(&setting, 3).await;
+    let first = Attempt::begin(store, &source).await.unwrap();
+    dump(&setting, 4).await.unwrap();
+    assert!(matches!(first.claim().await.unwrap(), Step::Overtaken));
+    assert_eq!(valid(store).await.day_version, 4);
+    assert_eq!(setting.names().await.len(), 3);
 }
 
 /// A rival commits the number that we are about to claim, and frees its claim before we make ours.
 #[tokio::test]
 async fn a_number_that_is_in_force_cannot_be_claimed() {
-    let store = store("claimed-late");
+    let setting = Setting::start().await;
+    let store = &setting.store;
     for version in 1..=3 {
-        dump(&store, version).await.unwrap();
+        dump(&setting, version).await.unwrap();
     }
-    let before = names(&store).await;
-    assert_eq!(claim(&store, day(), 1).await.unwrap(), None);
-    assert_eq!(names(&store).await, before, "a claim was left behind");
-    assert_eq!(claim(&store, day(), 3).await.unwrap(), Some(4));
+    let before = setting.names().await;
+    assert_eq!(claim(store, day(), 1).await.unwrap(), None);
+    assert_eq!(setting.names().await, before, "a claim was left behind");
+    assert_eq!(claim(store, day(), 3).await.unwrap(), Some(4));
 }
 
 /// A rival commits and copies while our copy of the revision before is on its way.
 #[tokio::test]
 async fn the_slower_copy_of_an_older_revision_is_undone() {
-    let store = store("slow-copy");
-    let older = dump(&store, 3).await.unwrap().manifest().clone();
-    let newer = dump(&store, 5).await.unwrap().manifest().clone();
-    copy(&store, &older).await.unwrap();
-    assert_eq!(valid(&store).await, newer);
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    let older = dump(&setting, 3).await.unwrap().manifest().clone();
+    let newer = dump(&setting, 5).await.unwrap().manifest().clone();
+    copy(store, &older).await.unwrap();
+    assert_eq!(valid(store).await, newer);
 }
 
+/// However often a dumper is overtaken: what is in force is valid, and no claim is left.
 #[tokio::test]
-async fn rivals_without_end_are_an_error_and_what_is_in_force_is_valid() {
-    let store = store("endless-rivals");
-    let version = Arc::new(AtomicI64::new(1));
-    let freeze = || {
-        let (rival, version) = (store.clone(), version.clone());
-        let meanwhile = async move {
-            dump(&rival, version.fetch_add(1, Ordering::SeqCst)).await.unwrap();
-        };
-        (100, meanwhile)
-    };
-    let error = commit(&store, day(), &Database(freeze)).await.unwrap_err();
-    assert!(error.to_string().contains("were faster 10 times"), "{error}");
-    assert_eq!(valid(&store).await.day_version, 10);
-    assert!(names(&store).await.iter().all(|name| !name.ends_with(".claim")));
+async fn rivals_without_end() {
+    let setting = Setting::start().await;
+    let source = of_day(&setting);
+    for version in (2..=20).step_by(2) {
+        fill(&setting, version - 1).await;
+        let first = claimed(Attempt::begin(&setting.store, &source).await.unwrap()).await;
+        dump(&setting, version).await.unwrap();
+        assert_eq!(first.publish().await.unwrap(), None);
+    }
+    assert_eq!(valid(&setting.store).await.day_version, 20);
+    assert!(setting.names().await.iter().all(|name| !name.ends_with(".claim")));
 }
 
 #[tokio::test]
 async fn a_failure_while_reading_leaves_nothing() {
-    struct Broken;
-    impl Source for Broken {
-        type Content = Self;
-        async fn freeze(&self, _: Option<&Manifest>) -> anyhow::Result<Self> {
-            Ok(Self)
-        }
-        async fn record(&self, _: Uuid, _: Known) -> anyhow::Result<()> {
-            bail!("what is not written is not recorded")
-        }
-    }
-    impl Content for Broken {
-        fn version(&self) -> i64 {
-            1
-        }
-        fn dropped(&self) -> Option<i64> {
-            None
-        }
-        fn known(&self) -> Option<Known> {
-            None
-        }
-        fn held(&self) -> Option<i64> {
-            None
-        }
-        async fn write(self, _: Option<(&Store, &Manifest)>, to: &mut blob::Writer) -> anyhow::Result<(Written, bool)> {
-            to.write(Bytes::from_static(b"half of it")).await?;
-            bail!("the database went away")
-        }
-    }
-    let store = store("broken");
-    let error = commit(&store, day(), &Broken).await.unwrap_err();
-    assert_eq!(error.to_string(), "the database went away");
-    assert_eq!(names(&store).await, [""; 0]);
+    let setting = Setting::start().await;
+    fill(&setting, 3).await;
+    let source = of_day(&setting);
+    let first = claimed(Attempt::begin(&setting.store, &source).await.unwrap()).await;
+    let ended = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+                 WHERE datname = current_database() AND state = 'idle in transaction'";
+    assert_eq!(setting.number(ended).await, 1);
+    let error = first.publish().await.unwrap_err();
+    assert_eq!(error.to_string(), "read the day's readings");
+    assert_eq!(setting.names().await, [""; 0]);
+    dump(&setting, 3).await.unwrap();
+    valid(&setting.store).await;
 }
 
 /// Several dumpers of a day that goes on changing, all at once, many times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn any_number_at_once_end_in_one_valid_revision() {
-    for round in 0..150 {
-        race(&store(&format!("race/{round}")), round).await;
+    let setting = Arc::new(Setting::start().await);
+    let seconds = Arc::new(AtomicU32::new(0));
+    for round in 0..40 {
+        let store = Store::open(&format!("memory:///dump-commit/race/{round}")).unwrap();
+        race(&setting, &store, round, &seconds).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn any_number_at_once_in_a_folder() {
-    for round in 0..20 {
+    for round in 40..50 {
         let folder = tempfile::tempdir().unwrap();
-        race(
-            &Store::open(&format!("file://{}", folder.path().display())).unwrap(),
-            round,
-        )
-        .await;
+        let store = Store::open(&format!("file://{}", folder.path().display())).unwrap();
+        race(&setting, &store, round, &seconds).await;
     }
 }
 
-async fn race(store: &Store, round: i64) {
-    let version = Arc::new(AtomicI64::new(1));
+async fn race(setting: &Arc<Setting>, store: &Store, round: u32, seconds: &Arc<AtomicU32>) {
     let start = Arc::new(Barrier::new(4));
     let dumpers: Vec<_> = (0..4)
         .map(|me| {
-            let (store, version, start) = (store.clone(), version.clone(), start.clone());
+            let (setting, store) = (setting.clone(), store.clone());
+            let (seconds, start) = (seconds.clone(), start.clone());
             tokio::spawn(async move {
                 start.wait().await;
-                let freeze = || {
-                    // The day changes at every other look at it.
-                    let step = (me + round) % 2;
-                    let version = version.fetch_add(step, Ordering::SeqCst) + step;
-                    (version, tokio::task::yield_now())
-                };
-                commit(&store, day(), &Database(freeze)).await.unwrap()
+                // Every other dumper sees a day that has just changed.
+                if (me + round).is_multiple_of(2) {
+                    write_second(&setting, seconds.fetch_add(1, Ordering::Relaxed)).await;
+                }
+                commit(&store, &of_day(&setting)).await.unwrap()
             })
         })
         .collect();

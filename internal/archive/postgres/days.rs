@@ -2,7 +2,6 @@
 
 use super::with_timeout;
 use crate::Day;
-use crate::commit::Known;
 use anyhow::Context;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
@@ -31,12 +30,19 @@ pub(crate) async fn after(
         .collect()
 }
 
-/// Has the database know a dump.
-pub(crate) async fn record(client: &Client, day: Day, dump: Uuid, known: Known) -> Result<(), Error> {
+/// What a database records of a dump that was written from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DumpRecord {
+    /// The version of the day that is in the dump.
+    pub(crate) version: i64,
+    /// The database had every reading of the dump.
+    pub(crate) whole: bool,
+}
+
+/// Records a dump in the database.
+pub(super) async fn record(client: &Client, day: Day, dump: Uuid, of: DumpRecord) -> Result<(), Error> {
     let _timer = ::postgres::Timer::of("record_dump");
     let statement = format!("INSERT INTO dumped_day (day, dump, version, whole) VALUES ('{day}', $1, $2, $3)");
-    client
-        .execute(&statement, &[&dump, &known.version, &known.whole])
-        .await?;
+    client.execute(&statement, &[&dump, &of.version, &of.whole]).await?;
     Ok(())
 }

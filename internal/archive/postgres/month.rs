@@ -1,8 +1,9 @@
 //! The months that are older than the retention, and how one is dropped.
 
-use super::{Object, with_timeout};
+use super::with_timeout;
 use crate::{Day, Retention};
 use anyhow::Context;
+use deadpool_postgres::Object;
 use reading::time::{DAY, RELEASED, SECOND, days_from_civil};
 use std::collections::BTreeMap;
 use std::time::Duration;

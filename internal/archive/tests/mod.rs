@@ -34,17 +34,17 @@ fn look(process: u128, days: i64) -> Look {
     }
 }
 
-struct Setting {
-    pool: ::postgres::Pool,
+pub(crate) struct Setting {
+    pub(crate) pool: ::postgres::Pool,
     readings: store::Store,
     dumper: Dumper,
-    store: blob::Store,
+    pub(crate) store: blob::Store,
     _folder: tempfile::TempDir,
     _database: testutil::Database,
 }
 
 impl Setting {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 8, Duration::from_secs(30)).unwrap();
         store::schema::prepare(&pool, true).await.unwrap();
@@ -61,23 +61,23 @@ impl Setting {
     }
 
     /// This database, over the store of another one.
-    fn over(mut self, other: &Self) -> Self {
+    pub(crate) fn over(mut self, other: &Self) -> Self {
         self.store = other.store.clone();
         self.dumper = Dumper::new(self.pool.clone(), self.store.clone());
         self
     }
 
     /// Stores these readings as the persistor does, in one transaction.
-    async fn write(&self, readings: &[Written<'_>]) -> store::Stored {
+    pub(crate) async fn write(&self, readings: &[Written<'_>]) -> store::Stored {
         self.readings.write(&[message(readings)]).await.unwrap()
     }
 
     /// Runs a statement as somebody with a psql would.
-    async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         self.pool.get().await.unwrap().batch_execute(sql).await.unwrap();
     }
 
-    async fn number(&self, sql: &str) -> i64 {
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.pool.get().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
     }
 
@@ -149,7 +149,7 @@ impl Setting {
         all
     }
 
-    async fn names(&self) -> Vec<String> {
+    pub(crate) async fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self
             .store
             .list("")

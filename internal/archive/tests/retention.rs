@@ -1,7 +1,7 @@
 //! What is dropped, what keeps a month, and that nothing is lost in between.
 
 use super::{EARLY, Setting, day, look, message};
-use crate::postgres::Snapshot;
+use crate::postgres::OfDay;
 use crate::{Dumper, Retention};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -349,7 +349,13 @@ async fn a_writer_that_waits_for_the_drop_writes_into_the_next_partition() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_under_way_keeps_the_month() {
     let setting = dumped_summer().await;
-    let snapshot = Snapshot::open(&setting.pool, day("2017-06-03"), None).await.unwrap();
+    let snapshot = OfDay {
+        pool: &setting.pool,
+        day: day("2017-06-03"),
+    }
+    .snapshot(None)
+    .await
+    .unwrap();
     let months = setting.retain("2017-07-31", false).await;
     assert!(months[0].contains("it is in use"), "{months:?}");
     drop(snapshot);

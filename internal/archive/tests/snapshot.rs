@@ -1,8 +1,7 @@
 //! Days as a database has them, and what becomes of their dumps.
 
 use super::{Setting, day};
-use crate::commit::Content;
-use crate::postgres::Snapshot;
+use crate::postgres::OfDay;
 use crate::{Day, Outcome, nightly};
 use futures_util::TryStreamExt;
 use std::time::Duration;
@@ -77,15 +76,21 @@ async fn late_readings_give_a_new_revision_and_none_gives_none() {
 async fn readings_that_arrive_after_the_version_was_read_are_left_to_the_next_dump() {
     let setting = Setting::start().await;
     setting.write(&[("lada", "speed", "2017-06-30T12:00:00Z", 1.0)]).await;
-    let snapshot = Snapshot::open(&setting.pool, june_30(), None).await.unwrap();
+    let snapshot = OfDay {
+        pool: &setting.pool,
+        day: june_30(),
+    }
+    .snapshot(None)
+    .await
+    .unwrap();
     let late = [
         ("lada", "speed", "2017-06-30T13:00:00Z", 2.0),
         ("niva", "speed", "2017-06-30T13:00:00Z", 2.0),
     ];
     setting.write(&late).await;
     let mut writer = setting.store.writer("frozen").await.unwrap();
-    let version = Content::version(&snapshot);
-    let (written, is_whole) = Content::write(snapshot, None, &mut writer).await.unwrap();
+    let version = snapshot.version;
+    let (written, is_whole) = snapshot.write(None, &mut writer).await.unwrap();
     writer.finish().await.unwrap();
     assert_eq!((version, written.readings, is_whole), (1, 1, true));
     let outcome = setting.dumper.dump(june_30()).await.unwrap();
