@@ -281,7 +281,7 @@ fn decode_all(
     // A damaged file is called that, whatever the damage did to its lines.
     inlet.drain();
     let found = inlet.hash.finalize();
-    let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = format!("{found:x}");
     if inlet.bytes != manifest.bytes {
         return Err(ReadError::Bytes {
             file: file(),

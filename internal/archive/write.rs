@@ -172,7 +172,7 @@ fn compress(mut lines: mpsc::Receiver<Vec<u8>>, to: mpsc::Sender<Bytes>) -> io::
     let digest = outlet.hash.finalize();
     Ok(File {
         bytes: outlet.bytes,
-        sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: format!("{digest:x}"),
     })
 }
 
@@ -267,7 +267,7 @@ mod tests {
         );
         assert_eq!(written.first_timestamp.as_deref(), Some("2017-06-03T00:00:00Z"));
         assert_eq!(written.last_timestamp.as_deref(), Some("2017-06-03T00:00:01Z"));
-        let digest: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = format!("{:x}", Sha256::digest(&file));
         assert_eq!(written.sha256, digest);
         assert_eq!(
             dump(&store, "two", &series).await.unwrap(),

@@ -53,10 +53,7 @@ fn check(folder: &Path, day: &str) -> Vec<String> {
         "the copy under the stable name"
     );
     assert_eq!(manifest["bytes"].as_u64(), Some(bytes.len() as u64));
-    let hash: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = format!("{:x}", Sha256::digest(&bytes));
     assert_eq!(manifest["sha256"].as_str(), Some(&*hash));
     let mut text = String::new();
     MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();

@@ -2,6 +2,8 @@
 
 use super::{Digest, Error, Key, Table};
 use reading::is_device;
+use sha2::Sha256;
+use sha2::digest::Output;
 use std::io::Read;
 use std::path::Path;
 
@@ -62,7 +64,7 @@ pub(super) fn line(id: &str, device: Option<&str>, digest: &Digest) -> String {
 }
 
 pub(super) fn hex(digest: &Digest) -> String {
-    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Output::<Sha256>::from(digest.0))
 }
 
 fn unhex(text: &str) -> Option<Digest> {

@@ -18,10 +18,7 @@ fn store(name: &str) -> Store {
 /// Writes these bytes as a revision, with a manifest that is true of them.
 async fn file(store: &Store, bytes: Vec<u8>, readings: u64) -> Manifest {
     let file = testutil::unique("revision");
-    let sha256 = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = format!("{:x}", Sha256::digest(&bytes));
     let length = bytes.len() as u64;
     assert!(store.create(&file, bytes.into()).await.unwrap());
     Manifest {

@@ -106,10 +106,7 @@ impl Setting {
         let manifest = Manifest {
             readings,
             bytes: bytes.len() as u64,
-            sha256: Sha256::digest(&bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: format!("{:x}", Sha256::digest(&bytes)),
             ..self.manifest(day)
         };
         std::fs::write(self.data(day), bytes).unwrap();

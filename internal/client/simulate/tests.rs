@@ -51,7 +51,7 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn the_bytes_are_pinned() {
     let digest = Sha256::digest(bytes(&options(7, 2), 2));
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{digest:x}");
     assert_eq!(
         digest,
         "6bb626c01e2a14d111d9dfa0652cca19ca18e1ab6200b1bb4992b6140597e080"
