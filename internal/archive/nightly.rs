@@ -2,6 +2,7 @@
 
 use super::{Day, Dumper, Month, Retention};
 use anyhow::Context;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(120);
 /// Days to make up for after a long sleep, or a clock that leapt.
 const MAKE_UP: usize = 31;
 
-/// How long to wait after a failure, doubling up to [`LOOK`].
+/// How long to wait after a first failure; after further ones up to [`LOOK`].
 const RETRY: Duration = Duration::from_secs(5);
 
 /// How long to wait after looking at all days failed for some of them.
@@ -31,7 +32,7 @@ const SWEEP_AGAIN: Duration = Duration::from_secs(3600);
 /// older than the retention are dropped from the database.
 pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: CancellationToken) {
     let mut due = Due::default();
-    let mut wait = RETRY;
+    let mut waits = waits();
     // The last day up to which all were brought up to date, and when to do that again.
     let mut swept = None;
     let mut sweep_at = Instant::now();
@@ -67,13 +68,23 @@ pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: Cancell
                 }
             }
         }
-        let pause = if failed { wait } else { LOOK };
-        wait = if failed { (wait * 2).min(LOOK) } else { RETRY };
+        let pause = if failed {
+            waits.next().unwrap_or(LOOK)
+        } else {
+            waits = self::waits();
+            LOOK
+        };
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// How long to wait after each of several failures in a row.
+fn waits() -> ExponentialBackoff {
+    let waits = ExponentialBuilder::new().with_min_delay(RETRY).with_max_delay(LOOK);
+    waits.without_max_times().build()
 }
 
 async fn night(

@@ -1,9 +1,9 @@
 //! Gathers what one lane of the bus brings into batches, and has them stored.
 
 use crate::Work;
+use crate::backoff::Backoff;
 use crate::letters;
 use crate::options::Storing;
-use crate::pause::Pause;
 use event::{Delivery, PROGRESS, Reader};
 use reading::segment;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Gatherer {
     pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut under_way = JoinSet::new();
         let mut held = Held::default();
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::default();
         let mut due = Instant::now();
         // What is no reading never waits with readings, nor they with it.
         let mut letters = Held::default();
@@ -105,9 +105,9 @@ impl Gatherer {
                     passed = false;
                     self.store(&mut under_way, held.take(self.batch_bytes), slot);
                 }
-                next = next(&mut self.reader, room, &pause) => match next {
+                next = next(&mut self.reader, room, &backoff) => match next {
                     Ok(delivery) => {
-                        pause.over();
+                        backoff.reset();
                         if letters::is_letter(&delivery.event) {
                             passed = !held.is_empty();
                             // Dropped, it comes again once the bus has waited long enough for it.
@@ -119,9 +119,9 @@ impl Gatherer {
                         }
                     }
                     Err(error @ event::Error::Unavailable(_)) => {
-                        pause.longer();
+                        backoff.failed();
                         // At start it is only being connected to.
-                        if pause.length > Duration::from_secs(1) && error.is_news() {
+                        if backoff.length > Duration::from_secs(1) && error.is_news() {
                             tracing::warn!(%error, "the event bus does not answer; trying again");
                         }
                     }
@@ -226,9 +226,9 @@ async fn due_slot(slots: &Arc<Semaphore>, due: Instant) -> OwnedSemaphorePermit 
     slot(slots).await
 }
 
-/// The next delivery, after the pause that is due. Loses nothing when it is dropped.
-async fn next(reader: &mut Reader, room: usize, pause: &Pause) -> Result<Delivery, event::Error> {
-    if let Some(until) = pause.until {
+/// The next delivery, after the backoff that is due. Loses nothing when it is dropped.
+async fn next(reader: &mut Reader, room: usize, backoff: &Backoff) -> Result<Delivery, event::Error> {
+    if let Some(until) = backoff.until {
         sleep_until(until).await;
     }
     reader.next(room).await

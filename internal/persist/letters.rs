@@ -1,8 +1,8 @@
 //! What cannot be stored becomes a dead letter, and so do rejected lines.
 
 use crate::Work;
+use crate::backoff::Backoff;
 use crate::gather::slot;
-use crate::pause::Pause;
 use crate::work::{in_work_meanwhile, read, read_event, unknown};
 use event::{Delivery, Event, MAX_PAYLOAD};
 use reading::{rejected, segment};
@@ -40,7 +40,7 @@ impl Work {
     /// them back, where the program ends before the database can take them.
     pub(super) async fn store_letters(&self, mut batch: Vec<Delivery>) {
         let (letters, lines) = self.letters_of(&batch);
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::default();
         loop {
             let storing = self.store.store_dead_letters(&letters, &lines);
             let error = match self.with_progress(&batch, storing).await {
@@ -75,7 +75,7 @@ impl Work {
                         error = format!("{cause:#}"),
                         "could not store dead letters; trying again"
                     );
-                    if self.wait(&batch, &mut pause).await.is_none() {
+                    if self.wait(&batch, &mut backoff).await.is_none() {
                         return Delivery::release_all(batch).await;
                     }
                 }
@@ -144,7 +144,7 @@ impl Work {
         let event = delivery.event.id.clone();
         let letter = letter(delivery, reason);
         let message = read(&delivery.event.kind, &delivery.event.id, &delivery.event.payload).ok();
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::default();
         loop {
             let storing = async {
                 match &message {
@@ -177,7 +177,7 @@ impl Work {
                         error = format!("{cause:#}"),
                         "could not store a dead letter; trying again"
                     );
-                    if self.wait(std::slice::from_ref(delivery), &mut pause).await.is_none() {
+                    if self.wait(std::slice::from_ref(delivery), &mut backoff).await.is_none() {
                         return;
                     }
                 }

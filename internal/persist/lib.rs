@@ -13,13 +13,13 @@
 //! as events of the bulk lane; they gather, and are stored, apart from readings and over a connection of
 //! their own.
 
+mod backoff;
 pub mod dead;
 mod drain;
 mod gather;
 mod letters;
 mod metrics;
 mod options;
-mod pause;
 mod room;
 mod trim;
 mod work;

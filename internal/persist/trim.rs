@@ -3,8 +3,8 @@
 //! Every persistor does this by itself. It takes nothing but a few questions a second, and what one
 //! has dropped the next one does not find.
 
+use super::backoff::Backoff;
 use super::metrics::signed;
-use super::pause::Pause;
 use event::{Keeper, Kept};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -64,7 +64,7 @@ impl Trimmer {
         // A short history is looked after more often.
         let often = (self.history / 10).clamp(LOOK, AGED);
         let (mut aged, mut next) = (Instant::now(), Instant::now());
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::default();
         while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
             let due = Instant::now() >= aged;
             let trimming = stop.run_until_cancelled(timeout(PATIENCE, self.once(due)));
@@ -75,21 +75,21 @@ impl Trimmer {
                         aged = Instant::now() + often;
                     }
                     // Where there was nothing to drop, there will hardly be in a moment.
-                    if futile { pause.longer() } else { pause.over() }
+                    if futile { backoff.failed() } else { backoff.reset() }
                 }
                 Some(Ok(Err(error))) => {
-                    pause.longer();
+                    backoff.failed();
                     // At start it is only being connected to.
-                    if pause.length > LOOK && error.is_news() {
+                    if backoff.length > LOOK && error.is_news() {
                         tracing::warn!(%error, "could not look after the history on the event bus; trying again");
                     }
                 }
                 Some(Err(_)) => {
-                    pause.longer();
+                    backoff.failed();
                     tracing::warn!("the event bus took too long to trim its history; trying again");
                 }
             }
-            next = Instant::now() + LOOK.max(pause.length);
+            next = Instant::now() + LOOK.max(backoff.length);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Storing the messages of a batch, however long that takes.
 
+use crate::backoff::Backoff;
 use crate::metrics::Metrics;
 use crate::options::Storing;
-use crate::pause::Pause;
 use crate::room::Room;
 use bytes::Bytes;
 use event::{Delivery, Event, PROGRESS};
@@ -128,7 +128,7 @@ impl Work {
     /// Stores a batch, however long it takes. `None` where the program ends first; an error where
     /// trying again with all of it is of no use.
     async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
-        let mut pause = Pause::default();
+        let mut backoff = Backoff::default();
         let messages: Vec<Message> = batch
             .iter()
             .filter_map(|delivery| read_event(&delivery.event).ok())
@@ -150,16 +150,16 @@ impl Work {
                     self.metrics.retries.inc();
                     let cause = anyhow::Error::from(error);
                     tracing::warn!(error = format!("{cause:#}"), "could not store readings; trying again");
-                    self.wait(batch, &mut pause).await?;
+                    self.wait(batch, &mut backoff).await?;
                 }
             }
         }
     }
 
     /// Waits before another try, longer each time. `None` where the program cannot wait any longer.
-    pub(super) async fn wait(&self, batch: &[Delivery], pause: &mut Pause) -> Option<()> {
-        pause.longer();
-        let until = pause.until.unwrap_or_else(Instant::now);
+    pub(super) async fn wait(&self, batch: &[Delivery], backoff: &mut Backoff) -> Option<()> {
+        backoff.failed();
+        let until = backoff.until.unwrap_or_else(Instant::now);
         self.with_progress(batch, sleep_until(until)).await
     }
 
@@ -177,7 +177,9 @@ impl Work {
 
 /// Messages that hold readings, and those that cannot be read.
 fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<Delivery>) {
-    batch.into_iter().partition(|delivery| read_event(&delivery.event).is_ok())
+    batch
+        .into_iter()
+        .partition(|delivery| read_event(&delivery.event).is_ok())
 }
 
 /// The message in an event of this kind, or why there is none.

@@ -16,6 +16,7 @@ mod socket;
 mod tests;
 
 use account::Account;
+use backon::{BackoffBuilder, ExponentialBuilder};
 pub use binaries::Binaries;
 pub use error::Error;
 use error::io;
@@ -37,6 +38,8 @@ const USER: &str = "odograph";
 const DATABASE: &str = "odograph";
 /// How long a start may take: replaying a long write-ahead log after a crash is honest work.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// Between two tries to connect to a server that starts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long the workers of a killed server may hold on to its memory before a start gives up.
 const ORPHANS_TIMEOUT: Duration = Duration::from_secs(30);
 /// A log longer than this is set aside at the next start.
@@ -234,13 +237,16 @@ impl Server {
     /// Waits until the server takes connections, and makes the database.
     async fn ready(&mut self) -> Result<(), Error> {
         let started = Instant::now();
-        let mut pause = Duration::from_millis(10);
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(10))
+            .with_max_delay(LONGEST_PAUSE);
+        let mut pauses = pauses.without_max_times().build();
         loop {
             let socket = self.socket.clone();
             let next = async {
                 let attempt = timeout(Duration::from_secs(5), connect(&socket)).await;
                 if !matches!(attempt, Ok(Ok(_))) {
-                    sleep(pause).await;
+                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                 }
                 attempt
             };
@@ -255,7 +261,6 @@ impl Server {
             if started.elapsed() > START_TIMEOUT {
                 return Err(self.not_ready(started));
             }
-            pause = (pause * 2).min(Duration::from_millis(200));
         }
     }
 

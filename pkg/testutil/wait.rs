@@ -1,9 +1,13 @@
 //! Waiting on conditions.
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
+
+/// Between two looks at a condition.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Tries until the condition gives a value, with a short pause in between.
 ///
@@ -18,14 +22,16 @@ where
     let caller = Location::caller();
     async move {
         let end = Instant::now() + deadline;
-        let mut pause = Duration::from_millis(5);
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(5))
+            .with_max_delay(LONGEST_PAUSE);
+        let mut pauses = pauses.without_max_times().build();
         let tries = async {
             loop {
                 if let Some(value) = condition().await {
                     return value;
                 }
-                sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(100));
+                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
         };
         match timeout_at(end, tries).await {

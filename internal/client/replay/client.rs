@@ -1,9 +1,8 @@
 //! Sends chunks to the ingestor until it has judged them, however long that takes.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -17,8 +16,9 @@ use super::reason::{Answered, answered, root_cause, unanswered};
 use super::{Error, Options, Progress};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A random share of a wait comes on top of it, up to all of it again.
+const FIRST_WAIT: Duration = Duration::from_millis(125);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// A server may ask for a longer wait than ours, but not for one without end.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// An answer lists at most a hundred lines; a longer one is not from an ingestor.
@@ -91,7 +91,12 @@ impl Client {
     /// Sends a body until there is an answer, an error that no repetition mends, or the time for
     /// tries is over. Counts the repetitions.
     pub(super) async fn send(&self, body: &Bytes, retries: &mut u64, progress: &mut Progress) -> Result<Answer, Error> {
-        let mut wait = FIRST_WAIT;
+        let waits = ExponentialBuilder::new()
+            .with_min_delay(FIRST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
+            .with_jitter()
+            .without_max_times();
+        let mut waits = waits.build();
         let mut failing_since = None;
         loop {
             let (reason, after) = match self.try_once(body.clone()).await {
@@ -103,7 +108,7 @@ impl Client {
                 Err(Failure::Again { reason, after }) => (reason, after),
             };
             let since = *failing_since.get_or_insert_with(Instant::now);
-            let pause = jittered(wait).max(after.unwrap_or_default());
+            let pause = waits.next().unwrap_or(LONGEST_WAIT).max(after.unwrap_or_default());
             if self
                 .max_retry_time
                 .is_some_and(|longest| since.elapsed() + pause > longest)
@@ -113,7 +118,6 @@ impl Client {
             *retries += 1;
             progress.waiting(&reason, pause);
             sleep(pause).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -225,13 +229,6 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// Between half of it and all, so that many clients do not come back in step.
-fn jittered(wait: Duration) -> Duration {
-    // The standard library seeds each hasher anew: chance enough for this.
-    let chance = RandomState::new().build_hasher().finish() % 1_000;
-    wait / 2 + wait.mul_f64(chance as f64 / 2_000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,14 +242,6 @@ mod tests {
         check("https://example.org/ingest", "https://example.org/ingest");
         for wrong in ["", "127.0.0.1:5000", "ftp://example.org", "http://"] {
             assert!(matches!(ingest(wrong), Err(Error::Usage(_))), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn waits_are_never_longer_than_said_nor_shorter_than_half() {
-        for _ in 0..1_000 {
-            let wait = jittered(Duration::from_secs(8));
-            assert!((4.0..=8.0).contains(&wait.as_secs_f64()));
         }
     }
 }
