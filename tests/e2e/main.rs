@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod answers;
 mod arrival;
 mod bad_input;
 mod bus;
@@ -17,6 +18,7 @@ mod dumps;
 mod encodings;
 mod end;
 mod faults;
+mod help;
 mod history;
 mod host;
 mod hostile;

@@ -1,0 +1,186 @@
+//! The answers that people read, word for word: of the ingestor, and of the API.
+
+use crate::system::System;
+use reqwest::{Method, RequestBuilder};
+use std::fmt::Write;
+use std::io::Write as _;
+
+/// Questions with their answers, one after the other.
+#[derive(Default)]
+struct Told(String);
+
+impl Told {
+    /// Sends a request and notes its answer.
+    async fn ask(&mut self, what: &str, request: RequestBuilder) {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let mut headers = String::new();
+        for name in [
+            "content-type",
+            "www-authenticate",
+            "allow",
+            "accept-encoding",
+            "retry-after",
+        ] {
+            if let Some(value) = response.headers().get(name) {
+                write!(headers, " {name}: {};", value.to_str().unwrap()).unwrap();
+            }
+        }
+        let body = response.text().await.unwrap();
+        writeln!(self.0, "# {what}\n{status}{headers}\n{body}\n").unwrap();
+    }
+}
+
+/// Hides what differs from run to run.
+fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    for (pattern, name) in [
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
+        (r"20[2-9][0-9]-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "[now]"),
+        (
+            r"[0-9.]+ (days|hours|minutes|seconds) (ahead|later|after)",
+            "[some time] $2",
+        ),
+        (r"127\.0\.0\.1:[0-9]+", "[address]"),
+    ] {
+        settings.add_filter(pattern, name);
+    }
+    settings
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.finish().unwrap()
+}
+
+const GOOD: &str = r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z","device":"lada"}"#;
+
+#[tokio::test]
+async fn of_the_ingestor() {
+    let system = System::start_with(1, &["--max-body", "1MiB"]).await;
+    let mut told = Told::default();
+    let http = &system.http;
+    let url = &system.ingest_url;
+    told.ask("a reading", system.upload(GOOD)).await;
+    told.ask("an empty body", system.upload("")).await;
+    told.ask("no key", http.post(url).body(GOOD)).await;
+    told.ask("a wrong key", http.post(url).basic_auth("wrong", Some("")).body(GOOD))
+        .await;
+    told.ask("GET", http.get(url)).await;
+    told.ask("another path", http.post(url.replace("/ingest", "/upload")).body(GOOD))
+        .await;
+    told.ask(
+        "a parameter that is unknown",
+        http.post(format!("{url}?sensor=speed"))
+            .basic_auth("test-key", Some(""))
+            .body(GOOD),
+    )
+    .await;
+    told.ask("a body that is too large", system.upload("x".repeat(2 << 20)))
+        .await;
+    told.ask(
+        "an unknown encoding",
+        system.upload(GOOD).header("Content-Encoding", "br"),
+    )
+    .await;
+    told.ask("UTF-16", system.upload(b"{\0\"\0s\0".to_vec())).await;
+    told.ask(
+        "gzip that is cut",
+        system
+            .upload({
+                let mut bytes = gzip(&format!("{GOOD}\n").repeat(1000));
+                bytes.truncate(bytes.len() - 4);
+                bytes
+            })
+            .header("Content-Encoding", "gzip"),
+    )
+    .await;
+    told.ask(
+        "gzip that is damaged",
+        system
+            .upload({
+                let mut bytes = gzip(GOOD);
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 0xff;
+                bytes
+            })
+            .header("Content-Encoding", "gzip"),
+    )
+    .await;
+    told.ask(
+        "a document with a syntax error",
+        system.upload(format!("[{GOOD},\n{GOOD}\n{GOOD}]")),
+    )
+    .await;
+    for line in [
+        "fast",
+        "{}",
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43"#,
+        r#"{"value":55.5,"timestamp":"2012-04-23T18:25:43.511Z"}"#,
+        r#"{"sensor":"","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z"}"#,
+        r#"{"sensor":"sp eed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z"}"#,
+        r#"{"sensor":"speed","value":"fast","timestamp":"2012-04-23T18:25:43.511Z"}"#,
+        r#"{"sensor":"speed","value":1e999,"timestamp":"2012-04-23T18:25:43.511Z"}"#,
+        r#"{"sensor":"speed","value":NaN,"timestamp":"2012-04-23T18:25:43.511Z"}"#,
+        r#"{"sensor":"speed","value":55.5}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"yesterday"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23 18:25:43"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-02-30T18:25:43Z"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:60Z"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"1969-07-20T20:17:40Z"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"9999-12-31T23:59:59Z"}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":1335205543511}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z","device":17}"#,
+        r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z","device":"a b"}"#,
+    ] {
+        told.ask(line, system.upload(format!("{line}\n"))).await;
+    }
+    settings().bind(|| insta::assert_snapshot!("ingestor-answers", told.0));
+}
+
+#[tokio::test]
+async fn of_the_api() {
+    let system = System::start(1).await;
+    let mut told = Told::default();
+    let get = |path: &str| system.http.get(format!("{}/{path}", system.api_url));
+    told.ask("latest, of nothing", get("statistics/latest")).await;
+    let lines = [
+        GOOD.to_owned(),
+        GOOD.replace("speed", "latitude").replace("55.5", "45.25"),
+        GOOD.replace("speed", "longitude").replace("55.5", "13.75"),
+    ];
+    told.ask("readings", system.upload(lines.join("\n"))).await;
+    system.wait_for_rows(3).await;
+    for path in [
+        "statistics/latest",
+        "statistics/latest?device=lada",
+        "statistics/latest?device=niva",
+        "statistics/latest?devise=lada",
+        "statistics/sensor/speed/date/2012-04-23?fill=none",
+        "statistics/sensor/speed/date/2012-04-31",
+        "statistics/sensor/sp%20eed/date/2012-04-23",
+        "statistics/sensor/speed/date/2012-04-23?fill=some",
+        "location/latest",
+        "location/latest?device=niva",
+        "trends",
+        "trends?sensor=speed&from=2012-04-23T18:00:00Z&to=2012-04-23T19:00:00Z&aggregation=1h&function=avg,count",
+        "trends?sensor=speed&from=yesterday",
+        "trends?sensor=speed&from=2012-04-23T19:00:00Z&to=2012-04-23T18:00:00Z",
+        "trends?sensor=speed&from=2012-04-23T18:00:00Z&to=2012-04-23T19:00:00Z&aggregation=1x",
+        "trends?sensor=speed&from=2012-04-23T18:00:00Z&to=2012-04-23T19:00:00Z&function=median",
+        "trends?sensor=speed&from=2002-04-23T18:00:00Z&to=2012-04-23T19:00:00Z&aggregation=1s",
+        "ingests/seventeen",
+        "ingests/01890a5d-ac96-774b-bcce-b302099a8057",
+        "ingests/01890a5d-ac96-774b-bcce-b302099a8057?wait=soon",
+        "ingest",
+    ] {
+        told.ask(path, get(path)).await;
+    }
+    let post = system
+        .http
+        .request(Method::POST, format!("{}/statistics/latest", system.api_url));
+    told.ask("POST", post).await;
+    settings().bind(|| insta::assert_snapshot!("api-answers", told.0));
+}
