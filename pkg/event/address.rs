@@ -7,21 +7,21 @@
 
 use crate::{Error, Lane};
 
-/// A URL taken apart.
+/// A parsed URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Memory(String),
     Nats(Nats),
 }
 
-/// A NATS JetStream stream and where it is.
+/// A NATS JetStream stream and its servers.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Nats {
-    /// Servers, each as the client takes it: `nats://host:port`.
+    /// Servers in the client's form: `nats://host:port`.
     pub(crate) servers: Vec<String>,
     pub(crate) user: Option<(String, String)>,
     pub(crate) creds: Option<String>,
-    /// A file of certificates, in the place of those that the system trusts.
+    /// A file of certificates that replaces the system's authorities.
     pub(crate) ca: Option<String>,
     /// The first token of the subjects, in lower case.
     pub(crate) name: String,
@@ -47,7 +47,7 @@ impl Nats {
         format!("{}.{}", self.name, lane.name())
     }
 
-    /// Whether a server without TLS is none.
+    /// Whether the URL requires TLS.
     pub(crate) fn insists_on_tls(&self) -> bool {
         self.ca.is_some() || self.servers.iter().any(|server| server.starts_with("tls://"))
     }
@@ -58,7 +58,7 @@ impl Nats {
     }
 }
 
-/// Until somebody says otherwise, the bus may hold this much.
+/// Size limit of a new stream, in bytes, where the URL sets none.
 const DEFAULT_MAX_BYTES: i64 = 4 << 30;
 
 impl Address {
@@ -73,7 +73,7 @@ impl Address {
                 name_of(rest.trim_matches('/')).ok_or_else(|| bad("its name is not 1 to 64 of A-Z a-z 0-9 _"))?,
             )),
             "nats" | "tls" => Self::parse_nats(scheme, rest, query, &bad).map(Self::Nats),
-            // Anything else may be a password that was put in the wrong place.
+            // Another scheme may be a misplaced password, so the error does not repeat it.
             other if other.bytes().all(|byte| byte.is_ascii_lowercase()) => {
                 Err(bad(&format!("the scheme {other} is unknown")))
             }

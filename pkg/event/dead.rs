@@ -1,27 +1,26 @@
 //! Dead letters that earlier versions kept on the bus, in a stream of their own: `READINGS_DEAD`.
 //!
-//! Nothing of this version publishes there. What the stream holds is read in its order, stored elsewhere,
-//! then deleted.
+//! This version publishes none there. A persistor reads them in order, stores them elsewhere, and then
+//! deletes them.
 
 use crate::{Error, Event, Lane, nats};
 
 /// An event that an earlier version could not handle.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// Its place in the stream; later ones have higher numbers.
+    /// Its sequence in the stream; later dead letters have higher numbers.
     pub number: u64,
-    /// Since when it is there, in microseconds since 1970: the later one of the bus's clock and that of
-    /// the program which published it.
+    /// When it was published, in microseconds since 1970: the later of the bus's clock and the publisher's.
     pub since: i64,
     /// The event as it was.
     pub event: Event,
-    /// Further headers that it came with, name and value.
+    /// Its further headers, name and value.
     pub headers: Vec<(String, String)>,
-    /// The lane that it came through; none for what never went through one.
+    /// Its lane; `None` if it never went through one.
     pub lane: Option<Lane>,
     /// Why it could not be handled.
     pub reason: String,
-    /// Bytes that its payload had, where less than all of it is there.
+    /// Original bytes of a payload that was cut.
     pub cut_from: Option<u64>,
 }
 
@@ -29,8 +28,8 @@ pub struct DeadLetter {
 pub struct DeadLetters(pub(crate) nats::DeadLetters);
 
 impl DeadLetters {
-    /// The oldest ones, until they come to so many bytes; at least one, if there is any. `None`: the bus
-    /// has no stream of them.
+    /// The oldest dead letters, about `bytes` of them and at least one, if the stream holds any. `None`: the
+    /// bus has no such stream.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: try again.
@@ -38,7 +37,7 @@ impl DeadLetters {
         self.0.oldest(bytes).await
     }
 
-    /// Deletes the one of this number and all before it.
+    /// Deletes the dead letter of this number and all before it.
     ///
     /// # Errors
     /// As [`DeadLetters::oldest`].

@@ -1,4 +1,4 @@
-//! What went wrong, by what the caller does next.
+//! Errors, by what the caller does next.
 
 /// Errors of the event bus.
 #[derive(Debug, thiserror::Error)]
@@ -9,14 +9,13 @@ pub enum Error {
     /// The bus does not answer, or cannot take more now; try again.
     #[error("the event bus is unavailable: {0}")]
     Unavailable(String),
-    /// The bus is not one that keeps what it is given; a person has to act.
+    /// The bus would lose data; an operator has to act.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Error {
-    /// Whether this is worth a line in the log: no part of this process was told the same lately.
-    /// Ask only to log it.
+    /// Whether to log this error: the process has not logged the same text lately. Call it only to log.
     pub fn is_news(&self) -> bool {
         crate::seldom::is_news(&self.to_string())
     }

@@ -1,51 +1,49 @@
-//! What a bus keeps of events that were handled, and how it is trimmed.
+//! The history of a bus: its size, and trimming.
 
 use crate::{Error, nats};
 
-/// Trims the history of a bus, and never anything else: an event that is not acknowledged yet, or that
-/// somebody who reads the history has not read yet, is out of its reach, whatever becomes of the bus
-/// meanwhile. Cheap to clone.
+/// Trims the history of a bus. Never drops an event that is unacknowledged or that a history reader has
+/// not read yet. Cheap to clone.
 #[derive(Clone)]
 pub struct Keeper(pub(crate) nats::Keeper);
 
-/// How a bus stands.
+/// The fill level of a bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Bytes of all events, handled or not.
     pub bytes: u64,
-    /// Bytes that it takes before it refuses more; `None`: any number.
+    /// Size limit of the bus, in bytes; `None`: no limit.
     pub max_bytes: Option<u64>,
-    /// Events that are not acknowledged yet; `None` while somebody has to make the consumer that
-    /// would know.
+    /// Unacknowledged events; `None` while a lane's consumer is missing.
     pub unhandled: Option<u64>,
-    /// It is four fifths full: its history has to make room.
+    /// The bus is four fifths full: its history has to be trimmed.
     pub pressed: bool,
 }
 
 impl Keeper {
-    /// How the bus stands.
+    /// Returns the fill level of the bus.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: a consumer is set so
-    /// that it cannot be believed.
+    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: a consumer's settings make its
+    /// numbers meaningless.
     pub async fn look(&self) -> Result<Kept, Error> {
         self.0.look().await
     }
 
-    /// Drops the events that were handled and were stored before `moment` (microseconds since
-    /// 1970); how many they were.
+    /// Drops handled events that were stored before `moment` (microseconds since 1970). Returns their
+    /// number.
     ///
     /// # Errors
-    /// As [`Keeper::look`]. Some may have been dropped.
+    /// As [`Keeper::look`], possibly after dropping some.
     pub async fn trim_before(&self, moment: i64) -> Result<u64, Error> {
         self.0.trim_before(moment).await
     }
 
-    /// Where the bus is pressed, drops the oldest events that were handled until it is seven tenths
-    /// full, or until nothing of them is left; how many they were.
+    /// Drops the oldest handled events of a pressed bus until it is seven tenths full, or none is left.
+    /// Returns their number.
     ///
     /// # Errors
-    /// As [`Keeper::look`]. Some may have been dropped.
+    /// As [`Keeper::look`], possibly after dropping some.
     pub async fn make_room(&self) -> Result<u64, Error> {
         self.0.make_room().await
     }

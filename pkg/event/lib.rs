@@ -2,12 +2,11 @@
 //!
 //! The URL picks the backend: `nats://host:4222/readings` is a NATS JetStream stream,
 //! `memory://readings` hands events over inside one process. Both keep the same promise: a
-//! published event has been stored or handled when [`Writer::publish`] returns, and an event that
-//! was not acknowledged is not forgotten (NATS delivers it again, memory tells the publisher).
-//! What is in an event is none of this crate's business.
+//! published event has been stored or handled when [`Writer::publish`] returns, and an unacknowledged
+//! event is not lost (NATS delivers it again, memory tells the publisher). This crate does not read
+//! payloads.
 //!
-//! A bus has two [`Lane`]s, each read by itself: what somebody waits for does not queue behind
-//! what is merely much.
+//! A bus has two [`Lane`]s, each read by itself: small urgent events do not queue behind bulk ones.
 
 mod address;
 mod dead;
@@ -25,17 +24,16 @@ use address::Address;
 use bytes::Bytes;
 use std::fmt;
 
-/// The largest payload that any backend has to take. NATS servers take 1 MiB unless configured
-/// otherwise; the rest of that is left to headers.
+/// Largest payload of an event, in bytes. NATS servers take 1 MiB by default; the rest is for headers.
 pub const MAX_PAYLOAD: usize = 1000 * 1000;
 
-/// What [`Reader::next`] must have room for, at the least, to make progress whatever comes.
+/// Least room, in bytes, with which [`Reader::next`] makes progress.
 pub const MIN_ROOM: usize = 2 * 1024 * 1024;
 
 /// A CloudEvent (v1.0) in binary mode.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
-    /// `ce-id`: unique among all events. One that came without it is known by its place in the stream.
+    /// `ce-id`: unique among all events. An event without it gets its place in the stream as id.
     pub id: String,
     /// `ce-type`.
     pub kind: String,
@@ -47,7 +45,7 @@ pub struct Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the payload: it is somebody's data.
+        // Never the payload: it is a client's data.
         write!(
             f,
             "Event({} {} from {}, {} bytes)",
@@ -59,12 +57,12 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Which of a bus's two queues an event goes through. Order is kept within a lane at the most.
+/// One of a bus's two queues. Order is kept within a lane at the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Small events that are wanted at once.
+    /// Small, urgent events.
     Live,
-    /// Much of it: events that fill their messages.
+    /// Large uploads: events that fill their messages.
     Bulk,
 }
 
@@ -74,7 +72,7 @@ impl Lane {
         Self::ALL.into_iter().find(|lane| lane.name() == name)
     }
 
-    /// Both.
+    /// Both lanes.
     pub const ALL: [Self; 2] = [Self::Live, Self::Bulk];
 
     /// `live` or `bulk`.
@@ -86,7 +84,7 @@ impl Lane {
     }
 }
 
-/// Takes a URL apart and opens nothing: what `fuzz/` feeds.
+/// Parses a URL and opens nothing; for `fuzz/`.
 ///
 /// # Errors
 /// [`Error::Url`] where the URL cannot be used.
@@ -95,7 +93,7 @@ pub fn parse(url: &str) -> Result<(), Error> {
     Address::parse(url).map(|_| ())
 }
 
-/// Puts events on the bus. Cheap to clone.
+/// Publishes events to the bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer(WriterBackend);
 
@@ -106,8 +104,8 @@ enum WriterBackend {
 }
 
 impl Writer {
-    /// A writer for this URL. Connects in the background: until [`Writer::run`] has prepared the
-    /// bus, publishing fails with [`Error::Unavailable`].
+    /// Opens a writer and connects in the background. Publishing fails with [`Error::Unavailable`] until
+    /// [`Writer::run`] has prepared the bus.
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
@@ -118,9 +116,8 @@ impl Writer {
         }))
     }
 
-    /// Prepares the bus and keeps it prepared, through lost connections and streams that vanish;
-    /// tells `ready` whenever that changes. Ends only when dropped or with an error that needs a
-    /// person: [`Error::Refused`].
+    /// Prepares the bus and keeps it prepared, through lost connections and deleted streams; calls `ready`
+    /// on each change. Ends only when dropped, or with an error that needs an operator.
     ///
     /// # Errors
     /// [`Error::Refused`] where the server is too old or its stream would lose data.
@@ -131,7 +128,7 @@ impl Writer {
         }
     }
 
-    /// Whether the bus is there and prepared, as [`Writer::run`] tells it.
+    /// Whether the bus is connected and prepared, as last reported by [`Writer::run`].
     pub fn is_ready(&self) -> bool {
         match &self.0 {
             WriterBackend::Memory(_) => true,
@@ -139,8 +136,8 @@ impl Writer {
         }
     }
 
-    /// Publishes one event and returns when it is stored (or, with `memory://`, handled). Waits
-    /// while too much is in flight already.
+    /// Publishes an event and returns when it is stored (or, with `memory://`, handled). Waits while the
+    /// window of events in flight is full.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: it may or may not have been stored; publish it again.
@@ -151,9 +148,8 @@ impl Writer {
         }
     }
 
-    /// As [`Writer::publish`], for an event that was a dead letter. The header `odograph-redriven` holds
-    /// `mark`, which tells this copy of the event from all others; `headers` are those that the event came
-    /// with beside its own.
+    /// Publishes a dead letter's event again. The header `odograph-redriven` holds `mark`, which tells this
+    /// copy from all others; `headers` are the event's further headers.
     ///
     /// # Errors
     /// As [`Writer::publish`].
@@ -170,13 +166,13 @@ impl Writer {
         }
     }
 
-    /// Whether other programs read what this one publishes: not with `memory://`.
+    /// Whether other programs read this bus: not with `memory://`.
     pub fn is_shared(&self) -> bool {
         matches!(self.0, WriterBackend::Nats(_))
     }
 
-    /// The latest moment that the bus knows to be past, in microseconds since 1970: the time of its
-    /// last event, or the server's own where it tells it. `None` where the bus knows none: `memory://`.
+    /// The latest time on the bus, in microseconds since 1970: that of its last event, or the server's own
+    /// where the server tells it. `None` with `memory://`.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: ask again after a while.
@@ -188,7 +184,7 @@ impl Writer {
     }
 }
 
-/// Takes events from one lane of the bus. Readers of one lane share its events between them.
+/// Reads events from one lane, or the history. Readers of one lane share its events.
 pub struct Reader(ReaderBackend);
 
 enum ReaderBackend {
@@ -197,7 +193,7 @@ enum ReaderBackend {
 }
 
 impl Reader {
-    /// A reader of this lane of the bus of this URL; connects in the background.
+    /// Opens a reader of a lane; connects in the background.
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
@@ -210,15 +206,15 @@ impl Reader {
         }))
     }
 
-    /// A reader of everything that the bus has kept, of both lanes, from its start or from what
-    /// was stored at `since` (microseconds since 1970) on, whether it was handled before or not, up
-    /// to what it holds when the reading begins. Then its backlog is 0.
-    /// It takes nothing away from other readers. What it has acknowledged is remembered, and what it
-    /// has not is not trimmed, until [`Reader::end`], or until nothing was heard from it for ten
-    /// minutes.
+    /// Opens a reader of the history of both lanes.
+    ///
+    /// It reads handled and unhandled events, from `since` (microseconds since 1970) or the first one, up
+    /// to the last one at the start of the reading. Then its backlog is 0. It takes no events away from
+    /// other readers. Until [`Reader::end`], or ten minutes of silence, the bus remembers what it has
+    /// acknowledged and does not trim the rest.
     ///
     /// # Errors
-    /// [`Error::Url`] where the URL cannot be used, or names a bus that keeps nothing.
+    /// [`Error::Url`] where the URL cannot be used, or names a bus without a history.
     pub async fn history(url: &str, since: Option<i64>) -> Result<Self, Error> {
         match Address::parse(url)? {
             Address::Memory(_) => Err(Error::Url(
@@ -230,15 +226,15 @@ impl Reader {
         }
     }
 
-    /// Ends reading a history: what was held back for this reader may be trimmed from now on. The
-    /// readers of a lane share what they have acknowledged; for them, nothing changes.
+    /// Ends reading a history; its unread events may be trimmed from now on. Does nothing for a lane, whose
+    /// readers share their acknowledgements.
     pub async fn end(mut self) {
         if let ReaderBackend::Nats(reader) = &mut self.0 {
             reader.end().await;
         }
     }
 
-    /// How many events of the lane, or of the history, are not acknowledged yet.
+    /// Number of unacknowledged events of the lane or history.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: ask again after a while.
@@ -249,18 +245,17 @@ impl Reader {
         }
     }
 
-    /// Whether publishers wait until their events are acknowledged: then whoever takes one should
-    /// not let it lie to gather more.
+    /// Whether publishers wait until their events are acknowledged. If so, a reader should not hold an
+    /// event back to gather more.
     pub fn is_awaited(&self) -> bool {
         matches!(self.0, ReaderBackend::Memory(_))
     }
 
-    /// The next event, however long it takes to come. `room` is how many bytes of further events
-    /// the caller can hold; no more than that is asked of the bus in advance, and nothing new
-    /// below [`MIN_ROOM`]. Dropping the future loses nothing.
+    /// Waits for the next event. `room` is how many bytes of further events the caller can hold: the reader
+    /// requests no more in advance, and nothing below [`MIN_ROOM`]. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: a person is needed.
+    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: an operator has to act.
     pub async fn next(&mut self, room: usize) -> Result<Delivery, Error> {
         match &mut self.0 {
             ReaderBackend::Memory(reader) => reader.next().await,
@@ -268,18 +263,17 @@ impl Reader {
         }
     }
 
-    /// The events that have come already and were not asked for yet; for a caller that will not
-    /// ask any more, to give them back.
+    /// Takes the events that have arrived and that [`Reader::next`] has not returned, so that a caller that
+    /// stops can give them back.
     pub fn taken(&mut self) -> Vec<Delivery> {
         match &mut self.0 {
-            // Its publishers learn from the end of the bus that nobody took them.
+            // The end of the bus tells the publishers that their events were not handled.
             ReaderBackend::Memory(_) => Vec::new(),
             ReaderBackend::Nats(reader) => reader.taken(),
         }
     }
 
-    /// A writer to the same bus, over the same connection, to keep the bus prepared with
-    /// [`Writer::run`].
+    /// A writer over the same connection, to keep the bus prepared with [`Writer::run`].
     pub fn writer(&self) -> Writer {
         match &self.0 {
             ReaderBackend::Memory(reader) => Writer(WriterBackend::Memory(reader.writer())),
@@ -287,8 +281,7 @@ impl Reader {
         }
     }
 
-    /// Who trims what this bus keeps of handled events, over the same connection; `None` where it
-    /// keeps nothing: `memory://`.
+    /// A keeper of the bus's history, over the same connection; `None` for `memory://`, which has none.
     pub fn keeper(&self) -> Option<Keeper> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
@@ -296,8 +289,8 @@ impl Reader {
         }
     }
 
-    /// The dead letters that earlier versions have left on the bus, over the same connection; `None` for
-    /// `memory://`, which never held any.
+    /// The dead letters that earlier versions left on the bus, over the same connection; `None` for
+    /// `memory://`.
     pub fn dead_letters(&self) -> Option<DeadLetters> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
@@ -306,11 +299,11 @@ impl Reader {
     }
 }
 
-/// An event that a reader was given and has not acknowledged yet.
+/// An event that a reader has received and not acknowledged yet.
 pub struct Delivery {
     /// The event.
     pub event: Event,
-    /// The lane that it came through; none for what never went through one.
+    /// Its lane; `None` if it never went through one.
     pub lane: Option<Lane>,
     receipt: Receipt,
 }
@@ -321,14 +314,13 @@ enum Receipt {
 }
 
 impl Delivery {
-    /// Tells the bus that the event is handled for good. Waits only for a moment: an
-    /// acknowledgement that cannot be sent then, or gets lost on its way, means that the event is
-    /// delivered again. A second call does nothing.
+    /// Acknowledges the event. Waits one second at most: if the acknowledgement cannot be sent by then, or
+    /// gets lost, the bus delivers the event again. A second call does nothing.
     pub async fn ack(&mut self) {
         Self::ack_all(std::slice::from_mut(self)).await;
     }
 
-    /// As [`Delivery::ack`], for many that share the moment.
+    /// As [`Delivery::ack`], for many that share the second.
     pub async fn ack_all(deliveries: &mut [Self]) {
         for_a_moment(async {
             for delivery in deliveries {
@@ -341,7 +333,7 @@ impl Delivery {
         .await;
     }
 
-    /// The mark that the event was published again with; empty where it came for the first time.
+    /// The mark of a redriven event; empty for others.
     pub fn mark(&self) -> String {
         match &self.receipt {
             Receipt::Memory(_) => String::new(),
@@ -349,8 +341,7 @@ impl Delivery {
         }
     }
 
-    /// Further headers that the event came with, name and value: none of its own, no orders to the server,
-    /// and no more than 2 KiB.
+    /// Further headers of the event, name and value: neither its own nor the server's, 2 KiB at most.
     pub fn headers(&self) -> Vec<(String, String)> {
         match &self.receipt {
             Receipt::Memory(_) => Vec::new(),
@@ -358,8 +349,8 @@ impl Delivery {
         }
     }
 
-    /// Tells the bus that these events are still being worked on, so that they are not given to
-    /// another reader meanwhile. To be called at least every [`PROGRESS`]; waits only for a moment.
+    /// Tells the bus that these events are still in work, so that it does not redeliver them meanwhile. To
+    /// be called at least every [`PROGRESS`]; waits one second at most.
     pub async fn progress_all(deliveries: &[Self]) {
         for_a_moment(async {
             for delivery in deliveries {
@@ -371,8 +362,8 @@ impl Delivery {
         .await;
     }
 
-    /// Gives these events back, to be delivered again at once, or after a while where the bus
-    /// cannot be told within a moment.
+    /// Gives these events back: the bus redelivers them at once, or after a while where it cannot be told
+    /// within one second.
     pub async fn release_all(deliveries: Vec<Self>) {
         for_a_moment(async {
             for delivery in &deliveries {
@@ -384,22 +375,22 @@ impl Delivery {
         .await;
     }
 
-    /// Bytes that the event takes in memory, roughly.
+    /// Approximate size of the event in memory, in bytes.
     pub fn size(&self) -> usize {
         self.event.payload.len() + 512
     }
 }
 
-/// Waits until the bus was told of deliveries, or for [`MOMENT`]. What it was not told of comes again.
+/// Waits until the bus was told of deliveries, at most [`MOMENT`]. It redelivers the others.
 async fn for_a_moment(telling: impl Future<Output = ()>) {
     if tokio::time::timeout(MOMENT, telling).await.is_err() {
         tracing::debug!("the event bus takes no acknowledgements; their events come again");
     }
 }
 
-/// How long the bus may take to be told of deliveries: a full queue of a client whose server answers
-/// empties much faster.
+/// How long the bus may take to be told of deliveries. A client's full queue empties much faster, as long
+/// as the server answers.
 const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// How often [`Delivery::progress_all`] is due; the bus gives up on a reader after three times this.
+/// How often [`Delivery::progress_all`] is due; the bus redelivers after three times this.
 pub const PROGRESS: std::time::Duration = std::time::Duration::from_secs(10);

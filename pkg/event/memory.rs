@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-/// Events that may wait to be taken.
+/// Events that may wait for a reader, per lane.
 const CAPACITY: usize = 64;
 
 /// How long a publisher waits for its event to be handled before it is told to try again.
@@ -64,7 +64,7 @@ impl Queue {
     async fn next(&self) -> Delivery {
         loop {
             match self.receiver.lock().await.recv().await {
-                // Its publisher has given up and will publish it again: not worth the work.
+                // Its publisher has given up and will publish it again.
                 Some(published) if published.handled.is_closed() => {}
                 Some(Published { event, lane, handled }) => {
                     return Delivery {
@@ -73,14 +73,14 @@ impl Queue {
                         receipt: crate::Receipt::Memory(Receipt(Some(handled))),
                     };
                 }
-                // Not while the bus lives, and `self` is part of it.
+                // Unreachable: `self` is part of the bus and keeps the sender open.
                 None => std::future::pending().await,
             }
         }
     }
 }
 
-/// The bus of this name, made when nobody holds it yet.
+/// The bus of this name, made if it is not open yet.
 fn bus(name: &str) -> Arc<Bus> {
     static BUSES: OnceLock<Mutex<HashMap<String, Weak<Bus>>>> = OnceLock::new();
     let mut buses = BUSES
@@ -141,7 +141,7 @@ impl Reader {
     }
 }
 
-/// Dropped without an acknowledgement, it tells the publisher that the event was not handled.
+/// Acknowledgement of an event. Dropping it tells the publisher that the event was not handled.
 pub(crate) struct Receipt(Option<oneshot::Sender<()>>);
 
 impl Receipt {

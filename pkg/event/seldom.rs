@@ -1,16 +1,16 @@
-//! What a log is told: one sentence of one trouble, and not at each try.
+//! Repeated log texts: each is logged once in five minutes, not at each try.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a text that was logged is not worth another line.
+/// How long a logged text is not logged again.
 const SELDOM: Duration = Duration::from_secs(300);
 
-/// Texts remembered; beyond, the oldest is forgotten.
+/// Texts remembered at the most; the oldest is forgotten first.
 const REMEMBERED: usize = 64;
 
-/// Whether this text is worth a line in the log: the process has not asked for it lately. Several
-/// parts of a program try again by themselves, and meet the same trouble.
+/// Whether to log this text: the process has not asked for it lately. Several parts of a program retry
+/// on their own and fail for the same reason.
 pub(crate) fn is_news(text: &str) -> bool {
     static SAID: Mutex<Said> = Mutex::new(Said(Vec::new()));
     SAID.lock()
@@ -18,7 +18,7 @@ pub(crate) fn is_news(text: &str) -> bool {
         .is_news(text, Instant::now())
 }
 
-/// Texts and when they were said, the oldest first.
+/// Texts and when they were logged, the oldest first.
 struct Said(Vec<(String, Instant)>);
 
 impl Said {

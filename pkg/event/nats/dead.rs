@@ -6,19 +6,19 @@ use crate::{DeadLetter, Error, Lane};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 
-/// Header that holds why a dead letter is one.
+/// Header of a dead letter's reason.
 const REASON: &str = "odograph-reason";
 
-/// Header that holds the lane that it came through.
+/// Header of its lane.
 const LANE: &str = "odograph-lane";
 
-/// Header that holds since when it is one, by its publisher's clock, in microseconds since 1970.
+/// Header of the time since which it is a dead letter, by its publisher's clock, in microseconds since 1970.
 const SINCE: &str = "odograph-buried";
 
-/// Header that holds how many bytes its payload had, where it was cut.
+/// Header of the original bytes of a cut payload.
 const CUT: &str = "odograph-cut-from";
 
-/// Letters that are read at once, at the most.
+/// Dead letters read at once, at the most.
 const TOGETHER: usize = 256;
 
 pub(crate) struct DeadLetters {
@@ -67,7 +67,7 @@ impl DeadLetters {
         setup::find(&self.context, &self.address.dead_stream()).await
     }
 
-    /// The first one from this sequence on.
+    /// The first dead letter from this sequence on.
     async fn first(&self, stream: &Stream, from: u64) -> Result<Option<DeadLetter>, Error> {
         let subject = format!("{}_dead.>", self.address.name);
         let message = match stream.get_first_raw_message_by_subject(subject, from).await {

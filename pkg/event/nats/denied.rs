@@ -3,8 +3,8 @@
 use crate::address::Nats;
 use crate::seldom::is_news;
 
-/// Logs the subject where this error of the server says that the user has no right to it; seldom, and
-/// in the form in which the right is given. Whether the error said so.
+/// Logs the subject that a server's error denies to the user, in the form in which the right is given, and
+/// seldom. Returns whether the error denies one.
 pub(super) fn tell(error: &str, address: &Nats) -> bool {
     let Some((right, subject)) = denied(error, &address.stream()) else {
         return false;
@@ -31,7 +31,7 @@ fn denied(error: &str, stream: &str) -> Option<(&'static str, String)> {
     Some((right, general(subject, stream)))
 }
 
-/// A subject without its parts that are never the same twice: as a right names it.
+/// Generalizes a subject to the form of a right: wildcards replace its random parts.
 fn general(subject: &str, stream: &str) -> String {
     if subject.starts_with("_INBOX.") {
         return "_INBOX.>".to_owned();

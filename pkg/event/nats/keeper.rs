@@ -1,12 +1,11 @@
-//! The stream is queue and history in one; here what is only history any more is dropped.
+//! Trims the stream, which is queue and history in one.
 //!
-//! What was handled is known by the acknowledgement floors: all messages of a lane up to its
-//! consumer's floor are acknowledged. A lane is purged by its own subject up to its own floor, so
-//! an idle lane, whose floor stands still, holds nothing up, and what is published meanwhile lies
-//! above both. A consumer that is gone knows nothing: then nothing is dropped. One that was made
-//! anew begins below all messages, and so does its floor.
+//! The acknowledgement floors say what was handled: all messages of a lane up to its consumer's floor are
+//! acknowledged. Each lane is purged by its own subject up to its own floor. An idle lane, whose floor
+//! stands still, therefore delays no other. Messages published meanwhile lie above both floors. Where a
+//! consumer is missing, nothing is dropped. The floor of a new consumer lies below all messages.
 //!
-//! What somebody who reads the history again has not read yet stays as well.
+//! Messages that a history reader has not read yet stay as well.
 
 use super::reader::HISTORY;
 use super::{away, connected, reader, setup, since};
@@ -19,14 +18,14 @@ use async_nats::jetstream::stream::{Info, Stream};
 use futures_util::TryStreamExt;
 use std::time::Duration;
 
-/// In tenths of what the stream may hold: from here on history makes room, down to here.
+/// In tenths of the stream's limit: where trimming for room begins, and where it ends.
 const PRESSED: u64 = 8;
 const RELIEVED: u64 = 7;
 
-/// Room is made in so many rounds at the most; each looks at the floors anew.
+/// Rounds of trimming for room, at the most; each reads the floors anew.
 const ROUNDS: u64 = 32;
 
-/// How long the server keeps a consumer that only asks where a moment lies, if it is not deleted.
+/// How long the server keeps a consumer that only locates a time, if it is not deleted.
 const ASKED: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
@@ -65,7 +64,7 @@ impl Keeper {
         let Some(deliver_policy) = since(moment) else {
             return Ok(0);
         };
-        // A consumer that begins at a moment knows where that lies, without reading a message.
+        // A new consumer that begins at this time tells its sequence without reading a message.
         let asking = pull::Config {
             deliver_policy,
             ack_policy: AckPolicy::None,
@@ -100,7 +99,7 @@ impl Keeper {
             if from > last {
                 break;
             }
-            // As many messages as are too much, were all alike; and enough of them to come to an end.
+            // The excess, as if all messages were of one size; and enough to end within ROUNDS.
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -117,7 +116,7 @@ impl Keeper {
         Ok(trimmed)
     }
 
-    /// Drops what was handled up to this sequence.
+    /// Drops handled messages up to this sequence.
     async fn purge_up_to(&self, sequence: u64) -> Result<u64, Error> {
         let stream = self.stream().await?;
         let Some(floors) = self.floors(&stream).await? else {
@@ -152,7 +151,7 @@ impl Keeper {
         stream.ok_or_else(|| Error::Unavailable(format!("there is no stream {name} yet")))
     }
 
-    /// Up to which sequence nobody needs a lane any more, by its subject; `None` where nobody knows.
+    /// The sequence up to which each lane may be trimmed, by subject; `None` where a consumer is missing.
     async fn floors(&self, stream: &Stream) -> Result<Option<Vec<(String, u64)>>, Error> {
         let Some(consumers) = self.consumers(stream).await? else {
             return Ok(None);
@@ -165,11 +164,11 @@ impl Keeper {
         Ok(Some(Lane::ALL.into_iter().zip(consumers).map(floor).collect()))
     }
 
-    /// Up to which sequence all who read the history again have read it; `None` where nobody does.
-    /// Whoever begins a moment later begins with what is left.
+    /// The sequence up to which all history readers have read; `None` without history readers. A reader that
+    /// begins a moment later begins with the messages that are left.
     async fn read_again(&self, stream: &Stream) -> Result<Option<u64>, Error> {
-        // By their names, of which a cluster tells all: its list of consumers leaves out those whose
-        // leader does not answer.
+        // By name: a cluster names all consumers, but its list of consumers leaves out those whose leader
+        // does not answer.
         let names: Vec<String> = stream
             .consumer_names()
             .try_collect()
@@ -197,7 +196,7 @@ impl Keeper {
             let name = wanted.durable_name.as_deref().unwrap_or_default();
             match stream.consumer_info(name).await {
                 Ok(info) => {
-                    // One that somebody made to begin elsewhere has a floor that means nothing.
+                    // The floor of a consumer that was made to begin elsewhere means nothing.
                     setup::judge_consumer(&info.config, &wanted)?;
                     consumers.push(info);
                 }
@@ -209,7 +208,7 @@ impl Keeper {
     }
 }
 
-/// Which part of the stream is above so many tenths of what it may hold; below 0 where none is.
+/// The part of the stream above so many tenths of its limits; below 0 where it is under them.
 #[allow(clippy::cast_precision_loss, reason = "a part of a whole, roughly")]
 fn excess(info: &Info, tenths: u64) -> f64 {
     let of = |found: u64, most: i64| {

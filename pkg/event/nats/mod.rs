@@ -31,20 +31,20 @@ use async_nats::jetstream::context::ContextBuilder;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// How long an answer of the server may take.
+/// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long connecting to a server may take, and how often one that says nothing is asked whether it
-/// is still there; it is given up at the third time. Where there are other servers, sooner.
+/// How long connecting to a server may take, and how often a silent one is pinged; it is given up at the
+/// third ping. Shorter where the URL names several servers.
 const CONNECTING: Duration = Duration::from_secs(5);
 const PING: Duration = Duration::from_secs(10);
 const CONNECTING_TO_ONE: Duration = Duration::from_secs(2);
 const PING_TO_ONE: Duration = Duration::from_secs(2);
 
-/// Header that tells the copies of an event apart that were published again.
+/// Header of the mark of a redriven event.
 const REDRIVEN: &str = "odograph-redriven";
 
-/// Bytes of the further headers of an event that are kept with it.
+/// Bytes of further headers kept with an event, at the most.
 const FOREIGN: usize = 2048;
 
 /// Connects in the background and again whenever the connection is lost.
@@ -64,7 +64,7 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
         .ping_interval(ping)
         .client_capacity(1024)
         .tls_client_config(checked)
-        // Whoever names an authority does not mean to speak to a server that shows no certificate.
+        // A URL that names an authority asks for a server with a certificate.
         .require_tls(address.ca.is_some())
         .reconnect_delay_callback(|attempts| {
             let doubled = 50_u64 << attempts.min(7);
@@ -113,8 +113,7 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
         .build(client))
 }
 
-/// To begin with what was stored at this moment (microseconds since 1970); `None` where no calendar
-/// has it.
+/// Begins with messages stored at `moment` (microseconds since 1970); `None` if it is out of range.
 fn since(moment: i64) -> Option<DeliverPolicy> {
     let start_time = DateTime::from_unix_timestamp_nanos(i128::from(moment) * 1000).ok()?;
     Some(DeliverPolicy::ByStartTime { start_time })
@@ -124,7 +123,7 @@ fn connected(context: &Context) -> bool {
     context.client().connection_state() == async_nats::connection::State::Connected
 }
 
-/// Why a bus that has no connection does nothing.
+/// The error of a bus without a connection.
 fn away(address: &Nats) -> Error {
     Error::Unavailable(format!("{} cannot be reached", address.servers.join(", ")))
 }
@@ -152,8 +151,7 @@ fn event(headers: Option<&HeaderMap>, payload: &Bytes, place: impl FnOnce() -> S
     }
 }
 
-/// The headers of a message that are neither its event's nor ours nor orders to the server, as long as they
-/// are short.
+/// The further headers of a message: not the event's, ours or the server's, and up to [`FOREIGN`] bytes.
 fn foreign(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
     let mut kept = Vec::new();
     let mut room = FOREIGN;
@@ -174,7 +172,7 @@ fn foreign(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
     kept
 }
 
-/// A header's value, empty where there is none.
+/// A header's value, empty where it is missing.
 fn header(headers: Option<&HeaderMap>, name: &str) -> String {
     let value = headers.and_then(|headers| headers.get(name));
     value.map(|value| value.as_str().to_owned()).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Consuming: pulls bounded by bytes as well as by count, so that nothing is held that was not
-//! asked for.
+//! Consuming: pulls are bounded by bytes and by count, so that the client buffers no more than it asked
+//! for.
 
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
@@ -14,18 +14,17 @@ use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Messages asked for at once, at the most.
+/// Messages per pull, at the most.
 const PULL_MESSAGES: usize = 512;
 
-/// How long the server keeps a pull that it has nothing for. Short, because a pull that was lost
-/// with a connection is only noticed by its end.
+/// How long the server keeps a pull that it has no messages for. Short, because the client notices only by
+/// this time that a pull was lost with its connection.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
 
-/// How long the server remembers what somebody who reads the history has acknowledged, once
-/// nobody asks any more.
+/// How long the server remembers the acknowledgements of a silent history reader.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
-/// How the consumers of those who read the history begin.
+/// Prefix of the names of history readers' consumers.
 pub(super) const HISTORY: &str = "history_";
 
 /// What a reader is for.
@@ -33,7 +32,7 @@ pub(super) const HISTORY: &str = "history_";
 pub(crate) enum Wanted {
     /// To share the lane's events with others.
     Lane(Lane),
-    /// To read everything that is kept, or all since this moment (microseconds since 1970).
+    /// To read the whole history, or its part since this time (microseconds since 1970).
     History(Option<i64>),
 }
 
@@ -41,26 +40,26 @@ pub(crate) struct Reader {
     context: Context,
     address: Nats,
     wanted: Config,
-    /// Shared. Keeps the bus prepared while it runs.
+    /// Shared by its clones. Keeps the bus prepared while it runs.
     writer: super::Writer,
     consumer: Option<PullConsumer>,
-    /// There was a consumer: one that is made anew has forgotten what was acknowledged.
+    /// There was a consumer. A new one would not know what was acknowledged.
     begun: bool,
-    /// The last message of a history, as the stream stood when its reading began: what is published
-    /// later is not a part of it. None for a lane.
+    /// Sequence of the last message when reading a history began; later ones are not part of it. `None` for
+    /// a lane.
     last: Option<u64>,
     starting: Option<BoxFuture<'static, Result<Started, Error>>>,
     pull: Option<Batch>,
-    /// Whether the present pull has brought anything.
+    /// The present pull has brought a message.
     brought: bool,
-    /// A pull has brought something, or has ended without.
+    /// A pull has brought a message, or has ended without one.
     answered: bool,
-    /// The next message is larger than all the room there is: it is asked for alone.
+    /// The next message is larger than the caller's room, and is pulled alone.
     oversized: bool,
 }
 
-/// A pull, the consumer that it asks, and the last sequence of the stream when the consumer was
-/// looked up; none where it was known already.
+/// A pull and its consumer. `last` is the stream's last sequence when the consumer was looked up; `None`
+/// where the consumer was known already.
 struct Started {
     consumer: PullConsumer,
     pull: Batch,
@@ -109,20 +108,20 @@ impl Reader {
             let info = stream.map_err(setup::unavailable)?.consumer_info(name).await;
             info.map_err(setup::unavailable)
         };
-        // The client bounds the wait for an answer, not the one for room in its queue.
+        // The client bounds the wait for an answer, not the wait for room in its queue.
         let info = timeout(TIMEOUT, asking).await.map_err(setup::unavailable)??;
         if self.last.is_some_and(|last| info.ack_floor.stream_sequence >= last) {
             return Ok(0);
         }
         let left = info.num_pending + info.num_ack_pending as u64;
         if is_history(&self.wanted) && !self.answered {
-            // In a cluster, the consumer of a history that was just made says that nothing is pending.
+            // In a cluster, a new consumer of a history first reports no pending messages.
             return Ok(left.max(1));
         }
         Ok(left)
     }
 
-    /// Best effort: what is left is forgotten after a while.
+    /// Best effort: the server deletes the consumer after a while on its own.
     pub(crate) async fn end(&mut self) {
         let name = self.wanted.durable_name.as_deref().unwrap_or_default();
         if !name.starts_with(HISTORY) || !self.begun || !connected(&self.context) {
@@ -149,9 +148,8 @@ impl Reader {
         taken
     }
 
-    /// Cancel-safe: what is under way between calls is kept in `self`. A pull that was asked for
-    /// and forgotten would be answered to nobody, and its messages come again only after
-    /// `ack_wait`.
+    /// Cancel-safe: `self` keeps the pull between calls. The messages of a dropped pull would come again
+    /// only after `ack_wait`.
     pub(crate) async fn next(&mut self, room: usize) -> Result<Delivery, Error> {
         loop {
             if let Some(pull) = &mut self.pull {
@@ -164,17 +162,17 @@ impl Reader {
                         if !is_later {
                             return Ok(delivery);
                         }
-                        // Unacknowledged, it would take the place of one that has to come again.
+                        // Unacknowledged, it would take the place of a message that has to come again.
                         delivery.ack().await;
                     }
-                    // The next message would not fit in what was asked for: ask anew.
+                    // The next message exceeds the pull's bytes: pull anew.
                     Some(Err(error)) if error.to_string().contains("MaxBytes") => {
                         self.oversized = !self.brought;
                         self.pull = None;
                     }
                     Some(Err(error)) => {
                         self.pull = None;
-                        // It may have been deleted: look for it, make it if need be.
+                        // The consumer may have been deleted: look for it, make it if need be.
                         self.consumer = None;
                         return Err(setup::unavailable(error));
                     }
@@ -193,7 +191,7 @@ impl Reader {
                 self.starting = None;
                 return Err(away(&self.address));
             }
-            // No bound on bytes for a message that nobody could ever take otherwise.
+            // No bound on bytes for a message that no pull could bring otherwise.
             let (messages, bytes) = if self.oversized { (1, 0) } else { (PULL_MESSAGES, room) };
             let starting = self.starting.get_or_insert_with(|| {
                 let (context, address) = (self.context.clone(), self.address.clone());
@@ -213,12 +211,12 @@ impl Reader {
     }
 }
 
-/// What every consumer of a reader has.
+/// Settings of every reader's consumer.
 fn shared() -> Config {
     Config {
         ack_policy: AckPolicy::Explicit,
         ack_wait: crate::PROGRESS * 3,
-        // Without a limit: a message that ran out of tries would be stranded for good.
+        // Without a limit: the server would never deliver a message again that ran out of tries.
         max_deliver: -1,
         max_ack_pending: 4096,
         ..Config::default()
@@ -235,20 +233,20 @@ pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
     }
 }
 
-/// Whether this consumer reads everything that is kept, of both lanes.
+/// Whether this consumer reads the history of both lanes.
 fn is_history(wanted: &Config) -> bool {
     wanted.filter_subject.is_empty()
 }
 
 /// The consumer that a reader wants.
 fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
-    // The client makes unique names for its inboxes; the last part of one is unique by itself.
+    // The last part of the client's inbox names is unique by itself.
     let inbox = context.client().new_inbox();
     let name = inbox.rsplit('.').next().unwrap_or_default();
     Ok(match wanted {
         Wanted::Lane(lane) => of_lane(address, lane),
         Wanted::History(since) => Config {
-            // A name, so that it is found again when the connection is lost on the way.
+            // Named, so that the reader finds it again after a lost connection.
             durable_name: Some(format!("{HISTORY}{name}")),
             deliver_policy: match since {
                 None => DeliverPolicy::All,
@@ -263,12 +261,12 @@ fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, E
     })
 }
 
-/// The message's place in the stream; 0 where it does not say, as every message of a stream does.
+/// The message's sequence in the stream; 0 for a message that is not of a stream.
 fn sequence(message: &Message) -> u64 {
     message.info().map(|info| info.stream_sequence).unwrap_or_default()
 }
 
-/// What names a message that has no id: the same each time it is read.
+/// The id of a message without one: the same each time it is read.
 fn place(message: &Message) -> String {
     let told = message.info();
     let told = told.map(|info| {
@@ -309,7 +307,7 @@ async fn start_pull(
         Some(consumer) => (consumer, None),
         None => {
             let is_history = is_history(&wanted);
-            // Who reads a lane may be the first; a history that is not there has no reader.
+            // A lane's reader makes a missing stream; a history's reader does not.
             let stream = if is_history {
                 setup::existing(&context, &address).await?
             } else {
@@ -363,9 +361,9 @@ impl Receipt {
         self.send(AckKind::Nak(None)).await;
     }
 
-    /// Best effort: what gets lost is made good by a redelivery. Waits while the client's queue is
-    /// full. Without a connection nothing would empty it, and what lay there could reach another
-    /// message: of a stream that was made anew meanwhile.
+    /// Best effort: redelivery makes up for a lost acknowledgement. Waits while the client's queue is full.
+    /// Sends nothing without a connection: a queued acknowledgement could later reach another message, of
+    /// a stream that was made anew.
     async fn send(&self, kind: AckKind) {
         let Some(acker) = self.acker.as_ref().filter(|_| connected(&self.context)) else {
             return;

@@ -1,4 +1,4 @@
-//! Makes what is missing on the server and refuses what would lose data; never alters anything.
+//! Makes missing streams and consumers and refuses those that would lose data; never alters any.
 
 use super::spare;
 use crate::address::Nats;
@@ -13,7 +13,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy
 use async_nats::jetstream::{Context, ErrorCode};
 use std::time::Duration;
 
-/// The oldest server that understands all that is asked of it; older ones ignore settings in silence.
+/// The oldest supported server; older ones silently ignore settings.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
 
 /// Checks the server and makes the streams where they are missing.
@@ -21,7 +21,7 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     check_server(context)?;
     let wanted = Config {
         name: address.stream(),
-        // No others: what comes under another subject would be kept, and read by nobody.
+        // No others: the stream would keep messages under another subject, and no consumer reads them.
         subjects: Lane::ALL.map(|lane| address.subject(lane)).to_vec(),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
@@ -35,7 +35,7 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     let stream = get_or_create(context, wanted.clone()).await?;
     judge(&stream.cached_info().config, &wanted)?;
     if is_replicated(&stream) {
-        // As the stream was made, whatever this URL says: the next one must find what is in it.
+        // With the stream's replicas, not the URL's: programs with another URL must find it, too.
         let wanted = spare::config(address, stream.cached_info().config.num_replicas);
         let spare = get_or_create(context, wanted.clone()).await?;
         judge(&spare.cached_info().config, &wanted)?;
@@ -43,18 +43,18 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     Ok(stream)
 }
 
-/// Whether several servers store what the stream holds.
+/// Whether several servers store the stream.
 pub(super) fn is_replicated(stream: &Stream) -> bool {
     stream.cached_info().config.num_replicas > 1
 }
 
-/// The stream of events, which has to be there.
+/// Finds the stream of events; an error where it is missing.
 pub(super) async fn existing(context: &Context, address: &Nats) -> Result<Stream, Error> {
     check_server(context)?;
     named(context, &address.stream()).await
 }
 
-/// A stream that has to be there.
+/// Finds a stream; an error where it is missing.
 pub(super) async fn named(context: &Context, name: &str) -> Result<Stream, Error> {
     find(context, name).await?.ok_or_else(|| {
         Error::Refused(format!(
@@ -63,7 +63,7 @@ pub(super) async fn named(context: &Context, name: &str) -> Result<Stream, Error
     })
 }
 
-/// The stream of this name, where there is one.
+/// The stream of this name; `None` where it is missing.
 pub(super) async fn find(context: &Context, name: &str) -> Result<Option<Stream>, Error> {
     let error = match context.get_stream(name).await {
         Ok(stream) => return Ok(Some(stream)),
@@ -79,7 +79,7 @@ pub(super) async fn find(context: &Context, name: &str) -> Result<Option<Stream>
         Some(ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT) => Err(Error::Unavailable(
             "the nats-server keeps nothing for this user's account; enable JetStream for the account".into(),
         )),
-        // A server without JetStream may have it of others: then one of them answers.
+        // Without JetStream, another server of a cluster may answer.
         None if has_no_responders(&error) && !context.client().server_info().jetstream => Err(no_jetstream()),
         _ => Err(unavailable(error)),
     }
@@ -90,7 +90,7 @@ fn has_no_responders(error: &GetStreamError) -> bool {
     cause.is_some_and(|cause| cause.kind() == RequestErrorKind::NoResponders)
 }
 
-/// What to do about a server without JetStream. Whoever tries again finds out that it was done.
+/// The error of a server without JetStream. Retrying finds out when JetStream was enabled.
 fn no_jetstream() -> Error {
     Error::Unavailable(
         "the nats-server runs without JetStream, which keeps the readings; start it with JetStream: nats-server -js"
@@ -98,8 +98,8 @@ fn no_jetstream() -> Error {
     )
 }
 
-/// The latest moment that the server tells with a stream: its own time, or that of the last message.
-/// The client's own type has the second only.
+/// The latest time in the server's stream info, in microseconds since 1970: its own, or the last
+/// message's. The client's type lacks the server's time.
 pub(super) async fn latest_moment(context: &Context, stream: &str) -> Result<i64, Error> {
     #[derive(serde::Deserialize)]
     struct Told {
@@ -125,7 +125,7 @@ pub(super) async fn latest_moment(context: &Context, stream: &str) -> Result<i64
     latest.ok_or_else(|| Error::Unavailable("the stream tells no time".into()))
 }
 
-/// How many bytes a stream may hold; `None`: any number.
+/// Size limit of a stream, in bytes; `None`: no limit.
 pub(super) fn max_bytes(info: &Info) -> Option<u64> {
     u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0)
 }
@@ -145,7 +145,7 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
     Ok(consumer)
 }
 
-/// Refuses to read a history on whose consumer is gone: what it held back may have been trimmed.
+/// Refuses to continue a history whose consumer is gone: its unread messages may have been trimmed.
 pub(super) async fn remembered(stream: &Stream, wanted: &pull::Config) -> Result<(), Error> {
     let name = wanted.durable_name.as_deref().unwrap_or_default();
     match stream.consumer_info(name).await {
@@ -158,7 +158,7 @@ pub(super) async fn remembered(stream: &Stream, wanted: &pull::Config) -> Result
     }
 }
 
-/// Refuses a consumer that would pass over messages, or call them handled when they are not.
+/// Refuses a consumer that would skip messages, or acknowledge unhandled ones.
 pub(super) fn judge_consumer(found: &consumer::Config, wanted: &pull::Config) -> Result<(), Error> {
     let name = wanted.durable_name.as_deref().unwrap_or_default();
     let refuse = |what: &str| {
@@ -215,7 +215,7 @@ async fn create(context: &Context, wanted: Config) -> Result<Stream, Error> {
     let name = wanted.name.clone();
     let size = wanted.max_bytes;
     match context.create_stream(wanted).await {
-        // Made without its state; what is wanted is the handle with its configuration.
+        // The answer lacks the stream's state, so look the stream up.
         Ok(_) => {
             tracing::info!(stream = %name, max_bytes = size, "made the stream");
             context.get_stream(&name).await.map_err(unavailable)

@@ -18,22 +18,22 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How often the spare stream is looked at.
+/// How often a persistor checks the spare stream.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long one look, or giving back once, may take.
+/// How long one check may take, and giving one event back.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the spare stream may hold: events of some seconds. Full, it leaves writers to wait.
+/// Size limit of the spare stream, in bytes: events of some seconds. Writers wait while it is full.
 const MAX_BYTES: i64 = 256 << 20;
 
-/// Events that are given back together.
+/// Events given back at once.
 const TOGETHER: usize = 8;
 
 /// How long the server waits for events to be given back.
 const EXPIRES: Duration = Duration::from_secs(1);
 
-/// The consumer by which events are given back.
+/// The consumer that gives events back.
 const CONSUMER: &str = "give_back";
 
 /// The name of the spare stream.
@@ -46,13 +46,13 @@ pub(super) fn subject(address: &Nats, lane: Lane) -> String {
     format!("{}_spare.{}", address.name, lane.name())
 }
 
-/// The spare stream, beside a stream with so many replicas.
+/// The spare stream beside a stream with so many replicas.
 pub(super) fn config(address: &Nats, replicas: usize) -> Config {
     Config {
         name: stream(address),
         subjects: Lane::ALL.map(|lane| subject(address, lane)).to_vec(),
         storage: StorageType::File,
-        // What was given back is gone.
+        // An acknowledged event is deleted.
         retention: RetentionPolicy::WorkQueue,
         discard: DiscardPolicy::New,
         max_age: Duration::ZERO,
@@ -63,8 +63,8 @@ pub(super) fn config(address: &Nats, replicas: usize) -> Config {
     }
 }
 
-/// Gives back what the spare stream holds, and keeps its leader and the stream's on different
-/// servers. Does not end.
+/// Gives back the spare stream's events, and keeps its leader and the stream's on different servers. Does
+/// not end.
 pub(super) async fn tend(context: &Context, address: &Nats) {
     loop {
         sleep(LOOK).await;
@@ -81,13 +81,13 @@ pub(super) async fn tend(context: &Context, address: &Nats) {
     }
 }
 
-/// Looks once, and returns how many events were given back.
+/// Checks once, and returns how many events it gave back.
 async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
     let stream = setup::named(context, &address.stream()).await?;
     let spare = setup::named(context, &self::stream(address)).await?;
     let (info, of_spare) = (stream.cached_info(), spare.cached_info());
     if leader(info).is_some() && leader(info) == leader(of_spare) {
-        // Its next leader is on another server. Whether it came to that, the next look shows.
+        // The next leader is on another server. The next check shows whether it was elected.
         let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", self::stream(address));
         let asked = context.client().request(subject, Bytes::new()).await;
         asked.map_err(setup::unavailable)?;
@@ -98,7 +98,7 @@ async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
             durable_name: Some(CONSUMER.to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: PATIENCE,
-            // Without a limit: an event that ran out of tries would be stranded for good.
+            // Without a limit: the server would never deliver an event again that ran out of tries.
             max_deliver: -1,
             description: Some("Gives events back to the stream".into()),
             ..pull::Config::default()
@@ -115,14 +115,14 @@ async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
     Ok(given_back)
 }
 
-/// Sees to it that a history is whole: what the spare stream holds is not in the stream yet. Persistors
-/// move it there.
+/// Checks that the history is complete: events of the spare stream are not in the stream until a persistor
+/// moves them.
 ///
 /// # Errors
-/// [`Error::Unavailable`] while the spare stream holds some.
+/// [`Error::Unavailable`] while the spare stream holds events.
 pub(super) async fn must_be_empty(context: &Context, address: &Nats, of_stream: &Info) -> Result<(), Error> {
     if of_stream.config.num_replicas < 2 {
-        // Only a cluster has one.
+        // Only a cluster has a spare stream.
         return Ok(());
     }
     let name = stream(address);
@@ -150,7 +150,7 @@ async fn give_back(context: &Context, address: &Nats, consumer: &PullConsumer) -
     Ok(events)
 }
 
-/// Publishes a message of the spare stream to the stream, and has it deleted once it is stored there.
+/// Publishes a message of the spare stream to the stream, and deletes it once it is stored there.
 async fn move_over(context: &Context, address: &Nats, message: &Message) -> Result<(), Error> {
     let published = publish(context, address, message).await;
     let kind = if published.is_ok() {
@@ -158,7 +158,7 @@ async fn move_over(context: &Context, address: &Nats, message: &Message) -> Resu
     } else {
         AckKind::Nak(None)
     };
-    // Where this gets lost, the event is given back again.
+    // If the acknowledgement gets lost, the event is given back again.
     message.double_ack_with(kind).await.map_err(setup::unavailable)?;
     published
 }

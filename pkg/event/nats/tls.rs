@@ -1,11 +1,11 @@
-//! Who the server has to be: one that the system's authorities vouch for, or those of a file.
+//! Verifies the server's certificate by the system's authorities or those of a file.
 
 use crate::Error;
 use crate::seldom::is_news;
 use rustls::ClientConfig;
 use std::path::Path;
 
-/// How a server is checked: by the authorities of this file, or else by the system's.
+/// Makes a TLS configuration with the authorities of this file, or else the system's.
 pub(super) fn config(ca: Option<&str>) -> Result<ClientConfig, Error> {
     let roots = tls::authorities(ca.map(Path::new)).map_err(|error| Error::Url(format!("the ca file {error}")))?;
     let failed = |error: &rustls::Error| {

@@ -1,4 +1,4 @@
-//! Publishing: a bounded window of events in flight, each waited for until it is stored.
+//! Publishing: a bounded window of events in flight; each publisher waits until its event is stored.
 
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, headers, setup, spare};
 use crate::address::Nats;
@@ -14,24 +14,23 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 
-/// Bytes that may be on their way to the server at once, over all publishers.
+/// Bytes in flight to the server at the most, over all publishers.
 const WINDOW: usize = 8 << 20;
 
-/// How often the state of the connection is looked at.
+/// How often [`Writer::run`] checks the connection.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How often a publisher that waits looks whether its connection is still the same, or back.
+/// How often a waiting publisher checks whether its connection is still the same, or back.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// In a cluster: how long an event waits for the connection to another server, and between two
-/// tries to store it.
+/// In a cluster: how long an event waits for a connection to another server, and between two tries.
 const CONNECTING: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// In a cluster: what the stream has not stored after this long goes to the spare stream, too.
+/// In a cluster: an event that the stream has not stored after this time goes to the spare stream, too.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A bus that is away for so many looks is worth a line in the log.
+/// Failed checks in a row before the lost bus is logged.
 const LOOKS_AWAY: u32 = 12;
 
 #[derive(Clone)]
@@ -42,9 +41,9 @@ pub(crate) struct Writer {
     prepared: Arc<AtomicBool>,
     /// Why it is not prepared.
     unprepared: Arc<Mutex<String>>,
-    /// The stream is stored by several servers, so that another one can take over.
+    /// Several servers store the stream, so that another one can take over.
     replicated: Arc<AtomicBool>,
-    /// Gives back what the spare stream holds, for those who publish.
+    /// [`Writer::run`] also gives back the spare stream's events.
     tends: bool,
     window: Arc<Semaphore>,
 }
@@ -54,7 +53,7 @@ impl Writer {
         Ok(Self::over(connect(&address).await?, address))
     }
 
-    /// A writer of one who reads the bus, which looks after the spare stream while it runs.
+    /// A reader's writer, which also gives back the spare stream's events while it runs.
     pub(super) fn of_reader(context: Context, address: Nats) -> Self {
         Self {
             tends: true,
@@ -136,7 +135,7 @@ impl Writer {
         connected(&self.context) && self.prepared.load(Ordering::Acquire)
     }
 
-    /// Fails with the reason where nothing can be published now.
+    /// Fails with the reason why the bus cannot take events now.
     fn check(&self) -> Result<(), Error> {
         if !connected(&self.context) {
             return Err(away(&self.address));
@@ -170,7 +169,7 @@ impl Writer {
         let mut headers = headers(&event);
         headers.insert(REDRIVEN, mark);
         for (name, value) in further {
-            // They came as headers.
+            // Valid: the event came with them.
             if let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) {
                 headers.append(name, value);
             }
@@ -179,8 +178,8 @@ impl Writer {
     }
 
     async fn send(&self, lane: Lane, headers: HeaderMap, payload: Bytes) -> Result<(), Error> {
-        // The client would queue it and send it once it is connected again, long after the publisher
-        // has given up on it.
+        // Without a connection, the client would queue the event and send it later, long after the
+        // publisher has given up.
         self.wait_until_ready().await?;
         let size = u32::try_from(payload.len().clamp(1, MAX_PAYLOAD)).unwrap_or(u32::MAX);
         let closed = "the window is never closed";
@@ -200,7 +199,7 @@ impl Writer {
                 }
             }
             if error.kind() == PublishErrorKind::StreamNotFound {
-                // Somebody deleted it, or the server came back empty: prepare it again.
+                // The stream was deleted, or the server came back empty: prepare it again.
                 *self.unprepared() = error.to_string();
                 self.prepared.store(false, Ordering::Release);
             }
@@ -208,8 +207,8 @@ impl Writer {
         }
     }
 
-    /// Waits a while for the connection to another server of a cluster. Fails with the reason where
-    /// nothing can be published then.
+    /// Waits a while for a connection to another server of a cluster. Fails with the reason why the bus
+    /// cannot take events then.
     async fn wait_until_ready(&self) -> Result<(), Error> {
         let deadline = Instant::now() + CONNECTING;
         let may_come = || {
@@ -222,7 +221,7 @@ impl Writer {
         self.check()
     }
 
-    /// Has an event stored once; in a cluster, by the spare stream where the stream does not answer.
+    /// Stores an event; in a cluster, on the spare stream if the stream does not answer.
     async fn store(&self, lane: Lane, headers: &HeaderMap, payload: &Bytes) -> Result<(), PublishError> {
         let first = self.acknowledged(self.address.subject(lane), headers, payload);
         if !self.replicated.load(Ordering::Acquire) {
@@ -238,7 +237,7 @@ impl Writer {
         match answered {
             Some(Err(error)) if may_pass(&error) => second.await.map_err(|_| error),
             Some(stored) => stored,
-            // It is on its way to both: whichever has it first will do.
+            // Both streams get the event; the first to store it decides.
             None => {
                 let mut second = std::pin::pin!(second);
                 tokio::select! {
@@ -250,8 +249,8 @@ impl Writer {
         }
     }
 
-    /// Publishes and waits until the server has stored it, or until the connection that its answer
-    /// would have come over is another one.
+    /// Publishes and waits until the server has stored the event. Fails when the connection changes, since
+    /// the answer can no longer come.
     async fn acknowledged(&self, subject: String, headers: &HeaderMap, payload: &Bytes) -> Result<(), PublishError> {
         let connection = self.connection();
         let stored = async {
@@ -273,13 +272,13 @@ impl Writer {
         }
     }
 
-    /// A number that is another one for each connection.
+    /// A number that differs for each connection.
     fn connection(&self) -> u64 {
         self.context.client().statistics().connects.load(Ordering::Relaxed)
     }
 }
 
-/// Whether another try may end better: the answer was lost, or there is no leader now.
+/// Whether to try again: the answer was lost, or the stream has no leader now.
 fn may_pass(error: &PublishError) -> bool {
     use PublishErrorKind::{BrokenPipe, StreamNotFound, TimedOut};
     matches!(error.kind(), TimedOut | BrokenPipe | StreamNotFound)
