@@ -1,4 +1,4 @@
-//! From a URL to a store.
+//! Opens the store of a URL.
 
 use crate::folder::Folder;
 use crate::{COPY_LIMIT, Error, RANGE, Store};
@@ -16,7 +16,7 @@ const ALLOWED: &str =
     "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///FOLDER or memory:///PREFIX";
 const S3_PARAMETERS: &[&str] = &["endpoint", "region", "path_style", "copy_limit"];
 
-/// One memory for the whole process: who opens the same URL sees the same blobs.
+/// One memory for the whole process: stores of the same URL share their blobs.
 static MEMORY: LazyLock<InMemory> = LazyLock::new(InMemory::new);
 
 pub(crate) fn open(url: &str) -> Result<Store, Error> {
@@ -62,12 +62,12 @@ pub(crate) fn open(url: &str) -> Result<Store, Error> {
         scheme if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             Err(Error::Url(format!("the scheme {scheme:?} is not known; {ALLOWED}")))
         }
-        // It may be a password that was put in the wrong place.
+        // It may be a misplaced password, so the error does not repeat it.
         _ => Err(Error::Url(format!("its scheme is not known; {ALLOWED}"))),
     }
 }
 
-/// What [`open`] does before it opens anything.
+/// The checks of [`open`], without opening a store.
 #[cfg(fuzzing)]
 pub(crate) fn parse(url: &str) -> Result<(), Error> {
     let address = Address::parse(url)?;
@@ -78,8 +78,7 @@ pub(crate) fn parse(url: &str) -> Result<(), Error> {
     }
 }
 
-/// The parts of a URL, decoded. Error messages never show the query, which is where people put
-/// secrets by mistake.
+/// The parts of a URL, decoded. Error messages never show the query: users put secrets there by mistake.
 #[derive(Debug)]
 struct Address<'a> {
     scheme: &'a str,
@@ -191,7 +190,7 @@ fn s3(address: &Address<'_>) -> Result<AmazonS3Builder, Error> {
             ));
         };
         let host = host.trim_end_matches('/');
-        // The client wants the bucket in the endpoint's name where the bucket is part of the name.
+        // The client expects a bucket that is part of the host name in the endpoint.
         let host = if virtual_hosted {
             format!("{bucket}.{host}")
         } else {
@@ -205,8 +204,8 @@ fn s3(address: &Address<'_>) -> Result<AmazonS3Builder, Error> {
     Ok(builder.with_client_options(client(plain)))
 }
 
-/// Deadlines of a request. A part of 8 MiB passes at 50 KB/s; a copy that the store makes by itself
-/// is one request, too, which [`COPY_LIMIT`] bounds.
+/// Deadlines of a request: enough for a part of 8 MiB at 50 KB/s. A copy within the store is one request,
+/// too, bounded by [`COPY_LIMIT`].
 fn client(plain: bool) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(plain)

@@ -1,4 +1,4 @@
-//! One suite over every kind of store.
+//! One conformance suite over every kind of store.
 
 use crate::{Error, Store};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ async fn a_folder() {
     assert!(folder.path().join("made/when missing").is_dir());
 }
 
-/// The server is the one of `make test`; its bucket is made here.
+/// Uses the server of `make test` and makes a bucket there.
 #[tokio::test(flavor = "multi_thread")]
 async fn s3() {
     conformance(&s3_url("conformance/blobs").await).await;
@@ -36,7 +36,7 @@ async fn s3_url(prefix: &str) -> String {
     format!("s3://{bucket}/{prefix}?endpoint={endpoint}&path_style=true")
 }
 
-/// What a cloud does not copy by itself goes through this process, and does not stay in it.
+/// A copy through this process takes constant memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_copies_in_constant_memory() {
     const SIZE: u64 = 96 << 20;
@@ -66,13 +66,13 @@ fn peak() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// A request to copy has a limit, so above it there is none.
+/// Above the limit, the store sends no request to copy.
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_is_not_asked_to_copy_above_the_limit() {
     let store = Store::open(&(s3_url("limit").await + "&copy_limit=9")).unwrap();
     let parts = async |name: &str| {
         let found = store.find(name, crate::head()).await.unwrap().unwrap();
-        // The tag of what was written in parts ends with their number.
+        // The tag of a blob written in parts ends with their number.
         let tag = found.meta.e_tag.unwrap();
         tag.trim_matches('"').split_once('-').map(|(_, parts)| parts.to_owned())
     };
@@ -246,7 +246,7 @@ async fn copies_and_deletes(store: &Store) {
     ));
 }
 
-/// What was written by [`a_large_blob_in_many_pieces`], and nothing at all.
+/// Streams the blob of [`a_large_blob_in_many_pieces`], and an empty one.
 async fn copies_of_any_size(store: &Store) {
     for name in ["large", "empty"] {
         store.copy(name, "copy-of-any-size").await.unwrap();
@@ -255,7 +255,7 @@ async fn copies_of_any_size(store: &Store) {
             "the copy of {name} is another"
         );
     }
-    // A failed copy leaves what was there.
+    // A failed copy leaves the target as it was.
     assert!(matches!(
         store.copy("is-not-there", "copy-of-any-size").await,
         Err(Error::Missing { .. })
@@ -283,7 +283,7 @@ async fn too_large_to_get(store: &Store) {
     assert!(matches!(store.get("does-not").await, Err(Error::TooLarge { .. })));
 }
 
-/// Lets as many tasks, each with a store of its own, do the same at once; who of them won.
+/// Runs the same operation in several tasks at once, each with its own store. Returns the winners.
 async fn race<F: Future<Output = bool> + Send + 'static>(
     url: &str,
     tasks: usize,
@@ -328,7 +328,7 @@ async fn names(store: &Store, prefix: &str) -> Vec<String> {
     names
 }
 
-/// The one request that the client library has no word for.
+/// Makes a bucket, a request that the client library lacks.
 async fn make_bucket(endpoint: &str, bucket: &str) {
     let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(host).await.unwrap();

@@ -1,4 +1,4 @@
-//! What went wrong, by what the caller does next.
+//! Errors, by what the caller does next.
 
 use std::time::Duration;
 
@@ -52,11 +52,10 @@ pub enum Error {
     },
 }
 
-/// What the store, the system or the clock said.
+/// The store's or the system's error, or a missed deadline.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The store's client. Its text holds its causes already, so that they are not given as
-    /// sources once more.
+    /// The store's client. Its text holds its causes already, so they are no sources.
     #[error("{0}")]
     Store(object_store::Error),
     /// The file system.
@@ -91,7 +90,7 @@ pub(crate) fn explain(operation: &'static str, name: &str, error: object_store::
     }
 }
 
-/// Whether the file system refused, which the store's client does not tell apart.
+/// Whether the file system denied access, which the store's client does not distinguish.
 fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| {
         error

@@ -1,4 +1,4 @@
-//! What a folder needs to be a store that several processes share: a lock.
+//! The lock that makes a folder a store for several processes.
 
 use crate::Error;
 use crate::error::Failure;
@@ -7,20 +7,20 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The file whose lock guards every conditional replacement in the folder. It stays there when
-/// nobody holds it: deleting it would let two processes lock two files of the same name.
+/// The file whose lock guards every conditional replacement in the folder. It is never deleted: else two
+/// processes could lock two files of the same name.
 const LOCK: &str = ".lock";
 
-/// A file's lock cannot be awaited; this is how often one asks again.
+/// Pause between tries to lock the file; its lock cannot be awaited.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How long a lock may be held by others: it is held for the writing of one small file.
+/// How long to wait for the lock; others hold it while they write one small file.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
-/// Held while it lives; the system lets go of it when the process dies.
+/// The held lock. The system releases it when the process dies.
 pub(crate) struct Lock {
     _file: File,
 }

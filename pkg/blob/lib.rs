@@ -1,18 +1,19 @@
 //! Blobs: named byte strings in S3, Google Cloud Storage, Azure, a folder or memory, behind one
 //! [`Store`] that a URL opens.
 //!
-//! Promises: a reader sees a blob whole or not at all; [`Store::create`] and [`Store::replace`]
-//! have one winner whoever else writes at that moment, in this process or another; what an
-//! operation reported as written survives a power cut (a folder is synced, the others promise it);
-//! every operation ends within a deadline, its retries included; one on a blob of any size has the
-//! deadline for each of its steps.
+//! Promises:
+//! - A reader sees a blob whole or not at all.
+//! - Concurrent [`Store::create`] and [`Store::replace`] of a blob have one winner, across processes.
+//! - A reported write survives a power cut (a folder is synced, the others promise it).
+//! - Every operation ends within a deadline, its retries included; one on a blob of any size has the
+//!   deadline for each of its steps.
 //!
-//! No request to a cloud grows with the blob: its length and its time are limited there (S3 copies
-//! 5 GiB in one request), and a client's request ends after some minutes. So blobs are read in
-//! ranges, written in parts, and above a limit copied by reading and writing.
+//! No request to a cloud grows with the blob: clouds limit a request's length and time (S3 copies 5 GiB
+//! in one), and the client ends a request after some minutes. So blobs are read in ranges, written in
+//! parts, and above a limit copied by reading and writing.
 //!
-//! What is deliberately not here: attributes, tags, ranges, and cleaning up after a process that
-//! died in the middle of an upload. A bucket's lifecycle rule for unfinished uploads does that.
+//! Deliberately not here: attributes, tags, ranges, and cleaning up the unfinished uploads of a killed
+//! process. A bucket's lifecycle rule does that.
 
 mod address;
 #[cfg(test)]
@@ -38,21 +39,21 @@ use std::time::{Duration, SystemTime};
 /// The largest blob that [`Store::get`] reads into memory.
 pub const GET_LIMIT: u64 = 1 << 20;
 
-/// The longest that one operation may take, or one step of a stream. The client's own limits are
-/// lower; this one also bounds what they do not see, such as a network file system that hangs.
+/// Deadline of an operation, or of one step of a stream. The client's own deadlines are shorter, but do
+/// not cover everything, such as a network file system that hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// The largest blob that a cloud is asked to copy by itself, unless the URL says otherwise: enough
-/// for most, and copied within a request's time at 6 MB/s.
+/// Default size limit, in bytes, of copies within a cloud: enough for most blobs, and copied within a
+/// request's deadline at 6 MB/s.
 const COPY_LIMIT: u64 = 1 << 30;
 
-/// What one request reads of a blob in a cloud.
+/// Bytes that one request reads of a blob in a cloud.
 const RANGE: u64 = 4 << 20;
 
 /// Ranges read at once.
 const RANGES: usize = 2;
 
-/// Takes a URL apart and opens nothing: what `fuzz/` feeds.
+/// Parses a URL and opens nothing; for `fuzz/`.
 ///
 /// # Errors
 /// [`Error::Url`] where the URL cannot be used.
@@ -66,26 +67,26 @@ pub fn parse(url: &str) -> Result<(), Error> {
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
     folder: Option<Arc<Folder>>,
-    /// The most bytes that a request reads; without one, requests cost the same for any blob.
+    /// Bytes that a request reads at the most; `None` where a request may read any blob whole.
     range: Option<u64>,
     /// The largest blob that the store copies by itself.
     copy_limit: u64,
 }
 
-/// Which state of a blob was read, for [`Store::replace`].
+/// The state of a blob as it was read, for [`Store::replace`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(Tag);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Tag {
-    /// The store's own word for it.
+    /// The store's own version.
     Named(UpdateVersion),
-    /// A folder has none that is exact: two files within a tick of its clock look alike. The
-    /// blobs that are replaced are small, so that the content itself serves.
+    /// The content. A folder's times are inexact: two files within a tick of its clock look alike.
+    /// Replaced blobs are small enough to compare.
     Content(Bytes),
 }
 
-/// What is known of a blob without reading it.
+/// A blob's name, size and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Its name.
@@ -103,12 +104,12 @@ impl Store {
     /// process). Credentials come from the usual variables of each cloud, and so do S3's
     /// `endpoint`, `region` and `path_style` unless the URL has them as query parameters.
     ///
-    /// Does not speak to the store yet.
+    /// Does not connect to the store yet.
     pub fn open(url: &str) -> Result<Self, Error> {
         address::open(url)
     }
 
-    /// A small blob and its version; none where there is no such blob.
+    /// Reads a small blob and its version; `None` where it is missing.
     pub async fn get(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
         let get = async {
             let Some(found) = self.find(name, GetOptions::default()).await? else {
@@ -138,8 +139,8 @@ impl Store {
         within("read", name, get).await
     }
 
-    /// The content of a blob of any size, in pieces of a few KiB to a few MiB. Of one that is
-    /// replaced meanwhile, the rest is an error.
+    /// Streams a blob of any size in pieces of a few KiB to a few MiB. Fails if the blob is replaced
+    /// meanwhile.
     pub async fn stream(&self, name: &str) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
         let Some(range) = self.range else {
             return self.stream_whole(name).await;
@@ -192,14 +193,14 @@ impl Store {
         Ok(pieces.boxed())
     }
 
-    /// What is known of a blob without reading it; none where there is no such blob.
+    /// Looks a blob up without reading it; `None` where it is missing.
     pub async fn head(&self, name: &str) -> Result<Option<Meta>, Error> {
         let found = within("look up", name, self.find(name, head())).await?;
         Ok(found.map(|found| Meta::from(found.meta)))
     }
 
-    /// Starts writing a blob of any size under this name, in constant memory. Nothing of it is
-    /// to be seen before [`Writer::finish`], which replaces what was there.
+    /// Starts writing a blob of any size, in constant memory. Readers see it from [`Writer::finish`] on,
+    /// which replaces a blob of that name.
     pub async fn writer(&self, name: &str) -> Result<Writer, Error> {
         let path = path(name)?;
         let start = async {
@@ -211,16 +212,15 @@ impl Store {
         Ok(Writer::new(name, within("write", name, start).await?))
     }
 
-    /// Writes a small blob if there is none of this name; says whether it did.
+    /// Writes a small blob if there is none of this name. Returns whether it did.
     ///
-    /// Where the answer to a request was lost and the request repeated, it may have been written
-    /// and yet say `false`.
+    /// After a lost answer and a repeated request, it may return `false` although it wrote the blob.
     pub async fn create(&self, name: &str, bytes: Bytes) -> Result<bool, Error> {
         self.put(name, bytes, PutMode::Create).await
     }
 
-    /// Writes a small blob if its state is still the one expected (`None`: there is no such
-    /// blob); says whether it did, with the same reserve as [`Store::create`].
+    /// Writes a small blob if its state is the expected one (`None`: no such blob). Returns whether it
+    /// did, with the same caveat as [`Store::create`].
     pub async fn replace(&self, name: &str, bytes: Bytes, expected: Option<&Version>) -> Result<bool, Error> {
         match expected {
             None => self.put(name, bytes, PutMode::Create).await,
@@ -239,8 +239,8 @@ impl Store {
         }
     }
 
-    /// Copies a blob within the store, replacing what is there: readers see the one or the other.
-    /// Above a limit, the copy goes through this process, in constant memory.
+    /// Copies a blob within the store. Readers of `to` see the old blob or the new one. Above a limit, the
+    /// copy goes through this process, in constant memory.
     pub async fn copy(&self, from: &str, to: &str) -> Result<(), Error> {
         let (source, target) = (path(from)?, path(to)?);
         if self.copy_limit < u64::MAX {
@@ -271,14 +271,14 @@ impl Store {
         match copied.await {
             Ok(()) => writer.finish().await,
             Err(error) => {
-                // The parts that it leaves where this fails go with those of a crash.
+                // If this fails, the bucket's lifecycle rule deletes the parts.
                 let _ = writer.abort().await;
                 Err(error)
             }
         }
     }
 
-    /// Deletes a blob. One that is not there is no error.
+    /// Deletes a blob. A missing blob is no error.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let path = path(name)?;
         let delete = async {
@@ -290,7 +290,7 @@ impl Store {
         within("delete", name, delete).await
     }
 
-    /// The blobs whose names start with `prefix`, in no promised order.
+    /// Lists the blobs whose names start with `prefix`, in no promised order.
     pub fn list(&self, prefix: &str) -> impl Stream<Item = Result<Meta, Error>> + Send + use<> {
         let (all, prefix) = (self.inner.list(None), prefix.to_owned());
         let listed = futures_util::stream::unfold(Some(all), |all| async move {
@@ -362,7 +362,7 @@ async fn within<T>(
     }
 }
 
-/// Asks for what is known of a blob, without its content.
+/// Options of a request without the blob's content.
 fn head() -> GetOptions {
     GetOptions {
         head: true,
@@ -377,7 +377,7 @@ fn path(name: &str) -> Result<Path, Error> {
     }
 }
 
-/// The house's own files in a folder.
+/// Whether a name is of a file that this crate keeps for itself in a folder.
 fn hidden(name: &str) -> bool {
     name.rsplit('/').next().is_some_and(|last| last.starts_with('.'))
 }

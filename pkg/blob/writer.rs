@@ -4,16 +4,14 @@ use crate::{Error, error, within};
 use bytes::Bytes;
 use object_store::{MultipartUpload, WriteMultipart};
 
-/// The size of a part. S3 takes 10,000 of them: 80 GiB.
+/// Bytes of a part. S3 takes 10,000 parts: 80 GiB.
 const PART: usize = 8 << 20;
 
-/// Parts on their way at once; as many again may be waiting, so that a writer holds at most
-/// three parts in memory.
+/// Parts in flight before a writer waits; with the part being filled, it holds at most three in memory.
 const IN_FLIGHT: usize = 2;
 
-/// A blob that is being written. Nothing of it can be seen before [`Writer::finish`]. Dropping it
-/// leaves nothing in a folder or in memory; elsewhere call [`Writer::abort`], which also frees the
-/// parts that the store has taken.
+/// A blob that is being written. Readers see it from [`Writer::finish`] on. Dropping it leaves nothing
+/// in a folder or in memory; elsewhere call [`Writer::abort`], which also frees the stored parts.
 #[derive(Debug)]
 pub struct Writer {
     name: String,
@@ -31,7 +29,7 @@ impl Writer {
         }
     }
 
-    /// Appends bytes; waits while too much is on its way already.
+    /// Appends bytes; waits while too many parts are in flight.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(PART - self.filled));
@@ -49,8 +47,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Completes the blob: from here on it can be seen, whole. After an error it may be there or
-    /// not.
+    /// Completes the blob: from here on readers see it. After an error they may or may not.
     pub async fn finish(self) -> Result<(), Error> {
         let Self { name, upload, .. } = self;
         let finish = async {
@@ -62,7 +59,7 @@ impl Writer {
         within("finish", &name, finish).await.map(|_| ())
     }
 
-    /// Gives up and frees what was sent.
+    /// Gives up and frees the stored parts.
     pub async fn abort(self) -> Result<(), Error> {
         let Self { name, upload, .. } = self;
         let abort = async {

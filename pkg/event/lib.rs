@@ -384,7 +384,7 @@ impl Delivery {
 /// Waits until the bus was told of deliveries, at most [`MOMENT`]. It redelivers the others.
 async fn for_a_moment(telling: impl Future<Output = ()>) {
     if tokio::time::timeout(MOMENT, telling).await.is_err() {
-        tracing::debug!("the event bus takes no acknowledgements; their events come again");
+        tracing::debug!("could not acknowledge in time; the event bus redelivers the events");
     }
 }
 

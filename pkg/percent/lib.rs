@@ -1,12 +1,12 @@
-//! Percent-encoding in URLs, one way for all of them: a `%` begins two hex digits, and anything
-//! else is an error that says so, never taken literally.
+//! Percent-encoding in URLs: a `%` begins two hex digits. Any other `%` is an error, never taken
+//! literally.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-/// All but letters, digits and what means nothing in a URL (RFC 3986, 2.3).
+/// All but the unreserved characters (RFC 3986, 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The same, for paths that stay legible.
+/// The same without the slash, so that paths stay legible.
 const RESERVED_BUT_SLASH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// Why a text is not percent-encoded.
@@ -26,19 +26,19 @@ pub enum Error {
 /// See [`Error`].
 pub fn decode(text: &str) -> Result<String, Error> {
     let decoded: Vec<u8> = percent_decode_str(text).collect();
-    // The library leaves a % that begins nothing; one that was decoded has made three bytes one.
+    // The library leaves a malformed % as it is; each decoded escape turned three bytes into one.
     if decoded.len() + 2 * text.matches('%').count() != text.len() {
         return Err(Error::Escape);
     }
     String::from_utf8(decoded).map_err(|_| Error::Utf8)
 }
 
-/// Bytes as they can stand in the query of a URL.
+/// Encodes bytes for the query of a URL.
 pub fn encode(bytes: &[u8]) -> String {
     percent_encode(bytes, RESERVED).to_string()
 }
 
-/// A path's bytes as they can stand in the query of a URL, its slashes as they are.
+/// Encodes a path for the query of a URL; slashes stay.
 pub fn encode_path(bytes: &[u8]) -> String {
     percent_encode(bytes, RESERVED_BUT_SLASH).to_string()
 }

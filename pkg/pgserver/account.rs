@@ -1,4 +1,4 @@
-//! Who the server runs as: PostgreSQL refuses to run as root.
+//! The user that the server runs as: PostgreSQL refuses to run as root.
 
 use super::{Error, io};
 use nix::unistd::{Uid, User, geteuid};
@@ -15,13 +15,13 @@ pub(super) struct Account {
     uid: u32,
     gid: u32,
     name: String,
-    /// Whether it is another than the one who runs this program.
+    /// Whether it differs from the user of this program.
     switch: bool,
 }
 
 impl Account {
-    /// The account for a data folder: the user who runs this program. For root, the folder's
-    /// owner, else `postgres`, else `nobody`.
+    /// The account for a data folder: the user of this program; for root, the folder's owner, else
+    /// `postgres`, else `nobody`.
     pub(super) fn of(data_dir: &Path) -> Result<Self, Error> {
         let me = geteuid();
         let owner = data_dir.metadata().ok().map(|folder| (folder.uid(), folder.gid()));
@@ -52,7 +52,7 @@ impl Account {
             found => {
                 let account = Self::stand_in()?;
                 if found.is_some() {
-                    // Copied back from a backup by root, say.
+                    // For instance after root has copied it back from a backup.
                     account.give_all(data_dir)?;
                 }
                 Ok(account)
@@ -82,13 +82,12 @@ impl Account {
         self.uid
     }
 
-    /// A program as this account, away from the terminal's signals and from the variables by
-    /// which a person sets their own PostgreSQL.
+    /// A command as this account, without the terminal's signals and the user's own `PG*` variables.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        // A Ctrl-C in the terminal is for the owner, who stops the server when its own work is done.
+        // Ctrl-C goes to the owner, which stops the server after its own work.
         command.process_group(0).stdin(Stdio::null());
-        // The account may not be able to enter the folder that this program was started in.
+        // The account may lack the right to enter this program's folder.
         command.current_dir("/").env("LC_ALL", "C");
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
             command.env_remove(name);
@@ -99,7 +98,7 @@ impl Account {
         command
     }
 
-    /// Hands a path that this program has made to the account.
+    /// Makes the account the owner of a path that this program has made.
     pub(super) fn give(&self, path: &Path) -> Result<(), Error> {
         if !self.switch {
             return Ok(());
@@ -122,14 +121,14 @@ impl Account {
         Ok(())
     }
 
-    /// Checks that the account can enter every folder above `path`, and says which one it cannot.
+    /// Checks that the account can enter every folder above `path`; the error names the closed one.
     pub(super) async fn check_entry(&self, path: &Path) -> Result<(), Error> {
         if !self.switch {
             return Ok(());
         }
         let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
         above.reverse();
-        // Asked of the system as that user: mode bits alone say nothing of access lists.
+        // By a program of that user: mode bits do not show access lists.
         let mut command = self.command(Path::new("/bin/sh"));
         command
             .args([
@@ -162,7 +161,7 @@ pub(super) async fn run(command: &mut Command, program: &str, deadline: Duration
     }
 }
 
-/// An error with what the program wrote, unless it ended well.
+/// Turns a failed program into an error with its output.
 pub(super) fn succeeded(output: &Output, program: &str) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());

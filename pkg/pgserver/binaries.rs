@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are.
+//! Finds PostgreSQL's programs.
 
 use super::Error;
 use super::account::run;
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
 
-/// The oldest major version that the schema is written for.
+/// The oldest major version that the schema supports.
 const OLDEST: u32 = 14;
-/// What a server needs.
+/// The programs that a server needs.
 const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
 
 /// A folder with the programs of one PostgreSQL.
@@ -19,8 +19,8 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// The programs on `PATH`, else where `pg_config` points, else in the usual folders of Debian
-    /// and Homebrew, the newest version first; 14 or newer.
+    /// Finds programs of version 14 or newer: on `PATH`, else where `pg_config` points, else the newest
+    /// in the usual folders of Debian and Homebrew.
     ///
     /// # Errors
     /// [`Error::NotInstalled`]
@@ -67,7 +67,7 @@ impl Binaries {
         self.folder.join(name)
     }
 
-    /// What to type for `psql`: its bare name where that is enough.
+    /// The command for `psql`: its bare name if it is on `PATH`.
     pub(super) fn psql(&self) -> String {
         if on_path().any(|folder| folder.join("psql").is_file()) {
             return "psql".to_owned();
@@ -94,7 +94,7 @@ impl Binaries {
     }
 }
 
-/// The major version in what `postgres --version` or the file `PG_VERSION` says.
+/// The major version in the output of `postgres --version` or the file `PG_VERSION`.
 pub(super) fn major_in(text: &str) -> Option<u32> {
     let digits = text.find(|letter: char| letter.is_ascii_digit())?;
     let number = &text[digits..];
@@ -107,7 +107,7 @@ pub(super) fn major_in(text: &str) -> Option<u32> {
 
 fn on_path() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // A relative entry would mean another folder once the working directory is another.
+    // A relative entry would mean another folder in another working directory.
     std::env::split_paths(&path)
         .filter(|folder| folder.is_absolute())
         .collect::<Vec<_>>()

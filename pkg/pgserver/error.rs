@@ -1,10 +1,10 @@
-//! What can go wrong with a private server.
+//! Errors of a private server.
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Why a private server is not there, and what to do about it.
+/// Why a private server does not run, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -49,7 +49,7 @@ pub enum Error {
         /// The account that PostgreSQL runs as.
         user: String,
     },
-    /// Read what the program said.
+    /// Read the program's output.
     #[error("{program} failed: {output}")]
     Program {
         /// The program's name.
@@ -85,7 +85,7 @@ pub enum Error {
         /// Why not.
         source: tokio_postgres::Error,
     },
-    /// Something about a file; the source says what.
+    /// An operation on a file failed; the source says why.
     #[error("could not {what}")]
     Io {
         /// What was tried, and on which path.

@@ -1,4 +1,4 @@
-//! The data folder: whose it is, and how it comes to be.
+//! The data folder: its lock, its marker, and making it.
 
 use super::account::{Account, run, succeeded};
 use super::binaries::{Binaries, major_in};
@@ -10,13 +10,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A file that says that this module made the folder: without it, what is there may be the
-/// cluster of somebody else, whose server would be stopped as a leftover.
+/// A file that marks the folder as made by this module. Without it, the folder may hold another
+/// program's cluster, whose server would be stopped as a leftover.
 const MARKER: &str = "private-server";
 const MARKER_TEXT: &str =
     "This folder belongs to a private PostgreSQL that is started and stopped by the program that owns it.\n";
 
-/// A data folder, present or not yet, that nobody else can claim while this lives.
+/// A locked data folder, which may not exist yet. No other program can claim it while this lives.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Finds the folder's one true path and locks it.
+    /// Resolves the folder's path and locks it.
     pub(super) fn claim(data_dir: &Path) -> Result<Self, Error> {
         let path = locate(data_dir)?;
         let lock_path = beside(&path, ".lock");
@@ -50,7 +50,7 @@ impl Folder {
         self.lock
     }
 
-    /// The major version that made what is in the folder; `None` when it is absent or empty.
+    /// The major version of the folder's data; `None` when it is absent or empty.
     pub(super) fn version(&self) -> Result<Option<u32>, Error> {
         let refused = |reason: &str| Error::Refused {
             path: self.path.clone(),
@@ -79,8 +79,8 @@ impl Folder {
             .ok_or_else(|| refused("its file PG_VERSION is damaged; bring the folder back from a backup"))
     }
 
-    /// Makes the data: in a folder beside, which takes its place when it is complete and on disk.
-    /// A crash in the middle leaves only that folder, which the next try removes.
+    /// Makes the data in a folder beside, and moves it here when it is complete and on disk. A crash in
+    /// the middle leaves only that folder, which the next try removes.
     pub(super) async fn create(&self, binaries: &Binaries, account: &Account) -> Result<(), Error> {
         let new = beside(&self.path, ".initdb");
         let failed = || format!("make {}", new.display());
@@ -88,14 +88,14 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(failed())(error)),
             _ => {}
         }
-        // Made here and handed over, since the account may not be allowed to make it.
+        // This program makes it, since the account may lack the right.
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&new)
             .map_err(io(failed()))?;
         account.give(&new)?;
         let mut initdb = account.command(&binaries.program("initdb"));
-        // Trust, since only who may enter the socket's folder gets as far as asking.
+        // Trust: the socket's folder already restricts who can connect.
         initdb.arg("-D").arg(&new).args([
             "-U",
             USER,
@@ -117,7 +117,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Says who may connect; written at each start, since it follows from how it is started.
+    /// Writes who may connect, at each start, since it depends on the start's options.
     pub(super) fn admit(&self, tcp: bool, account: &Account) -> Result<(), Error> {
         let mut rules = "# Written at each start.\nlocal all all trust\n".to_owned();
         if tcp {
@@ -127,18 +127,18 @@ impl Folder {
     }
 }
 
-/// A path with an ending put to its name.
+/// A path with an ending added to its name.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
     name.push(ending);
     path.with_file_name(name)
 }
 
-/// Two ways to write a path must not be two folders: the lock and the socket hang on its name.
+/// Resolves a path. Two spellings must be one folder: the lock and the socket depend on its name.
 fn locate(data_dir: &Path) -> Result<PathBuf, Error> {
     let failed = || format!("find the data folder {}", data_dir.display());
     let path = std::path::absolute(data_dir).map_err(io(failed()))?;
-    // A setting of the server has to name it.
+    // The server's settings have to name it.
     if path.to_str().is_none_or(|text| text.contains(char::is_control)) {
         return Err(Error::Refused {
             path,
@@ -158,7 +158,7 @@ fn locate(data_dir: &Path) -> Result<PathBuf, Error> {
     Ok(parent.canonicalize().map_err(io(failed()))?.join(name))
 }
 
-/// Writes a file of the account, whole or not at all.
+/// Writes a file of the account atomically.
 fn write(folder: &Path, name: &str, text: &str, account: &Account) -> Result<(), Error> {
     let path = folder.join(name);
     let new = beside(&path, ".new");

@@ -1,4 +1,4 @@
-//! What the last run left behind: a server that outlived its owner, or only its pid file.
+//! Leftovers of the last run: a server that outlived its owner, or only its pid file.
 
 use super::account::{Account, run, succeeded};
 use super::binaries::Binaries;
@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// Ends a server that still runs on this folder and removes a pid file that means nothing more.
-/// The caller holds the folder's lock, so such a server has no owner.
+/// Ends a server that still runs on this folder and removes a stale pid file. The caller holds the
+/// folder's lock, so such a server has no owner.
 pub(super) async fn end(data_dir: &Path, binaries: &Binaries, account: &Account) -> Result<(), Error> {
     let file = data_dir.join("postmaster.pid");
     let text = match std::fs::read_to_string(&file) {
@@ -25,8 +25,8 @@ pub(super) async fn end(data_dir: &Path, binaries: &Binaries, account: &Account)
         tracing::warn!(pid, "PostgreSQL still runs from the last time: stopping it");
         stop(data_dir, binaries, account).await?;
     }
-    // PostgreSQL removes such a file itself, but not where the number belongs to another program
-    // of the same user by now: it cannot tell, and refuses to start.
+    // PostgreSQL removes such a file itself, unless another program of the same user has that number
+    // by now: then it cannot tell, and refuses to start.
     match std::fs::remove_file(&file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io(format!("remove {}", file.display()))(error)),
         _ => Ok(()),
@@ -44,7 +44,7 @@ async fn stop(data_dir: &Path, binaries: &Binaries, account: &Account) -> Result
             .args(["-w", "-m", mode, "-t", &seconds.to_string()]);
         let output = run(&mut pg_ctl, "pg_ctl", Duration::from_secs(seconds + 10)).await?;
         failed = succeeded(&output, "pg_ctl");
-        // It may have ended between the look and the stop; then pg_ctl finds nothing to do.
+        // It may have ended between the check and the stop; then pg_ctl finds no server.
         if failed.is_ok() || !data_dir.join("postmaster.pid").exists() {
             return Ok(());
         }
@@ -52,7 +52,7 @@ async fn stop(data_dir: &Path, binaries: &Binaries, account: &Account) -> Result
     failed
 }
 
-/// Whether the process is a PostgreSQL on this folder: numbers are given out again.
+/// Whether the process is a PostgreSQL on this folder: systems reuse process ids.
 async fn runs_on(pid: u32, data_dir: &Path) -> bool {
     let Some((name, arguments)) = process(pid).await else {
         return false;
@@ -65,7 +65,7 @@ async fn runs_on(pid: u32, data_dir: &Path) -> bool {
     if program != "postgres" && program != "postmaster" {
         return false;
     }
-    // The folder that it works in stays the right one when the data was moved under it.
+    // Its working directory stays right even if the data was moved meanwhile.
     match std::fs::read_link(format!("/proc/{pid}/cwd")) {
         Ok(folder) => folder == data_dir,
         Err(_) => arguments

@@ -1,10 +1,9 @@
-//! A private PostgreSQL: made and started from the programs installed on this machine, in a
-//! folder of its own, reached over a unix socket, and stopped with the [`Server`] that owns it.
+//! A private PostgreSQL: made and started from the programs installed on this machine, in a folder of its
+//! own, reached over a unix socket, and stopped with the [`Server`] that owns it.
 //!
-//! What happened to the last run does not matter to the next: an interrupted `initdb` is begun
-//! again, a server that outlived its owner is stopped first, a pid file that names a stranger is
-//! removed. `fsync` stays on. There is no backup, no upgrade between major versions and no
-//! replication here: who needs those runs a PostgreSQL of their own.
+//! A start cleans up after the last run: it begins an interrupted `initdb` again, stops a server that
+//! outlived its owner, and removes a pid file of another program. `fsync` stays on. There is no backup,
+//! no upgrade between major versions and no replication here; for those, run a PostgreSQL of your own.
 
 mod account;
 mod binaries;
@@ -32,32 +31,32 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-/// The database user, a superuser of this server and nothing beyond it.
+/// The database user, a superuser of this server.
 const USER: &str = "odograph";
 /// The database that [`Server::url`] names.
 const DATABASE: &str = "odograph";
-/// How long a start may take: replaying a long write-ahead log after a crash is honest work.
+/// How long a start may take, including the replay of a long write-ahead log after a crash.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Between two tries to connect to a server that starts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// How long the workers of a killed server may hold on to its memory before a start gives up.
+/// How long the workers of a killed server may hold its memory before a start gives up.
 const ORPHANS_TIMEOUT: Duration = Duration::from_secs(30);
-/// A log longer than this is set aside at the next start.
+/// A log of more bytes is set aside at the next start.
 const LOG_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Where a [`Server`] lives and how it is set.
+/// Folders and settings of a [`Server`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The data folder; made when absent, refused when it holds something else. Files beside it
-    /// with its name and an ending (`.lock`, `.initdb`) belong to it.
+    /// The data folder; made when absent, refused when it holds other files. Files beside it with its
+    /// name and an ending (`.lock`, `.initdb`) belong to it.
     pub data_dir: PathBuf,
-    /// The socket's folder, private to this server; without one, a short and stable path is
-    /// chosen, since the path of a socket ends at 107 bytes.
+    /// The socket's folder, private to this server; by default a short and stable path, since a
+    /// socket's path ends at 107 bytes.
     pub socket_dir: Option<PathBuf>,
-    /// Also listen on this port of 127.0.0.1. Everyone on the machine can connect to it without
-    /// a password: meant for tests.
+    /// Port of 127.0.0.1 to listen on as well; for tests. Every user of the machine can connect to it
+    /// without a password.
     pub port: Option<u16>,
-    /// Settings as in `postgresql.conf`. Those that keep the promises of this module win.
+    /// Settings as in `postgresql.conf`. This module's own settings override them.
     pub settings: Vec<(String, String)>,
     /// The server's log; appended to.
     pub log: PathBuf,
@@ -81,10 +80,10 @@ impl Options {
 
 /// A running PostgreSQL and the only owner of its data folder.
 ///
-/// Dropped without [`Server::stop`], it asks the server to end and does not wait: a fast shutdown
-/// closes every session and writes a checkpoint, so that the next start has nothing to recover.
-/// Killing it would be safe as well, but leaves that work to the next start. A start on the same
-/// folder waits until it has ended.
+/// Dropping it without [`Server::stop`] asks the server for a fast shutdown and does not wait. A fast
+/// shutdown closes every session and writes a checkpoint, so that the next start recovers nothing.
+/// Killing would be safe as well, but leaves that work to the next start. A start on the same folder
+/// waits until the server has ended.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -93,16 +92,16 @@ pub struct Server {
     tcp: Option<u16>,
     binaries: Binaries,
     log: Log,
-    /// Held for as long as the server runs.
+    /// Locked while the server runs.
     lock: File,
 }
 
 impl Server {
-    /// Starts a server, making its data folder and the database first where they are absent, and
-    /// returns when it takes connections.
+    /// Starts a server and returns when it takes connections. Makes the data folder and the database where
+    /// they are absent.
     ///
     /// # Errors
-    /// See [`Error`]; a server that was started and is not returned has been asked to end.
+    /// See [`Error`]; a started server has then been asked to end.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let folder = Folder::claim(&options.data_dir)?;
         let account = Account::of(folder.path())?;
@@ -134,7 +133,7 @@ impl Server {
             };
             match server.ready().await {
                 Ok(()) => return Ok(server),
-                // The workers of a server that was killed hold its memory until they have noticed.
+                // The workers of a killed server hold its memory until they notice.
                 Err(Error::Ended { tail, .. })
                     if tail.contains("pre-existing shared memory block") && Instant::now() < give_up =>
                 {
@@ -167,14 +166,14 @@ impl Server {
         )
     }
 
-    /// The database's URL over TCP, where [`Options::port`] asked for it.
+    /// The database's URL over TCP, with [`Options::port`].
     #[must_use]
     pub fn tcp_url(&self) -> Option<String> {
         self.tcp
             .map(|port| format!("postgres://{USER}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"))
     }
 
-    /// A `psql` command that a person can paste into a shell of this machine.
+    /// A `psql` command to paste into a shell of this machine.
     #[must_use]
     pub fn psql(&self) -> String {
         let dir = self.socket.dir().display().to_string();
@@ -192,7 +191,7 @@ impl Server {
         self.pid
     }
 
-    /// Completes when the server ends by itself, with the reason. Safe to cancel.
+    /// Waits until the server ends on its own; returns the reason. Safe to cancel.
     pub async fn exited(&mut self) -> Error {
         match self.child.wait().await {
             Ok(status) => Error::Ended {
@@ -207,8 +206,8 @@ impl Server {
         }
     }
 
-    /// Stops the server: sessions are closed and a checkpoint is written. Past the deadline it is
-    /// stopped hard, which loses nothing that was committed but leaves recovery to the next start.
+    /// Stops the server: it closes sessions and writes a checkpoint. Past the deadline it is stopped
+    /// hard, which loses no commit but leaves recovery to the next start.
     pub async fn stop(mut self, deadline: Duration) {
         self.signal(Signal::SIGINT);
         if timeout(deadline, self.child.wait()).await.is_err() {
@@ -227,9 +226,9 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        // No id means that it has ended and been waited for: the number may be another's by now.
+        // No id: it has ended, and another process may have its number by now.
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // An error means that it ended in this moment, which is what was wanted.
+            // An error means that it has just ended.
             let _ = kill(Pid::from_raw(pid), signal);
         }
     }
@@ -279,7 +278,7 @@ impl Drop for Server {
     }
 }
 
-/// The server's log and where this run's part of it begins.
+/// The server's log and the offset of this run's part.
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
@@ -306,7 +305,7 @@ impl Log {
         })
     }
 
-    /// The end of what this run has written.
+    /// The end of this run's part of the log.
     fn tail(&self) -> String {
         let read = || -> std::io::Result<String> {
             let mut file = File::open(&self.path)?;
@@ -342,8 +341,8 @@ fn arguments(binaries: &Binaries, data_dir: &Path, socket: &Socket, options: &Op
         ("full_page_writes", "on".to_owned()),
         ("timezone", "UTC".to_owned()),
         ("log_timezone", "UTC".to_owned()),
-        // What the log says is looked at here, so it says it in English; it goes to a file that
-        // nothing rotates while it runs, so it says only what is worth keeping.
+        // This module reads the log, so it is in English. No program rotates it while the server runs,
+        // so it is terse.
         ("lc_messages", "C".to_owned()),
         ("log_destination", "stderr".to_owned()),
         ("logging_collector", "off".to_owned()),
@@ -376,7 +375,7 @@ async fn connect(socket: &Socket) -> Result<tokio_postgres::Client, tokio_postgr
         .user(USER)
         .dbname("postgres");
     let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-    // Ends with the client; its error is the client's as well.
+    // Ends with the client, which gets its error, too.
     tokio::spawn(connection);
     Ok(client)
 }
@@ -399,7 +398,7 @@ async fn create_database(client: &tokio_postgres::Client) -> Result<(), Error> {
     Ok(())
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     if word
         .bytes()

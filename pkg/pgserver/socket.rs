@@ -1,5 +1,5 @@
-//! The socket's folder: short, stable, and nobody else's. Who can enter it is the superuser of
-//! this server, so it is the whole of its access control.
+//! The socket's folder: a short, stable path, private to one user. It is the server's only access control:
+//! any user who can enter it is superuser.
 
 use super::account::Account;
 use super::{Error, Options, io};
@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 
 /// PostgreSQL's own port, which also names the socket.
 pub(super) const PORT: u16 = 5432;
-/// The longest path of a socket, on the system that allows least.
+/// Bytes of the longest path of a socket, on the system that allows least.
 const LONGEST: usize = 103;
 
-/// Where the server is reached.
+/// The server's socket.
 #[derive(Clone, Debug)]
 pub(super) struct Socket {
     dir: PathBuf,
     port: u16,
-    /// Whether the folder was chosen here, and so is tidied away.
+    /// Whether this module chose the folder, and so removes it.
     chosen: bool,
 }
 
 impl Socket {
-    /// Makes the folder, or checks the one that is there, and removes what a crashed server left.
+    /// Makes or checks the folder, and removes the socket and lock of a crashed server.
     pub(super) fn prepare(data_dir: &Path, options: &Options, account: &Account) -> Result<Self, Error> {
         let port = options.port.unwrap_or(PORT);
         let socket = match &options.socket_dir {
@@ -50,8 +50,8 @@ impl Socket {
                 "a socket's path may have 103 bytes at most; choose a shorter one",
             ));
         }
-        // The caller holds the data folder's lock and has ended what ran on it, so these are
-        // nobody's; the lock names a process whose number may be another's by now.
+        // The caller holds the data folder's lock and has ended its server, so these are stale. The lock
+        // names a process whose number another one may have by now.
         for file in [path, socket.path(".lock")] {
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -71,7 +71,7 @@ impl Socket {
         self.port
     }
 
-    /// Removes the folder after the server has ended, if it is empty and was chosen here.
+    /// Removes the folder after the server has ended, if it is empty and this module chose it.
     pub(super) fn tidy(&self) {
         if self.chosen {
             let _ = std::fs::remove_dir(&self.dir);
@@ -89,7 +89,7 @@ fn choose(data_dir: &Path, account: &Account) -> Result<PathBuf, Error> {
     let mut candidates = Vec::new();
     if me.is_root() {
         let house = Path::new("/run/odograph");
-        // Made 0755: each server's own folder inside is the private one.
+        // 0755: each server's own folder inside is private.
         if std::fs::DirBuilder::new().mode(0o755).create(house).is_ok()
             || house
                 .symlink_metadata()
@@ -111,7 +111,7 @@ fn choose(data_dir: &Path, account: &Account) -> Result<PathBuf, Error> {
     {
         match make_private(&dir, account) {
             Ok(()) => return Ok(dir),
-            // A runtime folder that is not there, or a /run that cannot be written to.
+            // The runtime folder is missing, or /run is read-only.
             Err(error @ Error::Io { .. }) => failed = Some(error),
             Err(error) => return Err(error),
         }
@@ -126,7 +126,7 @@ fn make_private(dir: &Path, account: &Account) -> Result<(), Error> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(io(failed())(error)),
     }
-    // Not following links: a link in /tmp may be somebody's trap.
+    // Not following links: a link in /tmp may be an attacker's.
     let found = dir.symlink_metadata().map_err(io(failed()))?;
     if !found.is_dir() {
         return Err(refused(
@@ -135,7 +135,7 @@ fn make_private(dir: &Path, account: &Account) -> Result<(), Error> {
         ));
     }
     if found.uid() != account.uid() {
-        // A crash between making it and handing it over leaves an empty one of root's.
+        // A crash between making the folder and changing its owner leaves an empty one of root.
         let ours = found.uid() == nix::unistd::geteuid().as_raw()
             && dir.read_dir().is_ok_and(|mut entries| entries.next().is_none());
         if !ours {

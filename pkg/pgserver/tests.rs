@@ -66,7 +66,7 @@ fn is_alive(pid: u32) -> bool {
 #[tokio::test]
 async fn is_found_again_with_its_data() {
     let folder = folder();
-    // What an initdb that was killed half way leaves behind.
+    // The leftovers of a killed initdb.
     std::fs::create_dir(folder.path().join("data.initdb")).unwrap();
     std::fs::write(folder.path().join("data.initdb/PG_VERSION"), "15\n").unwrap();
     let data_dir = folder.path().join("data");
@@ -108,7 +108,7 @@ async fn is_found_again_with_its_data() {
 async fn survives_a_kill_of_the_server() {
     let folder = folder();
     let data_dir = folder.path().join("data");
-    // An empty folder that is there already will do.
+    // An existing empty folder is accepted.
     std::fs::create_dir(&data_dir).unwrap();
     let mut server = start(&data_dir).await;
     remember(&server).await;
@@ -127,7 +127,7 @@ async fn stops_a_server_that_outlived_its_owner() {
     let data_dir = folder.path().join("data");
     let server = start(&data_dir).await;
     remember(&server).await;
-    // As when its owner is killed: the lock goes, the server stays.
+    // As when its owner is killed: the lock is released, the server stays.
     server.lock.unlock().unwrap();
     let orphan = server.pid();
     std::mem::forget(server);
@@ -145,7 +145,7 @@ async fn a_pid_file_that_names_a_stranger_is_survived() {
     let sockets = server.socket.dir().to_owned();
     server.stop(DEADLINE).await;
 
-    // A stranger of the server's own user: PostgreSQL by itself refuses to start over its pid.
+    // Another program of the server's user: PostgreSQL itself refuses to start over its pid.
     let account = Account::of(&data_dir).unwrap();
     let mut stranger = account
         .command(Path::new("/bin/sleep"))
@@ -241,7 +241,7 @@ async fn a_setting_that_postgres_refuses_shows_its_words() {
         "{error}"
     );
 
-    // A folder of root's, or of whoever, for the socket: not one that this account made.
+    // A folder for the socket that this account does not own.
     options.socket_dir = Some("/usr".into());
     let refused = refusal(options.clone()).await;
     assert!(
@@ -270,7 +270,7 @@ async fn a_closed_folder_above_is_named() {
             "{refused:?}"
         );
     } else {
-        // The folder is closed to others only, and there is no other here.
+        // The folder is closed to other users only, and the server runs as this one.
         started.unwrap().stop(DEADLINE).await;
     }
 }

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 #[derive(Clone)]
 pub struct Pool {
     connections: deadpool_postgres::Pool,
-    /// Protects what is said to the server beside the connections.
+    /// Protects requests to the server outside the connections.
     pub(crate) tls: MakeRustlsConnect,
 }
 
@@ -32,23 +32,23 @@ impl Deref for Pool {
     }
 }
 
-/// How long a connection may take to be made, or to become free.
+/// How long making a connection may take, or waiting for a free one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pool of at most `size` connections for a URL such as
-/// `postgres://user:password@host:5432/odograph?sslmode=verify-full`. No connection is made yet.
+/// Opens a pool of at most `size` connections, without connecting yet, for a URL such as
+/// `postgres://user:password@host:5432/odograph?sslmode=verify-full`.
 ///
-/// Without an `sslmode`, a server on another machine has to prove who it is.
-/// `statement_timeout` bounds every statement on it; zero is no bound. Statements are neither
-/// compiled nor run by parallel workers. Where the URL turns out to lead to a pooler that shares
-/// sessions, no connection is given out: [`Error::SharedSessions`].
+/// Without an `sslmode`, the certificate of a server on another machine is verified.
+/// `statement_timeout` bounds every statement; zero is no bound. The server neither compiles statements
+/// nor runs them by parallel workers. Behind a pooler that shares sessions, the pool gives out no
+/// connection: [`Error::SharedSessions`].
 ///
 /// # Errors
 /// [`Error::Url`] where the URL cannot be used.
 pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool, Error> {
     let (url, mode) = tls::Mode::split(url)?;
     let mut config: tokio_postgres::Config = url.parse().map_err(|error: tokio_postgres::Error| {
-        // The parser's own text can repeat parts of the URL, and the URL holds the password.
+        // The parser's own text can repeat parts of the URL, which holds the password.
         let reason = std::error::Error::source(&error).map_or(
             "it is not a PostgreSQL URL",
             |_| "one of its parameters is unknown or malformed",
@@ -59,7 +59,7 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
         config.connect_timeout(CONNECT_TIMEOUT);
     }
     if config.get_tcp_user_timeout().is_none() {
-        // A peer that vanished without a word is noticed after this long.
+        // A server that vanished silently is noticed after this time.
         config.tcp_user_timeout(Duration::from_secs(20));
     }
     config.keepalives_idle(Duration::from_secs(20));
@@ -80,8 +80,8 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     let tls = mode.connector()?;
     let check = Arc::new(Check::new(config.clone(), tls.clone()));
     let manager = Manager::from_config(config, tls.clone(), manager_config);
-    // Statements here are short, or bound by the rows they read. To compile one, or to start workers
-    // for it, has cost more than it gained wherever it was measured (docs/decisions/0029).
+    // Statements here are short, or bound by the rows they read. Compiling one, or starting workers for
+    // it, cost more than it gained in all measurements (docs/decisions/0029).
     let settings = format!(
         "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = '5min'; SET timezone = 'UTC';
          SET jit = off; SET max_parallel_workers_per_gather = 0",
@@ -106,10 +106,10 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     Ok(Pool { connections, tls })
 }
 
-/// Waits until the server answers, however long that takes, and logs each try that failed.
+/// Waits until the server answers, without a deadline, and logs each failed try.
 ///
 /// # Errors
-/// [`Error::SharedSessions`] where the URL leads to such a pooler.
+/// [`Error::SharedSessions`] where the URL leads to a pooler that shares sessions.
 pub async fn reach(pool: &Pool) -> Result<(), Error> {
     let tried = (|| async { pool.get().await?.simple_query("SELECT 1").await.map_err(Error::from) })
         .retry(backoff())
@@ -122,18 +122,18 @@ pub async fn reach(pool: &Pool) -> Result<(), Error> {
     tried.map(|_| ())
 }
 
-/// Whether trying again may end well.
+/// Whether another try may succeed.
 pub(crate) fn passes(error: &Error) -> bool {
     !matches!(error, Error::SharedSessions)
 }
 
-/// Why a try failed, and what to do where trying again does not mend it.
+/// Why a try failed, and what to do where retrying does not help.
 pub(crate) fn cause(error: &Error) -> String {
     let mut cause = String::new();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         let text = error.to_string();
-        // Some repeat what is below them.
+        // Some errors repeat their source.
         if cause.is_empty() {
             cause = text;
         } else if !cause.contains(&text) {
@@ -154,7 +154,7 @@ pub(crate) fn cause(error: &Error) -> String {
     }
 }
 
-/// Between tries: 200 ms, doubling to 5 s, with jitter, without an end.
+/// Pauses between tries: 200 ms, doubling to 5 s, with jitter, without an end.
 pub(crate) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(200))

@@ -1,4 +1,4 @@
-//! What went wrong, by what the caller does next.
+//! Errors, by what the caller does next.
 
 use crate::sessions::SHARED;
 use deadpool_postgres::{HookError, PoolError};
@@ -24,18 +24,18 @@ pub enum Error {
         "this role may not change the database's schema; let the role that owns the tables migrate, and pass --migrate=false here"
     )]
     MayNotMigrate(#[source] refinery::Error),
-    /// The server answered with an error that trying again does not mend.
+    /// The server answered with an error that would come again.
     #[error("the database refused")]
     Refused(#[source] tokio_postgres::Error),
 }
 
-/// What a failed statement means for what was sent with it.
+/// The meaning of a failed statement for its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Another transaction wrote the same identity first (23505), or the two were in each other's
-    /// way (class 40): do the whole transaction again.
+    /// Another transaction wrote the same identity first (23505) or conflicted otherwise (class 40):
+    /// retry the whole transaction.
     Conflict,
-    /// The data itself is at fault (classes 22 and 23): trying again with the same data fails again.
+    /// The data itself is at fault (classes 22 and 23): a retry fails again.
     Data,
     /// Anything else: a lost connection, a full disk, a missing privilege, a lock or statement
     /// timeout. Not the data's fault; try again later, without end.
@@ -51,7 +51,7 @@ impl Failure {
         if *state == SqlState::UNIQUE_VIOLATION || state.code().starts_with("40") {
             Self::Conflict
         } else if *state == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED {
-            // Of class 22, but no fault of what is stored.
+            // Of class 22, but not the data's fault.
             Self::Unavailable
         } else if state.code().starts_with("22") || state.code().starts_with("23") {
             Self::Data

@@ -1,5 +1,5 @@
 //! Connections to PostgreSQL: a pool opened from a URL, each connection with a session of its own,
-//! TLS by its `sslmode`, migrations under a lock, transactions by name, and what an error means for
+//! TLS by its `sslmode`, migrations under a lock, transactions by name, and errors by their meaning for
 //! the caller.
 //!
 //! Knows no tables; SQL about readings is in `store`, `archive` and `query`.

@@ -1,4 +1,4 @@
-//! Brings a database to the schema that a program needs.
+//! Migrates a database to the schema that a program needs.
 
 use crate::connect::{backoff, cause, passes, reach};
 use crate::{Error, Pool, Timer};
@@ -8,17 +8,16 @@ use refinery_core::AsyncMigrate;
 use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
 use tokio_postgres::Client;
 
-/// Held while migrating, so that programs started together do it once. The number is arbitrary and
-/// must never change.
+/// Advisory lock, so that programs started together migrate once. The number is arbitrary and must never
+/// change.
 const LOCK: i64 = 0x6f64_6f67_7261_7068;
 
-/// Applies what is missing of `migrations`, waiting for the server and for other programs that
-/// migrate. A schema newer than `migrations` is left as it is.
+/// Applies missing `migrations`. Waits for the server and for other programs that migrate. Leaves a
+/// newer schema as it is.
 ///
 /// # Errors
-/// [`Error::Migrate`] where a migration fails or one that was applied has been changed since,
-/// [`Error::MayNotMigrate`] where the role lacks the rights for it, [`Error::SharedSessions`] as
-/// [`reach`] has it.
+/// [`Error::Migrate`] where a migration fails, or an applied one has been changed since;
+/// [`Error::MayNotMigrate`] where the role lacks the rights; [`Error::SharedSessions`] as [`reach`].
 pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
     let runner = migrations.set_abort_missing(false).set_target(Target::Latest);
     loop {
@@ -32,7 +31,7 @@ pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
 
 async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
     let _timer = Timer::of("migrate");
-    // A connection of its own, dropped afterwards: whatever happens, the lock goes with it.
+    // A connection of its own: dropping it releases the lock in every case.
     let mut client = deadpool_postgres::Object::take(pool.get().await?);
     client.batch_execute("SET statement_timeout = 0").await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
@@ -50,8 +49,8 @@ async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
 
 /// A client that sends migrations as ASCII.
 ///
-/// A database whose encoding lacks a character refuses the whole file that holds it, in a comment
-/// too; and a file that was applied anywhere keeps its bytes, since its checksum is compared.
+/// A database whose encoding lacks a character refuses the whole file, even if only a comment holds it.
+/// An applied file must keep its bytes, since its checksum is compared.
 struct Ascii<'a>(&'a mut Client);
 
 impl AsyncTransaction for Ascii<'_> {
@@ -74,12 +73,12 @@ impl AsyncQuery<Vec<Migration>> for Ascii<'_> {
 
 impl AsyncMigrate for Ascii<'_> {}
 
-/// A statement with a `?` for each character that is not ASCII.
+/// Replaces each character that is not ASCII with `?`.
 fn ascii(statement: &str) -> String {
     statement.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 
-/// Waits, however long, until another program has brought the schema to `version`.
+/// Waits, without a deadline, until another program has migrated the schema to `version`.
 ///
 /// # Errors
 /// [`Error::SharedSessions`], as [`reach`].

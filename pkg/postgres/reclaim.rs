@@ -1,38 +1,38 @@
-//! Takes connections back whose callers have left before the answer.
+//! Reclaims connections of callers that left before the answer.
 
 use crate::Pool;
 use deadpool_postgres::{ClientWrapper, Object};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a statement may go on by itself. Most end within this.
+/// How long a statement may continue before it is cancelled. Most end within this.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// How long one request to cancel may take, and the statement after it. Then the server is asked
-/// again: a request that arrives before its statement has no effect.
+/// How long a request to cancel may take, and the statement to end. Then another request follows: one
+/// that arrives before its statement has no effect.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Requests to cancel one statement.
+/// Requests to cancel one statement, at the most.
 const ROUNDS: usize = 5;
 
 impl Pool {
-    /// Ends the statement that still runs on a connection, for a caller who has left.
+    /// Ends the statement that still runs on a connection after its caller has left.
     ///
     /// The connection keeps its place in the pool until then, 11 seconds at most. So the pool's size
-    /// bounds the statements that run and those that are being cancelled. A connection whose statement
-    /// ended by itself is used again. One whose statement was cancelled is closed: the server does not
-    /// tell when it acts on the request, and acting late it would cancel the next question.
+    /// bounds all statements, those being cancelled included. A connection whose statement ended on its
+    /// own is reused. One whose statement was cancelled is closed: the server does not tell when it acts
+    /// on the request, and late it would cancel the next statement.
     pub async fn reclaim(&self, connection: Object) {
         if has_ended(&connection, GRACE).await {
             return;
         }
         if !self.cancel(&connection).await {
-            tracing::warn!("a statement did not end after its client had left; its connection is closed");
+            tracing::warn!("a statement did not end after its client had left; closing its connection");
         }
         drop(Object::take(connection));
     }
 
-    /// Cancels the statement on a connection; whether it has ended.
+    /// Cancels the statement on a connection. Returns whether it has ended.
     async fn cancel(&self, connection: &ClientWrapper) -> bool {
         let token = connection.cancel_token();
         for _ in 0..ROUNDS {
@@ -49,9 +49,9 @@ impl Pool {
     }
 }
 
-/// Whether everything that was asked on this connection is answered within a time: the server
-/// answers one statement after the other.
+/// Whether all statements on this connection end within a time. The server answers them in order, so
+/// an empty one tells.
 async fn has_ended(connection: &ClientWrapper, within: Duration) -> bool {
-    // An error is an answer, too. Of a closed connection the pool takes care.
+    // An error is an answer, too. The pool discards a closed connection.
     timeout(within, connection.simple_query("")).await.is_ok()
 }

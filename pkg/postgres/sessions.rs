@@ -1,12 +1,12 @@
-//! Makes sure that each connection has a session of its own.
+//! Checks that each connection has a session of its own.
 //!
-//! PgBouncer in transaction or statement mode lends one session of PostgreSQL to many clients in
-//! turn: a statement that one has prepared is run with another's parameters, and what one has set
-//! counts for another. So a pool's first connection marks its session, and a second one, opened for
-//! this, holds a transaction: the mark must be there for the first, and must not be for the second.
+//! PgBouncer in transaction or statement mode lends one session of PostgreSQL to many clients in turn.
+//! A statement that one client has prepared then runs with another's parameters, and one client's
+//! settings apply to another. So a pool's first connection marks its session, and a second one, opened
+//! for this, holds a transaction. The first must see the mark, and the second must not.
 //!
-//! Only what a shared session alone can do counts as one. Where no second connection is to be had,
-//! as behind a limit of one, there is no verdict, and the next new connection is checked.
+//! Only behavior that proves a shared session counts as one. Without a second connection, as behind a
+//! limit of one, there is no verdict, and the next new connection is checked.
 
 use deadpool_postgres::HookError;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
-/// What a hook says of shared sessions, and how [`crate::Error`] knows it again.
+/// The hook's error for shared sessions, by which [`crate::Error`] recognizes it.
 pub(crate) const SHARED: &str = "the database URL leads to PgBouncer in transaction mode (pool_mode = transaction or statement), or to another pooler that shares sessions between clients and so mixes their statements; set pool_mode = session there for this database, or name PostgreSQL itself in the URL";
 
 /// How long a statement of the check may take.
@@ -26,13 +26,13 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long the second connection may take until it holds its transaction.
 const SECOND: Duration = Duration::from_secs(3);
 
-/// Second connections, one after the other: several PgBouncers that listen on one port (peers) each
-/// lend sessions of their own, and the system spreads connections over them.
+/// Second connections, one after the other. Several PgBouncers may listen on one port (peers), each with
+/// its own sessions, and the system spreads connections over them.
 const ROUNDS: usize = 4;
 
 const LOOK: &str = "SELECT current_setting('odograph.session', true)";
 
-/// The check of a pool's connections, made until it has once passed.
+/// The check of a pool's connections, repeated until it passes once.
 pub(crate) struct Check {
     config: Config,
     tls: MakeRustlsConnect,
@@ -41,16 +41,16 @@ pub(crate) struct Check {
 
 /// Why the check has not passed.
 enum Failed {
-    /// Two connections have met in one session.
+    /// Two connections share a session.
     Shared,
-    /// No second connection was to be had.
+    /// There was no second connection.
     NoVerdict,
-    /// The first connection is of no use.
+    /// The first connection failed.
     Broken(HookError),
 }
 
 impl Check {
-    /// A check that connects as the pool does.
+    /// A check with the pool's configuration.
     pub(crate) fn new(config: Config, tls: MakeRustlsConnect) -> Self {
         Self {
             config,
@@ -64,7 +64,7 @@ impl Check {
         match self.passed.get_or_try_init(|| self.run(first)).await {
             Ok(()) => Ok(()),
             Err(Failed::NoVerdict) => {
-                tracing::debug!("no second connection to see by whether sessions are shared");
+                tracing::debug!("no second connection to check for shared sessions");
                 Ok(())
             }
             Err(Failed::Shared) => Err(HookError::message(SHARED)),
@@ -78,14 +78,14 @@ impl Check {
         for _ in 0..ROUNDS {
             let mut connections = JoinSet::new();
             let second = timeout(SECOND, self.second(&mark, &mut connections)).await;
-            // Without the second one, too: another client may have this session by now.
+            // Even without the second connection: another client may have this session by now.
             if value(&answer(first.simple_query(LOOK)).await?) != Some(&*mark) {
                 return Err(Failed::Shared);
             }
             let second = second.unwrap_or(Err(Failed::NoVerdict))?;
             let _ = timeout(SECOND, second.batch_execute("ROLLBACK")).await;
             drop(second);
-            // It says good-bye, which a server's log would miss otherwise.
+            // Closes the connection properly; else the server logs an unexpected end.
             let _ = timeout(SECOND, connections.join_next()).await;
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Check {
         let connected = self.config.connect(self.tls.clone()).await;
         let (second, connection) = connected.map_err(|_| Failed::NoVerdict)?;
         connections.spawn(async move {
-            // Whatever it ends with, the statement tells.
+            // The statement reports any error.
             let _ = connection.await;
         });
         match second.simple_query(&format!("BEGIN; {LOOK}")).await {
@@ -108,13 +108,13 @@ impl Check {
     }
 }
 
-/// PgBouncer's own word for a transaction in statement mode.
+/// Whether PgBouncer refused a transaction in statement mode.
 fn is_statement_mode(error: &tokio_postgres::Error) -> bool {
     let message = error.as_db_error().map(tokio_postgres::error::DbError::message);
     message.is_some_and(|message| message.contains("statement pooling mode"))
 }
 
-/// What the first connection answers in time.
+/// The first connection's answer, within a deadline.
 async fn answer<T>(statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failed> {
     match timeout(ANSWER, statement).await {
         Ok(answered) => answered.map_err(|error| Failed::Broken(HookError::Backend(error))),
@@ -171,7 +171,7 @@ mod tests {
             for attempt in 0..3 {
                 assert!(is_refused(&url).await, "{mode} {settings:?}, attempt {attempt}");
             }
-            // Nothing was asked through it, and an error is no secret's place.
+            // No statement ran through it, and the error holds no secret.
             let refused = pool(&url, 4).get().await.err().map(Error::from).unwrap();
             assert!(matches!(refused, Error::SharedSessions), "{refused:?}");
             let said = refused.to_string();
@@ -248,7 +248,7 @@ mod tests {
         let waiting = async { tokio::join!(crate::reach(&direct), crate::reach(&shared)) };
         let waiting = tokio::time::timeout(LONG, waiting);
         let starting = async {
-            // Both have tried in vain.
+            // Both have failed once.
             poll(LONG, async || direct.get().await.err()).await;
             server.restart().await;
         };

@@ -7,9 +7,9 @@
 //! | `require`, `verify-ca`, `verify-full` | encrypted, certificate and host name checked against the system's roots or `sslrootcert=FILE` |
 //! | none | as `prefer` where every host is this machine and there is no `sslrootcert`, as `verify-full` otherwise |
 //!
-//! Unlike libpq, `require` checks too, and so does what is not said: encryption to whoever answers
-//! is not what people mean by it. On the machine itself there is nobody in between, and Debian's
-//! servers there show a certificate that nobody vouches for.
+//! Unlike libpq, `require` and the default for other machines verify the certificate: users expect
+//! encryption to the right server. On the machine itself no attacker is in between, and Debian's servers
+//! have a self-signed certificate.
 
 use crate::Error;
 use rustls::RootCertStore;
@@ -26,8 +26,8 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// Takes `sslmode` and `sslrootcert` out of a URL: the driver knows fewer modes than libpq.
-    /// No mode where the URL names neither; [`Mode::unsaid`] tells which one counts then.
+    /// Takes `sslmode` and `sslrootcert` out of a URL: the driver knows fewer modes than libpq. Returns no
+    /// mode where the URL names neither; [`Mode::unsaid`] is the default.
     pub(crate) fn split(url: &str) -> Result<(String, Option<Self>), Error> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(Error::Url("write postgres://user:password@host:port/database".into()));
@@ -47,7 +47,7 @@ impl Mode {
         }
         let mode = match mode {
             None if roots.is_none() => None,
-            // Whoever names an authority wants the server checked by it.
+            // A URL that names an authority asks for verification by it.
             None => Some("verify-full"),
             said => said,
         };
@@ -77,7 +77,7 @@ impl Mode {
         }
     }
 
-    /// What counts for these hosts where the URL says nothing.
+    /// The default mode for these hosts.
     pub(crate) fn unsaid(hosts: &[Host]) -> Self {
         if hosts.iter().any(is_far) {
             Self::Verify { roots: None }
@@ -94,7 +94,7 @@ impl Mode {
         }
     }
 
-    /// Whether the server has to prove who it is.
+    /// Whether the server's certificate is verified.
     pub(crate) fn verifies(&self) -> bool {
         matches!(self, Self::Verify { .. })
     }
@@ -104,7 +104,7 @@ impl Mode {
             Self::Disable | Self::Prefer => tls::Check::Nothing,
             Self::Verify { roots } => tls::Check::Authorities {
                 roots: authorities(roots.as_deref())?,
-                // The driver's error tells.
+                // The driver's error says why.
                 failed: |_| {},
             },
         };
@@ -113,7 +113,7 @@ impl Mode {
     }
 }
 
-/// Whether what is sent to this host leaves the machine.
+/// Whether this host is another machine.
 pub(crate) fn is_far(host: &Host) -> bool {
     match host {
         Host::Unix(_) => false,

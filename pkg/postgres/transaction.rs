@@ -1,5 +1,4 @@
-//! Transactions by name: how long each try takes, and how often one is done again because it
-//! conflicted with another.
+//! Transactions by name: the duration of each try, and the number of retries after conflicts.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,13 +11,13 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Tries of a transaction that conflicts, waits between them included: some six seconds.
+/// Tries of a conflicting transaction at the most; with the pauses, some six seconds.
 const TRIES: usize = 12;
 
-/// A transaction that conflicts so often is worth a warning.
+/// Conflicts of a transaction before a warning.
 const WARNED: usize = 5;
 
-/// Between two warnings of one name.
+/// Pause between two warnings of one name.
 const SELDOM: Duration = Duration::from_secs(60);
 
 static TRANSACTIONS: LazyLock<Transactions> = LazyLock::new(Transactions::default);
@@ -46,7 +45,7 @@ impl Default for Transactions {
     }
 }
 
-/// Has the transactions of this process among a program's metrics.
+/// Adds this process's transactions to a program's metrics.
 pub fn register(registry: &mut Registry) {
     registry.register(
         "postgres_transaction_seconds",
@@ -69,7 +68,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A try of the transaction of this name begins.
+    /// Begins a try of the transaction of this name.
     pub fn of(name: &'static str) -> Self {
         Self {
             name: Name { name },
@@ -99,7 +98,7 @@ impl Tries {
         let pauses = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(4))
             .with_max_delay(Duration::from_secs(1))
-            // So that two that are in each other's way do not keep step.
+            // So that two conflicting transactions do not retry in step.
             .with_jitter()
             .with_max_times(TRIES - 1);
         Self {
@@ -109,14 +108,14 @@ impl Tries {
         }
     }
 
-    /// The next try begins.
+    /// Begins the next try.
     pub fn timer(&mut self) -> Timer {
         self.tries += 1;
         Timer::of(self.name)
     }
 
-    /// Waits until the next try is due, longer each time. False once there were so many that the
-    /// caller should tell of it.
+    /// Waits until the next try is due, longer each time. Returns false when all tries are used up and the
+    /// caller should report the conflict.
     pub async fn again(&mut self, reason: &str) -> bool {
         let (name, tries) = (self.name, self.tries);
         let Some(pause) = self.pauses.next() else {
@@ -128,7 +127,7 @@ impl Tries {
                 transaction = name,
                 tries,
                 reason,
-                "a transaction is tried again and again; look for other writers that hold its rows"
+                "a transaction conflicts repeatedly; look for other writers that hold its rows"
             );
         } else {
             tracing::debug!(transaction = name, tries, reason, ?pause, "trying a transaction again");

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics`, on a port of their own that is not meant for the public.
+//! `/livez`, `/readyz` and `/metrics`, on a port of their own that is not public.
 
 use crate::Service;
 use axum::Router;
@@ -31,7 +31,7 @@ fn readyz(service: &Service) -> impl IntoResponse + use<> {
 
 fn metrics(service: &Service) -> impl IntoResponse + use<> {
     let mut text = String::new();
-    // Writing into a String does not fail; an encoder that did would show as an empty page.
+    // Writing into a String does not fail; a failing encoder would give an empty page.
     let _ = prometheus_client::encoding::text::encode(&mut text, &service.metrics());
     ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text)
 }

@@ -1,4 +1,4 @@
-//! From the command line to an exit code.
+//! Runs a program from its command line to its exit code.
 
 use crate::{Options, Service, Signals, admin, serving, telemetry};
 use anyhow::Context;
@@ -10,19 +10,19 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// What sets one program apart from another at start.
+/// The start-up properties of a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// Its name, in logs.
     pub name: &'static str,
     /// The default of `--admin-port`.
     pub admin_port: u16,
-    /// Names of the arguments that hold secrets: a warning is logged where one came by a flag,
-    /// which every user of the machine can read in the list of processes.
+    /// Names of the arguments that hold secrets. Logs a warning where one came by a flag, which every
+    /// user of the machine can read in the list of processes.
     pub secrets: &'static [&'static str],
 }
 
-/// A failure that another command line mends: exit code 2.
+/// A failure that the user fixes by another command line: exit code 2.
 #[derive(Debug)]
 struct Usage(anyhow::Error);
 
@@ -38,8 +38,8 @@ impl std::error::Error for Usage {
     }
 }
 
-/// Marks a failure as wrong usage, such as a URL that means nothing: the program ends with exit
-/// code 2, as it does where clap finds the mistake.
+/// Marks a failure as wrong usage, such as an invalid URL: the program ends with exit code 2, as after
+/// mistakes that clap finds.
 pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
     Usage(error.into()).into()
 }
@@ -50,9 +50,9 @@ pub trait Arguments {
     fn service(&self) -> &Options;
 }
 
-/// Runs a program: parses its command line (wrong usage: exit code 2), starts logs and the admin
-/// server, runs `run` until it ends or a signal asks for the end, waits for what it spawned, all
-/// within the shutdown timeout. Exit code 1 after a failure, 0 after a clean end.
+/// Runs a program: parses its command line (wrong usage: exit code 2), starts logs and the admin server,
+/// and runs `run` until it ends or a signal asks for the end. Then waits for spawned tasks, within the
+/// shutdown timeout. Exit code 1 after a failure, 0 after a clean end.
 pub fn main<A, R, F>(program: Program, run: R) -> ExitCode
 where
     A: Arguments + CommandFactory + FromArgMatches + Send + 'static,
@@ -74,8 +74,7 @@ pub fn admin_port(command: Command, program: Program) -> Command {
     command.mut_arg("admin_port", |arg| arg.default_value(port))
 }
 
-/// As [`main`], for a program that has parsed its command line itself; `matches` is what
-/// `arguments` were made of.
+/// As [`main`], for a program that has parsed its command line itself, from `matches`.
 pub fn start<A, R, F>(program: Program, arguments: A, matches: &ArgMatches, run: R) -> ExitCode
 where
     A: Arguments + Send + 'static,
@@ -93,8 +92,8 @@ where
         }
     };
     let ended = runtime.block_on(drive(program, arguments, run));
-    // What was left behind is dropped, and with that the servers that it owns are told to end. What
-    // is still blocked (a name lookup, say) must not hold the exit.
+    // Drops the remaining tasks, which tells the servers that they own to end. A blocked thread (a name
+    // lookup, say) must not delay the exit.
     runtime.shutdown_timeout(LEFT_BEHIND);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,15 +108,15 @@ where
     }
 }
 
-/// Signals that come within this time of the first one mean the same.
+/// Signals within this time of the first one count as the same request.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
-/// Time for tasks that did not end by themselves to be dropped.
+/// Time to drop the remaining tasks.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
-/// One TLS provider for everything in the process, chosen here and nowhere else.
+/// Installs the one TLS provider of the process.
 pub fn install_tls() {
-    // An error means that it is installed already, which is what is wanted.
+    // An error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -127,7 +126,7 @@ fn warn_of_secrets(matches: &ArgMatches, secrets: &[&str]) {
             continue;
         }
         let mut values = matches.get_raw(id).into_iter().flatten();
-        // A URL is a secret when somebody's password is in it.
+        // A URL is a secret only with a password in it.
         if id.ends_with("url") && !values.any(|url| url.to_string_lossy().contains('@')) {
             continue;
         }
@@ -145,12 +144,12 @@ where
     R: FnOnce(A, Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    // First of all, so that a program which is only just starting ends as one that runs.
+    // First of all, so that a starting program ends like a running one.
     let signals = Signals::listen().context("listen for signals")?;
     let options = arguments.service().clone();
     let service = Service::new(program.name, options.shutdown_timeout);
     let admin = service.listen("admin", options.admin_port).await?;
-    // The admin server outlives everything else: probes are answered until the end.
+    // The admin server outlives everything else, to answer probes until the end.
     let admin_stop = tokio_util::sync::CancellationToken::new();
     let admin_task = tokio::spawn(web::serve(
         admin,
@@ -185,23 +184,23 @@ where
         again = obey(signals, &service) => Some(anyhow::anyhow!("ended at once, by a second signal ({again})")),
     };
     admin_stop.cancel();
-    // Connections to the admin port are short; whatever is left after the abort is only a probe.
+    // Connections to the admin port are short; the abort interrupts only a probe.
     admin_task.abort();
     let _ = admin_task.await;
     let failure = service.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     failure.or(broken_off).map_or(Ok(()), Err)
 }
 
-/// Asks for the end at the first signal; names the one that does not wait for it.
+/// Asks for the end at the first signal. Returns the name of the signal that ends the program at once.
 async fn obey(mut signals: Signals, service: &Service) -> &'static str {
     let signal = signals.next().await;
-    // Before the line is logged: a terminal that is gone takes no more lines.
+    // Before logging: a closed terminal takes no more lines.
     service.0.stop.cancel();
     tracing::info!(signal, "finishing what is in flight");
     let asked = Instant::now();
     loop {
         let again = signals.next().await;
-        // A terminal, a shell and a supervisor may each pass on the same wish.
+        // A terminal, a shell and a supervisor may each pass on the same request.
         if asked.elapsed() >= SAME_WISH {
             return again;
         }

@@ -1,4 +1,4 @@
-//! Readiness as a set of latches: each part of a program says for itself whether it can work.
+//! Readiness as a set of latches: each part of a program reports whether it can work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,12 +23,12 @@ impl Health {
         }
     }
 
-    /// Not ready from now on: the program is ending.
+    /// Makes the program unready for good: it is ending.
     pub fn stop(&self) {
         self.lock().stopping = true;
     }
 
-    /// What is not ready; empty when the program is.
+    /// Names of the unmet conditions; empty when the program is ready.
     pub fn unready(&self) -> Vec<&'static str> {
         let state = self.lock();
         let mut unready: Vec<_> = state
@@ -38,7 +38,7 @@ impl Health {
             .map(|(name, _)| *name)
             .collect();
         if state.latches.is_empty() {
-            // Before a program has said what it waits for, it waits for everything.
+            // A program without latches yet is still starting.
             unready.push("starting");
         }
         if state.stopping {
@@ -60,7 +60,7 @@ pub struct Latch {
 }
 
 impl Latch {
-    /// Met, or no longer met.
+    /// Sets the condition to met or unmet.
     pub fn set(&self, met: bool) {
         self.health.lock().latches.insert(self.name, met);
     }

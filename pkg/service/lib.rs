@@ -1,9 +1,8 @@
-//! What every program does around its own work: flags, logs, signals, readiness, metrics, and an
-//! end within a deadline.
+//! The frame of every program: flags, logs, signals, readiness, metrics, and an end within a deadline.
 //!
 //! A program's `main` is one line, `service::main(PROGRAM, run)`; its `run` reads top to bottom:
-//! connections, then serve. Tasks it leaves running are spawned through [`Service::spawn`], so
-//! that each is awaited at the end and none fails unseen.
+//! connections, then serve. It spawns background tasks through [`Service::spawn`], which awaits each at
+//! the end and reports its failure.
 
 mod admin;
 mod boot;
@@ -49,7 +48,7 @@ pub struct Options {
     pub shutdown_timeout: Duration,
 }
 
-/// The running program, as its parts see it. Cheap to clone.
+/// Handle of the running program. Cheap to clone.
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
@@ -66,7 +65,7 @@ struct Inner {
 }
 
 impl Service {
-    /// A service by itself, for tests and benchmarks; a program is given its own by [`main`].
+    /// Makes a service for tests and benchmarks; [`main`] gives a program its own.
     pub fn new(name: &'static str, shutdown_timeout: Duration) -> Self {
         Self(Arc::new(Inner {
             name,
@@ -91,19 +90,19 @@ impl Service {
         self.0.stop.clone()
     }
 
-    /// Cancelled when four fifths of the shutdown timeout are over: break off at the next point
-    /// where nothing is lost.
+    /// Cancelled at the drain deadline, after four fifths of the shutdown timeout: interrupt work at the
+    /// next point where nothing is lost.
     pub fn hurry(&self) -> CancellationToken {
         self.0.hurry.clone()
     }
 
-    /// Cancelled when nine tenths of the shutdown timeout are over: give up what another program
-    /// still owes, and answer those who wait for it.
+    /// Cancelled after nine tenths of the shutdown timeout: stop waiting for other programs, and answer
+    /// the waiting clients.
     pub fn abandon(&self) -> CancellationToken {
         self.0.abandon.clone()
     }
 
-    /// A condition of readiness, unmet until it is set; `/readyz` names it while it is unmet.
+    /// Adds a condition of readiness, unmet until it is set; `/readyz` names it while it is unmet.
     pub fn latch(&self, name: &'static str) -> Latch {
         self.0.health.latch(name)
     }
@@ -113,12 +112,11 @@ impl Service {
         self.0.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `task` until it ends by itself; it watches [`Service::stop`]. Its failure ends the
-    /// program with exit code 1.
+    /// Runs `task`, which ends on [`Service::stop`]. Its failure ends the program with exit code 1.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
         let service = self.clone();
-        // A panic in the task must not leave a program that looks alive: the task within is
-        // awaited by the one that is tracked.
+        // A panic in the task must not leave a program that looks alive: the tracked task awaits the
+        // inner one.
         self.0.tasks.spawn(async move {
             let ended = match tokio::spawn(task).await {
                 Ok(result) => result,
@@ -130,8 +128,8 @@ impl Service {
         });
     }
 
-    /// Runs what a program needs for as long as it runs, until [`Service::stop`]. `work` gets the latch
-    /// of this name, and tells by it whether what it keeps is ready. Its failure ends the program.
+    /// Runs `work` until [`Service::stop`]. `work` gets the latch of this name and sets it while its part is
+    /// ready. Its failure ends the program.
     pub fn keep<F, E>(&self, name: &'static str, work: impl FnOnce(Latch) -> F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -144,8 +142,7 @@ impl Service {
         });
     }
 
-    /// Runs `work` to its end whether or not somebody still waits for it; the program waits for it
-    /// before it ends.
+    /// Runs `work` to its end, even if its handle is dropped; the program ends after it.
     pub fn run_to_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.0.tasks.spawn(work)
     }
@@ -173,7 +170,7 @@ impl Service {
     }
 
     fn fail(&self, error: anyhow::Error) {
-        // The first failure is the cause; those that follow from it were logged where they arose.
+        // The first failure is the cause; later ones were logged where they arose.
         self.0
             .failure
             .lock()
@@ -192,7 +189,7 @@ async fn bind(port: u16) -> std::io::Result<TcpListener> {
     }
 }
 
-/// The address as somebody on this machine would type it.
+/// The address of this port on the loopback, as a user types it.
 fn loopback(address: SocketAddr) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], address.port()))
 }

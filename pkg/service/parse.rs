@@ -1,8 +1,8 @@
-//! Values of flags that clap does not know: spans of time and sizes.
+//! Parsers of flag values that clap lacks: spans of time and sizes.
 
 use std::time::Duration;
 
-/// A span of time such as `250ms`, `25s`, `1h30m`, `24h` or, of 24 hours each, `7d`.
+/// Parses a span of time such as `250ms`, `25s`, `1h30m`, `24h` or `7d` (of 24 hours each).
 pub fn duration(text: &str) -> Result<Duration, String> {
     let help = "write a span of time such as 250ms, 25s, 1h30m, 24h or 7d";
     if let Some(days) = text.strip_suffix('d') {
@@ -16,7 +16,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| format!("it is negative; {help}"))
 }
 
-/// A size in bytes such as `65536`, `64KiB` or `2GiB`.
+/// Parses a size in bytes such as `65536`, `64KiB` or `2GiB`.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let help = || "write a size such as 65536, 64KiB, 300MiB or 2GiB".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

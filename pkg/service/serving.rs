@@ -1,4 +1,4 @@
-//! How a program meets its clients, as flags.
+//! Flags of a program that serves clients.
 
 use crate::{Service, duration, usage};
 use std::num::NonZeroU32;
@@ -38,7 +38,7 @@ impl Serving {
     }
 }
 
-/// The admin port's clients are a probe and a scraper; whoever else comes has to go soon.
+/// Settings of the admin port. Its clients are a probe and a scraper; its short deadlines cut off others.
 pub(crate) fn admin() -> Front {
     let limits = Limits {
         connections: 64,
@@ -53,7 +53,7 @@ pub(crate) fn admin() -> Front {
 }
 
 impl Service {
-    /// What these flags ask for. A certificate is loaded here, and again whenever it is renewed.
+    /// Makes the server settings of these flags. Loads the certificate, and again when it is renewed.
     ///
     /// # Errors
     /// Wrong usage, where the certificate cannot be used.

@@ -1,4 +1,4 @@
-//! Signals: which ask a program to end, and which it ignores.
+//! Signals that ask a program to end, and signals that it ignores.
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,14 +13,14 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on; none of them ends the process by itself any more. Ignores SIGUSR1 and
-    /// SIGUSR2 as [`ignore_user_signals`] does. Inside a runtime only.
+    /// Listens from now on; these signals no longer end the process by default. Ignores SIGUSR1 and SIGUSR2
+    /// as [`ignore_user_signals`] does. Inside a runtime only.
     ///
     /// # Errors
-    /// As the system has them.
+    /// Those of the system.
     pub fn listen() -> io::Result<Self> {
         ignore_user_signals()?;
-        // Asked before a handler takes the place of what was inherited.
+        // Checked before a handler replaces the inherited one.
         let hangup = (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup()));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -29,7 +29,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one and names it. Safe to cancel.
+    /// Waits for the next signal and names it. Safe to cancel.
     pub async fn next(&mut self) -> &'static str {
         let hangup = async {
             match &mut self.hangup {
@@ -45,20 +45,19 @@ impl Signals {
     }
 }
 
-/// Ignores SIGUSR1 and SIGUSR2, which kill a process by default, until it ends. Inside a runtime
-/// only.
+/// Ignores SIGUSR1 and SIGUSR2, which kill a process by default, until it ends. Inside a runtime only.
 ///
 /// # Errors
-/// As the system has them.
+/// Those of the system.
 pub fn ignore_user_signals() -> io::Result<()> {
-    // The handler stays when what it is made for is dropped.
+    // The handler stays installed after the drop.
     for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
         drop(signal(kind)?);
     }
     Ok(())
 }
 
-/// Whether this process ignores a signal. Linux tells; elsewhere none counts as ignored.
+/// Whether this process ignores a signal; always false on other systems than Linux.
 fn is_ignored(kind: SignalKind) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, kind))
 }

@@ -1,4 +1,4 @@
-//! Logs, to standard error: standard output is for what a program makes.
+//! Logs, to standard error: standard output is for a program's results.
 
 use tracing_subscriber::EnvFilter;
 
@@ -18,10 +18,10 @@ pub(crate) fn init(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // A terminal that was closed takes no lines, and no complaint either: that would panic.
+        // Reporting a failed write to a closed terminal would panic.
         .log_internal_errors(false)
         .with_target(false);
-    // An error means that a subscriber is set already, by a test for instance.
+    // An error means that a subscriber is set already, for instance by a test.
     let _ = match format {
         LogFormat::Text => builder
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

@@ -1,19 +1,19 @@
-//! Certificates, as somebody else's authority would issue them.
+//! Certificates of a private authority.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::path::{Path, PathBuf};
 
-/// An authority that nobody knows until they are told.
+/// A new authority, which no client trusts by default.
 pub struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// A new one.
+    /// Makes an authority.
     ///
     /// # Panics
-    /// Where there is no randomness.
+    /// Without randomness.
     #[must_use]
     pub fn new() -> Self {
         let key = KeyPair::generate().expect("a key can be made");
@@ -35,10 +35,10 @@ impl Authority {
         &self.pem
     }
 
-    /// A certificate for this machine's loopback, and its key; both PEM.
+    /// Issues a certificate for this machine's loopback, and its key; both PEM.
     ///
     /// # Panics
-    /// Where there is no randomness.
+    /// Without randomness.
     #[must_use]
     pub fn issue(&self) -> (String, String) {
         let key = KeyPair::generate().expect("a key can be made");
@@ -51,7 +51,7 @@ impl Authority {
     /// Writes its own certificate and a new pair into a folder: `ca.pem`, `cert.pem`, `key.pem`.
     ///
     /// # Panics
-    /// Where the folder cannot be written to.
+    /// When the folder cannot be written to.
     #[must_use]
     pub fn write(&self, folder: &Path) -> [PathBuf; 3] {
         let (certificate, key) = self.issue();

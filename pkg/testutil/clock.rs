@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// A wall clock that a test sets. Timers go on as they are.
+/// A wall clock that a test sets. Timers are unaffected.
 #[derive(Debug)]
 pub struct Clock {
     folder: tempfile::TempDir,
@@ -11,7 +11,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is off by this much: `-150d`, `+3h`, `+0`.
+    /// Makes a clock with this offset: `-150d`, `+3h`, `+0`.
     ///
     /// # Panics
     /// Without libfaketime.
@@ -29,18 +29,18 @@ impl Clock {
         clock
     }
 
-    /// Sets it, also for programs that run.
+    /// Sets the offset, also for running programs.
     ///
     /// # Panics
     /// When its file cannot be written.
     pub fn set(&self, offset: &str) {
-        // Replaced whole: a program may read it at any moment.
+        // Replaced atomically: a program may read it at any moment.
         let written = self.folder.path().join("new");
         std::fs::write(&written, format!("{offset}\n")).expect("write the clock's file");
         std::fs::rename(written, self.file()).expect("set the clock");
     }
 
-    /// The variables by which a program sees this clock.
+    /// Environment variables that give a program this clock.
     pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 4] {
         [
             ("LD_PRELOAD", self.library.clone()),

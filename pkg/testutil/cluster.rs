@@ -1,24 +1,23 @@
-//! Three nats-servers as one JetStream cluster, to be killed one by one.
+//! Three nats-servers as one JetStream cluster; a test can kill each.
 
 use crate::nats::{Nats, Options};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Servers of a cluster: a majority is left when one of them is down.
+/// Servers of a cluster: a majority is left when one is down.
 const SERVERS: usize = 3;
 
-/// Ports that servers listen on: below the range from which outgoing connections take theirs, so
-/// that none takes a server's port while it is down.
+/// Ports of servers: below the range of outgoing connections, so that none takes the port of a server
+/// that is down.
 const PORTS: std::ops::Range<u16> = 21_000..30_000;
 
-/// Servers with JetStream that know each other, each with files of its own.
+/// A cluster of servers with JetStream, each with files of its own.
 #[derive(Debug)]
 pub struct Cluster {
     servers: Vec<Nats>,
 }
 
 impl Cluster {
-    /// Starts all servers, each set by `options` but for its port and what makes it one of a
-    /// cluster.
+    /// Starts all servers with `options`, except for ports and cluster settings.
     ///
     /// # Panics
     /// When one is not installed or does not start.
@@ -41,14 +40,14 @@ impl Cluster {
         Self { servers }
     }
 
-    /// `nats://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT`, for a path to be added.
+    /// `nats://127.0.0.1:PORT,127.0.0.1:PORT,127.0.0.1:PORT`, without a path.
     #[must_use]
     pub fn url(&self) -> String {
         let hosts: Vec<String> = self.servers.iter().map(Nats::url).collect();
         format!("nats://{}", hosts.join(",").replace("nats://", ""))
     }
 
-    /// The names of the servers, as they are in what JetStream says of its streams.
+    /// The names of the servers, as in JetStream's stream infos.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         (0..self.servers.len()).map(name).collect()
@@ -57,7 +56,7 @@ impl Cluster {
     /// The server of this name.
     ///
     /// # Panics
-    /// Where there is none.
+    /// When there is none.
     pub fn server(&mut self, wanted: &str) -> &mut Nats {
         let number = (0..self.servers.len()).find(|number| name(*number) == wanted);
         let number = number.unwrap_or_else(|| panic!("{wanted} is none of the servers"));
@@ -69,10 +68,10 @@ fn name(number: usize) -> String {
     format!("server_{number}")
 }
 
-/// So many different ports that nothing listens on.
+/// `count` different free ports.
 fn free_ports(count: usize) -> Vec<u16> {
     let span = usize::from(PORTS.end - PORTS.start);
-    // Another run of the tests begins to look elsewhere.
+    // Concurrent test runs begin at different ports.
     let first = std::process::id() as usize * count % span;
     let held: Vec<TcpListener> = (0..span)
         .filter_map(|step| {

@@ -1,11 +1,11 @@
-//! Databases of one's own on the PostgreSQL of this run.
+//! Private databases on the PostgreSQL of this run.
 
 use std::time::Duration;
 use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A fresh database; dropped, it is removed.
+/// A fresh database; dropping it removes it.
 #[derive(Debug)]
 pub struct Database {
     name: String,
@@ -20,7 +20,7 @@ pub async fn database() -> Database {
     make("").await
 }
 
-/// As [`database`], in another encoding than the server's.
+/// As [`database`], in this encoding.
 ///
 /// # Panics
 /// Outside `make test`.
@@ -52,16 +52,16 @@ impl Database {
         crate::url_as(&self.url(), role)
     }
 
-    /// Loses the database: whoever is connected is cut off, and under its URL there is an empty
-    /// one from now on. What was lost comes back under another name, to compare with.
+    /// Simulates the loss of the database: closes all its connections and puts an empty one under its URL.
+    /// Returns the old database, under another name, to compare with.
     ///
     /// # Panics
-    /// When the server does not do that.
+    /// When the server refuses.
     pub async fn lose(&self) -> Self {
         let (name, kept) = (&self.name, crate::unique("lost"));
         let statements = [
             format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
-            // Waits until they are gone.
+            // Waits until the sessions have ended.
             format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"),
             format!("ALTER DATABASE {name} RENAME TO {kept}"),
             format!("ALTER DATABASE {kept} ALLOW_CONNECTIONS true"),
@@ -85,8 +85,8 @@ impl Drop for Database {
             self.server.clone(),
             format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
         );
-        // On a thread of its own, since a runtime cannot be waited for inside another. Best
-        // effort: the whole server goes at the end of the run.
+        // On a thread of its own, since a runtime cannot block inside another. Best effort: the server
+        // is removed at the end of the run.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.map(|runtime| {

@@ -1,4 +1,4 @@
-//! Just enough HTTP to ask a server whether it is there.
+//! A minimal HTTP client to check whether a server answers.
 
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,7 +12,7 @@ pub(crate) async fn status(method: &str, address: &str, path: &str) -> std::io::
         let request =
             format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
-        // "HTTP/1.1 200": the rest is of no interest.
+        // "HTTP/1.1 200"; the rest is ignored.
         let mut head = [0; 12];
         stream.read_exact(&mut head).await?;
         let code = std::str::from_utf8(&head[9..]).ok().and_then(|code| code.parse().ok());

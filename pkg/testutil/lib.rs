@@ -1,9 +1,8 @@
-//! What the tests need to run real parts: a fresh database, stream or prefix on the servers that
-//! `make test` starts (the program `with-servers`), private servers that a test may kill, and our
-//! own programs as real processes.
+//! Real parts for tests: a fresh database, stream or prefix on the servers that `make test` starts (the
+//! program `with-servers`), private servers that a test may kill, and our own programs as real processes.
 //!
-//! Everything here panics with a sentence that says what to do: a test has nobody to hand an
-//! error to. Nothing is skipped where a server is missing.
+//! Functions panic with a sentence that says what to do, since a test cannot handle errors. A missing
+//! server fails tests instead of skipping them.
 
 mod certificate;
 mod clock;
@@ -45,7 +44,7 @@ pub fn workspace() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// The folder of real recordings beside the workspace; without it, says so loudly.
+/// The folder of real recordings beside the workspace. Prints a notice where it is missing.
 #[must_use]
 pub fn recordings() -> Option<PathBuf> {
     let folder = workspace().parent()?.join("shared/data");
@@ -60,13 +59,13 @@ pub fn recordings() -> Option<PathBuf> {
     None
 }
 
-/// A name that nothing else in this run has: `prefix_`, then letters and digits. Good for a
-/// database, a stream, a bucket's prefix or a device.
+/// A unique name: `prefix_`, then letters and digits. Valid for a database, a stream, a bucket's prefix or
+/// a device.
 #[must_use]
 pub fn unique(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    // The clock keeps apart what a process with a recycled id has left behind.
+    // The clock distinguishes processes with the same, reused id.
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis());

@@ -1,7 +1,7 @@
-//! `with-servers COMMAND ARGS…` runs a command with servers of its own: a PostgreSQL, a
-//! nats-server with JetStream and an S3 server, on free ports and in temporary folders, told to
-//! the command by variables (see [`Servers::tell`]). Ends with the command's exit code, when all
-//! of it has stopped; a signal stops the command first.
+//! `with-servers COMMAND ARGS…` runs a command with servers of its own: a PostgreSQL, a nats-server with
+//! JetStream and an S3 server, on free ports and in temporary folders. Environment variables tell the
+//! command where they are (see [`Servers::tell`]). Ends with the command's exit code after all servers
+//! have stopped; a signal stops the command first.
 
 use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(program: OsString, args: Vec<OsString>) -> anyhow::Result<u8> {
-    // From here on a signal ends no more than the wait for it, so that nothing is left behind.
+    // From here on a signal does not kill this process, so that it can stop all servers.
     let mut signals = Signals::listen()?;
     let servers = tokio::select! {
         servers = Servers::start() => servers?,
@@ -54,7 +54,7 @@ async fn run(program: OsString, args: Vec<OsString>) -> anyhow::Result<u8> {
         Ok(mut child) => {
             tokio::select! {
                 status = child.wait() => u8::try_from(testutil::code(status?)).unwrap_or(1),
-                // A terminal's Ctrl-C has reached the command as well; a second one does no harm.
+                // A terminal's Ctrl-C has reached the command as well; a second one is harmless.
                 signal = signals.next() => end(&mut child, signal.parse()?).await?,
             }
         }
@@ -67,7 +67,7 @@ async fn run(program: OsString, args: Vec<OsString>) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-/// Passes a signal on and waits for the command's end; the exit code is the signal's.
+/// Passes a signal on and waits for the command's end. Returns the signal's exit code.
 async fn end(child: &mut Child, signal: Signal) -> anyhow::Result<u8> {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         let _ = kill(Pid::from_raw(pid), signal);
@@ -78,7 +78,7 @@ async fn end(child: &mut Child, signal: Signal) -> anyhow::Result<u8> {
     code_of(signal)
 }
 
-/// The exit code by which a shell tells that a signal ended a program.
+/// A shell's exit code for a program that a signal ended.
 fn code_of(signal: Signal) -> anyhow::Result<u8> {
     Ok(u8::try_from(128 + signal as i32)?)
 }
@@ -86,7 +86,7 @@ fn code_of(signal: Signal) -> anyhow::Result<u8> {
 impl Servers {
     async fn start() -> anyhow::Result<Self> {
         let (postgres, nats, s3) = tokio::join!(
-            // Many tests at once, each with pools of its own.
+            // Many tests run at once, each with pools of its own.
             Postgres::try_start(&[("max_connections", "300")]),
             Nats::try_start(nats::Options::default()),
             s3::Server::try_start(),
@@ -109,7 +109,7 @@ impl Servers {
         command
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test");
-        // The keys of the one who runs the tests must not meet a server of theirs.
+        // The user's own keys must not be used with the tests' server.
         for name in [
             "AWS_SESSION_TOKEN",
             "AWS_PROFILE",
@@ -129,6 +129,6 @@ impl Servers {
 }
 
 fn say(text: &str) {
-    // Nobody left to tell when this fails.
+    // Ignores a closed standard error.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

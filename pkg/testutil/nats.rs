@@ -1,4 +1,4 @@
-//! nats-server: streams of one's own on the shared one, and private ones to be killed.
+//! nats-server: private streams on the shared server, and private servers that a test can kill.
 
 use crate::running::Running;
 use anyhow::{Context, ensure};
@@ -22,23 +22,23 @@ pub fn nats_url(name: &str) -> String {
     format!("{}/{}", crate::variable("TEST_NATS_URL"), crate::unique(name))
 }
 
-/// How a private server is set.
+/// Settings of a private server.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether each message is on disk before it is acknowledged, as the manifests ship it.
+    /// Whether each message is on disk before it is acknowledged, as in the manifests.
     pub sync_always: bool,
     /// Whether it runs without JetStream, as a server does by default.
     pub without_jetstream: bool,
     /// More lines for the configuration file.
     pub extra: String,
-    /// The port; 0 picks a free one. A port from the range that outgoing connections use may be
-    /// taken by one while the server is down.
+    /// The port; 0 picks a free one. While the server is down, an outgoing connection may take a port
+    /// from the range of those.
     pub port: u16,
-    /// Its log; without one it goes with its files.
+    /// Its log; by default in its folder.
     pub log: Option<PathBuf>,
 }
 
-/// A private nats-server, its files in a folder that goes with it.
+/// A private nats-server, with its files in a temporary folder.
 #[derive(Debug)]
 pub struct Nats {
     folder: TempDir,
@@ -89,12 +89,12 @@ impl Nats {
         self.server.as_ref().expect("the test has not stopped it").pid()
     }
 
-    /// How it is set when it is started the next time.
+    /// Settings of the next start.
     pub fn options(&mut self) -> &mut Options {
         &mut self.options
     }
 
-    /// The process, while there is one.
+    /// The process, while it runs.
     pub fn running(&mut self) -> Option<&mut Running> {
         self.server.as_mut()
     }
@@ -130,7 +130,7 @@ impl Nats {
         self.launch().await
     }
 
-    /// Deletes all that the server has stored, as a new disk would. It has to be stopped.
+    /// Deletes the files of the stopped server, like a new disk.
     ///
     /// # Panics
     /// When it runs, or its files cannot be deleted.
@@ -152,7 +152,7 @@ impl Nats {
         let install = "run scripts/install-nats.sh";
         let log = self.options.log.clone().unwrap_or_else(|| folder.join("nats.log"));
         let mut server = Running::start("nats-server", &mut command, &log, install)?;
-        // It chose a free port itself, so that nothing can take it in between, and wrote it down.
+        // The server chose a free port itself, so that no other program takes it first, and wrote it down.
         let file = folder.join(format!("nats-server_{}.ports", server.pid()));
         let known = self.port;
         let port = server
@@ -188,7 +188,7 @@ impl Nats {
         let jetstream = if self.options.without_jetstream {
             String::new()
         } else {
-            // Streams reserve their whole size at once; many tests must not be in each other's way.
+            // Streams reserve their whole size at once, and many tests share the server.
             format!("jetstream {{\n  store_dir: \"{folder}/store\"\n  max_file_store: 1TB\n  {sync}\n}}\n")
         };
         format!(
@@ -204,7 +204,7 @@ fn written_port(file: &Path) -> Option<u16> {
     ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
 }
 
-/// What the server says first to everyone who connects.
+/// The server's greeting on a connection.
 async fn greeting(port: u16) -> anyhow::Result<serde_json::Value> {
     let read = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;

@@ -10,10 +10,10 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio_postgres::config::Host;
 
-/// The port that names its socket; there is no other server in its folder.
+/// The port that names its socket.
 const PORT: u16 = 6432;
 
-/// A private PgBouncer, its socket in a folder that goes with it. Dropped, it is killed.
+/// A private PgBouncer, with its socket in a temporary folder. Dropping it kills it.
 #[derive(Debug)]
 pub struct PgBouncer {
     folder: TempDir,
@@ -22,8 +22,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in front of the database of this URL, which names a socket, with this `pool_mode`
-    /// and these lines beside it.
+    /// Starts a PgBouncer in front of the database of this URL, which names a socket, with this `pool_mode`
+    /// and these further settings.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -42,7 +42,7 @@ impl PgBouncer {
         let user = config.get_user().context("the database's URL names no user")?;
         let database = config.get_dbname().context("the database's URL names no database")?;
         let folder = tempfile::tempdir().context("make a folder for PgBouncer")?;
-        // As root it becomes the one who may enter the folder of PostgreSQL's socket.
+        // As root, it runs as the owner of PostgreSQL's socket, who may enter its folder.
         let owner = socket.metadata().context("look at PostgreSQL's socket")?.uid();
         let account = User::from_uid(Uid::from_raw(owner))?.context("PostgreSQL's account has no name")?;
         std::os::unix::fs::chown(folder.path(), Some(owner), None).context("hand PgBouncer its folder")?;
@@ -75,7 +75,7 @@ impl PgBouncer {
         })
     }
 
-    /// The database's URL through it.
+    /// The database's URL through PgBouncer.
     #[must_use]
     pub fn url(&self) -> String {
         let (database, folder) = (&self.database, self.folder.path().display());
@@ -83,7 +83,7 @@ impl PgBouncer {
     }
 }
 
-/// Debian has it where only root looks for programs.
+/// The program; Debian installs it outside a user's `PATH`.
 fn program() -> PathBuf {
     let program = crate::tool("pgbouncer");
     let debian = Path::new("/usr/sbin/pgbouncer");

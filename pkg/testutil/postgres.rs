@@ -1,4 +1,4 @@
-//! Private PostgreSQL servers, to be killed.
+//! Private PostgreSQL servers that a test can kill.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,18 +11,18 @@ use tokio::time::timeout;
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where a private PostgreSQL lives.
+/// The folder, port and log of a private PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The folder that its own folder is made in; it goes with the server.
+    /// The folder in which it makes its own, which it removes.
     pub parent: PathBuf,
     /// A port of 127.0.0.1 to listen on, beside the socket.
     pub port: Option<u16>,
-    /// Its log; without one it goes with the data.
+    /// Its log; by default beside the data.
     pub log: Option<PathBuf>,
 }
 
-/// A private PostgreSQL, its data in a folder that goes with it. Dropped, it is killed.
+/// A private PostgreSQL, with its data in a temporary folder. Dropping it kills it.
 #[derive(Debug)]
 pub struct Postgres {
     folder: TempDir,
@@ -52,8 +52,8 @@ impl Postgres {
             .unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
-    /// Starts a server that also listens on TCP, shows a certificate of this authority, and lets in
-    /// over TCP whoever knows the password `hunter2` of the user `odograph`.
+    /// Starts a server that also listens on TCP, with a certificate of this authority. Over TCP, the user
+    /// `odograph` needs the password `hunter2`.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -118,7 +118,7 @@ impl Postgres {
         Self::try_start_in(place, settings).await
     }
 
-    /// As [`Postgres::try_start`], in a place of one's choice.
+    /// As [`Postgres::try_start`], in this place.
     ///
     /// # Errors
     /// When it is not installed or does not start.
@@ -128,7 +128,7 @@ impl Postgres {
             source,
         };
         let folder = tempfile::tempdir_in(&place.parent).map_err(failed)?;
-        // As root, PostgreSQL runs as another user, who has to get in.
+        // As root, PostgreSQL runs as another user, who has to enter the folder.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).map_err(failed)?;
         let settings = settings
             .iter()
@@ -168,7 +168,7 @@ impl Postgres {
         }
     }
 
-    /// Why it ended by itself, if it has.
+    /// Why it ended on its own, if it has.
     pub async fn ended(&mut self) -> Option<String> {
         let server = self.server.as_mut()?;
         let error = timeout(Duration::ZERO, server.exited()).await.ok()?;
@@ -226,7 +226,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The data goes in the same moment: there is nothing left to end cleanly for.
+        // The data is removed as well, so there is no need to end cleanly.
         if let Some(server) = &self.server {
             signal_all(server.pid(), Signal::SIGKILL);
         }
@@ -234,7 +234,7 @@ impl Drop for Postgres {
 }
 
 fn signal_all(postmaster: u32, signal: Signal) {
-    // The parent first, or it would start again what is killed under it.
+    // The parent first, or it would restart its killed children.
     for pid in std::iter::once(postmaster).chain(children(postmaster)) {
         if let Ok(pid) = i32::try_from(pid) {
             let _ = kill(Pid::from_raw(pid), signal);
@@ -242,8 +242,8 @@ fn signal_all(postmaster: u32, signal: Signal) {
     }
 }
 
-/// The children of a process. Without a `/proc` none: PostgreSQL's end by themselves a moment
-/// after their parent.
+/// The children of a process; none without a `/proc`. PostgreSQL's children end on their own shortly after
+/// their parent.
 fn children(parent: u32) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
@@ -256,7 +256,7 @@ fn children(parent: u32) -> Vec<u32> {
 
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // After the name, which is in brackets and may hold anything: the state, then the parent.
+    // After the name, in brackets and with any characters: the state, then the parent.
     stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 

@@ -23,10 +23,10 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 /// How long a program may take to listen and to become ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// What is kept of a program's output: the last lines, and of each line the beginning.
+/// Limits of a program's kept output: the last lines, and the beginning of each line.
 const LINES: usize = 10_000;
 const LINE_BYTES: usize = 64 * 1024;
-/// What a program sees of the environment of the one who runs the tests: nothing that sets it.
+/// Variables of the environment that a program inherits; none is one of its settings.
 const KEPT: [&str; 10] = [
     "PATH",
     "HOME",
@@ -40,17 +40,17 @@ const KEPT: [&str; 10] = [
     "AWS_SECRET_ACCESS_KEY",
 ];
 
-/// A program of this workspace, to be run.
+/// A program of this workspace, before its start.
 #[derive(Debug)]
 pub struct Program {
     name: String,
     path: PathBuf,
     command: Command,
-    /// The end of its terminal that is not its own.
+    /// Our end of its terminal.
     terminal: Option<OwnedFd>,
 }
 
-/// A program that runs, with pipes on its output; killed when dropped.
+/// A running program, with pipes on its output; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -64,8 +64,8 @@ pub struct Process {
 }
 
 impl Program {
-    /// The program of this name from the folder that the tests were built into, set by its
-    /// variables to log JSON and to listen on free ports.
+    /// The program of this name from the tests' build folder, with variables that make it log JSON and
+    /// listen on free ports.
     ///
     /// # Panics
     /// When it has not been built.
@@ -74,11 +74,11 @@ impl Program {
         Self::at(name, &there(name))
     }
 
-    /// As [`Program::new`], of the last release: from the folder that `LAST_RELEASE` names, which
-    /// `scripts/build-last-release.sh` fills. None without it.
+    /// As [`Program::new`], of the last release, from the folder in `LAST_RELEASE`, which
+    /// `scripts/build-last-release.sh` fills. `None` without that variable.
     ///
     /// # Panics
-    /// When it is not in that folder.
+    /// When the program is not in that folder.
     #[must_use]
     pub fn of_last_release(name: &str) -> Option<Self> {
         let folder = PathBuf::from(std::env::var_os("LAST_RELEASE")?);
@@ -98,15 +98,14 @@ impl Program {
         program
     }
 
-    /// As [`Program::new`], on a terminal of its own in the place of the pipes; see
-    /// [`Process::hang_up`].
+    /// As [`Program::new`], on a terminal of its own instead of pipes; see [`Process::hang_up`].
     ///
     /// # Panics
-    /// As [`Program::new`], and where the system has no terminal to give.
+    /// As [`Program::new`], and when the system has no terminal.
     #[must_use]
     pub fn on_terminal(name: &str) -> Self {
         let mut program = Self::under("setsid", &["--ctty"], name);
-        // Clones, which a program does not inherit: it would hold our end of its terminal open.
+        // Clones are not inherited; an inherited one would hold our end of the terminal open.
         let ends = || {
             let pair = openpty(None, None)?;
             let (ours, its) = (pair.master.try_clone()?, pair.slave.try_clone()?);
@@ -158,14 +157,14 @@ impl Program {
         self
     }
 
-    /// Lets it see this clock instead of the machine's.
+    /// Gives it this clock instead of the machine's.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.command.envs(clock.variables());
         self
     }
 
-    /// Gives it something to read; nothing otherwise.
+    /// Sets its standard input; empty by default.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.command.stdin(stdin);
@@ -179,7 +178,7 @@ impl Program {
         self
     }
 
-    /// Starts it, for a job or to see it fail. Inside a runtime only.
+    /// Starts it and does not wait until it is ready. Inside a runtime only.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -234,10 +233,10 @@ impl Process {
         self.pid
     }
 
-    /// Where it listens: `main` or `admin`, or another service of a program that has several.
+    /// The address that it listens on for a service: `main`, `admin`, or another of the program's.
     ///
     /// # Panics
-    /// When it ends without having said so, or does not within a minute.
+    /// When it ends first, or does not log the address within a minute.
     pub async fn address(&mut self, service: &str) -> SocketAddr {
         let waited = {
             let known = self.addresses.wait_for(|addresses| addresses.contains_key(service));
@@ -296,7 +295,7 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        // No id: it has ended and the number may be another's.
+        // No id: it has ended, and another process may have its number.
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             let _ = kill(Pid::from_raw(pid), signal);
         }
@@ -307,17 +306,17 @@ impl Process {
         let _ = self.child.kill().await;
     }
 
-    /// Closes its terminal, as a window that is closed or a line that is lost does.
+    /// Closes its terminal, like a closed window or a lost connection.
     pub async fn hang_up(&mut self) {
         for reader in self.readers.drain(..) {
             reader.abort();
-            // What it reads from is closed with it.
+            // The end of the reader closes our end of the terminal.
             let _ = reader.await;
         }
     }
 
-    /// Waits for its end and for the last of its output: the exit code, or 128 and the number of
-    /// the signal that ended it.
+    /// Waits for its end and its last output. Returns the exit code, or 128 plus the number of the signal
+    /// that ended it.
     ///
     /// # Panics
     /// Past the deadline.
@@ -341,7 +340,7 @@ impl Process {
         }
     }
 
-    /// The most memory that it has had resident, in bytes; up to a moment before its end.
+    /// Peak of its resident memory, in bytes, up to a moment before its end.
     ///
     /// # Panics
     /// On a system without `/proc`.
@@ -377,16 +376,16 @@ impl Process {
     }
 }
 
-/// The exit code as a shell would tell it.
+/// The exit code in a shell.
 #[must_use]
 pub fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-/// Where cargo puts a program of the build that this test belongs to.
+/// The path of a program in the build of this test.
 ///
 /// # Panics
-/// Where a process cannot tell its own path.
+/// When a process cannot tell its own path.
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test knows its own path");
@@ -397,7 +396,7 @@ pub fn built(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// As [`built`], if it is there.
+/// As [`built`]; panics when the program is missing.
 fn there(name: &str) -> PathBuf {
     let path = built(name);
     assert!(
@@ -417,8 +416,8 @@ fn copy(lines: &Mutex<VecDeque<String>>) -> Vec<String> {
         .collect()
 }
 
-/// Keeps the last lines of a pipe and learns from them where the program listens. Reads to the
-/// end whatever happens: a full pipe would stop the program.
+/// Keeps the last lines of a pipe and finds the program's addresses in them. Always reads to the end: a
+/// full pipe would block the program.
 async fn read(
     pipe: impl AsyncRead + Unpin,
     lines: Arc<Mutex<VecDeque<String>>>,
@@ -456,7 +455,7 @@ async fn next_line(pipe: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result
     Ok(Some(String::from_utf8_lossy(&line).into_owned()))
 }
 
-/// The service and address in the log line by which a program says that it listens.
+/// Parses the service and address of a program's log line `listening`.
 #[must_use]
 pub fn listening(line: &str) -> Option<(String, SocketAddr)> {
     let event: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -471,7 +470,7 @@ pub fn listening(line: &str) -> Option<(String, SocketAddr)> {
     Some((fields.get("service")?.as_str()?.to_owned(), address))
 }
 
-/// Reads the peak again and again while the program runs: the system forgets it with its end.
+/// Polls the peak while the program runs, since the system forgets it at the end.
 async fn watch_memory(pid: u32, peak: std::sync::Weak<AtomicU64>) {
     let mut ticks = interval(Duration::from_millis(20));
     loop {

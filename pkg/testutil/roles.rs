@@ -1,15 +1,14 @@
-//! The roles that programs have in a database where they may do no more than they have to.
+//! The least-privilege roles of programs in a database.
 
 use crate::Program;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// How often to try: roles are the server's, and other tests make them at the same moment.
+/// Tries: roles belong to the server, and other tests make them at the same time.
 const TRIES: usize = 20;
 
-/// Brings the schema of a database up to date and runs `scripts/roles.sql` there, as the superuser
-/// whose URL it is.
+/// Migrates a database and runs `scripts/roles.sql` there, as the superuser of the URL.
 ///
 /// # Panics
 /// Where either fails.

@@ -1,4 +1,4 @@
-//! A foreign server as a child process.
+//! A third-party server as a child process.
 
 use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a server may take to start: the machine may be compiling at the same time.
+/// How long a server may take to start, on a machine that may be compiling.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A child that is killed when this is dropped.
+/// A child process, killed when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     name: &'static str,
@@ -38,7 +38,7 @@ impl Running {
             .stdout(file.try_clone()?)
             .stderr(file)
             .kill_on_drop(true);
-        // A Ctrl-C in the terminal is for the tests; the servers end after them.
+        // Ctrl-C goes to the tests; the servers end after them.
         command.process_group(0);
         let child = command
             .spawn()
@@ -59,7 +59,7 @@ impl Running {
     /// Waits until `condition` gives a value.
     ///
     /// # Errors
-    /// With the log's end, when the program ends first or takes too long.
+    /// When the program ends first or takes too long; with the log's end.
     pub async fn until<T, F: Future<Output = Option<T>>>(
         &mut self,
         mut condition: impl FnMut() -> F,

@@ -1,4 +1,4 @@
-//! S3: prefixes of one's own in the bucket of this run, and the server behind it.
+//! S3: private prefixes in the bucket of this run, and its server.
 
 use crate::http;
 use crate::running::Running;
@@ -15,13 +15,12 @@ pub const BUCKET: &str = "odograph";
 pub struct S3 {
     /// Its address, `http://127.0.0.1:PORT`.
     pub endpoint: String,
-    /// A bucket that is there.
+    /// An existing bucket.
     pub bucket: String,
 }
 
 impl S3 {
-    /// The URL of a prefix in the bucket; two tests that must not meet take two prefixes, by
-    /// [`unique`](crate::unique).
+    /// The URL of a prefix in the bucket. Isolated tests take prefixes of [`unique`](crate::unique).
     #[must_use]
     pub fn url(&self, prefix: &str) -> String {
         format!(
@@ -85,19 +84,19 @@ impl Server {
         })
     }
 
-    /// Where it is.
+    /// The server's address and bucket.
     #[must_use]
     pub fn s3(&self) -> &S3 {
         &self.s3
     }
 
-    /// Stops it; what it held is gone.
+    /// Stops the server; its blobs are lost.
     pub async fn stop(mut self) {
         self.server.stop().await;
     }
 }
 
-/// The address that the server logs once it listens on the free port that it chose.
+/// The address in the server's log, on a free port of its choice.
 fn written_address(log: &Path) -> Option<String> {
     let text = std::fs::read_to_string(log).ok()?;
     let (_, rest) = text.split_once("Running on http://")?;

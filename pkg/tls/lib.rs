@@ -46,12 +46,12 @@ pub enum Check {
     Authorities {
         /// The authorities.
         roots: RootCertStore,
-        /// Is told of each certificate that does not pass.
+        /// Called with the error of each certificate that fails.
         failed: fn(&rustls::Error),
     },
 }
 
-/// The authorities of a file in PEM form, or else those of the system, of which there may be none.
+/// Loads authorities from a PEM file, or else the system's, which may be none.
 ///
 /// # Errors
 /// [`Error::Authorities`] where the file cannot be read, or holds no certificate.
@@ -75,7 +75,7 @@ pub fn authorities(file: Option<&Path>) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-/// The settings of a client that checks servers so.
+/// Makes a client's settings with this check.
 ///
 /// # Errors
 /// [`Error::Settings`].
@@ -89,8 +89,8 @@ pub fn client(check: Check) -> Result<ClientConfig, Error> {
             inner: None,
             failed: |_| {},
         },
-        // A system without authorities, as some containers are: no server passes there, and what
-        // needs no TLS still works.
+        // A system without authorities, as in some containers: every server fails the check, but plain
+        // connections still work.
         Check::Authorities { roots, .. } if roots.is_empty() => {
             return Ok(builder.with_root_certificates(roots).with_no_client_auth());
         }
@@ -109,8 +109,8 @@ pub fn client(check: Check) -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
-/// The library's own check, or none. It also says where the check failed: many clients tell of that
-/// only that there was an error of input or output.
+/// The library's own check, or none. It also reports failed checks: many clients report them only as an
+/// error of input or output.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,

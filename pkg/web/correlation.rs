@@ -7,11 +7,11 @@ use axum::response::Response;
 use std::sync::Arc;
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-/// The name that older clients send it under.
+/// The header of older clients.
 const CORRELATION_ID_OLD: HeaderName = HeaderName::from_static("correlationid");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// How a request is known outside this service; found in the request's extensions.
+/// The ids of a request across services; an extension of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correlation {
     /// 1 to 128 visible ASCII characters: the client's, or a UUID made here.
@@ -37,7 +37,7 @@ impl Correlation {
 
     /// Adds it to the headers of an answer.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
-        // Both were checked to be visible ASCII, so neither conversion fails.
+        // Both are visible ASCII, so neither conversion fails.
         if let Ok(value) = HeaderValue::from_str(&self.id) {
             headers.insert(CORRELATION_ID, value);
         }

@@ -1,4 +1,4 @@
-//! What a request's head has to say, and how long it may take.
+//! Requires a Host header and bounds the time for a request's head.
 
 use crate::{Correlation, Problem};
 use axum::extract::Request;
@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Middleware: answers 400 to a request with several Host headers, whatever they say, and to one
-/// without, unless it is of HTTP/1.0 (RFC 9112, section 3.2).
+/// Middleware: answers 400 to a request with several Host headers, and to one of HTTP/1.1 without
+/// (RFC 9112, section 3.2).
 pub(crate) async fn require_host(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     let detail = match hosts {
@@ -27,9 +27,9 @@ pub(crate) async fn require_host(request: Request, next: Next) -> Response {
     response
 }
 
-/// The timer of a server's connections. hyper uses it for one thing, to wait for the head of a
-/// request; the wait is over when the server stops, too, so that half a head does not hold up the
-/// end. A head that has arrived is read before the timer is asked.
+/// The timer of a server's connections. hyper uses it only to wait for the head of a request. The wait
+/// also ends when the server stops, so that half a head does not delay the end. hyper reads an arrived
+/// head before it asks the timer.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadTimer(pub(crate) CancellationToken);
 
@@ -43,7 +43,7 @@ impl Timer for HeadTimer {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
         let stop = self.0.clone();
         Box::pin(Wait(Box::pin(async move {
-            // Over either way.
+            // The wait is over in both cases.
             let _ = stop
                 .run_until_cancelled(tokio::time::sleep_until(deadline.into()))
                 .await;

@@ -1,8 +1,8 @@
-//! HTTP as every service speaks it: serving with deadlines, correlation of requests, and errors
-//! as problem documents (RFC 9457).
+//! HTTP of every service: serving with deadlines, correlation of requests, and errors as problem
+//! documents (RFC 9457).
 //!
-//! Knows nothing of readings. `axum::serve` is deliberately not used: it installs no timer, and
-//! without one a client that sends its headers a byte a minute is never cut off.
+//! Knows no readings. `axum::serve` is deliberately not used: it installs no timer, so it would never
+//! cut off a client that sends its headers a byte a minute.
 
 mod correlation;
 mod head;
@@ -18,8 +18,7 @@ pub use tls::{Certificate, CertificateError};
 use axum::Router;
 use axum::http::StatusCode;
 
-/// The routes as a service shows them: with correlation ids, `/health`, and problem documents for
-/// paths and methods that do not exist.
+/// Adds correlation ids, `/health`, and problem documents for unknown paths and methods.
 pub fn finish(routes: Router) -> Router {
     routes
         .route("/health", axum::routing::get(|| async { "ok\n" }))

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::time::Duration;
 
-/// What the client is told: what happened in its own terms and what to do next, never internal
-/// text. The log is told separately.
+/// An error for the client: what happened in the client's terms and what to do next, never internal
+/// text. The service logs its own text.
 ///
 /// ```json
 /// {"type":"about:blank","title":"Not Found","status":404,"detail":"…"}
@@ -21,7 +21,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with this status; `detail` is a sentence for the person at the other end.
+    /// A problem with this status; `detail` is a sentence for the user.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let mut members = Map::new();
         members.insert("type".into(), "about:blank".into());
@@ -35,8 +35,8 @@ impl Problem {
         }
     }
 
-    /// 503: something this service depends on does not answer. Logs `error` with its sources; the
-    /// client learns only that it may try again.
+    /// 503: a dependency of this service does not answer. Logs `error` with its sources; the client learns
+    /// only that it may try again.
     pub fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error = error.into();
         tracing::warn!(error = %Chain(&*error), "request failed: a dependency is unavailable");
@@ -83,7 +83,7 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// The status it is answered with.
+    /// The answer's status.
     pub fn status(&self) -> StatusCode {
         self.status
     }

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them until told to stop, then lets those under way finish.
+//! Accepts connections and serves them until told to stop, then finishes requests under way.
 
 use crate::Certificate;
 use crate::head::{HeadTimer, require_host};
@@ -19,15 +19,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What a client may take of the server.
+/// Limits of a server's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the listener's queue.
+    /// Connections at once; more wait in the listener's queue.
     pub connections: usize,
     /// Time for a TLS handshake, for a whole request head, and for the next one on a kept
     /// connection.
     pub head: Duration,
-    /// Time for a client to take more of its answer, once it takes none.
+    /// Longest pause of a client while it reads its answer.
     pub write: Duration,
     /// Bytes read ahead on a connection, which also bounds a request head.
     pub buffer: usize,
@@ -44,16 +44,16 @@ impl Default for Limits {
     }
 }
 
-/// How a server meets its clients.
+/// Settings of a server towards its clients.
 #[derive(Clone, Debug, Default)]
 pub struct Front {
-    /// What each may take.
+    /// Limits of its connections.
     pub limits: Limits,
-    /// What it shows them; without one it speaks plain HTTP.
+    /// Its certificate; `None` for plain HTTP.
     pub certificate: Option<Certificate>,
 }
 
-/// What of the server each connection needs.
+/// The server's parts that each connection needs.
 #[derive(Clone)]
 struct Host {
     http: http1::Builder,
@@ -63,11 +63,11 @@ struct Host {
     stop: CancellationToken,
 }
 
-/// Serves `routes` on `listener` until `stop`; then takes no new connection, lets each request
-/// whose head has arrived finish, closes all other connections, and returns when the last one is
+/// Serves `routes` on `listener` until `stop`. Then it accepts no more connections, finishes each
+/// request whose head has arrived, closes all other connections, and returns when the last one is
 /// closed. The caller sets the deadline by dropping the future.
 ///
-/// Requests without the Host header that HTTP asks for, or with several, are answered 400.
+/// Answers 400 to requests without the Host header that HTTP requires, or with several.
 pub async fn serve(listener: TcpListener, routes: Router, front: Front, stop: CancellationToken) {
     let limits = front.limits;
     let mut http = http1::Builder::new();
@@ -120,7 +120,7 @@ impl Host {
             }
             tls.accept(self.timed(stream)).await
         };
-        // In this task, so that nobody waits for a stranger's handshake.
+        // In this task, so that a slow handshake delays no other connection.
         let shaken = tokio::select! {
             () = self.stop.cancelled() => return,
             shaken = tokio::time::timeout(self.limits.head, shaken) => shaken,
@@ -146,7 +146,7 @@ impl Host {
     }
 }
 
-/// Tells somebody who came without TLS what to do.
+/// Answers 400 to a client that speaks plain HTTP, and says to use TLS.
 async fn explain_tls(mut stream: Timed) -> std::io::Result<()> {
     let body = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"This port speaks TLS; write https:// in the place of http://."}"#;
     let answer = format!(
@@ -155,13 +155,13 @@ async fn explain_tls(mut stream: Timed) -> std::io::Result<()> {
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
-    // A connection closed over what was not read would take the answer along.
+    // Closing with unread bytes would reset the connection, and the client could lose the answer.
     let mut rest = [0; 4096];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }
 
-/// The next connection and its place among the permitted ones; `None` when accepting failed.
+/// Accepts the next connection, with its permit; `None` when accepting failed.
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
@@ -169,13 +169,13 @@ async fn accept(
     let permit = permits.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
-            // Small answers should not wait for more to send; a socket without the option works too.
+            // Sends small answers at once; a socket without the option works too.
             let _ = stream.set_nodelay(true);
             Some((stream, permit))
         }
         Err(error) => {
             tracing::warn!(%error, "could not accept a connection");
-            // Out of file descriptors, most likely: it passes when connections end.
+            // Most likely out of file descriptors, until connections end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }

@@ -1,4 +1,4 @@
-//! TLS for clients: a certificate and its key from files that may be renewed while they are in use.
+//! TLS for clients: a certificate and its key, from files that may be renewed while in use.
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at for changes.
+/// How often the files are checked for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Files larger than this hold no certificate that anybody would send.
+/// Bytes read of a file, at the most; certificates and keys are far smaller.
 const MAX_FILE: u64 = 1 << 20;
 
 /// A certificate to show to clients. Cheap to clone; all clones are renewed together.
@@ -31,7 +31,7 @@ struct Files {
     certificate: PathBuf,
     key: PathBuf,
     hasher: RandomState,
-    /// The hash of both files when they were last taken over, and what they held.
+    /// The hash of both files when they were last loaded, and the pair that they held.
     current: RwLock<(u64, Arc<CertifiedKey>)>,
 }
 
@@ -41,10 +41,10 @@ pub enum CertificateError {
     /// A file cannot be read.
     #[error("{0} cannot be read")]
     Read(PathBuf, #[source] std::io::Error),
-    /// A file is not what it should be.
+    /// A file holds no certificate, or no key.
     #[error("{0} holds no {1} in PEM form")]
     Pem(PathBuf, &'static str),
-    /// The two do not go together, or are of a kind that is not supported.
+    /// The two do not belong together, or are of an unsupported kind.
     #[error("the certificate {certificate} and the key {key} cannot be used together: {reason}")]
     Pair {
         /// The certificate's file.
@@ -57,7 +57,7 @@ pub enum CertificateError {
 }
 
 impl Certificate {
-    /// The certificate of these files, both PEM: the chain, the server's own first, and its key.
+    /// Loads a certificate from two PEM files: the chain, the server's own first, and its key.
     ///
     /// # Errors
     /// Where they cannot be read or do not belong together.
@@ -81,8 +81,8 @@ impl Certificate {
         Ok(Self { files, config })
     }
 
-    /// Takes over renewed files, until `stop`. Files that cannot be used, such as a new certificate
-    /// whose key is not written yet, leave everything as it was.
+    /// Loads renewed files, until `stop`. Unusable files change nothing, such as a new certificate whose
+    /// key is not written yet.
     pub async fn watch(self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(LOOK);
         let mut told = String::new();
@@ -95,12 +95,12 @@ impl Certificate {
                 Ok(changed) => {
                     told.clear();
                     if changed {
-                        tracing::info!(file = %self.files.certificate.display(), "took over the renewed certificate");
+                        tracing::info!(file = %self.files.certificate.display(), "loaded the renewed certificate");
                     }
                 }
                 Err(error) if error.to_string() != told => {
                     told = error.to_string();
-                    tracing::error!(%error, "the renewed certificate cannot be used; the one before stays");
+                    tracing::error!(%error, "cannot use the renewed certificate; keeping the previous one");
                 }
                 Err(_) => {}
             }
@@ -143,8 +143,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     Ok(bytes)
 }
 
-/// What the files hold. The parsers' own words are not repeated: they can quote what they read, and
-/// that is a key.
+/// Parses the files. Errors do not repeat the parsers' texts, which could quote the key.
 fn pair(
     certificate: &Path,
     certificates: &[u8],

@@ -77,7 +77,7 @@ impl Keeper {
         let asked = stream.create_consumer(asking).await.map_err(setup::unavailable)?;
         let before = asked.cached_info().delivered.stream_sequence;
         if let Err(error) = stream.delete_consumer(&asked.cached_info().name).await {
-            tracing::debug!(%error, "a consumer that only asked goes by itself");
+            tracing::debug!(%error, "could not delete a temporary consumer; the server will");
         }
         self.purge_up_to(before).await
     }
@@ -111,7 +111,7 @@ impl Keeper {
             trimmed += self.purge_up_to(looked).await?;
         }
         if trimmed == 0 && self.read_again(&self.stream().await?).await?.is_some() {
-            tracing::warn!("the event bus is nearly full, and its history stays while somebody reads it again");
+            tracing::warn!("the event bus is nearly full, and a history reader keeps its history from being trimmed");
         }
         Ok(trimmed)
     }

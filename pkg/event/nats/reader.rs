@@ -134,7 +134,7 @@ impl Reader {
         };
         let deleted = timeout(TIMEOUT, deleting).await.map_err(setup::unavailable);
         if let Err(error) = deleted.flatten() {
-            tracing::debug!(%error, "the bus forgets by itself how far its history was read");
+            tracing::debug!(%error, "could not delete the history's consumer; the server will");
         }
     }
 

@@ -140,7 +140,7 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
     let found = &consumer.cached_info().config;
     judge_consumer(found, &wanted)?;
     if found.ack_wait < crate::PROGRESS * 2 {
-        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer gives up on messages that are still in work");
+        tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer redelivers messages that are still in work");
     }
     Ok(consumer)
 }

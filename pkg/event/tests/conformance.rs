@@ -1,4 +1,4 @@
-//! One suite for every backend, and what only NATS has: streams that may be wrong.
+//! One conformance suite for every backend, and tests of wrong streams on NATS.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -23,7 +23,7 @@ fn event(id: &str, payload: &[u8]) -> Event {
     }
 }
 
-/// A writer that is ready, with its task running.
+/// A ready writer, with its task running.
 async fn writer(url: &str) -> Writer {
     let writer = Writer::open(url).await.unwrap();
     let running = writer.clone();
@@ -49,12 +49,12 @@ async fn next(reader: &mut Reader) -> event::Delivery {
     tokio::time::timeout(DEADLINE, next).await.expect("nothing came")
 }
 
-/// What every backend must do.
+/// The conformance suite.
 async fn suite(url: &str) {
     let writer = writer(url).await;
     let mut reader = Reader::open(url, Lane::Live).await.unwrap();
 
-    // What is published comes as it was, and publishing ends well once it is stored or handled.
+    // An event comes as it was published, and publishing succeeds once it is stored or handled.
     let sent = event("1", b"payload");
     let publishing = tokio::spawn({
         let (writer, sent) = (writer.clone(), sent.clone());
@@ -78,7 +78,7 @@ async fn suite(url: &str) {
         publishing.await.unwrap().unwrap();
     }
 
-    // What is not acknowledged is not forgotten: it comes again, or its publisher is told and
+    // An unacknowledged event is not lost: it comes again, or its publisher gets an error and
     // publishes it again.
     let publishing = tokio::spawn({
         let writer = writer.clone();
@@ -116,7 +116,7 @@ async fn suite(url: &str) {
         published.await.unwrap().unwrap();
     }
 
-    // Lanes do not wait for each other: what lies in one is passed by what comes through the other.
+    // Lanes do not wait for each other: events of one lane overtake those of the other.
     let lying: Vec<_> = (0..50)
         .map(|number| {
             let writer = writer.clone();
@@ -169,7 +169,7 @@ async fn nats() {
     suite(&nats_url("suite")).await;
 }
 
-/// What came without an id is known by its place, each time it is read; what was published again by its mark.
+/// An event without an id gets its place as id, each time it is read; a redriven event has its mark.
 #[tokio::test]
 async fn nats_tells_copies_of_an_event_apart() {
     let url = nats_url("copies");
@@ -210,8 +210,7 @@ async fn nats_tells_copies_of_an_event_apart() {
     assert_eq!(delivery.headers(), headers);
 }
 
-/// The stream that earlier versions kept dead letters in: read in its order, and emptied when it is told to
-/// be. No program makes it.
+/// Dead letters of earlier versions are read in order and deleted on request. No program makes their stream.
 #[tokio::test]
 async fn nats_dead_letters_of_earlier_versions() {
     const HOUR: i64 = 3_600_000_000;
@@ -233,7 +232,7 @@ async fn nats_dead_letters_of_earlier_versions() {
         .await
         .unwrap();
     assert_eq!(oldest(1000).await.unwrap().len(), 0);
-    // One whose writer's clock was ahead of the server's.
+    // A dead letter whose writer's clock was ahead of the server's.
     let latest = writer.latest_moment().await.unwrap().unwrap();
     for number in 0..5 {
         let mut headers = async_nats::HeaderMap::new();
@@ -265,7 +264,7 @@ async fn nats_dead_letters_of_earlier_versions() {
     assert_eq!(first.headers, [("who".to_owned(), "a stranger".to_owned())]);
     assert!((latest - HOUR..latest + HOUR).contains(&first.since), "{first:?}");
     assert_eq!((second.lane, second.since), (None, latest + 2 * HOUR));
-    // By two at once.
+    // Two readers delete at once.
     left.delete_up_to(2).await.unwrap();
     left.delete_up_to(1).await.unwrap();
     let rest = oldest(1).await.unwrap();
@@ -275,7 +274,7 @@ async fn nats_dead_letters_of_earlier_versions() {
     assert_eq!(stream.info().await.unwrap().state.messages, 0);
 }
 
-/// The history can be read again, from both lanes, and takes nothing from those who read a lane.
+/// A history reader gets the events of both lanes and takes none from lane readers.
 #[tokio::test]
 async fn nats_history_is_read_again() {
     let url = nats_url("history");
@@ -300,7 +299,7 @@ async fn nats_history_is_read_again() {
         let mut delivery = next(&mut history).await;
         seen.insert(delivery.event.id.clone());
         delivery.ack().await;
-        // Acknowledgements are not waited for.
+        // The client does not wait for acknowledgements to arrive.
         let reached = async {
             while history.backlog().await.unwrap() != left {
                 tokio::task::yield_now().await;
@@ -320,7 +319,7 @@ async fn nats_history_is_read_again() {
     assert!(matches!(Reader::history("memory://x", None).await, Err(Error::Url(_))));
 }
 
-/// A stream that would lose readings is refused by name; other differences are left alone.
+/// A stream that would lose readings is refused by name; other differences are accepted.
 #[tokio::test]
 async fn nats_streams_that_would_lose_readings() {
     use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
@@ -377,7 +376,7 @@ async fn nats_streams_that_would_lose_readings() {
     }
 }
 
-/// A stream and a consumer that somebody deletes are made again.
+/// A deleted stream and a deleted consumer are made again.
 #[tokio::test]
 async fn nats_streams_that_vanish_are_made_again() {
     let url = nats_url("vanish");
@@ -395,7 +394,7 @@ async fn nats_streams_that_vanish_are_made_again() {
     assert_eq!(next(&mut reader).await.event.id, "2");
 }
 
-/// A full stream refuses what is new and keeps what it has.
+/// A full stream refuses new events and keeps the stored ones.
 #[tokio::test]
 async fn nats_that_is_full_says_so() {
     let url = format!("{}?max_bytes=100000", nats_url("full"));
@@ -422,7 +421,7 @@ async fn nats_that_is_full_says_so() {
     }
 }
 
-/// A consumer that would pass over messages is refused; the one that is right is not.
+/// A consumer that would skip messages is refused; a right one is accepted.
 #[tokio::test]
 async fn nats_consumers_that_would_pass_over_messages() {
     use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull::Config};

@@ -87,7 +87,7 @@ async fn dropping_kills() {
     let pid = process.pid();
     drop(process);
     crate::poll(DEADLINE, || async move {
-        // Gone, or waiting to be collected.
+        // Gone, or a zombie.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         (stat.is_empty() || stat.contains(") Z ")).then_some(())
     })

@@ -1,4 +1,4 @@
-//! A server that goes away: whoever tells it something waits for nothing.
+//! A lost server: acknowledgements to it do not block.
 
 use super::{DEADLINE, event, next, writer};
 use event::{Delivery, Lane, Reader};
@@ -7,7 +7,7 @@ use testutil::{Nats, nats};
 /// More than the client queues while it has no connection.
 const MANY: usize = 1500;
 
-/// Acknowledgements that nothing takes are given up, and what they were for comes again.
+/// Acknowledgements to a lost server are given up, and their events come again.
 #[tokio::test]
 async fn acknowledgements_wait_for_no_server() {
     let mut nats = Nats::start(nats::Options::default()).await;

@@ -1,4 +1,4 @@
-//! The history of a stream: trimmed where it was handled, and nowhere else.
+//! The history of a stream: only handled events are trimmed.
 
 use super::{DEADLINE, event, next, writer};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::Config};
@@ -7,7 +7,7 @@ use event::{Error, Keeper, Lane, Reader, Writer};
 use futures_util::TryStreamExt;
 use testutil::{nats_url, poll};
 
-/// A moment after everything, and one before.
+/// Times after all events, and before them.
 const LATE: i64 = 4_000_000_000_000_000;
 const EARLY: i64 = 1_000_000_000_000_000;
 
@@ -32,7 +32,7 @@ impl Bus {
         let keeper = live.keeper().unwrap();
         let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
         let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
-        // Each makes its consumer when it is first asked.
+        // Each makes its consumer with its first pull.
         for (lane, reader) in [(Lane::Live, &mut live), (Lane::Bulk, &mut bulk)] {
             writer.publish(lane, event("first", b"x")).await.unwrap();
             next(reader).await.ack().await;
@@ -63,7 +63,7 @@ impl Bus {
         }
     }
 
-    /// Acknowledgements are not waited for.
+    /// Waits for a number of unhandled events: the client does not wait for acknowledgements to arrive.
     async fn unhandled(&self, count: u64) {
         poll(DEADLINE, async || {
             (self.keeper.look().await.ok()?.unhandled == Some(count)).then_some(())
@@ -71,7 +71,7 @@ impl Bus {
         .await;
     }
 
-    /// What is left, of each lane.
+    /// The events left in each lane.
     async fn left(&self) -> Vec<String> {
         let mut stream = self.stream.clone();
         let messages = stream.info().await.unwrap().state.messages;
@@ -97,17 +97,17 @@ async fn only_what_was_handled_is_dropped() {
         bus.publish(Lane::Bulk, number, 10).await.unwrap();
     }
     bus.handle(Lane::Live, 4).await;
-    // Out of its order: the first one is still in work.
+    // Out of order: the first event is still in work.
     let _first = next(&mut bus.bulk).await;
     bus.handle(Lane::Bulk, 3).await;
     bus.unhandled(2 + 3).await;
     assert_eq!(bus.keeper.trim_before(EARLY).await.unwrap(), 0, "all of it is young");
-    // The two that made the consumers, and four.
+    // The two events that made the consumers, and four.
     assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 6);
     let mut left = bus.left().await;
     left.sort();
     assert_eq!(left, [ids(Lane::Bulk, 0..6), ids(Lane::Live, 4..6)].concat());
-    // The rest comes, and then it goes, too.
+    // The rest comes, and is trimmed afterwards.
     bus.handle(Lane::Live, 2).await;
     bus.handle(Lane::Bulk, 2).await;
     bus.unhandled(1).await;
@@ -115,7 +115,7 @@ async fn only_what_was_handled_is_dropped() {
     assert_eq!(bus.left().await.len(), 6);
 }
 
-/// Handled or not: what somebody reads again is there until it was read.
+/// Events of a history stay until its reader has read them, handled or not.
 #[tokio::test]
 async fn what_is_read_again_stays() {
     let mut bus = Bus::start("read_again", "").await;
@@ -133,7 +133,7 @@ async fn what_is_read_again_stays() {
         seen.push(delivery.event.id.clone());
         delivery.ack().await;
     }
-    // Acknowledgements are not waited for.
+    // The client does not wait for acknowledgements to arrive.
     let reached = async {
         while history.backlog().await.unwrap() != 9 {
             tokio::task::yield_now().await;
@@ -152,7 +152,7 @@ async fn what_is_read_again_stays() {
     all.sort();
     seen.sort();
     assert_eq!(seen, all);
-    // What comes afterwards is held back for nobody.
+    // From here on no history reader holds events back.
     history.end().await;
     bus.publish(Lane::Live, 6, 10).await.unwrap();
     bus.handle(Lane::Live, 1).await;
@@ -160,8 +160,8 @@ async fn what_is_read_again_stays() {
     assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 10);
 }
 
-/// Where the bus has forgotten who reads, it holds nothing back any more, and reading on would pass
-/// over what was trimmed.
+/// Once the bus has forgotten a history reader, it trims its events; reading on would skip them, and is
+/// refused.
 #[tokio::test]
 async fn a_reader_that_was_forgotten_is_told() {
     let mut bus = Bus::start("forgotten", "").await;
@@ -187,7 +187,7 @@ async fn a_reader_that_was_forgotten_is_told() {
     assert!(told.contains("start again"), "{told}");
 }
 
-/// What is published while a history is read is no part of it: else its reading would never end.
+/// Events published while a history is read are not part of it: else the reading would never end.
 #[tokio::test]
 async fn a_history_ends_with_what_was_there_when_it_began() {
     let bus = Bus::start("goes_on", "").await;
@@ -233,7 +233,7 @@ async fn a_history_ends_with_what_was_there_when_it_began() {
     history.end().await;
 }
 
-/// The floor of a lane that nothing goes through stands still, and holds nothing up.
+/// The floor of an idle lane stands still, and delays no trimming.
 #[tokio::test]
 async fn an_idle_lane_holds_nothing_up() {
     let mut bus = Bus::start("idle", "").await;
@@ -243,7 +243,7 @@ async fn an_idle_lane_holds_nothing_up() {
     bus.handle(Lane::Bulk, 20).await;
     bus.unhandled(0).await;
     assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 22);
-    // And what comes through it then is not taken for handled.
+    // Later events of that lane do not count as handled.
     bus.publish(Lane::Live, 0, 10).await.unwrap();
     bus.publish(Lane::Bulk, 20, 10).await.unwrap();
     bus.handle(Lane::Bulk, 1).await;
@@ -252,7 +252,7 @@ async fn an_idle_lane_holds_nothing_up() {
     assert_eq!(next(&mut bus.live).await.event.id, "live-0");
 }
 
-/// Without a consumer nobody knows what was handled; a new one begins with everything.
+/// Without a consumer, no event counts as handled; a new one begins with all events.
 #[tokio::test]
 async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
     let mut bus = Bus::start("dropped", "").await;
@@ -265,7 +265,7 @@ async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
     assert_eq!(bus.keeper.look().await.unwrap().unhandled, None);
     assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 0);
 
-    // One that somebody made to begin with what is new is not believed.
+    // A consumer that begins with new events is refused.
     let name = bus.stream.cached_info().config.subjects[0].clone();
     let wrong = Config {
         durable_name: Some("persistor_live".into()),
@@ -277,7 +277,7 @@ async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
     assert!(matches!(bus.keeper.trim_before(LATE).await, Err(Error::Refused(_))));
     bus.stream.delete_consumer("persistor_live").await.unwrap();
 
-    // The reader makes it anew by itself, and gets everything again.
+    // The reader makes the consumer anew, and gets all events again.
     let again = next(&mut bus.live).await;
     assert_eq!(again.event.id, "first");
     assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 1, "the other lane's");
@@ -301,7 +301,7 @@ async fn the_oldest_history_makes_room() {
     let before = bus.keeper.look().await.unwrap();
     assert!((800_000..900_000).contains(&before.bytes), "{before:?}");
     assert_eq!(before.max_bytes, Some(1_000_000));
-    // Nothing is handled: nothing can go, until it is full.
+    // No event is handled, so none can be trimmed until the bus is full.
     assert_eq!(bus.keeper.make_room().await.unwrap(), 2, "the first of both lanes");
     while bus.publish(Lane::Live, published, 10_000).await.is_ok() {
         published += 1;
@@ -310,7 +310,7 @@ async fn the_oldest_history_makes_room() {
     bus.handle(Lane::Live, published / 2).await;
     let left = u64::try_from(published - published / 2).unwrap();
     poll(DEADLINE, async || {
-        // Less than all of it goes: the young half of what was handled stays for a rebuild.
+        // The newer half of the handled events stays for a rebuild.
         let trimmed = bus.keeper.make_room().await.unwrap();
         (trimmed > 0).then_some(())
     })
@@ -318,7 +318,7 @@ async fn the_oldest_history_makes_room() {
     let after = bus.keeper.look().await.unwrap();
     assert!(!after.pressed && after.bytes > 300_000, "{after:?}");
     assert!(bus.publish(Lane::Live, published, 10_000).await.is_ok());
-    // Whatever was not handled comes.
+    // All unhandled events come.
     for number in (published / 2)..=published {
         assert_eq!(next(&mut bus.live).await.event.id, format!("live-{number}"));
     }
