@@ -1,6 +1,6 @@
-//! What is sent, each body computed from the seed, its client and its number: nothing of it has to
-//! be remembered to know afterwards what must be there. And the way back: every row of the database
-//! tells by its name, time and value which reading of which body it is, or that nobody sent it.
+//! Bodies, each computed from the seed, its client and its number, so that the check can compute them
+//! again. And the way back: the names, time and value of a row tell which reading of which body it is, or
+//! that no client sent it.
 
 use crate::chance::mix;
 use bytes::Bytes;
@@ -17,17 +17,17 @@ pub(crate) const SENSORS: [&str; 6] = [
     "soak:extra",
 ];
 
-/// The device that all clients write for, beside their own.
+/// The device that all clients share, beside their own.
 pub(crate) const SHARED: &str = "shared";
 
-/// The day that times begin with, 2024-03-01; every body has two minutes of its own from there on, so
-/// that a run crosses days, and a long one months.
+/// The first day of timestamps, 2024-03-01. Every body has two minutes of its own from there on, so that a
+/// run crosses days, and a long one months.
 const NEW: i64 = 1_709_251_200_000_000;
 
-/// The day before which late bodies lie, 2024-01-20: each earlier than the one before it.
+/// The day before which late bodies lie, 2024-01-20; each lies earlier than the one before it.
 const LATE: i64 = 1_705_708_800_000_000;
 
-/// Microseconds that belong to a body, and those between two readings of a series in it.
+/// Microseconds of a body, and between two readings of a series in it.
 const SLOT: i64 = 120_000_000;
 const STEP: i64 = 1_000;
 
@@ -39,14 +39,14 @@ pub(crate) struct Body {
     pub(crate) number: u32,
 }
 
-/// What becomes of a body.
+/// How a client sends a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Sent until it is acknowledged.
     Whole,
     /// Cut off by the client in the middle once, then sent until it is acknowledged.
     CutFirst,
-    /// Cut off in the middle, and never sent again: any part of it may be there.
+    /// Cut off in the middle, and never sent again: any part of it may be stored.
     Abandoned,
 }
 
@@ -59,7 +59,7 @@ enum Form {
     Several,
     /// Blanks around each value.
     Padded,
-    /// NULs before lines, as a power cut leaves them.
+    /// NULs before lines, as after a power cut.
     Zeros,
     /// One array.
     Array,
@@ -67,7 +67,7 @@ enum Form {
     Pretty,
 }
 
-/// A row of the database taken back to what was sent.
+/// The reading that a row of the database came from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Origin {
     pub(crate) body: Body,
@@ -84,7 +84,7 @@ impl Body {
         mix(&[self.seed, u64::from(self.client), u64::from(self.number), what])
     }
 
-    /// Readings in it.
+    /// Number of its readings.
     pub(crate) fn readings(self) -> u32 {
         let drawn = self.draw(2);
         let readings = if self.is_bulk() {
@@ -95,7 +95,7 @@ impl Body {
         u32::try_from(readings).unwrap_or(1)
     }
 
-    /// Lines in it that are no readings.
+    /// Number of its invalid lines.
     pub(crate) fn invalid(self) -> u32 {
         let drawn = self.draw(3);
         if drawn.is_multiple_of(16) {
@@ -117,7 +117,7 @@ impl Body {
         self.draw(5).is_multiple_of(3)
     }
 
-    /// Whether a gzip body does not say that it is one.
+    /// Whether it is a gzip body without a `Content-Encoding`.
     pub(crate) fn is_undeclared(self) -> bool {
         self.draw(9).is_multiple_of(3)
     }
@@ -147,7 +147,7 @@ impl Body {
         let invalid = self.invalid();
         let mut text = String::with_capacity(readings as usize * 112 + 256);
         for index in 0..readings {
-            // Spread over the body's beginning, where also a small one has lines.
+            // Spread over the body's beginning, where even a small body has lines.
             if index < invalid {
                 self.write_invalid(index, &mut text);
             }
@@ -181,7 +181,7 @@ impl Body {
         }
     }
 
-    /// Where its times begin.
+    /// Its first timestamp.
     fn start(self) -> i64 {
         if self.is_late() {
             LATE - (i64::from(self.number) + 1) * SLOT
@@ -191,7 +191,7 @@ impl Body {
     }
 
     fn time(self, index: u32) -> i64 {
-        // Clients that write for one device meet in its series, never in an identity.
+        // Clients of one device share its series, never an identity.
         let apart = if self.is_shared() {
             i64::from(self.client) + 1
         } else {
@@ -255,14 +255,14 @@ pub(crate) fn own_device(client: u32) -> String {
     format!("soak-{client}")
 }
 
-/// The client, body and place of a line that is no reading.
+/// Parses client, body and index of an invalid line.
 pub(crate) fn invalid_of(text: &str) -> Option<(u32, u32, u32)> {
     let mut words = text.split("\"bad ").nth(1)?.split('"').next()?.split(' ');
     let mut number = || words.next()?.parse().ok();
     Some((number()?, number()?, number()?))
 }
 
-/// A reading as a line.
+/// Appends a reading as a line.
 pub(crate) fn line(text: &mut String, device: &str, sensor: &str, value: f64, time: i64) {
     let moment = Timestamp::from_microsecond(time).unwrap_or_default();
     let _ = writeln!(
@@ -271,7 +271,7 @@ pub(crate) fn line(text: &mut String, device: &str, sensor: &str, value: f64, ti
     );
 }
 
-/// Which sent reading a row is; `None` where nobody can have sent it.
+/// The sent reading that a row came from; `None` where no client can have sent it.
 pub(crate) fn origin(seed: u64, device: &str, sensor: &str, time: i64, value: f64) -> Option<Origin> {
     let number = if time >= NEW {
         (time - NEW) / SLOT

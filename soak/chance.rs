@@ -1,7 +1,6 @@
-//! Seeded chance: the same seed draws the same load and the same row of faults everywhere.
+//! Seeded random numbers: the same seed draws the same load and the same sequence of faults everywhere.
 
-/// Mixes numbers into one that looks like none of them: what a thing's place in the run decides
-/// about it can be computed again at any time.
+/// Hashes numbers into one, so that random properties can be computed again from an index.
 pub(crate) fn mix(words: &[u64]) -> u64 {
     let mut state = 0x0D06_0647_u64;
     for word in words {
@@ -14,14 +13,14 @@ pub(crate) fn mix(words: &[u64]) -> u64 {
     state
 }
 
-/// A row of draws.
+/// A sequence of random draws.
 pub(crate) struct Chance {
     seed: u64,
     drawn: u64,
 }
 
 impl Chance {
-    /// The row of this seed; `what` keeps apart those who draw.
+    /// The sequence of this seed; `what` separates the users of one seed.
     pub(crate) fn new(seed: u64, what: u64) -> Self {
         Self {
             seed: mix(&[seed, what]),
@@ -29,18 +28,18 @@ impl Chance {
         }
     }
 
-    /// A number below this one, which is not 0.
+    /// A number below `bound`, which is not 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.drawn += 1;
         mix(&[self.seed, self.drawn]) % bound
     }
 
-    /// True in so many of a hundred cases.
+    /// True with this probability.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// Puts things into another order.
+    /// Shuffles a slice.
     pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             let other = usize::try_from(self.below(last as u64 + 1)).unwrap_or(0);

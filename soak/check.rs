@@ -1,4 +1,5 @@
-//! Afterwards: is everything there that was acknowledged, once, and nothing that nobody sent?
+//! The check after a run: the database holds every acknowledged reading, once, and no reading that no
+//! client sent.
 
 use crate::body::{Body, Fate, SENSORS, SHARED, origin, own_device};
 use crate::dead::DeadLetters;
@@ -13,27 +14,27 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
-/// Days that statistics and dumps are compared of.
+/// Days whose statistics and dumps are compared.
 const DAYS: usize = 6;
 
-/// Examples that are told of each kind of mistake.
+/// Examples reported of each kind of mistake.
 const EXAMPLES: usize = 5;
 
-/// How long receipts may take to be complete once nothing waits on the bus.
+/// How long receipts may take to be complete once the bus is empty.
 const RECEIPTS_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What was looked at, and what was wrong.
+/// Counts of checked parts, and mistakes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Checked {
-    /// Rows, each taken back to the reading that was sent.
+    /// Rows, each traced back to a sent reading.
     pub(crate) rows: u64,
-    /// Of them, those of bodies that were never acknowledged.
+    /// Rows of abandoned bodies among them.
     pub(crate) of_abandoned: u64,
     pub(crate) bodies: u64,
     pub(crate) lost: u64,
     pub(crate) twice: u64,
     pub(crate) unsent: u64,
-    /// Answers and dumps that were compared with the undisturbed run's.
+    /// Answers and dumps compared with the undisturbed run's.
     pub(crate) answers: u64,
     pub(crate) dumps: u64,
     pub(crate) dead_lines: u64,
@@ -52,10 +53,10 @@ impl Checked {
     }
 }
 
-/// Of each client, how many readings of each of its bodies are there.
+/// Stored readings, by client and body.
 type Counts = Vec<Vec<u32>>;
 
-/// Looks at everything. Nothing is sent any more, and nothing waits on the bus.
+/// Checks everything, after clients have stopped and the bus is empty.
 pub(crate) async fn check(system: &System, load: &Load, seed: u64, http: &reqwest::Client) -> anyhow::Result<Checked> {
     let mut checked = Checked::default();
     let client = connect(&system.database_url).await?;
@@ -82,7 +83,7 @@ pub(crate) async fn check(system: &System, load: &Load, seed: u64, http: &reqwes
     Ok(checked)
 }
 
-/// Takes every row back to what was sent, and hands it to the undisturbed run.
+/// Traces every row back to a sent reading, and adds it to the undisturbed run.
 async fn rows(
     client: &Client,
     seed: u64,
@@ -133,7 +134,7 @@ async fn rows(
             reference.add(&device, &sensor, value, time).await?;
         }
     }
-    // The rows above came by the index. It has to know all that the table holds.
+    // The rows above came by the index, which has to hold all rows of the table.
     client
         .batch_execute("SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off")
         .await?;
@@ -147,7 +148,7 @@ async fn rows(
     Ok(())
 }
 
-/// Every reading of every acknowledged body.
+/// Checks that every reading of every acknowledged body is stored.
 fn completeness(seed: u64, counts: &Counts, checked: &mut Checked) {
     for (client, bodies) in (0..).zip(counts) {
         for (number, count) in (0..).zip(bodies) {
@@ -170,7 +171,7 @@ fn completeness(seed: u64, counts: &Counts, checked: &mut Checked) {
     }
 }
 
-/// Every rejected line of every acknowledged body is a dead letter, and nothing else is.
+/// Checks that every rejected line of every acknowledged body is a dead letter, and there are no others.
 async fn dead_letters(seed: u64, client: &Client, bodies: &[u32], checked: &mut Checked) -> anyhow::Result<()> {
     let dead = DeadLetters::read(client).await?;
     checked
@@ -213,7 +214,7 @@ async fn dead_letters(seed: u64, client: &Client, bodies: &[u32], checked: &mut 
     Ok(())
 }
 
-/// Asks both systems the same.
+/// Compares the answers of both systems.
 async fn compare(
     client: &Client,
     reference: &Reference,
@@ -234,7 +235,7 @@ async fn compare(
     for (one, other) in ours.iter().zip(&theirs).filter(|(one, other)| one != other) {
         checked.wrong.push(format!("the latest is {one}, undisturbed {other}"));
     }
-    // A series that was made and whose readings never came is no difference to anybody.
+    // A series without readings is no difference.
     let days = "SELECT DISTINCT day::text FROM day ORDER BY 1";
     let (days, theirs) = (texts(client, days).await?, texts(&other, days).await?);
     if days != theirs {
@@ -263,7 +264,7 @@ async fn compare(
         let ours = get(http, &format!("{api}/api/{path}")).await?;
         let theirs = get(http, &format!("{}/api/{path}", reference.api)).await?;
         checked.answers += 1;
-        // An error's own words hold the name of the request.
+        // An error's text holds the id of its request.
         let equal = ours.0 == theirs.0 && (ours.0 != 200 || same(&ours.1, &theirs.1));
         if !equal {
             checked
@@ -282,7 +283,7 @@ async fn compare(
     Ok(())
 }
 
-/// The receipts of the last uploads say that all of it is stored, and add up.
+/// Checks that the receipts of the last uploads report all readings as stored, and add up.
 async fn receipts(load: &Load, http: &reqwest::Client, api: &str, checked: &mut Checked) -> anyhow::Result<()> {
     let receipts = load.receipts();
     ensure!(!receipts.is_empty(), "nothing was acknowledged");

@@ -1,4 +1,4 @@
-//! The dead letters, straight from their table.
+//! Reads the dead letters from their table.
 
 use crate::body::invalid_of;
 use anyhow::Context;
@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-/// What the dead letters are.
+/// The dead letters of a run.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
-    /// Nothing of them had to make room.
+    /// None was evicted.
     pub(crate) complete: bool,
-    /// Of each client and body, the rejected lines that are there, a bit each.
+    /// Rejected lines by client and body, a bit each.
     pub(crate) lines: BTreeMap<(u32, u32), u32>,
-    /// What is neither a rejected line nor sent by us.
+    /// Dead letters that are not rejected lines of ours.
     pub(crate) strangers: Vec<String>,
 }
 

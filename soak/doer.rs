@@ -1,4 +1,4 @@
-//! How each fault is done, seen to have happened, and healed.
+//! Causes each fault, checks that it happened, and ends it.
 
 use crate::faults::{Drawn, Fault, Felt, Line, Part, Trouble};
 use crate::load::Load;
@@ -14,12 +14,12 @@ use testutil::{Nats, Postgres, Signal};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
-/// Does a fault and heals it again.
+/// Causes faults and ends them.
 pub(crate) struct Doer {
     pub(crate) system: Arc<System>,
     pub(crate) load: Arc<Load>,
     pub(crate) operator: Arc<Operator>,
-    /// Held by what is done to the stream.
+    /// Locked during faults of the stream.
     pub(crate) stream: Mutex<()>,
     pub(crate) short: bool,
 }
@@ -89,7 +89,7 @@ impl Doer {
         let _hurry = self.load.hurry();
         server.signal(Signal::SIGSTOP);
         let stopped = wait_until(|| is_stopped(server.pid())).await;
-        // Long enough to have taken something that it cannot store.
+        // Long enough for the program to take readings that it cannot store.
         sleep(Duration::from_millis(500)).await;
         let killed = kill_service(&mut service).await;
         sleep(drawn.hold.min(Duration::from_secs(2))).await;
@@ -108,7 +108,7 @@ impl Doer {
         let mut locked = self.lock(part, twin).await;
         self.begin(drawn, &locked.name());
         locked.signal(Signal::SIGSTOP);
-        // The signal is on its way for a moment.
+        // The signal takes a moment to arrive.
         let stopped = wait_until(|| is_stopped(locked.pid())).await;
         sleep(drawn.hold).await;
         locked.signal(Signal::SIGCONT);
@@ -123,7 +123,7 @@ impl Doer {
                 self.begin(drawn, &service.to_string());
                 let running = service.running().context("it does not run")?;
                 running.signal(Signal::SIGTERM);
-                // Cleanly, whatever else is broken meanwhile: its own deadline is 25 s.
+                // The end must be clean even during other faults; the program's own deadline is 25 s.
                 let end = Instant::now() + Duration::from_secs(40);
                 let status = loop {
                     if let Some(status) = running.ended() {
@@ -170,7 +170,7 @@ impl Doer {
                 wait_until(|| proxy.felt()[0] > before[0]).await
             }
             Trouble::Refuse => {
-                // Who has connections does not ask for new ones.
+                // A program with open connections does not make new ones.
                 proxy.set(Weather::Refuse);
                 proxy.cut();
                 let seen = wait_until(|| proxy.felt()[1] > before[1]).await;
@@ -198,7 +198,7 @@ impl Doer {
         })
     }
 
-    /// Both persistors down, and the clients as fast as they can, until the stream takes no more.
+    /// Stops both persistors and speeds up the clients until the stream is full.
     async fn fill_stream(&self, drawn: Drawn) -> anyhow::Result<Felt> {
         let _mine = self.stream.lock().await;
         let mut persistors = Vec::new();
@@ -214,7 +214,7 @@ impl Doer {
         let deadline = Instant::now() + Duration::from_secs(if self.short { 30 } else { 120 });
         let mut full_since = None;
         while Instant::now() < deadline {
-            // Fuller than where the programs are to begin to refuse, and they do refuse.
+            // Above the level at which the programs refuse, and they do refuse.
             if matches!(self.operator.level().await, Ok(level) if level >= 75) {
                 let before = *full_since.get_or_insert_with(refused);
                 if refused() > before + 3 {
@@ -251,7 +251,7 @@ impl Doer {
         let begin = log.metadata().map_or(0, |log| log.len());
         quota.fill()?;
         let full = quota.is_full(8 << 20);
-        // The load has to meet it, which takes a moment where something else is broken as well.
+        // The load has to hit the full disk, which takes a moment during other faults.
         let deadline = Instant::now() + Duration::from_secs(15);
         let met = || log_since(&log, begin).contains("No space left on device");
         while !met() && Instant::now() < deadline {
@@ -260,7 +260,7 @@ impl Doer {
         sleep(drawn.hold).await;
         let full = full && met();
         quota.clear()?;
-        // Without room for its log it gives up, which is right; somebody has to start it again.
+        // Without room for its log, PostgreSQL rightly ends; start it again.
         if let Some(why) = postgres.ended().await {
             let why = why.lines().next().unwrap_or_default();
             self.system
@@ -280,12 +280,12 @@ impl Doer {
         let _mine = self.stream.lock().await;
         self.begin(drawn, "");
         let deadline = Instant::now() + Duration::from_secs(20);
-        // Read again from the start, the history would make good what was lost before: mostly,
-        // what is stored goes first.
+        // Reading the history again from its start would restore earlier losses and hide them. So
+        // mostly, purge the stored messages first.
         if self.short || !drawn.which.is_multiple_of(4) {
             let _ = self.operator.purge_stored().await;
         }
-        // One may be missing, or the server away, from another fault.
+        // A consumer may be missing, or the server down, because of another fault.
         while Instant::now() < deadline {
             match self.operator.drop_consumers().await {
                 Ok(()) => {
@@ -342,7 +342,7 @@ impl Doer {
     }
 }
 
-/// A part that nobody else does anything to.
+/// A part that is locked against other faults.
 enum Locked<'a> {
     Service(MutexGuard<'a, Service>),
     Nats(MutexGuard<'a, Nats>),
@@ -414,7 +414,7 @@ fn is_stopped(pid: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
-/// Waits for a moment until something holds.
+/// Waits briefly for a condition; returns whether it held.
 async fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
     for _ in 0..300 {
         if holds() {

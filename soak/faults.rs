@@ -1,5 +1,4 @@
-//! The faults: a seeded row of them, one after the other and some at the same time, each seen to
-//! have really happened.
+//! The faults: a seeded sequence, some at the same time. The run checks that each really happened.
 
 use crate::chance::Chance;
 use crate::doer::Doer;
@@ -14,13 +13,13 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Faults at the same moment.
+/// Faults at the same time, at the most.
 const AT_ONCE: usize = 6;
 
-/// No fault takes longer than this, healing included.
+/// How long a fault may take, its end included.
 const LONGEST: Duration = Duration::from_secs(240);
 
-/// A part that processes belong to.
+/// A part of the system, with its processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Ingestor,
@@ -37,7 +36,7 @@ pub(crate) enum Line {
     Ingestor,
 }
 
-/// What is done to connections.
+/// A fault of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Cut,
@@ -52,8 +51,8 @@ pub(crate) enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Kill(Part),
-    /// kill -9 of a persistor while PostgreSQL does not answer, or of an ingestor while
-    /// nats-server does not: in the middle of what is not stored yet.
+    /// kill -9 of a persistor while PostgreSQL does not answer, or of an ingestor while nats-server does
+    /// not: with readings that are not stored yet.
     KillInTheMiddle(Part),
     /// SIGSTOP, and SIGCONT after a while.
     Stop(Part),
@@ -120,30 +119,30 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// A fault as it is drawn: everything that is left to chance about it.
+/// The random properties of a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drawn {
     pub(crate) fault: Fault,
-    /// Which of twins, or how bad.
+    /// Which of two twins, or how severe.
     pub(crate) which: u64,
     pub(crate) hold: Duration,
 }
 
-/// Whether anybody has noticed a fault.
+/// Whether a fault had an effect.
 pub(crate) enum Felt {
     Yes,
     No(&'static str),
 }
 
-/// A fault that is over and healed.
+/// A fault that has ended.
 type Ended = (Fault, anyhow::Result<Felt>);
 
-/// What came of the faults.
+/// Results of the faults.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// Those that were seen to have happened.
+    /// Faults that had an effect, by name.
     pub(crate) happened: BTreeMap<String, u32>,
-    /// Those that were tried and not felt by anybody; they count for nothing.
+    /// Faults without an effect, which do not count.
     pub(crate) unfelt: u32,
 }
 
@@ -152,7 +151,7 @@ impl Faults {
         self.happened.values().sum()
     }
 
-    /// Counts a fault that is over, if one is.
+    /// Counts an ended fault, if any.
     fn add(&mut self, ended: Option<Result<Ended, JoinError>>, doer: &Doer) -> anyhow::Result<()> {
         let Some(ended) = ended else { return Ok(()) };
         let (fault, felt) = ended.context("a fault's own task failed")?;
@@ -169,13 +168,13 @@ impl Faults {
     }
 }
 
-/// How many faults, and within which time.
+/// Number of faults, and their time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) duration: Duration,
     pub(crate) faults: u32,
-    /// Only what everybody should have seen once, and briefly.
+    /// Every kind of fault once, and briefly.
     pub(crate) short: bool,
 }
 
@@ -208,7 +207,7 @@ impl Plan {
     fn hold(&self, fault: Fault, chance: &mut Chance) -> Duration {
         let millis = match fault {
             _ if self.short => 100 + chance.below(900),
-            // Now and then longer than a message waits for its acknowledgement.
+            // Sometimes longer than a message waits for its acknowledgement.
             Fault::Stop(Part::Persistor) if chance.percent(15) => 35_000,
             Fault::DiskFull => 1_000 + chance.below(5_000),
             _ if chance.percent(10) => 5_000 + chance.below(8_000),
@@ -217,7 +216,7 @@ impl Plan {
         Duration::from_millis(millis)
     }
 
-    /// Does it all, and waits until all is healed.
+    /// Causes all faults, and waits until they have ended.
     pub(crate) async fn run(
         self,
         system: Arc<System>,
@@ -233,7 +232,7 @@ impl Plan {
             short: self.short,
         });
         let begin = Instant::now();
-        // Somewhat closer together than needed: some will wait for their part to be free.
+        // Closer together than needed: some faults wait until their part is free.
         let distance = self.duration.mul_f64(0.9) / self.faults.max(1);
         let give_up = begin + self.duration * 2 + LONGEST;
         let (mut faults, mut under_way, mut kinds, mut number) = (Faults::default(), JoinSet::new(), Vec::new(), 0);
@@ -268,7 +267,7 @@ impl Plan {
                 let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {LONGEST:?}")));
                 (drawn.fault, done)
             });
-            // All that are needed may be under way by now.
+            // All needed faults may be under way by now.
             if begin.elapsed() >= self.duration {
                 faults.add(under_way.join_next().await, &doer)?;
             }

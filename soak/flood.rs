@@ -1,5 +1,5 @@
-//! A flood of names from one key: more than an ingestor has room for. What is deferred is no
-//! verdict, what is acknowledged is stored, and no other key is told to wait.
+//! A flood of series from one key: more than an ingestor has room for. Deferred readings get no verdict,
+//! acknowledged ones are stored, and no other key's readings are deferred.
 
 use crate::chance::Chance;
 use reqwest::Client;
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// The key that it comes with.
+/// The key of the flood.
 pub(crate) const KEY: &str = "flood-key";
 
-/// The device that it writes as.
+/// The device of the flood.
 const DEVICE: &str = "flood";
 
-/// Series that an ingestor has room for, of each key.
+/// New series that an ingestor has room for, per key.
 pub(crate) const ROOM: u64 = 500;
 
 /// Names that are sent.
@@ -28,16 +28,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The moment of all of its readings, 2024-01-10.
+/// The timestamp of all of its readings, 2024-01-10.
 const MOMENT: i64 = 1_704_844_800_000_000;
 
-/// What the flood has come to.
+/// Results of the flood.
 #[derive(Default)]
 pub(crate) struct Flood {
     stopping: AtomicBool,
-    /// Bodies of which something was deferred.
+    /// Bodies with deferred readings.
     pub(crate) deferred: AtomicU64,
-    /// By name, whether a body that holds it was acknowledged as a whole.
+    /// By name, whether a body with it was acknowledged as a whole.
     acknowledged: Vec<AtomicBool>,
     wrong: AtomicU64,
 }
@@ -78,7 +78,7 @@ impl Flood {
                 "{{\"sensor\":\"n{name}\",\"value\":{name},\"timestamp\":\"{moment}\",\"device\":\"{DEVICE}\"}}"
             );
         }
-        // What it says to a server that is gone, the next one will be told again.
+        // A later body repeats the names that a lost server missed.
         let Ok(response) = http.post(url).bearer_auth(KEY).body(body).send().await else {
             return;
         };
@@ -108,13 +108,13 @@ impl Flood {
         }
     }
 
-    /// Whether this row is one that the flood has sent.
+    /// Whether the flood has sent this row.
     pub(crate) fn is_of(device: &str, sensor: &str, time: i64, value: f64) -> bool {
         let name: Option<u32> = sensor.strip_prefix('n').and_then(|name| name.parse().ok());
         device == DEVICE && time == MOMENT && name.is_some_and(|name| f64::from(name) == value)
     }
 
-    /// What was answered wrongly, and which names were acknowledged and are not among `found`.
+    /// Wrong answers, and acknowledged names that are not among `found`.
     pub(crate) fn complaints(&self, found: &[String]) -> Vec<String> {
         let mut complaints = Vec::new();
         let wrong = self.wrong.load(Ordering::Relaxed);

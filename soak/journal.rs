@@ -1,4 +1,4 @@
-//! What happened and when, for whoever looks into a run that failed.
+//! A journal of events and their times, to investigate a failed run.
 
 use anyhow::Context;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// A line for everything that was done to the system, or that it did by itself.
+/// A line for each fault, and for each change of the system.
 pub(crate) struct Journal {
     folder: PathBuf,
     file: Mutex<File>,
@@ -24,7 +24,7 @@ impl Journal {
             _ => {}
         }
         std::fs::create_dir_all(folder).with_context(making)?;
-        // PostgreSQL, which may run as another user, is handed its log open.
+        // PostgreSQL may run as another user, so it inherits its open log.
         let file = File::create(folder.join("journal.txt")).with_context(making)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -34,7 +34,7 @@ impl Journal {
         })
     }
 
-    /// The folder, which also holds what the programs log.
+    /// The folder, which also holds the programs' logs.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -42,7 +42,7 @@ impl Journal {
     pub(crate) fn note(&self, text: &str) {
         let line = format!("{:8.3} {text}\n", self.start.elapsed().as_secs_f64());
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // A journal that cannot be written is no reason to end the run.
+        // A failed write must not end the run.
         let _ = file.write_all(line.as_bytes());
         if self.aloud {
             let _ = std::io::stderr().write_all(line.as_bytes());

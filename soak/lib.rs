@@ -1,9 +1,9 @@
-//! The fault suite: a load of distinct readings from clients that try again as a device would,
-//! while processes are killed, stopped and cut off from each other, the stream and the disk fill
-//! up, and consumers vanish. Afterwards, every acknowledged reading must be there, once, with its
-//! value, and nothing that nobody sent.
+//! The fault suite: clients send distinct readings and retry as a device would. Meanwhile, processes are
+//! killed, stopped and cut off from each other, the stream and the disk fill up, and consumers vanish.
+//! Afterwards, the database must hold every acknowledged reading, once, with its value, and no reading
+//! that no client sent.
 //!
-//! The seed decides what is sent and the row of faults; the moments are the machine's.
+//! The seed decides the load and the sequence of faults; their exact times depend on the machine.
 
 mod body;
 mod chance;
@@ -41,31 +41,30 @@ use system::System;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-/// The key that is written with.
+/// The clients' key.
 const KEY: &str = "soak-key";
 
-/// How long everything may take to be acknowledged and stored once nothing is broken any more; and
-/// in the short form.
+/// How long clients and persistors may take to finish after the last fault; and in the short form.
 const SETTLE: Duration = Duration::from_secs(300);
 const SETTLE_SHORT: Duration = Duration::from_secs(120);
 
 /// How long the check may take.
 const CHECK: Duration = Duration::from_secs(1800);
 
-/// How a run is set.
+/// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Decides the load and the faults.
     pub seed: u64,
     /// How long faults go on.
     pub duration: Duration,
-    /// Faults that have to happen; where time is short they go on for up to twice as long.
+    /// Faults that have to happen; if they do not within `duration`, the run takes up to twice as long.
     pub faults: u32,
     /// Clients; every fourth sends large bodies.
     pub clients: u32,
-    /// Readings a second in large bodies, over all clients, but while the stream is being filled.
+    /// Readings a second in large bodies, over all clients, except while the stream is being filled.
     pub pace: u64,
-    /// Every kind of fault once and briefly, for a test among others.
+    /// Every kind of fault once and briefly, for a test that runs beside others.
     pub short: bool,
     /// The limit of the stream.
     pub stream_bytes: u64,
@@ -73,12 +72,12 @@ pub struct Options {
     pub disk_bytes: u64,
     /// Repeat the journal on the terminal.
     pub aloud: bool,
-    /// Leave the logs also where nothing was wrong.
+    /// Keep the logs of good runs, too.
     pub keep: bool,
 }
 
 impl Options {
-    /// As `make soak` runs it.
+    /// Settings of `make soak`.
     #[must_use]
     pub fn long(seed: u64) -> Self {
         Self {
@@ -95,7 +94,7 @@ impl Options {
         }
     }
 
-    /// As `make test` runs it.
+    /// Settings of `make test`.
     #[must_use]
     pub fn short(seed: u64) -> Self {
         Self {
@@ -114,8 +113,8 @@ impl Options {
     }
 }
 
-/// Runs it once. Where the report says that something was wrong, or there is none, the programs'
-/// logs and a journal are left in `target/soak/SEED`.
+/// Runs the suite once. Unless the run was good, it leaves the programs' logs and a journal in
+/// `target/soak/SEED`.
 ///
 /// # Errors
 /// Where the run could not be finished.
@@ -128,7 +127,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     match &report {
         Ok(report) if report.wrong.is_empty() && options.keep => {}
         Ok(report) if report.wrong.is_empty() => {
-            // Nobody needs them.
+            // The logs of a good run.
             let _ = std::fs::remove_dir_all(&folder);
         }
         Ok(report) => report
@@ -208,7 +207,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     })
 }
 
-/// Waits until the clients have all that they sent acknowledged, and the persistors have it stored.
+/// Waits until all bodies are acknowledged and the persistors have stored their readings.
 async fn settle(clients: &mut JoinSet<()>, load: &Load, operator: &Operator, patience: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + patience;
     let acknowledged = async {
@@ -251,8 +250,8 @@ impl Drop for Owned {
     }
 }
 
-/// Says loudly that something is not tested.
+/// Warns that a fault is not tested.
 fn warn(text: &str) {
-    // Nobody left to tell when this fails.
+    // Ignores a closed standard error.
     let _ = writeln!(std::io::stderr(), "\n*** {text} ***\n");
 }

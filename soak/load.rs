@@ -1,5 +1,5 @@
-//! The load: clients that send their bodies as a device would, one after the other, each until it
-//! is acknowledged. What counts as that, and what is tried again, is design §3.
+//! The load: clients that send their bodies like a device, one after the other, each until it is
+//! acknowledged. Design §3 defines acknowledgements and retries.
 
 use crate::body::{Body, Fate};
 use crate::chance::Chance;
@@ -20,26 +20,26 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Receipts that are kept of each client, the last ones.
+/// Receipts kept of each client, the last ones.
 const RECEIPTS: usize = 500;
 
-/// Complaints that are kept.
+/// Complaints kept.
 const COMPLAINTS: usize = 20;
 
 /// How long a device waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between the last that a client sends and its going away.
+/// Pause between the last byte of a cut body and the cut.
 const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(20);
 
-/// How often a client that pauses looks whether there is a hurry.
+/// How often a pausing client checks whether to send at full speed.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Its waits between tries.
+/// A device's waits between tries, in milliseconds.
 const FIRST_WAIT: u64 = 50;
 const LONGEST_WAIT: u64 = 2_000;
 
-/// What an acknowledgement said.
+/// An acknowledgement.
 #[derive(Clone, Debug)]
 pub(crate) struct Receipt {
     pub(crate) id: String,
@@ -47,7 +47,7 @@ pub(crate) struct Receipt {
     pub(crate) rejected: u64,
 }
 
-/// What the clients have done so far.
+/// Counts of the clients' work.
 #[derive(Default)]
 pub(crate) struct Done {
     pub(crate) posts: AtomicU64,
@@ -56,12 +56,12 @@ pub(crate) struct Done {
     pub(crate) readings: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) retries: AtomicU64,
-    /// Answers of 503 among those that were tried again.
+    /// Answers of 503 among the retried ones.
     pub(crate) refused: AtomicU64,
     pub(crate) cut: AtomicU64,
 }
 
-/// What all clients share.
+/// State that all clients share.
 pub(crate) struct Load {
     seed: u64,
     urls: Vec<String>,
@@ -70,13 +70,13 @@ pub(crate) struct Load {
     stopping: AtomicBool,
     hurry: AtomicU32,
     pub(crate) done: Done,
-    /// Of each client, how many of its bodies are done with: acknowledged or abandoned.
+    /// Finished bodies of each client: acknowledged or abandoned.
     next: Vec<AtomicU32>,
     receipts: Vec<Mutex<VecDeque<Receipt>>>,
     complaints: Mutex<Vec<String>>,
 }
 
-/// Makes all clients send as fast as they can while it lives.
+/// A guard: while it lives, all clients send at full speed.
 pub(crate) struct Hurry<'a>(&'a Load);
 
 impl Drop for Hurry<'_> {
@@ -85,7 +85,7 @@ impl Drop for Hurry<'_> {
     }
 }
 
-/// What a try came to, where it was no acknowledgement.
+/// Why a try failed.
 enum Failure {
     Final(String),
     Again { why: String, after: Option<Duration> },
@@ -108,7 +108,7 @@ impl Load {
         }
     }
 
-    /// Starts the clients. Each ends after the body that it is at when `stop` is called.
+    /// Starts the clients. After `stop`, each ends with its current body.
     pub(crate) fn start(self: &Arc<Self>) -> anyhow::Result<JoinSet<()>> {
         let mut clients = JoinSet::new();
         for client in 0..u32::try_from(self.next.len()).unwrap_or(0) {
@@ -137,13 +137,13 @@ impl Load {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Makes all clients send as fast as they can, until what this returns is dropped.
+    /// Makes all clients send at full speed until the guard is dropped.
     pub(crate) fn hurry(&self) -> Hurry<'_> {
         self.hurry.fetch_add(1, Ordering::Relaxed);
         Hurry(self)
     }
 
-    /// Of each client, how many of its bodies are done with.
+    /// Finished bodies of each client.
     pub(crate) fn bodies(&self) -> Vec<u32> {
         self.next.iter().map(|next| next.load(Ordering::Acquire)).collect()
     }
@@ -222,7 +222,7 @@ impl Sender {
         }
     }
 
-    /// A file that was acknowledged and is uploaded once more.
+    /// Sends an acknowledged body once more.
     async fn send_again(&mut self, number: u32) {
         let body = self.body(number);
         if body.fate() != Fate::Abandoned {
@@ -251,7 +251,7 @@ impl Sender {
                 }
                 Err(Failure::Final(why)) => {
                     self.load.complain(format!("{body:?} was refused for good: {why}"));
-                    // A device would show it to a person; here it is a failure of the run.
+                    // A device would show it to its user; here it fails the run.
                     LONGEST_WAIT
                 }
                 Err(Failure::Again { why, after }) => {
@@ -283,7 +283,7 @@ impl Sender {
         match status {
             200 | 400 => {}
             401 | 403 | 404 | 405 | 413 | 415 => return Err(Failure::Final(format!("{status} {text}"))),
-            // Another key's flood of names is none of this one's business.
+            // Another key's flood must not affect this key.
             429 => return Err(Failure::Final(format!("{status} {text}"))),
             _ => return Err(again(format!("{status} {text}"), after)),
         }
@@ -306,14 +306,14 @@ impl Sender {
         Ok(receipt)
     }
 
-    /// Sends some of a body, and then breaks the connection.
+    /// Sends a part of a body, then breaks the connection.
     async fn send_cut(&mut self, body: Body) {
         let text = encoded(body);
         let cut = usize::try_from(self.chance.below(text.len() as u64)).unwrap_or(0);
         let piece = 1 + usize::try_from(self.chance.below(32 * 1024)).unwrap_or(0);
         let mut rest = text.slice(..cut);
         let pieces = std::iter::from_fn(move || (!rest.is_empty()).then(|| Ok(rest.split_to(piece.min(rest.len())))));
-        // Later than what was sent before, which would otherwise be thrown away unsent.
+        // After a pause, else the client would discard the part unsent.
         let gone = stream::once(async {
             sleep(PAUSE_BEFORE_CUT).await;
             Err(std::io::Error::other("the client is gone"))
@@ -321,7 +321,7 @@ impl Sender {
         let request = self
             .request(body)
             .body(reqwest::Body::wrap_stream(stream::iter(pieces).chain(gone)));
-        // What it says to this, nobody hears.
+        // The connection breaks, so there is no answer.
         let _ = request.send().await;
         self.load.done.cut.fetch_add(1, Ordering::Relaxed);
     }
@@ -339,7 +339,7 @@ impl Sender {
     }
 }
 
-/// A body as it goes over the wire.
+/// Encodes a body for sending.
 fn encoded(body: Body) -> Bytes {
     let text = body.text();
     if !body.is_gzip() {

@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // What is dropped here kills and removes all that it has started.
+    // Dropping a run kills its processes and removes their files.
     tokio::select! {
         code = run(&args) => code,
         _ = signals.next() => ExitCode::from(130),
@@ -131,6 +131,6 @@ fn options(args: &Args, seed: u64) -> Options {
 }
 
 fn say(text: &str) {
-    // Nobody reading it does not change what was found.
+    // Ignores a closed standard output.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

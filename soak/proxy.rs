@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a server, with weather: what a network does to connections.
+//! A TCP proxy in front of a server, with "weather": faults of the network.
 
 use crate::Owned;
 use std::net::SocketAddr;
@@ -11,26 +11,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
-/// Bytes that are read before they are passed on.
+/// Bytes read at once, at the most.
 const CHUNK: usize = 16 * 1024;
 
-/// Connections at once; what is beyond waits to be accepted.
+/// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 512;
 
-/// What happens to connections.
+/// The state of the simulated network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weather {
-    /// Nothing.
+    /// No fault.
     Clear,
-    /// New ones are closed at once; those there are go on.
+    /// Closes new connections at once; open ones continue.
     Refuse,
-    /// Everything comes so much later.
+    /// Delays all bytes.
     Delay(Duration),
-    /// So many bytes a second, each way.
+    /// Limits bytes per second, each way.
     Slow(u64),
-    /// Nothing comes through either way, and nobody is told; when it is over it all comes.
+    /// Silently holds all bytes back, both ways, and delivers them afterwards.
     Hole,
-    /// The server's end is gone, and the client is not told until it is over.
+    /// Closes the server's end; the client learns of it only afterwards.
     HalfOpen,
 }
 
@@ -42,17 +42,17 @@ struct State {
     upstream: Option<SocketAddr>,
 }
 
-/// What the proxy has seen, to know that a fault was felt.
+/// Counts of effects, to check that a fault had one.
 #[derive(Debug, Default)]
 struct Seen {
     open: AtomicU64,
     cut: AtomicU64,
     refused: AtomicU64,
-    /// Pieces that were held up, and connections that were left half open.
+    /// Chunks held back, and connections left half open.
     held: AtomicU64,
 }
 
-/// A proxy; it ends when this is dropped.
+/// A running proxy; ends when dropped.
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
@@ -62,7 +62,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy on a free port, in front of nothing yet.
+    /// Starts a proxy on a free port, without a server yet.
     pub(crate) async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -86,7 +86,7 @@ impl Proxy {
         self.address
     }
 
-    /// Where connections go from now on.
+    /// Sets the server of new connections.
     pub(crate) fn lead_to(&self, upstream: SocketAddr) {
         self.state.send_modify(|state| state.upstream = Some(upstream));
     }
@@ -100,17 +100,17 @@ impl Proxy {
         self.state.send_modify(|state| state.weather = weather);
     }
 
-    /// Breaks every connection there is.
+    /// Cuts all connections.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Connections that are open now.
+    /// Number of open connections.
     pub(crate) fn open(&self) -> u64 {
         self.seen.open.load(Ordering::Relaxed)
     }
 
-    /// Connections cut, connections refused and pieces held up so far.
+    /// Connections cut, connections refused and chunks held back so far.
     pub(crate) fn felt(&self) -> [u64; 3] {
         [&self.seen.cut, &self.seen.refused, &self.seen.held].map(|count| count.load(Ordering::Relaxed))
     }
@@ -124,7 +124,7 @@ async fn accept(listener: TcpListener, state: watch::Receiver<State>, seen: Arc<
                 Ok((client, _)) => {
                     connections.spawn(serve(client, state.clone(), seen.clone()));
                 }
-                // Out of descriptors, for one; the next try may find some.
+                // For instance out of file descriptors, which ending connections free.
                 Err(_) => sleep(Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -164,7 +164,7 @@ async fn serve(client: TcpStream, mut state: watch::Receiver<State>, seen: Arc<S
             pump(&mut from_server, &mut to_client, down, &seen),
         )
     };
-    // Left in an orderly way only where both sides have ended that way; else with a reset.
+    // Closes properly only if both sides have; else with a reset.
     let cut = tokio::select! {
         biased;
         _ = state.wait_for(is_over) => true,
@@ -192,8 +192,8 @@ async fn serve(client: TcpStream, mut state: watch::Receiver<State>, seen: Arc<S
 async fn connect(upstream: Option<SocketAddr>) -> Option<TcpStream> {
     let connecting = timeout(Duration::from_secs(5), TcpStream::connect(upstream?));
     let server = connecting.await.ok()?.ok()?;
-    // On one machine, a port where nobody listens may be given to the one who asks for it, who
-    // then talks to itself.
+    // On one machine, the system may assign a port without listener to the connecting socket, which
+    // then connects to itself.
     (server.local_addr().ok() != server.peer_addr().ok()).then_some(server)
 }
 
@@ -203,7 +203,7 @@ fn reset(to_client: &OwnedWriteHalf, to_server: &OwnedWriteHalf) {
     }
 }
 
-/// Passes on what comes until it ends, as the weather lets it.
+/// Copies bytes from one side to the other until the end, subject to the weather.
 async fn pump(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
@@ -237,7 +237,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
     use super::*;
 
-    /// A server that sends back what it gets.
+    /// An echo server.
     async fn echo() -> (SocketAddr, Owned) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -6,8 +6,8 @@ use std::process::Command;
 
 /// A mounted tmpfs; unmounted when this is dropped.
 ///
-/// What PostgreSQL meets on it is the real thing (`ENOSPC`); that it survives a power cut is not:
-/// it lies in memory. Nothing here cuts power.
+/// PostgreSQL gets real `ENOSPC` errors on it. Surviving a power cut is not tested: the data lies in
+/// memory.
 pub(crate) struct Quota {
     folder: PathBuf,
     bytes: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// Mounts one at this folder.
+    /// Mounts a tmpfs at this folder.
     pub(crate) fn mount(folder: &Path, bytes: u64) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
         let options = format!("size={bytes},mode=1777");
@@ -42,12 +42,12 @@ impl Quota {
         &self.folder
     }
 
-    /// Takes away all room that is free.
+    /// Takes away all free space.
     pub(crate) fn fill(&self) -> anyhow::Result<()> {
-        // What is in use rounds up to whole pages; a limit below it is refused, so begin there.
+        // Begins at the used space: it is rounded up to pages, and the system refuses a lower limit.
         let mut refused = None;
         for spare in [0, 64 << 10, 1 << 20, 4 << 20] {
-            // A size of nothing would be no limit.
+            // A size of 0 would be no limit.
             match self.resize((self.used()? + spare).max(64 << 10)) {
                 Ok(()) => return Ok(()),
                 Err(error) => refused = Some(error),
@@ -56,7 +56,7 @@ impl Quota {
         Err(refused.unwrap_or_else(|| anyhow::anyhow!("nobody tried")))
     }
 
-    /// Gives the room back.
+    /// Gives the space back.
     pub(crate) fn clear(&self) -> anyhow::Result<()> {
         self.resize(self.bytes)
     }
@@ -89,7 +89,7 @@ impl Quota {
 
 impl Drop for Quota {
     fn drop(&mut self) {
-        // Lazily: the processes that were just killed may hold on to it for a moment more.
+        // Lazily: killed processes may keep it busy for a moment.
         let _ = run(command(self.sudo, "umount").arg("-l").arg(&self.folder));
     }
 }

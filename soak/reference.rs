@@ -1,5 +1,5 @@
-//! The undisturbed run: the same readings loaded once, in order, through fresh programs into a
-//! fresh database, and what is asked of both.
+//! The undisturbed run: the same readings loaded once, in order, through fresh programs into a fresh
+//! database; and the comparison of both.
 
 use crate::KEY;
 use anyhow::{Context, ensure};
@@ -15,16 +15,16 @@ use tokio_postgres::{Client, NoTls};
 /// A body of the load.
 const BODY: usize = 4 << 20;
 
-/// Bodies on their way at once.
+/// Bodies in flight at once.
 const AT_ONCE: usize = 2;
 
-/// What may take long takes no longer than this.
+/// Deadline of long operations.
 const LONG: Duration = Duration::from_secs(600);
 
-/// Averages of the same readings in another order differ by no more than this part.
+/// Largest relative difference of averages of the same readings in another order.
 const TOLERANCE: f64 = 1e-9;
 
-/// An Odograph that nothing is done to.
+/// An Odograph without faults.
 pub(crate) struct Reference {
     http: reqwest::Client,
     ingest: String,
@@ -97,7 +97,7 @@ impl Reference {
         }
     }
 
-    /// Waits until all that was added is stored.
+    /// Waits until all added readings are stored.
     pub(crate) async fn settle(&mut self, rows: i64) -> anyhow::Result<()> {
         self.send().await?;
         while !self.under_way.is_empty() {
@@ -132,7 +132,7 @@ pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
     Ok(client)
 }
 
-/// The answer of an API, and its status.
+/// Asks an API; returns status and answer.
 pub(crate) async fn get(http: &reqwest::Client, url: &str) -> anyhow::Result<(u16, Value)> {
     let response = http
         .get(url)
@@ -146,7 +146,7 @@ pub(crate) async fn get(http: &reqwest::Client, url: &str) -> anyhow::Result<(u1
     Ok((status, value))
 }
 
-/// Whether two answers say the same.
+/// Whether two answers are equal, within [`TOLERANCE`].
 pub(crate) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => match (one.as_f64(), other.as_f64()) {

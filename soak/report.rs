@@ -1,16 +1,16 @@
-//! What a run came to, as a table.
+//! The result of a run, as a table.
 
 use crate::check::Checked;
 use crate::faults::Faults;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A run, and whether it was good.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub(crate) seed: u64,
     pub(crate) seconds: Duration,
-    /// From the last fault's end until nothing waited any more.
+    /// From the last fault's end until all readings were stored.
     pub(crate) settled: Duration,
     pub(crate) clients: u32,
     pub(crate) faults: Faults,
@@ -21,7 +21,7 @@ pub struct Report {
     pub(crate) readings: u64,
     pub(crate) retries: u64,
     pub(crate) refused: u64,
-    /// Bodies of the flood of names of which something was deferred.
+    /// Bodies of the flood with deferred readings.
     pub(crate) deferred: u64,
     pub(crate) looks: u64,
     pub(crate) checked: Checked,
@@ -29,13 +29,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Everything that was wrong; nothing, in a good run.
+    /// All mistakes; empty for a good run.
     #[must_use]
     pub fn wrong(&self) -> &[String] {
         &self.wrong
     }
 
-    /// Faults that were seen to have happened.
+    /// Number of faults that had an effect.
     #[must_use]
     pub fn faults(&self) -> u32 {
         self.faults.count()
@@ -47,13 +47,13 @@ impl Report {
         self.faults.happened.get(name).copied().unwrap_or(0)
     }
 
-    /// Readings whose acknowledgement was held against the database.
+    /// Acknowledged readings that were checked.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.checked.rows
     }
 
-    /// Runs as one table in Markdown, a column each.
+    /// Formats runs as one Markdown table, a column each.
     #[must_use]
     pub fn table(reports: &[Self]) -> String {
         type Column = fn(&Report) -> String;
@@ -102,7 +102,7 @@ impl Report {
         text
     }
 
-    /// The faults of some runs, by name, as a table in Markdown.
+    /// Formats the faults of runs, by name, as a Markdown table.
     #[must_use]
     pub fn faults_table(reports: &[Self]) -> String {
         let mut names: Vec<&String> = reports.iter().flat_map(|run| run.faults.happened.keys()).collect();
@@ -121,7 +121,7 @@ impl Report {
         text
     }
 
-    /// What else is worth telling a person.
+    /// Further notes for the reader.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         vec![format!(

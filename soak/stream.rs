@@ -1,4 +1,4 @@
-//! The stream as its operator sees it, straight from the nats-server: how full it is, and what waits.
+//! The stream as the nats-server reports it to an operator: its fill level and backlog.
 
 use crate::system::System;
 use anyhow::{Context as _, ensure};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 const STREAM: &str = "READINGS";
 const CONSUMERS: [&str; 2] = ["persistor_live", "persistor_bulk"];
 
-/// How long the server may take to answer; it is being stopped and killed meanwhile.
+/// How long the server may take to answer; faults stop and kill it meanwhile.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A connection to the nats-server.
@@ -44,7 +44,7 @@ impl Operator {
             .context("look at the stream")
     }
 
-    /// How full the stream is, in hundredths of its limit.
+    /// The stream's fill level, in hundredths of its limit.
     pub(crate) async fn level(&self) -> anyhow::Result<u64> {
         Ok(self.stream().await?.cached_info().state.bytes * 100 / self.limit)
     }
@@ -60,7 +60,7 @@ impl Operator {
         Ok(backlog)
     }
 
-    /// Deletes the consumers that the persistors read by.
+    /// Deletes the persistors' consumers.
     pub(crate) async fn drop_consumers(&self) -> anyhow::Result<()> {
         let stream = self.stream().await?;
         for name in CONSUMERS {
@@ -70,12 +70,11 @@ impl Operator {
         Ok(())
     }
 
-    /// Purges history that is stored; the messages purged.
+    /// Purges stored messages. Returns their number.
     pub(crate) async fn purge_stored(&self) -> anyhow::Result<u64> {
         let stream = self.stream().await?;
         let state = &stream.cached_info().state;
-        // Looked at before the consumers: what a consumer that has nothing left knows of is at
-        // least this much.
+        // Read before the consumers: a consumer without backlog has read at least up to here.
         let mut stored = state.last_sequence;
         for name in CONSUMERS {
             let info = timeout(DEADLINE, stream.consumer_info(name)).await??;

@@ -1,4 +1,4 @@
-//! The whole of Odograph as processes: what is killed, stopped, cut off and started again.
+//! All parts of Odograph as processes, which faults kill, stop, cut off and start again.
 
 use crate::journal::Journal;
 use crate::proxy::Proxy;
@@ -15,23 +15,23 @@ use testutil::{Nats, Place, Postgres, Running, Signal, built, listening, nats};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-/// Ingestors, and persistors.
+/// Number of ingestors, and of persistors.
 pub(crate) const TWINS: usize = 2;
 
-/// One of our programs, started again and again with the same log.
+/// One of our programs; each start appends to the same log.
 pub(crate) struct Service {
     pub(crate) name: &'static str,
     number: usize,
     env: Vec<(&'static str, String)>,
     log: PathBuf,
-    /// In front of it; led to where it listens each time.
+    /// The proxy in front of it, set to its new address at each start.
     proxy: Option<Arc<Proxy>>,
     running: Option<Running>,
     main: Option<SocketAddr>,
 }
 
 impl Service {
-    /// Starts it and waits until it listens; ready it is whenever it can be.
+    /// Starts it and waits until it listens, not until it is ready.
     pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(built(self.name));
         command
@@ -64,12 +64,12 @@ impl Service {
         Ok(())
     }
 
-    /// The process, while there is one.
+    /// The process, while it runs.
     pub(crate) fn running(&mut self) -> Option<&mut Running> {
         self.running.as_mut()
     }
 
-    /// Where it listened last.
+    /// Its last address.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.main
     }
@@ -81,7 +81,7 @@ impl std::fmt::Display for Service {
     }
 }
 
-/// The address in what a program has logged since `begin`.
+/// The address in a program's log since `begin`.
 fn listens(log: &Path, begin: u64, wanted: &str) -> Option<SocketAddr> {
     let text = log_since(log, begin);
     let mut addresses = text.lines().filter_map(listening);
@@ -90,7 +90,7 @@ fn listens(log: &Path, begin: u64, wanted: &str) -> Option<SocketAddr> {
         .map(|(_, address)| address)
 }
 
-/// The first of what a log has got since `begin`.
+/// The beginning of a log since `begin`.
 pub(crate) fn log_since(log: &Path, begin: u64) -> String {
     let read = || {
         let mut file = std::fs::File::open(log)?;
@@ -99,7 +99,7 @@ pub(crate) fn log_since(log: &Path, begin: u64) -> String {
         file.take(1 << 20).read_to_end(&mut text)?;
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
     };
-    // Not there yet, it says nothing yet.
+    // The log may not exist yet.
     read().unwrap_or_default()
 }
 
@@ -110,11 +110,11 @@ pub(crate) struct Proxies {
     pub(crate) ingestors: [Arc<Proxy>; TWINS],
 }
 
-/// Everything that runs. Dropped, all of it is killed and removed, but for the logs.
+/// All processes. Dropping it kills them and removes their files, except the logs.
 pub(crate) struct System {
     pub(crate) journal: Arc<Journal>,
     pub(crate) proxies: Proxies,
-    // Each is locked by whoever does something to it: one fault at a time for each part.
+    // A fault locks its part: each part has one fault at a time.
     pub(crate) ingestors: [Mutex<Service>; TWINS],
     pub(crate) persistors: [Mutex<Service>; TWINS],
     pub(crate) api: Mutex<Service>,
@@ -126,7 +126,7 @@ pub(crate) struct System {
     pub(crate) database_url: String,
     /// Bytes that the stream may hold.
     pub(crate) stream_bytes: u64,
-    // After PostgreSQL, which lies on it.
+    // Dropped after PostgreSQL, whose data lies on it.
     pub(crate) quota: Option<Quota>,
     _work: TempDir,
 }
@@ -134,7 +134,7 @@ pub(crate) struct System {
 impl System {
     pub(crate) async fn start(options: &Options, journal: Arc<Journal>) -> anyhow::Result<Self> {
         let work = tempfile::tempdir().context("make a folder")?;
-        // As root, PostgreSQL runs as another user, who has to get in.
+        // As root, PostgreSQL runs as another user, who has to enter the folder.
         std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o711)).context("open the folder")?;
         let quota = match Quota::mount(&work.path().join("disk"), options.disk_bytes) {
             Ok(quota) => Some(quota),
@@ -163,7 +163,7 @@ impl System {
             port: Some(postgres_port),
             log: Some(log("postgres")),
         };
-        // Checkpoints often, and little of the log kept: both are worth a crash in the middle.
+        // Frequent checkpoints and a short log, so that crashes interrupt both.
         let settings = [
             ("max_wal_size", "256MB"),
             ("min_wal_size", "64MB"),
@@ -182,7 +182,7 @@ impl System {
             proxies.nats.address(),
             options.stream_bytes
         );
-        // With no more rights than they need.
+        // Roles with the least rights.
         testutil::give_roles(postgres.url()).await;
         let database = |role: &str| {
             let address = proxies.postgres.address();
@@ -233,13 +233,13 @@ impl System {
         Ok(system)
     }
 
-    /// Our programs, in the order in which whoever locks all of them does it.
+    /// Our programs, in the order for locking all of them.
     pub(crate) fn services(&self) -> impl Iterator<Item = &Mutex<Service>> {
         self.ingestors.iter().chain(&self.persistors).chain([&self.api])
     }
 
-    /// Starts again what has ended although nobody did anything to it, and tells what that was.
-    /// What is locked has something done to it, and is left alone.
+    /// Restarts processes that have ended without a fault, and returns their names. Skips locked parts,
+    /// which have a fault.
     pub(crate) async fn mend(&self) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
         for service in self.services() {
@@ -268,7 +268,7 @@ impl System {
         Ok(found)
     }
 
-    /// Asks everything to end, so that what a program has to say at its end is in its log.
+    /// Ends all programs cleanly, so that their logs are complete.
     pub(crate) async fn stop(&self) {
         for service in self.services() {
             if let Some(running) = service.lock().await.running() {
@@ -278,7 +278,7 @@ impl System {
         }
     }
 
-    /// What the programs' logs hold that no fault excuses.
+    /// Lines of the programs' logs that no fault explains.
     pub(crate) async fn complaints(&self) -> anyhow::Result<Vec<String>> {
         let mut complaints = Vec::new();
         for service in self.services() {
@@ -293,7 +293,7 @@ impl System {
     }
 }
 
-/// A port that outgoing connections are not given: a server that is started again finds it free.
+/// A port outside the range of outgoing connections, so that a restarted server finds it free.
 fn free_port() -> anyhow::Result<u16> {
     let seed = u64::from(std::process::id());
     for attempt in 0..200 {
@@ -307,6 +307,6 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(0)
 }
 
-/// Ports that were given out: they are not bound at once.
+/// Ports given out already: programs do not bind them at once.
 static TAKEN: std::sync::Mutex<std::collections::BTreeSet<u16>> =
     std::sync::Mutex::new(std::collections::BTreeSet::new());

@@ -1,4 +1,5 @@
-//! What goes on beside the faults: ended processes are started again, and somebody asks for the latest values all the time, which must never go back.
+//! Watches the system during the faults: restarts ended processes, and checks that latest values never go
+//! back.
 
 use crate::system::System;
 use jiff::Timestamp;
@@ -9,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Texts that are kept of each kind.
+/// Texts kept of each kind.
 const KEPT: usize = 20;
 
-/// What was seen.
+/// Observations during a run.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// Processes that ended although nobody did anything to them.
+    /// Processes that ended without a fault.
     ended: Mutex<Vec<String>>,
     /// Latest values that went back.
     back: Mutex<Vec<String>>,
@@ -24,7 +25,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Processes that ended although nobody did anything to them, then latest values that went back.
+    /// Processes that ended without a fault, then latest values that went back.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let mut wrong = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
         wrong.extend(self.back.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
@@ -39,7 +40,7 @@ fn keep(kept: &Mutex<Vec<String>>, text: String) {
     }
 }
 
-/// Starts again what has ended by itself, without an end.
+/// Restarts ended processes, for ever.
 pub(crate) async fn mend(system: Arc<System>, seen: Arc<Seen>) {
     loop {
         match system.mend().await {
@@ -50,7 +51,7 @@ pub(crate) async fn mend(system: Arc<System>, seen: Arc<Seen>) {
     }
 }
 
-/// Asks for the latest values, without an end.
+/// Polls the latest values, for ever.
 pub(crate) async fn look(system: Arc<System>, http: reqwest::Client, seen: Arc<Seen>) {
     let mut latest: HashMap<String, Timestamp> = HashMap::new();
     loop {
