@@ -1,6 +1,6 @@
 //! One body of all readings through ingestor, JetStream and persistor until every row is
 //! committed, beside psql's binary COPY of the same rows, sorted by series, straight into the
-//! partition; then the same body again, when every row is there already.
+//! partition; then the same body again, as duplicates.
 
 use crate::Size;
 use crate::data::Data;
@@ -65,7 +65,7 @@ pub(crate) async fn upload(system: &mut System, data: &Data, judged: usize) -> a
     Ok(start.elapsed())
 }
 
-/// curl, to send all of it to this ingestor as one body.
+/// A curl command that uploads all readings to this ingestor as one body.
 pub(crate) fn post(data: &Data, ingestor: &str) -> Command {
     let mut command = Command::new("curl");
     command
@@ -75,7 +75,7 @@ pub(crate) fn post(data: &Data, ingestor: &str) -> Command {
     command
 }
 
-/// Whether this answer says so.
+/// Fails unless the answer accepts all readings.
 pub(crate) fn all_accepted(answer: &str, data: &Data) -> anyhow::Result<()> {
     ensure!(
         answer.contains(&format!("\"accepted\":{},\"rejected\":0", data.readings)),

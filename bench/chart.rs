@@ -1,5 +1,5 @@
 //! A sensor's day, and some weeks of it, in quarters of an hour, from raw rows, beside InfluxDB's
-//! `GROUP BY time(15m)` over the same readings: two sensors at 1 Hz, one of which is asked for.
+//! `GROUP BY time(15m)` over the same readings: two sensors at 1 Hz, of which the question asks for one.
 
 use crate::Size;
 use crate::data::{COPY_END, COPY_HEAD, DAY_START, MONTH, PARTITION, Reading, copy_row, in_order_of_time};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Both sensors, and the one that is asked for.
+/// Both sensors, and the sensor of the question.
 const LOADED: Range<usize> = 4..6;
 const SENSOR: &str = "speed";
 
@@ -24,11 +24,11 @@ const CHUNK: usize = 50_000;
 const SECONDS_OF_DAY: usize = 86_400;
 const MICROSECONDS_OF_DAY: i64 = 86_400_000_000;
 
-/// Where the month begins that all other workloads have their day in; this one asks for its first
-/// day. Microseconds since 2000-01-01.
+/// The first of the month of the other workloads' day, in microseconds since 2000-01-01. This workload asks
+/// for that first day.
 const MONTH_START: i64 = DAY_START - 14 * MICROSECONDS_OF_DAY;
 
-/// Some whole days, half of them before the day that is asked for: they lie in two months.
+/// Whole days, half of them before the question's day, so that they lie in two months.
 #[derive(Clone, Copy)]
 struct Span {
     days: usize,
@@ -104,7 +104,7 @@ fn questions(span: Span, runs: usize) -> [Question; 2] {
             theirs: influx::means_path(SENSOR, &midnight, next),
             buckets: 96,
             goal: 1.0,
-            // A few milliseconds each, which a neighbour on the machine easily doubles.
+            // A few milliseconds each, which another load on the machine easily doubles.
             times: 10 * runs,
         },
         Question {
@@ -122,7 +122,7 @@ fn questions(span: Span, runs: usize) -> [Question; 2] {
     ]
 }
 
-/// Asks both in turn, once to warm up; every answer has to be the same.
+/// Asks both in turn, once to warm up; all answers have to be equal.
 async fn compare(
     question: &Question,
     ours: &mut Connection,
@@ -143,7 +143,7 @@ async fn compare(
             question.buckets
         );
         for (ours, theirs) in our_values.iter().zip(&their_values) {
-            // In which order readings are added up is each one's own.
+            // Each adds up readings in its own order.
             ensure!(
                 (ours - theirs).abs() <= 1e-9 * theirs.abs(),
                 "an average is {ours} here and {theirs} there"
@@ -159,7 +159,7 @@ async fn compare(
     Ok(())
 }
 
-/// How long the whole answer took, and the answer.
+/// Asks a question; returns the time to the whole answer, and the answer.
 async fn timed(connection: &mut Connection, path: &str) -> anyhow::Result<(Duration, Bytes)> {
     let start = Instant::now();
     let answer = connection.get(path).await?;
@@ -173,8 +173,8 @@ fn numbers(buckets: &Value, key: &str) -> anyhow::Result<Vec<f64>> {
     buckets.iter().map(number).collect()
 }
 
-/// Leaves the database as the persistor would: rows of two months in transactions of so many, each
-/// sorted by series, the latest values, the days.
+/// Fills the database like the persistor: rows of two months in transactions of [`CHUNK`], each sorted by
+/// series, the latest values, and the days.
 async fn load(database: &Database, span: Span) -> anyhow::Result<()> {
     let client = database.prepare().await?;
     partition(&client, "2024-04-01").await?;

@@ -1,4 +1,4 @@
-//! The readings that are measured with: six sensors at 10 Hz, within one UTC day.
+//! The readings of the benchmarks: six sensors at 10 Hz, within one UTC day.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,24 +8,24 @@ use tempfile::TempDir;
 
 pub(crate) use crate::sensors::SENSORS;
 
-/// The day that all readings lie in, its month's first, and that month's partition.
+/// The day of all readings, the first of its month, and that month's partition.
 pub(crate) const DAY: &str = "2024-05-15";
 pub(crate) const MONTH: &str = "2024-05-01";
 pub(crate) const PARTITION: &str = "reading_2024_05";
 
 /// Microseconds from 2000-01-01 to the day, as PostgreSQL counts.
 pub(crate) const DAY_START: i64 = 769_046_400_000_000;
-/// Readings of a sensor are this far apart: 10 Hz.
+/// Milliseconds between two readings of a sensor: 10 Hz.
 const STEP_MILLIS: usize = 100;
 
-/// What every file of PostgreSQL's binary COPY begins with, and its end.
+/// Head and end of each file in PostgreSQL's binary COPY format.
 pub(crate) const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(crate) const COPY_END: &[u8] = &[0xff, 0xff];
 
 /// One reading of the one device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
-    /// Its place in [`SENSORS`].
+    /// Its index in [`SENSORS`].
     pub(crate) sensor: usize,
     /// Microseconds since 2000-01-01.
     pub(crate) moment: i64,
@@ -35,11 +35,11 @@ pub(crate) struct Reading {
 /// Files of the same readings.
 pub(crate) struct Data {
     _folder: TempDir,
-    /// As they are uploaded: NDJSON in order of time.
+    /// For uploads: NDJSON in order of time.
     pub(crate) ndjson: PathBuf,
-    /// As PostgreSQL's binary COPY takes them, sorted by series.
+    /// For PostgreSQL's binary COPY, sorted by series.
     pub(crate) copy: PathBuf,
-    /// How many there are.
+    /// Number of readings.
     pub(crate) readings: usize,
 }
 
@@ -80,14 +80,14 @@ impl Data {
         })
     }
 
-    /// The readings, as the NDJSON has them.
+    /// The readings in the order of the NDJSON.
     pub(crate) fn in_order_of_time(&self) -> impl Iterator<Item = Reading> {
         let ticks = self.readings / SENSORS.len();
         in_order_of_time(0..SENSORS.len(), DAY_START, STEP_MILLIS * 1000, ticks)
     }
 }
 
-/// Readings of these sensors, so many of each, so many microseconds apart.
+/// Readings of these sensors: their number of each, and microseconds between them.
 pub(crate) fn in_order_of_time(
     sensors: Range<usize>,
     start: i64,
@@ -104,7 +104,7 @@ pub(crate) fn in_order_of_time(
     })
 }
 
-/// A row as PostgreSQL's binary COPY takes it.
+/// Writes a row for PostgreSQL's binary COPY.
 pub(crate) fn copy_row(to: &mut impl Write, series: i32, moment: i64, value: f64) -> io::Result<()> {
     to.write_all(&[0, 3, 0, 0, 0, 4])?;
     to.write_all(&series.to_be_bytes())?;

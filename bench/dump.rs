@@ -15,7 +15,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
     let database = servers.database().await?;
     let client = database.prepare().await?;
     database.load(&data.copy)?;
-    // As the persistor leaves them: the dumper passes over series that end before the day.
+    // Like the persistor: the dumper skips series that end before the day.
     client
         .batch_execute("UPDATE series SET latest_timestamp = (SELECT max(timestamp) FROM reading WHERE series_id = id)")
         .await?;
@@ -67,7 +67,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
     Ok(())
 }
 
-/// Whether the lines of a dump are the readings that the checksum is of.
+/// Checks that the lines of a dump are the readings of the checksum.
 async fn holds(client: &Client, url: &str, dump: &Path, expected: (i64, i64)) -> anyhow::Result<()> {
     client.batch_execute("CREATE TABLE dumped (line jsonb)").await?;
     let copy = format!("\\copy dumped from program 'zcat {}'", dump.display());

@@ -1,5 +1,5 @@
-//! What a long history costs: bulk into it beside bulk into an empty database, and the latest
-//! values of it beside a request that does nothing.
+//! The cost of a long history: bulk into it beside bulk into an empty database, and its latest values
+//! beside a request that does nothing.
 
 use crate::Size;
 use crate::bulk;
@@ -9,10 +9,10 @@ use crate::report::{Figure, Report};
 use crate::system::{Database, Servers, partition};
 use testutil::Process;
 
-/// Readings of the history that the larger one is compared with.
+/// Readings of the short history, beside which the long one is measured.
 const SHORT: usize = 300_000;
 
-/// Leaves the latest values as the persistor does.
+/// Sets the latest values like the persistor.
 const LATEST: &str = "UPDATE series SET (latest_timestamp, latest_value) =
      (SELECT timestamp, value FROM reading WHERE series_id = id ORDER BY timestamp DESC LIMIT 1)";
 
@@ -31,7 +31,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
         servers.forget(&database).await?;
         ours.add_rate(data.readings, upload(servers, &long, data, report).await?);
         bulk::check(&long, expected).await?;
-        // Back to what it was, for the next run.
+        // Restores the history for the next run.
         let client = crate::system::connect(&long.url).await?;
         let deleted = client
             .execute(&format!("DELETE FROM reading WHERE timestamp >= '{DAY} 00:00+00'"), &[])
@@ -148,7 +148,7 @@ async fn latest(
             &of_many,
             "the same of 300,000 rows",
             &of_few,
-            // As fast, but for the noise of a machine.
+            // Equally fast, except for noise.
             0.95,
         );
     }

@@ -1,5 +1,5 @@
-//! One keep-alive connection to a server: no measurement pays for a second one, and none measures
-//! more of the client than has to be.
+//! One keep-alive connection to a server, so that a measurement includes no second connection and little of
+//! the client.
 
 use anyhow::{Context, ensure};
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// No answer takes longer.
+/// Deadline of an answer.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// No answer is longer.
+/// Bytes of an answer at the most.
 const LONGEST: usize = 64 << 20;
 
-/// A connection that is used for one request after the other.
+/// A connection for one request after the other.
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
@@ -29,13 +29,13 @@ impl Connection {
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
-            // Ends with the sender; a failure is told by the request that meets it.
+            // Ends with the sender; the failed request returns the error.
             let _ = connection.await;
         });
         Ok(Self { sender, address })
     }
 
-    /// The answer to a question, which has to be a good one.
+    /// Sends a GET; fails unless its answer is a success.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
         self.ask(Method::GET, path, Bytes::new()).await
     }

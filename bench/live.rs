@@ -1,5 +1,5 @@
-//! Many small posts: how many a second beside a request that does nothing, and how soon one is
-//! visible while others, or a month of history, are on their way.
+//! Many small posts: their rate beside a request that does nothing, and how soon a post is visible while
+//! others, or a month of history, are in flight.
 
 use crate::Size;
 use crate::data::{DAY, Data};
@@ -9,14 +9,14 @@ use crate::system::{Database, KEY, Servers, System, connect, counter, output};
 use anyhow::ensure;
 use std::time::{Duration, Instant};
 
-/// Seconds that `/livez` is asked for.
+/// Seconds of requests to `/livez`.
 const LIVEZ_SECONDS: u64 = 5;
 
-/// Seconds of the run that finds out how long to pause, and the day that its posts are of.
+/// Seconds of the run that calibrates the pause, and the day of its posts.
 const CALIBRATION_SECONDS: u64 = 3;
 const DAY_BEFORE: &str = "2024-05-14";
 
-/// A probe is not waited for longer.
+/// How long to wait for a probe at the most.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
@@ -82,7 +82,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
     Ok(())
 }
 
-/// The closed loop at full speed; the requests a second that it reached.
+/// Runs the closed loop at full speed; returns its requests a second.
 async fn load(
     generator: &Generator,
     system: &mut System,
@@ -123,12 +123,12 @@ async fn accepted(system: &mut System) -> anyhow::Result<usize> {
     counter(&mut system.ingestor, "ingestor_readings_accepted_total").await
 }
 
-/// Every reading that was accepted is there, once, and with the value that it was sent with; so
-/// many of them are probes' own.
+/// Checks that every accepted reading is stored, once, with its value, and that `probes` of them are the
+/// probes' own.
 async fn check(database: &Database, system: &mut System, probes: u64) -> anyhow::Result<()> {
     let accepted = accepted(system).await? - usize::try_from(probes)?;
     let client = connect(&database.url).await?;
-    // What the load's script makes of a vehicle and a moment.
+    // The value that the load's script computes from a vehicle and a timestamp.
     let sent = "100 + (floor(extract(epoch FROM timestamp - date_trunc('day', timestamp, 'UTC')) * 100)::bigint * 64 + right(device, 2)::int) % 900";
     let row = client
         .query_one(
@@ -164,9 +164,9 @@ async fn visible_under_load(
         day,
         pause,
     };
-    // A connection's share of half the rate, in milliseconds a post; less what an answer takes
-    // beside the pause, which a short run at about that rate tells. That run is of another day.
-    // A little above half, since wrk pauses for whole milliseconds only.
+    // Milliseconds per post of a connection at half the rate, minus the time of an answer, which a
+    // short run at about that rate measures, on another day. A little above half, since wrk pauses
+    // for whole milliseconds only.
     let wanted = 1850.0 * connections / maximum;
     let found = generator.run(post(DAY_BEFORE, wanted), CALIBRATION_SECONDS).await?;
     let pause = (wanted - (1000.0 * connections / found.rate - wanted)).max(0.0);
@@ -191,7 +191,7 @@ async fn visible_under_load(
     Ok(())
 }
 
-/// Probes while one body of all readings is under way, until every row of it is committed.
+/// Probes while one body of all readings is in flight, until its last row is committed.
 async fn visible_under_bulk(
     servers: &Servers,
     data: &Data,
@@ -217,7 +217,7 @@ async fn visible_under_bulk(
     Ok(())
 }
 
-/// The value that this share of them does not exceed.
+/// The percentile of times at this share.
 fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     #[expect(
@@ -230,7 +230,7 @@ fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
     times.get(at).copied().unwrap_or(f64::NAN)
 }
 
-/// A vehicle of its own that posts a reading and looks for it.
+/// A separate vehicle that posts readings and waits until they are visible.
 struct Probe {
     http: reqwest::Client,
     ingest: String,
@@ -271,7 +271,7 @@ impl Probe {
                 start.elapsed() < PATIENCE,
                 "a post is not visible after {PATIENCE:?}: {text}"
             );
-            // Asked without a pause, the questions would be a load of their own.
+            // Questions without a pause would be a load of their own.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

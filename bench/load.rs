@@ -1,5 +1,5 @@
-//! The load generator: wrk, a closed loop over 64 connections that stay open. Its script looks at
-//! every answer; one that is not what it should be counts as an error.
+//! The load generator: wrk, a closed loop over 64 connections that stay open. Its script checks every
+//! answer; an unexpected one counts as an error.
 
 use crate::system::output;
 use anyhow::{Context, ensure};
@@ -14,23 +14,22 @@ pub(crate) struct Generator {
     folder: TempDir,
 }
 
-/// What a run of wrk came to.
+/// Results of a run of wrk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
     /// Requests a second.
     pub(crate) rate: f64,
-    /// Milliseconds that 99 of 100 answers took at the most.
+    /// The 99th percentile of answer times, in milliseconds.
     pub(crate) slow: f64,
 }
 
-/// What is asked.
+/// The requests of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask<'a> {
-    /// `GET` of this URL, which has to answer 200 with this in it.
+    /// `GET` of this URL; the answer has to be 200 and contain `good`.
     Get { url: &'a str, good: &'a str },
-    /// `POST` of six readings to the ingestor of this URL, as vehicles send them that drive since
-    /// midnight of this day, as many as there are connections. With a pause of so many
-    /// milliseconds before each.
+    /// `POST` of six readings to the ingestor of this URL, after a pause in milliseconds. Each
+    /// connection is a vehicle that drives since midnight of this day.
     Post {
         url: &'a str,
         key: &'a str,
@@ -46,7 +45,7 @@ impl Generator {
         Ok(Self { folder })
     }
 
-    /// Asks for so many seconds.
+    /// Runs for this number of seconds.
     pub(crate) async fn run(&self, ask: Ask<'_>, seconds: u64) -> anyhow::Result<Outcome> {
         let mut command = Command::new("wrk");
         command

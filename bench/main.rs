@@ -1,9 +1,9 @@
-//! How fast it is, side by side with what it is compared to, in one run on one machine.
+//! Measures Odograph side by side with its rivals, in one run on one machine.
 //!
-//! Starts a PostgreSQL and a nats-server of its own (`sync_interval: always`), makes its own
-//! data, runs each workload some times interleaved with its rival, checks what arrived by count
-//! and checksum, prints medians and ratios, and writes BENCHMARKS.md. Figures hold for the run
-//! they come from; ratios travel better than seconds.
+//! Starts a PostgreSQL and a nats-server of its own (`sync_interval: always`), makes its own data, and runs
+//! each workload several times, interleaved with its rival. Checks the stored readings by count and
+//! checksum, prints medians and ratios, and writes BENCHMARKS.md. Figures hold for their own run only;
+//! ratios are easier to compare across machines than seconds.
 
 mod bulk;
 mod chart;
@@ -40,21 +40,21 @@ struct Args {
     write: bool,
 }
 
-/// How much of everything.
+/// The sizes of the workloads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     /// Readings in a bulk.
     pub(crate) readings: usize,
-    /// Runs of each workload; the median is told.
+    /// Runs of each workload; the report shows the median.
     pub(crate) runs: usize,
-    /// Readings of twelve months that are there already.
+    /// Readings of a stored history of twelve months.
     pub(crate) history: usize,
     /// Seconds and runs of the load of small posts.
     pub(crate) live_seconds: u64,
     pub(crate) live_runs: usize,
     /// Seconds of each load of questions.
     pub(crate) asking_seconds: u64,
-    /// Days of history that a trend is over.
+    /// Days of history in a trend.
     pub(crate) days: usize,
 }
 

@@ -1,7 +1,7 @@
-//! What happens to every reading, by itself: `make micro` tells how many readings a second one
-//! core takes through each step, and what has changed since the last time.
+//! The steps of every reading, each on its own: `make micro` shows how many readings a second one core takes
+//! through each step, and the change since the last run.
 //!
-//! The readings are made here: six sensors at 10 Hz, in order of time, as a vehicle sends them.
+//! This module makes the readings: six sensors at 10 Hz, in order of time, like a vehicle's.
 
 use archive::{Day, Line as DumpLine};
 use bytes::Bytes;
@@ -20,16 +20,16 @@ mod sensors;
 
 use sensors::SENSORS;
 
-/// Times that each sensor is read: together a little more than the largest transaction.
+/// Readings of each sensor: together a little more than the largest transaction.
 const TICKS: u32 = 10_000;
 const READINGS: usize = SENSORS.len() * TICKS as usize;
 
-/// The day that the readings lie in, in microseconds since 1970, and between two of a sensor.
+/// The day of the readings, its start in microseconds since 1970, and microseconds between two of a sensor.
 const DAY: &str = "2024-05-01";
 const START: i64 = 1_714_521_600_000_000;
 const STEP: i64 = 100_000;
 
-/// As in the ingestor: a body comes in such chunks, no line is longer, a segment holds so much.
+/// As in the ingestor, in bytes: chunks of a body, the longest line, and the largest segment.
 const CHUNK: usize = 64 * 1024;
 const LONGEST: usize = 64 * 1024;
 const SEGMENT: usize = 128 * 1024;
@@ -40,7 +40,7 @@ const BOUNDS: Bounds = Bounds {
 };
 
 fn main() {
-    // By hand and not by criterion's macros, whose functions are public and without documentation.
+    // Without criterion's macros, which make public functions without documentation.
     let mut criterion = Criterion::default().configure_from_args();
     ingestor(&mut criterion);
     persistor(&mut criterion);
@@ -78,7 +78,7 @@ fn persistor(criterion: &mut Criterion) {
         .collect();
     let ids: Vec<i32> = (1..).take(SENSORS.len()).collect();
     bench(criterion, "batch", |bencher| {
-        // What was built is dropped outside the measurement.
+        // Drops results outside the measurement.
         bencher.iter_with_large_drop(|| {
             let sorted = batch(&messages).sorted(ids.clone());
             assert_eq!(sorted.months().len(), 1);

@@ -1,4 +1,4 @@
-//! What was measured, as a table for the terminal and for BENCHMARKS.md.
+//! The results, as a table for the terminal and for BENCHMARKS.md.
 
 use crate::Size;
 use crate::system::cpu;
@@ -15,13 +15,13 @@ use testutil::Process;
 pub(crate) struct Figure(Vec<f64>);
 
 impl Figure {
-    /// Adds a run that did `count` in this time.
+    /// Adds a run's rate: `count` in this time.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub(crate) fn add_rate(&mut self, count: usize, time: Duration) {
         self.0.push(count as f64 / time.as_secs_f64());
     }
 
-    /// Adds what one run came to.
+    /// Adds the value of a run.
     pub(crate) fn add(&mut self, value: f64) {
         self.0.push(value);
     }
@@ -41,7 +41,7 @@ impl Figure {
         sorted.get(sorted.len() / 2).copied().unwrap_or_default()
     }
 
-    /// The median of the ratios run by run.
+    /// The median of the runs' ratios.
     fn by(&self, other: &Self) -> f64 {
         Self(self.0.iter().zip(&other.0).map(|(this, other)| this / other).collect()).median()
     }
@@ -55,7 +55,7 @@ impl Figure {
     }
 }
 
-/// Everything that a run has found.
+/// All results.
 pub(crate) struct Report {
     size: Size,
     rows: Vec<String>,
@@ -73,24 +73,24 @@ impl Report {
         }
     }
 
-    /// A workload beside its rival, run by run, and the ratio that is wanted.
+    /// Adds a workload beside its rival, run by run, with the goal for their ratio.
     pub(crate) fn ratio(&mut self, name: &str, unit: &str, ours: &Figure, rival_name: &str, rival: &Figure, goal: f64) {
         self.row(name, unit, ours, (rival_name, rival), Some((ours.by(rival), goal)));
     }
 
-    /// As [`Report::ratio`], of times. The ratio is of speeds here as well: above 1 we are faster.
+    /// As [`Report::ratio`], for times. The ratio is one of speeds, too: above 1, ours is faster.
     pub(crate) fn times(&mut self, name: &str, ours: &Figure, rival_name: &str, rival: &Figure, goal: f64) {
         self.row(name, "ms", ours, (rival_name, rival), Some((rival.by(ours), goal)));
     }
 
-    /// As [`Report::ratio`], without a goal: for what stands beside.
+    /// As [`Report::ratio`], without a goal.
     pub(crate) fn beside(&mut self, name: &str, unit: &str, ours: &Figure, rival_name: &str, rival: &Figure) {
         self.row(name, unit, ours, (rival_name, rival), None);
     }
 
-    /// A figure that is to stay below a limit.
+    /// Adds a figure with an upper limit.
     pub(crate) fn limit(&mut self, name: &str, unit: &str, ours: &Figure, limit: f64) {
-        // By the worst run, not by the median.
+        // Judged by the worst run, not the median.
         let missed = missed(ours.0.iter().any(|value| *value >= limit));
         self.add(format!(
             "| {name} | {} {unit} | | | below {limit:.0} {unit}{missed} |",
@@ -121,7 +121,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// What a service has taken by now: the most over all runs.
+    /// Adds a service's use of memory and processor so far; the report shows the maximum of all runs.
     pub(crate) fn service(&mut self, name: &'static str, workload: &'static str, process: &Process) {
         let entry = self.services.entry((name, workload)).or_default();
         *entry = (entry.0.max(process.peak_memory()), entry.1.max(cpu(process)));
@@ -189,10 +189,10 @@ fn missed(missed: bool) -> &'static str {
     if missed { " (missed)" } else { "" }
 }
 
-/// The machine and the versions, as far as they say so themselves.
+/// The machine and the programs' versions, as far as they report them.
 fn machine() -> String {
     let first = |name: &str, flag: &str| {
-        // Where the install scripts put it, else from PATH.
+        // From the install scripts' folder, else from PATH.
         let ours = testutil::workspace().join(".tools/bin").join(name);
         let command = if ours.is_file() { ours } else { name.into() };
         let output = Command::new(command).arg(flag).output().ok()?;
@@ -205,7 +205,7 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("", |(_, name)| name);
-    // wrk says its version in front of its help.
+    // wrk prints its version before its help.
     let versions = [
         ("psql", "--version"),
         ("nats-server", "--version"),
@@ -222,6 +222,6 @@ fn machine() -> String {
 
 /// Prints a line.
 pub(crate) fn say(text: &str) {
-    // Nobody reading it does not change what was measured.
+    // Ignores a closed standard output.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! The sensors of what is measured.
+//! The sensors of the benchmarks' readings.
 
 /// In order of their names.
 pub(crate) const SENSORS: [&str; 6] = [

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use testutil::{Nats, Postgres, Process, Program, nats, unique};
 use tokio_postgres::{Client, NoTls};
 
-/// The key that readings are written with.
+/// The key of the uploads.
 pub(crate) const KEY: &str = "bench-key";
 
-/// No measurement takes longer.
+/// Deadline of a measurement.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// PostgreSQL and nats-server, both syncing every commit to disk.
@@ -22,8 +22,8 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) async fn start() -> Self {
-        // As large as the rows of a run, so that checkpoints fall between measurements, for the
-        // rival as well as for us; everything that keeps data safe stays on.
+        // As large as the rows of a run, so that checkpoints fall between measurements, for the rival as
+        // well as for us. All settings that keep data safe stay on.
         let settings = [
             ("shared_buffers", "1GB"),
             ("max_wal_size", "8GB"),
@@ -47,7 +47,7 @@ impl Servers {
         Ok(Database { name, url })
     }
 
-    /// What the checksum of a database that holds the data, and nothing else of the day, has to be.
+    /// The expected count and checksum of a database with exactly this data.
     pub(crate) async fn expected(&self, data: &Data) -> anyhow::Result<(i64, i64)> {
         let database = self.database().await?;
         drop(database.prepare().await?);
@@ -57,7 +57,7 @@ impl Servers {
         Ok(expected)
     }
 
-    /// Forgets a database and writes what is dirty, so that no run pays for the one before.
+    /// Drops a database and flushes dirty pages, so that no run pays for the previous one.
     pub(crate) async fn forget(&self, database: &Database) -> anyhow::Result<()> {
         let admin = connect(self.postgres.url()).await?;
         admin
@@ -100,10 +100,9 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Brings the tables as the programs make them, the series and the partition, for rows that
-    /// come by COPY.
+    /// Makes the programs' tables, the series and the partition, for rows that come by COPY.
     pub(crate) async fn prepare(&self) -> anyhow::Result<Client> {
-        // It migrates before it is ready.
+        // The API migrates before it is ready.
         drop(Program::new("api").env("DATABASE_URL", &self.url).start().await);
         let client = connect(&self.url).await?;
         for (id, sensor) in (1_i32..).zip(SENSORS) {
@@ -126,8 +125,7 @@ impl Database {
         Ok(start.elapsed())
     }
 
-    /// Count and checksum of the day's readings, the same whatever their order and ids; those of
-    /// probes are left out.
+    /// Count and checksum of the day's readings, without the probes'. Independent of order and ids.
     pub(crate) async fn checksum(&self) -> anyhow::Result<(i64, i64)> {
         let client = connect(&self.url).await?;
         let row = client
@@ -194,7 +192,7 @@ pub(crate) async fn counter(process: &mut Process, name: &str) -> anyhow::Result
     sum(process, &[name.to_owned()]).await
 }
 
-/// The sum of some of a program's counters, by one look at them.
+/// The sum of some of a program's counters, in one request.
 async fn sum(process: &mut Process, names: &[String]) -> anyhow::Result<usize> {
     let url = format!("http://{}/metrics", process.address("admin").await);
     let text = output(Command::new("curl").args(["-s", &url]))?;
@@ -207,7 +205,7 @@ async fn sum(process: &mut Process, names: &[String]) -> anyhow::Result<usize> {
     Ok(names.iter().map(count).sum::<Result<usize, _>>()?)
 }
 
-/// Seconds of processor that a process has used.
+/// Processor seconds of a process.
 pub(crate) fn cpu(process: &Process) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();

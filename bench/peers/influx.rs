@@ -15,16 +15,16 @@ use tokio::process::Command;
 const INSTALL: &str = "run `make bench-peers`";
 const WRITE: &str = "/write?db=bench";
 
-/// A private InfluxDB with an empty database. Dropped, it is killed.
+/// A private InfluxDB with an empty database. Dropping it kills it.
 pub(crate) struct Influx {
-    // Before its files, so that it is dropped before them.
+    // Declared before its files, so that it is dropped first.
     server: Running,
     connection: Connection,
     _folder: TempDir,
 }
 
 impl Influx {
-    /// Starts one on free ports, if it is installed.
+    /// Starts an InfluxDB on free ports, if it is installed.
     pub(crate) async fn start() -> anyhow::Result<Option<Self>> {
         let Some(program) = super::installed("influxd") else {
             return Ok(None);
@@ -47,7 +47,7 @@ impl Influx {
         }))
     }
 
-    /// Takes readings in.
+    /// Loads readings.
     pub(crate) async fn load(&mut self, bodies: impl Iterator<Item = Bytes>) -> anyhow::Result<()> {
         for body in bodies {
             self.connection.post(WRITE, body).await?;
@@ -55,7 +55,7 @@ impl Influx {
         Ok(())
     }
 
-    /// Waits until nothing that was loaded is still being put into shape.
+    /// Waits until compactions have ended.
     pub(crate) async fn settled(&mut self) -> anyhow::Result<()> {
         let Self { server, connection, .. } = self;
         let connection = tokio::sync::Mutex::new(connection);
@@ -77,7 +77,7 @@ impl Influx {
     }
 }
 
-/// How long it takes to take the readings of a bulk in.
+/// Measures loading the readings of a bulk.
 pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     let Some(mut influx) = Influx::start().await? else {
         return Ok(None);
@@ -99,7 +99,7 @@ pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     Ok(Some(time))
 }
 
-/// The path that asks for the means of a sensor's quarters of an hour, and what the answer holds.
+/// The path of a question for a sensor's means by quarters of an hour.
 pub(crate) fn means_path(sensor: &str, from: &str, to: &str) -> String {
     let query = format!(
         "SELECT mean(value) FROM reading WHERE device = 'lada' AND sensor = '{sensor}' \
@@ -117,8 +117,7 @@ pub(crate) fn means(body: &[u8]) -> anyhow::Result<Vec<f64>> {
         .collect()
 }
 
-/// Everything that it comes with but for where its files are, who reaches it, and its watching
-/// itself and reporting home.
+/// Its default configuration, except for folders, addresses, self-monitoring and usage reports.
 fn configuration(folder: &Path) -> String {
     let folder = folder.display();
     format!(
@@ -139,7 +138,7 @@ log-enabled = false
     )
 }
 
-/// The address that it logs once it listens on the free port that it chose.
+/// The address in its log, on a free port of its choice.
 fn logged_address(log: &Path) -> Option<SocketAddr> {
     let text = std::fs::read_to_string(log).ok()?;
     let (_, line) = text.split_once("Listening on HTTP")?;
@@ -147,7 +146,7 @@ fn logged_address(log: &Path) -> Option<SocketAddr> {
     address.split(' ').next()?.parse().ok()
 }
 
-/// The one result of an answer; failures come with 200 as well.
+/// The result in an answer; failures have status 200 as well.
 fn answer(body: &[u8]) -> anyhow::Result<Value> {
     let mut answer: Value = serde_json::from_slice(body).context("not JSON")?;
     let result = answer["results"][0].take();
@@ -155,7 +154,7 @@ fn answer(body: &[u8]) -> anyhow::Result<Value> {
     Ok(result)
 }
 
-/// Compactions that wait or are under way.
+/// Number of queued and running compactions.
 fn compactions(stats: &Value) -> u64 {
     let mut sum = 0;
     for series in stats["series"].as_array().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Readings in the line protocol that both peers take, and whether they have them.
+//! Readings in the line protocol, which both peers take; and the check that they are stored.
 
 use crate::data::{Data, Reading, SENSORS};
 use crate::http::Connection;
@@ -7,19 +7,19 @@ use hyper::body::Bytes;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-/// Lines in a body: as many as InfluxDB is at its fastest with.
+/// Lines in a body, with which InfluxDB is fastest.
 pub(super) const LINES: usize = 100_000;
 
 /// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's count begins.
 const EPOCH: i64 = 946_684_800_000_000;
 
-/// The readings of a bulk, written before any clock runs.
+/// The readings of a bulk, formatted before the measurement.
 pub(super) struct Load {
     bodies: Vec<Bytes>,
     sent: Totals,
 }
 
-/// What readings come to.
+/// Count and sum of readings.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     pub(super) readings: usize,
@@ -41,7 +41,7 @@ impl Load {
         self.sent.readings
     }
 
-    /// Sends one body after the other; how long it took until the last was answered.
+    /// Sends one body after the other; returns the time to the last answer.
     pub(super) async fn send(&self, connection: &mut Connection, path: &str) -> anyhow::Result<Duration> {
         let start = Instant::now();
         for body in &self.bodies {
@@ -50,10 +50,10 @@ impl Load {
         Ok(start.elapsed())
     }
 
-    /// Fails unless these are the readings that were sent.
+    /// Fails unless these are the totals of the sent readings.
     pub(super) fn check(&self, peer: &str, found: Totals) -> anyhow::Result<()> {
         let same = found.readings == self.sent.readings
-            // The order in which a peer adds up is its own.
+            // A peer adds up in its own order.
             && (found.sum - self.sent.sum).abs() <= 1e-9 * self.sent.sum.abs();
         ensure!(
             same,
@@ -64,7 +64,7 @@ impl Load {
     }
 }
 
-/// Bodies of so many lines.
+/// Bodies of [`LINES`] lines.
 pub(crate) fn bodies(mut readings: impl Iterator<Item = Reading>) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let mut body = String::new();

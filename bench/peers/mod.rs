@@ -1,7 +1,7 @@
-//! Time series databases that our figures stand beside, as Debian ships them: InfluxDB 1.6 and
-//! VictoriaMetrics 1.79, each started for one measurement, with the settings that it comes with.
+//! Time series databases to compare with, from Debian: InfluxDB 1.6 and VictoriaMetrics 1.79, each started
+//! for one measurement, with its default settings.
 //!
-//! `make bench-peers` installs them. One that is not there is named in the report.
+//! `make bench-peers` installs them. The report names a missing one.
 
 pub(crate) mod influx;
 mod load;
@@ -15,7 +15,7 @@ use crate::report::{Figure, Report};
 use load::Load;
 use std::path::PathBuf;
 
-/// What the peers make of the readings of a bulk.
+/// The peers' results for the readings of a bulk.
 pub(crate) struct Bulk {
     load: Load,
     influx: Figure,
@@ -31,7 +31,7 @@ impl Bulk {
         }
     }
 
-    /// One run of each peer.
+    /// Runs each peer once.
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
         if let Some(time) = influx::bulk(&self.load).await? {
             self.influx.add_rate(self.load.readings(), time);
@@ -42,7 +42,7 @@ impl Bulk {
         Ok(())
     }
 
-    /// Two rows beside ours.
+    /// Adds the peers' rows beside ours.
     pub(crate) fn tell(&self, ours: &Figure, report: &mut Report) {
         let peers = [
             ("InfluxDB", "synced before the answer", &self.influx),
@@ -59,12 +59,12 @@ impl Bulk {
     }
 }
 
-/// What to say of a peer that is not there.
+/// The report's note on a missing peer.
 pub(crate) fn absent(peer: &str) -> String {
     format!("{peer} is not installed here, so nothing was compared to it: run `make bench-peers`.")
 }
 
-/// Where a program is: in `.tools/bin`, else in a folder of `PATH`.
+/// The path of a program in `.tools/bin`, else in a folder of `PATH`.
 fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::iter::once(testutil::workspace().join(".tools/bin"))

@@ -14,7 +14,7 @@ const INSTALL: &str = "run `make bench-peers`";
 /// The end of the day, in seconds since 1970: two days up to here hold all readings of a bulk.
 const AFTER: u32 = 1_715_817_600;
 
-/// How long it takes to take the readings of a bulk in, if it is installed.
+/// Measures loading the readings of a bulk, if VictoriaMetrics is installed.
 pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     let Some(program) = super::installed("victoria-metrics") else {
         return Ok(None);
@@ -25,14 +25,14 @@ pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     command
         .arg(format!("-httpListenAddr={address}"))
         .arg(format!("-storageDataPath={}", folder.path().join("data").display()))
-        // The readings are years old, and it keeps a month by itself.
+        // The readings are years old, and the default retention is a month.
         .arg("-retentionPeriod=100y");
     let log = folder.path().join("victoria.log");
     let mut server = Running::start("victoria-metrics", &mut command, &log, INSTALL)?;
     let mut connection = server.until(|| async { Connection::open(address).await.ok() }).await?;
     connection.get("/health").await?;
     let time = load.send(&mut connection, "/write").await?;
-    // What it has taken is shown some time later, unless it is asked for.
+    // Without a flush, readings become visible only some time later.
     connection.get("/internal/force_flush").await?;
     let found = Totals {
         readings: ask(&mut connection, "sum(count_over_time(reading_value[2d]))")
@@ -47,7 +47,7 @@ pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
     Ok(Some(time))
 }
 
-/// The value of a query that has one, over the raw readings: nothing here is cached or thinned out.
+/// The single value of a query over the raw readings, neither cached nor downsampled.
 async fn ask(connection: &mut Connection, query: &str) -> anyhow::Result<String> {
     let path = format!(
         "/api/v1/query?nocache=1&time={AFTER}&query={}",
@@ -59,7 +59,7 @@ async fn ask(connection: &mut Connection, query: &str) -> anyhow::Result<String>
     Ok(value.context("VictoriaMetrics holds no readings")?.to_owned())
 }
 
-/// An address that is free now. Given port 0 it would choose one itself, and tell nobody.
+/// A free address. With port 0, VictoriaMetrics would choose a port and not report it.
 fn free() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
