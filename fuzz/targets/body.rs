@@ -1,5 +1,5 @@
-//! Any bytes as a body: in chunks or whole, the same lines; in any encoding, an answer that is no
-//! mistake of the server's, and the same one to the same plain bytes.
+//! Any bytes as a body: chunked or whole, it has the same lines. In any encoding, the answer is no server
+//! error, and the same for the same plain bytes.
 
 #![no_main]
 
@@ -32,7 +32,7 @@ struct Ingestor {
     routes: Router,
 }
 
-/// An ingestor over a bus in memory, whose events somebody takes.
+/// An ingestor over a bus in memory, with a task that reads its events.
 static INGESTOR: LazyLock<Ingestor> = LazyLock::new(|| {
     let url = "memory://fuzz";
     let runtime = Runtime::new().expect("threads can be started");
@@ -80,10 +80,10 @@ fn post(chunks: Vec<Bytes>, encoding: &str) -> (u16, String) {
     })
 }
 
-/// The pieces, each with its line; of what is no JSON only that it is there.
+/// The pieces, each with its line number; without the text of pieces that are no JSON.
 fn scan(chunks: &[&[u8]]) -> Vec<(u64, String)> {
     let shown = |(number, piece): (u64, Piece<'_>)| match piece {
-        // Where chunks cut a line, of zeros in a row one is kept.
+        // Of a run of zeros, one is kept where chunks cut the line.
         Piece::Line { bytes, part } => {
             let mut line = bytes.trim_ascii_end().to_vec();
             line.dedup_by(|byte, before| *byte == 0 && *before == 0);
@@ -104,7 +104,7 @@ fn scan(chunks: &[&[u8]]) -> Vec<(u64, String)> {
     pieces
 }
 
-// The first byte is the encoding, the next four say where the chunks end.
+// The first byte selects the encoding, the next four the ends of chunks.
 fuzz_target!(|data: &[u8]| {
     let Some(([encoding, cuts @ ..], body)) = data.split_first_chunk::<5>() else {
         return;

@@ -1,4 +1,4 @@
-//! Any bytes as a line of a body: what is taken for a reading is one.
+//! Any bytes as a line of a body: every accepted reading is a valid one.
 
 #![no_main]
 
@@ -19,8 +19,8 @@ fuzz_target!(|line: &[u8]| {
     assert!(is_name(&reading.sensor) && reading.device.as_deref().is_none_or(is_name));
     assert!(reading.value.is_finite());
     assert!((BOUNDS.oldest..=BOUNDS.newest).contains(&reading.timestamp));
-    // A parser that knows nothing of readings finds the same in it. It refuses what is nested too
-    // deeply in fields that are passed over, and reads unknown numbers that are too large as errors.
+    // A general JSON parser finds the same reading. It refuses deep nesting in skipped fields, and too
+    // large numbers in unknown ones.
     if let Ok(object) = serde_json::from_slice::<serde_json::Value>(line) {
         assert_eq!(object["sensor"].as_str(), Some(&*reading.sensor));
         assert_eq!(

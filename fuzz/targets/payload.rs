@@ -1,4 +1,4 @@
-//! Any bytes as the payload of a message: either refused as a whole, or all of it can be stored.
+//! Any bytes as the payload of a message: it is refused as a whole, or all of it can be stored.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any bytes as the path and the query of a question to the API: an answer that is no mistake of the
-//! server's. The database is not there, so that a question that is good gets 503.
+//! Any bytes as path and query of a question to the API: the answer is no internal error. There is no
+//! database, so a good question gets 503.
 
 #![no_main]
 
@@ -31,7 +31,7 @@ const PATHS: [&str; 6] = [
     "/",
 ];
 
-// The first byte is the path.
+// The first byte selects the path.
 fuzz_target!(|data: &[u8]| {
     let Some((path, rest)) = data.split_first() else { return };
     let Ok(rest) = std::str::from_utf8(rest) else { return };

@@ -1,5 +1,4 @@
-//! Any text as one of the values that flags take: URLs, spans, sizes, dates. What is wrong with it
-//! is told without a secret.
+//! Any text as a flag's value: URLs, spans, sizes, dates. Errors repeat no secret.
 
 #![no_main]
 
@@ -15,7 +14,7 @@ fuzz_target!(|text: &str| {
     }
     quiet(event::parse(text).err().map(|error| error.to_string()), "");
     quiet(blob::parse(text).err().map(|error| error.to_string()), "");
-    // Files named in it would be read.
+    // The parser would read files named in it.
     if !text.contains("sslrootcert") && !text.contains("verify") && !text.contains("require") {
         quiet(
             postgres::open(text, 1, Duration::ZERO)
@@ -24,7 +23,7 @@ fuzz_target!(|text: &str| {
             "",
         );
     }
-    // The text is somebody's password.
+    // The text is a password.
     let secret = format!("{SECRET}{}", text.replace(['/', '?', '#'], ""));
     quiet(
         event::parse(&format!("nats://me:{secret}@h/{text}"))

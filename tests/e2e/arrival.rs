@@ -1,4 +1,4 @@
-//! What is sent arrives: once, as it was, whatever the order and however often.
+//! Sent readings arrive exactly once, unchanged, in any order and number of uploads.
 
 use crate::source::{bodies, days, distinct};
 use crate::system::{KEY, LONG, System, connect};
@@ -105,7 +105,7 @@ async fn check_values(system: &System, expected: &BTreeMap<(String, String), f64
     assert_eq!(row.get::<_, i64>(0), i64::try_from(expected.len()).unwrap());
 }
 
-/// The track's last point is where the car is.
+/// The track's last point is the car's location.
 #[tokio::test]
 async fn the_location_is_the_last_of_the_track() {
     let bodies = bodies().await;
@@ -131,8 +131,8 @@ async fn the_location_is_the_last_of_the_track() {
     assert!(status["lastIngestTimestamp"].is_string(), "{status}");
 }
 
-/// Generated readings with duplicates and conflicts, from several clients at once, to two
-/// persistors: of each identity one of its values stays, and all others are counted.
+/// Generated readings with duplicates and conflicts, from several clients at once, to two persistors:
+/// of each identity one value stays, and the receipts count all others.
 #[tokio::test]
 async fn duplicates_and_conflicts_are_counted_and_one_value_stays() {
     const CLIENTS: usize = 4;
@@ -179,7 +179,7 @@ async fn duplicates_and_conflicts_are_counted_and_one_value_stays() {
     );
     assert_eq!(stored, expected as f64);
     assert_eq!(stored + duplicates + conflicts, sent);
-    // Client 0 and 1 send the same values, so whatever stays, some readings are told apart.
+    // Clients 0 and 1 send the same values, so there are duplicates whichever value stays.
     assert!(
         duplicates > 0.0 && conflicts >= (CLIENTS as f64 - 2.0) * expected as f64,
         "{duplicates} {conflicts}"

@@ -36,7 +36,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// As small as gzip gets: a thousandth.
+/// The best gzip compression: to a thousandth.
 fn best(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(plain).unwrap();
@@ -60,7 +60,7 @@ fn counts(answer: &Value) -> (u64, u64) {
     )
 }
 
-/// Each kind of bad line costs itself and no good one, and is told with its number and reason.
+/// Each kind of bad line is rejected with its number and reason, and no good line with it.
 #[tokio::test]
 async fn a_bad_line_costs_no_good_one() {
     let time = "2024-05-01T12:00:00Z";
@@ -103,11 +103,11 @@ async fn a_bad_line_costs_no_good_one() {
         assert!(told["reading"].as_str().unwrap().len() <= 4096, "{reason}");
     }
     system.wait_for_rows(bad.len() as i64 + 1).await;
-    // Nothing but bad lines, more than are shown.
+    // Only bad lines, more than the answer shows.
     let (status, answer) = system.post("{}\n".repeat(250)).await;
     assert_eq!((status, counts(&answer)), (400, (0, 250)));
     assert_eq!(answer["invalid"].as_array().unwrap().len(), 100);
-    // And nothing at all.
+    // Empty bodies.
     for empty in ["", "\n\r\n  \n"] {
         let (status, answer) = system.post(empty).await;
         assert_eq!((status, counts(&answer)), (200, (0, 0)));
@@ -244,13 +244,13 @@ async fn credentials() {
     system.wait_for_rows(4).await;
     assert_eq!(system.devices().await, ["default", "gaz", "lada", "lada"]);
 
-    // A changed file is in force without a restart.
+    // A changed file takes effect without a restart.
     std::fs::write(keys.path(), format!("other * {}\n", "0".repeat(64))).unwrap();
     poll(LONG, async || {
         (post(basic(&bound, ""), good(1)).await.0 == 401).then_some(())
     })
     .await;
-    // Nothing of the keys is in the logs.
+    // The logs hold no key.
     system.ingestor.signal(testutil::Signal::SIGTERM);
     assert_eq!(system.ingestor.wait(LONG).await, 0);
     let logs = system.ingestor.output().join("\n");
@@ -294,7 +294,7 @@ async fn correlation_ids_come_back_and_errors_are_problems() {
     assert_eq!(health.status(), 200);
 }
 
-/// A body that is meant to end with the connection is not taken for an empty one.
+/// A body that ends with the connection is not taken for an empty one.
 #[tokio::test]
 async fn a_body_without_a_length() {
     let system = System::start(1).await;
@@ -319,8 +319,8 @@ async fn a_body_without_a_length() {
     }
 }
 
-/// A client that vanishes half way leaves the ingestor as it was, and sending all of it again
-/// makes it whole.
+/// A client that vanishes half way does not disturb the ingestor, and sending the body again stores all
+/// of it.
 #[tokio::test]
 async fn a_client_that_vanishes() {
     let system = System::start(1).await;
@@ -345,7 +345,7 @@ async fn a_client_that_vanishes() {
     system.wait_for_rows(50_000).await;
 }
 
-/// An early answer is readable although the client has not sent everything.
+/// A client can read an early answer although it has not sent everything.
 #[tokio::test]
 async fn a_slow_client_reads_its_answer() {
     let system = System::start_with(1, &["--upload-idle-timeout", "300ms", "--max-body", "1MiB"]).await;
@@ -456,8 +456,8 @@ async fn uploads_beyond_the_limit_are_told_to_wait() {
         good(0)
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Its first reading is stored, so it is the one under way; asked for sooner, the next upload could
-    // be let in before it, and it be refused.
+    // Its first reading is stored, so this upload is under way. Otherwise the next upload could be let
+    // in before it, and this one be refused.
     tokio::time::timeout(LONG, system.wait_for_rows(1)).await.unwrap();
     let refused = system.upload(good(1)).send().await.unwrap();
     assert_eq!(refused.status(), 429);

@@ -1,4 +1,4 @@
-//! A bus that is away, is not one, or does not let everyone do everything.
+//! A bus that is down, lacks JetStream, or restricts users' rights.
 
 use crate::history::stream;
 use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
@@ -8,7 +8,7 @@ use testutil::{Nats, Process, Program, Signal, nats, poll};
 
 const LINE: &str = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
 
-/// Where to send readings to.
+/// The URL for uploads to an ingestor.
 pub(crate) async fn url(ingestor: &mut Process) -> String {
     format!("{}/ingest", ingestor.url().await)
 }
@@ -18,7 +18,7 @@ async fn post(url: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     answer(upload.send().await.unwrap()).await
 }
 
-/// How many lines of a log hold this.
+/// Number of log lines with this text.
 pub(crate) fn lines(process: &Process, text: &str) -> usize {
     process.output().iter().filter(|line| line.contains(text)).count()
 }
@@ -28,8 +28,8 @@ pub(crate) async fn ends(process: &mut Process) {
     assert_eq!(process.wait(LONG).await, 0, "{:#?}", process.output());
 }
 
-/// More acknowledgements than the client queues without a connection: what is being stored is stored,
-/// and the end is an orderly one.
+/// More acknowledgements than the client queues without a connection: the persistor still commits its
+/// batch and ends cleanly.
 #[tokio::test]
 async fn acknowledgements_that_nothing_takes() {
     const MESSAGES: usize = 2000;
@@ -48,7 +48,7 @@ async fn acknowledgements_that_nothing_takes() {
     poll(LONG, async || (receipts().await == 1).then_some(())).await;
     ends(&mut first).await;
 
-    // As many small posts: the same one, under other ids.
+    // As many small uploads: the same one, under other ids.
     let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
     let sent = stream(&bus).await.get_raw_message(1).await.unwrap();
     for _ in 0..MESSAGES / 100 {
@@ -79,13 +79,13 @@ async fn acknowledgements_that_nothing_takes() {
     ends(&mut persistor).await;
     assert!(receipts().await > 1100 && taken > 1500);
 
-    // What was not acknowledged comes again, and is known.
+    // Unacknowledged messages come again, as duplicates.
     nats.restart().await;
     let _second = self::persistor(&bus, &database.url()).start().await;
     poll(LONG, async || (receipts().await == MESSAGES + 1).then_some(())).await;
 }
 
-/// An upload before the bus is there says so; why, only the log says.
+/// An upload without a bus gets an error; only the log says why.
 #[tokio::test]
 async fn an_upload_before_the_bus_is_there() {
     let mut ingestor = ingestor("nats://127.0.0.1:1/readings").spawn();
@@ -103,8 +103,8 @@ async fn an_upload_before_the_bus_is_there() {
     ends(&mut ingestor).await;
 }
 
-/// A server without JetStream keeps nothing: each program says what to do, once, and goes on as soon
-/// as it is done.
+/// With a server without JetStream, each program logs once what to do, and continues as soon as it is
+/// done.
 #[tokio::test]
 async fn a_server_without_jetstream() {
     let mut nats = Nats::start(nats::Options {
@@ -123,7 +123,7 @@ async fn a_server_without_jetstream() {
         .env("API_KEY", KEY);
     let mut programs = Vec::new();
     for program in [ingestor(&bus), persistor(&bus, &database.url()), up] {
-        // What the client asks for shows how often something was tried.
+        // The client's debug log shows the number of tries.
         programs.push(program.env("RUST_LOG", "info,async_nats=debug").spawn());
     }
     for process in &mut programs {
@@ -165,7 +165,7 @@ pub(crate) fn users() -> String {
     users
 }
 
-/// The same with the rights that a cluster takes besides: the table below it.
+/// The same with the further rights for a cluster, from the table below it.
 pub(crate) fn users_of_a_cluster() -> String {
     let page = std::fs::read_to_string(testutil::workspace().join("SECURITY.md")).unwrap();
     let (_, table) = page.split_once("| program | publish |\n|---|---|\n").unwrap();
@@ -226,7 +226,7 @@ async fn users_with_the_rights_that_they_need() {
     })
     .await;
 
-    // The history, read again and compared.
+    // Rebuild and verify read the history.
     let empty = testutil::database().await;
     let rebuilding = Program::new("odograph").arg("rebuild");
     let mut rebuild = rebuilding
@@ -240,7 +240,7 @@ async fn users_with_the_rights_that_they_need() {
         .spawn();
     assert_eq!(verify.wait(LONG).await, 0, "{:#?}", verify.output());
 
-    // A message that nothing can read, and what becomes of it.
+    // An unreadable message and its dead letter.
     let options = async_nats::ConnectOptions::with_user_and_password("ingestor".into(), "hunter2".into());
     let stranger = options.connect(nats.url()).await.unwrap();
     stranger.publish("readings.live", "junk".into()).await.unwrap();
@@ -250,7 +250,7 @@ async fn users_with_the_rights_that_they_need() {
         (row.get::<_, i64>(0) == 2).then_some(())
     })
     .await;
-    // And one that an earlier version left.
+    // A dead letter that an earlier version left.
     let options = async_nats::ConnectOptions::with_user_and_password("operator".into(), "hunter2".into());
     let context = async_nats::jetstream::new(options.connect(nats.url()).await.unwrap());
     let config = async_nats::jetstream::stream::Config {
@@ -271,7 +271,7 @@ async fn users_with_the_rights_that_they_need() {
     let mut all = vec![rebuild, verify, taking];
     for (arguments, code) in [
         (&["list", "--kind", "message"][..], 0),
-        // The lines are still none.
+        // The lines are rejected again.
         (&["redrive", "--all"], 1),
         (&["purge", "--all", "--yes"], 0),
     ] {
@@ -293,7 +293,7 @@ async fn users_with_the_rights_that_they_need() {
     }
 }
 
-/// Who lacks a right is told which, once.
+/// A program without a right logs once which one it lacks.
 #[tokio::test]
 async fn a_user_that_lacks_a_right() {
     let nats = Nats::start(nats::Options {
@@ -304,7 +304,7 @@ async fn a_user_that_lacks_a_right() {
     let bus = |user: &str| nats.url().replace("nats://", &format!("nats://{user}:hunter2@")) + "/readings";
     let database = testutil::database().await;
     let mut prepared = persistor(&bus("persistor"), &database.url()).start().await;
-    // One may not publish, the other may not consume.
+    // The ingestor may not publish, the persistor may not consume.
     let mut publishing = ingestor(&bus("persistor")).start().await;
     let url = url(&mut publishing).await;
     assert_eq!(post(&url, LINE).await.0, 503);

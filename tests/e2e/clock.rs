@@ -1,18 +1,18 @@
-//! Programs whose machine's clock is wrong (libfaketime): nothing is judged by a clock that is behind,
-//! and nothing is deleted by one that is ahead.
+//! Programs with a wrong clock (libfaketime): a clock that is behind judges no readings, and one that is
+//! ahead deletes nothing.
 
 use crate::system::{self, KEY, LONG, client};
 use serde_json::Value;
 use std::path::Path;
 use testutil::{Clock, Process, Program, Signal, nats_url, poll, unique};
 
-/// A good reading of this moment, for a server whose clock is right.
+/// A reading of now, by a right clock.
 fn reading() -> String {
     let now = jiff::Timestamp::now();
     format!("{{\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"{now}\"}}\n")
 }
 
-/// Status and answer of an upload; whether it says when to come again.
+/// Uploads; returns status, answer, and whether it has `Retry-After`.
 async fn post(url: &str, body: &str) -> (u16, Value, bool) {
     let sent = client().post(url).bearer_auth(KEY).body(body.to_owned()).send();
     let answer = sent.await.unwrap();
@@ -21,7 +21,7 @@ async fn post(url: &str, body: &str) -> (u16, Value, bool) {
     (status, answer, again)
 }
 
-/// Uploads are refused without a verdict, the program is unready for its clock, and says so.
+/// Checks that the program refuses uploads without a verdict, is unready because of its clock, and logs it.
 async fn refuses(process: &mut Process, whose: &str) {
     let url = format!("{}/ingest", process.url().await);
     let warning = poll(LONG, async || {
@@ -52,7 +52,7 @@ async fn refuses(process: &mut Process, whose: &str) {
     assert_eq!(fields["whose"], whose, "{warning}");
 }
 
-/// It becomes ready by itself, and uploads are taken.
+/// Checks that it becomes ready on its own and takes uploads.
 async fn accepts(process: &mut Process) {
     process.ready().await;
     let url = format!("{}/ingest", process.url().await);
@@ -104,7 +104,7 @@ async fn a_clock_behind_the_release_judges_nothing_until_it_is_set() {
     clock.set("+0");
     accepts(&mut process).await;
     assert_eq!(rows(&process, "SELECT count(*) FROM dead_letter").await, ["0"]);
-    // What is rejected by a clock that is right is told by how much, and by whose clock.
+    // A right clock's rejection says by how much, and by whose clock.
     let far = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(27 * 60 + 12);
     let line = format!("{{\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"{far}\"}}");
     let url = format!("{}/ingest", process.url().await);
@@ -138,7 +138,7 @@ async fn an_ingestor_behind_its_event_bus_judges_nothing_unless_its_clock_is_tru
     let clock = Clock::new("-2d");
     let mut process = system::ingestor(&bus).clock(&clock).spawn();
     refuses(&mut process, "the event bus").await;
-    // It turns wrong while it runs, too.
+    // The clock turns wrong while the program runs, too.
     clock.set("+0");
     accepts(&mut process).await;
     clock.set("-2d");
@@ -156,7 +156,7 @@ async fn an_ingestor_behind_its_event_bus_judges_nothing_unless_its_clock_is_tru
     ends(trusting).await;
 }
 
-/// What a clock that is ahead would have deleted: dead letters, receipts' days, the month.
+/// A clock that is ahead deletes no dead letters, days of receipts or months.
 #[tokio::test]
 async fn a_clock_that_is_ahead_deletes_nothing_before_a_day_has_passed() {
     let folder = system::folder();
@@ -166,7 +166,7 @@ async fn a_clock_that_is_ahead_deletes_nothing_before_a_day_has_passed() {
         let trusting = up(folder.path(), &clock).args(["--retention", "90d", "--trust-clock"]);
         trusting.start().await
     };
-    // Dead letters, days of receipts but for today's, and months.
+    // Counts dead letters, days of receipts except today's, and months.
     let all = "SELECT (SELECT count(*) FROM dead_letter), (SELECT count(*) FROM receipt WHERE persisted = 7),
          (SELECT count(*) FROM reading)";
     let mut process = start("+0").await;
@@ -182,7 +182,7 @@ async fn a_clock_that_is_ahead_deletes_nothing_before_a_day_has_passed() {
     assert_eq!(rows(&process, all).await, ["1|1|7"]);
     let looked = "SELECT count(*) FROM clock_look WHERE abs(extract(epoch FROM at - now())) < 1800";
     let look = async |process: &mut Process, offset: &str| {
-        // The first upload of a day has old receipts dropped; the others look by themselves.
+        // The first upload of a day drops old receipts; the others are dropped by timers.
         let url = format!("{}/ingest", process.url().await);
         assert_eq!(post(&url, "").await.0, 200);
         let process = &*process;

@@ -1,5 +1,5 @@
-//! Three nats-servers as one bus: each is killed in turn under load, and nothing that was
-//! acknowledged is missing.
+//! Three nats-servers as one bus: each is killed in turn under load, and no acknowledged reading is
+//! missing.
 
 use crate::bus::{ends, lines, url, users_of_a_cluster};
 use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
@@ -21,13 +21,13 @@ use tokio::time::sleep;
 const SMALL_CLIENTS: usize = 3;
 const SMALL: u64 = 5;
 
-/// Readings of a large body, which comes in several messages through the other lane.
+/// Readings of a large body, which takes several messages on the bulk lane.
 const LARGE: u64 = 20_000;
 
-/// Acknowledged small bodies that show that posts go on.
+/// Acknowledged small bodies that prove progress.
 const ENOUGH: u64 = 20;
 
-/// Between two small bodies of a client.
+/// Pause between two small bodies of a client.
 const REST: Duration = Duration::from_millis(20);
 
 /// Each of three servers is killed under load, the leader of the stream first; one comes back with
@@ -71,7 +71,7 @@ async fn servers_of_a_cluster_killed_in_turn() {
     let sent = load.end().await;
     let readings: u64 = sent.values().map(|sent| sent.readings).sum();
     system.wait_for_rows(i64::try_from(readings).unwrap()).await;
-    // The spare stream has stood in, and has given everything back.
+    // The spare stream has taken events, and its events were all given back.
     let spare = poll(LONG, async || {
         let stream = jetstream.get_stream("READINGS_SPARE").await.ok()?;
         let state = &stream.cached_info().state;
@@ -96,7 +96,7 @@ async fn servers_of_a_cluster_killed_in_turn() {
     assert_eq!(stored.len(), sent.len(), "{stored:?}");
 }
 
-/// The spare stream is used, emptied and looked at with no more rights than SECURITY.md gives.
+/// Programs use, empty and check the spare stream with the rights of SECURITY.md only.
 #[tokio::test]
 async fn users_with_the_rights_that_a_cluster_takes() {
     let users = users_of_a_cluster();
@@ -184,11 +184,11 @@ struct Load {
     clients: Vec<JoinHandle<(String, Sent)>>,
 }
 
-/// What a client has sent, all of it acknowledged.
+/// A client's readings, all acknowledged.
 #[derive(Debug)]
 struct Sent {
     readings: u64,
-    /// Between two bodies that were acknowledged, or before the first.
+    /// Longest time between two acknowledged bodies, or before the first.
     longest: Duration,
     answers: BTreeMap<u16, u64>,
 }
@@ -221,11 +221,11 @@ impl Load {
         }
     }
 
-    /// Waits until small and large bodies were acknowledged that were not when this was called.
+    /// Waits until further small and large bodies are acknowledged.
     async fn goes_on(&self) {
         let counts = || (self.small.load(Ordering::Relaxed), self.large.load(Ordering::Relaxed));
         let (small, large) = counts();
-        // One large body may have been under way.
+        // One large body may have been in flight.
         poll(LONG, async || {
             let (small_now, large_now) = counts();
             (small_now >= small + ENOUGH && large_now >= large + 2).then_some(())
@@ -233,7 +233,7 @@ impl Load {
         .await;
     }
 
-    /// Has the clients end with what they are sending now.
+    /// Ends the clients after their current bodies.
     async fn end(self) -> BTreeMap<String, Sent> {
         self.ended.store(true, Ordering::Relaxed);
         let sent = join_all(self.clients).await;
@@ -271,13 +271,13 @@ async fn send(
         sent.longest = sent.longest.max(last.elapsed());
         last = Instant::now();
         count.fetch_add(1, Ordering::Relaxed);
-        // Not to keep the machine busy.
+        // To leave processor time to others.
         sleep(rest).await;
     }
     (device, sent)
 }
 
-/// Sends a body as docs/ingest.md tells devices to: again after an answer that is not for good.
+/// Sends a body as docs/ingest.md tells devices to: again after each temporary error.
 async fn until_acknowledged(http: &Client, url: &str, body: String, size: u64, answers: &mut BTreeMap<u16, u64>) {
     let sending = async {
         loop {
@@ -304,7 +304,7 @@ fn hosts(cluster: &Cluster) -> Vec<String> {
     hosts.map(|host| format!("nats://{host}")).collect()
 }
 
-/// What the cluster says of a stream; waits while it has no leader.
+/// The cluster's info of a stream; waits while it has no leader.
 async fn info(jetstream: &Context, stream: &str) -> ClusterInfo {
     poll(LONG, async || {
         let stream = jetstream.get_stream(stream).await.ok()?;
@@ -317,7 +317,7 @@ async fn info(jetstream: &Context, stream: &str) -> ClusterInfo {
     .await
 }
 
-/// Waits until the stream of readings has a leader, and not this one.
+/// Waits until the stream of readings has another leader than this server.
 async fn another_leads(jetstream: &Context, server: &str) {
     poll(LONG, async || {
         let leader = info(jetstream, "READINGS").await.leader;
@@ -326,8 +326,8 @@ async fn another_leads(jetstream: &Context, server: &str) {
     .await;
 }
 
-/// Waits until each stream and each consumer of the readings has two more replicas, all current, and
-/// the spare stream another leader than the one that it stands in for.
+/// Waits until each stream and each consumer of the readings has two more replicas, all current, and the
+/// spare stream has another leader than the stream.
 async fn all_current(jetstream: &Context) {
     poll(LONG, async || {
         let mut clusters = Vec::new();
@@ -344,14 +344,14 @@ async fn all_current(jetstream: &Context) {
             let replicas = &cluster.replicas;
             cluster.leader.is_some() && replicas.len() == 2 && replicas.iter().all(|peer| peer.current && !peer.offline)
         };
-        // The consumers are between the two.
+        // The consumers are in between.
         let apart = clusters[0].leader != clusters[3].leader;
         (clusters.iter().all(current) && apart).then_some(())
     })
     .await;
 }
 
-/// For who looks at what the test has seen: `make test ARGS='cluster --no-capture'`.
+/// Prints an observation for `make test ARGS='cluster --no-capture'`.
 fn say(text: &str) {
     let _unread = writeln!(std::io::stderr(), "{text}");
 }

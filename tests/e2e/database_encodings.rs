@@ -1,4 +1,4 @@
-//! Databases in other encodings than UTF-8: what clients write is kept as it came.
+//! Databases in other encodings than UTF-8 keep clients' text unchanged.
 
 use crate::dead::{dead, list};
 use crate::system::{KEY, LONG, answer, client, connect};
@@ -24,7 +24,7 @@ async fn every_encoding_is_migrated() {
     }
 }
 
-/// What the last release made of a database in LATIN1 before it gave up.
+/// Brings a LATIN1 database to the state in which the last release gave up.
 async fn leave_at_version_3(url: &str) {
     let sql = connect(url).await;
     let history = "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255), applied_on varchar(255), checksum varchar(255))";
@@ -74,7 +74,7 @@ async fn dead_letters(encoding: &str) {
     let place = ("DATABASE_URL", &*place_url);
     let sql = connect(&database.url()).await;
 
-    // A message that the database refuses for a while, then lines that are no readings.
+    // A message that the database refuses for a while, then invalid lines.
     let good = br#"{"sensor":"speed","value":13,"timestamp":"2024-05-01T00:00:01Z"}"#;
     let first = br#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T00:00:00Z"}"#;
     assert_eq!(post(first, b"trip~1").await.0, 200);
@@ -110,13 +110,13 @@ async fn dead_letters(encoding: &str) {
     assert_eq!((code, &shown["lines"][1]["reading"]), (0, &kept[1]["reading"]));
     let (code, payload) = dead(place, &["show", &id, "--payload"]).await;
     assert_eq!((code, payload.len()), (0, 6), "{payload:?}");
-    // As the tour has it.
+    // The example of the tour.
     let tour = std::fs::read_to_string(testutil::workspace().join("docs/tour.md")).unwrap();
     let example = tour.lines().find(|line| line.contains("FROM dead_letter")).unwrap();
     let rows = sql.simple_query(example).await.unwrap();
     assert!(rows.len() > 2, "{rows:?}");
 
-    // The message arrives; nonsense stays nonsense, and goes.
+    // The message arrives; the invalid lines are rejected again, and removed.
     let (code, said) = dead(place, &["redrive", "--all"]).await;
     assert_eq!(code, 1, "{said:?}");
     poll(LONG, async || {

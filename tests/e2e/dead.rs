@@ -1,11 +1,11 @@
-//! `odograph dead`: what was refused is kept whole, and arrives once its cause is mended.
+//! `odograph dead`: dead letters are kept whole, and can be redriven once their cause is fixed.
 
 use crate::system::{KEY, LONG, System, answer, client, connect};
 use serde_json::Value;
 use std::fmt::Write;
 use testutil::{Program, poll};
 
-/// Runs `odograph dead`; the exit code and what it said on standard output.
+/// Runs `odograph dead`; returns exit code and standard output.
 pub(crate) async fn dead(place: (&str, &str), args: &[&str]) -> (i32, Vec<String>) {
     let mut process = Program::new("odograph")
         .arg("dead")
@@ -16,7 +16,7 @@ pub(crate) async fn dead(place: (&str, &str), args: &[&str]) -> (i32, Vec<String
     (code, process.stdout())
 }
 
-/// What is listed, as objects.
+/// The listed dead letters, as objects.
 pub(crate) async fn list(place: (&str, &str), args: &[&str]) -> Vec<Value> {
     let (code, rows) = dead(place, &[&["list", "--format", "json"], args].concat()).await;
     assert_eq!(code, 0, "{rows:?}");
@@ -47,8 +47,8 @@ async fn dead_letters_of_a_bus() {
     system.wait_for_rows(1).await;
     assert!(list(place, &[]).await.is_empty());
 
-    // What the database refuses, on both lanes; what is no message at all, larger than any of ours;
-    // lines of which one will be a reading in the eyes of somebody more patient.
+    // Messages that the database refuses, on both lanes; a foreign message, larger than any of ours;
+    // and rejected lines, one of which a larger --max-future accepts.
     database.batch_execute(REFUSE).await.unwrap();
     assert_eq!(system.post(line(13, "2024-05-01T00:00:01Z")).await.0, 200);
     let mut large = String::new();
@@ -107,7 +107,7 @@ async fn dead_letters_of_a_bus() {
         let shown: Value = serde_json::from_str(&shown.concat()).unwrap();
         assert_eq!(shown["event"], event["event"]);
     }
-    // The headers of a stranger's message are kept, but not what would be an order to the server.
+    // The headers of a foreign message are kept, except those for the server.
     for junk in rows.iter().filter(|row| row["cutFrom"] == 1_040_000) {
         assert_eq!(junk["headers"], serde_json::json!(["who: a stranger"]));
         assert_eq!(junk["bytes"], 1_000_000);
@@ -115,7 +115,7 @@ async fn dead_letters_of_a_bus() {
     assert_eq!(list(place, &["--limit", "2"]).await.len(), 2);
     assert!(list(place, &["--since", "2100-01-01T00:00:00Z"]).await.is_empty());
 
-    // As long as nothing is mended, it comes back, and nothing is lost.
+    // Until the cause is fixed, the message becomes a dead letter again, and nothing is lost.
     let (code, said) = dead(place, &[&["redrive", "--all", "--max-future", "1h"], &bus[..]].concat()).await;
     assert_eq!(code, 1, "{said:?}");
     poll(LONG, async || {
@@ -135,7 +135,7 @@ async fn dead_letters_of_a_bus() {
         .unwrap()
         .get(0);
     assert_eq!(failed, 0);
-    // What the upload was told then stays true; the line that came after all is an upload of its own.
+    // The upload's receipt stays true; the redriven line is an upload of its own.
     let (_, receipt) = system.get(&format!("ingests/{}", told["id"].as_str().unwrap())).await;
     let counts = ["accepted", "rejected", "persisted"].map(|count| receipt[count].as_u64());
     assert_eq!(counts, [Some(0), Some(3), Some(0)], "{receipt}");

@@ -1,4 +1,4 @@
-//! Dead letters in the database: bounded, dropped for good, and taken over from earlier versions.
+//! Dead letters in the database: bounded, purged, and taken over from earlier versions.
 
 use crate::dead::{dead, list};
 use crate::history::stream;
@@ -27,7 +27,7 @@ async fn publish_junk(system: &System) {
     stored.await.unwrap();
 }
 
-/// The oldest lines go where there are too many, and no message with them.
+/// The oldest rejected lines are evicted where there are too many, but no message.
 #[tokio::test]
 async fn a_flood_of_lines_pushes_out_the_oldest_lines_alone() {
     const MOST: i64 = 2 << 20;
@@ -43,7 +43,7 @@ async fn a_flood_of_lines_pushes_out_the_oldest_lines_alone() {
         }
         assert_eq!(system.post(bad).await.0, 400);
     }
-    // What is good comes all the same.
+    // Good readings are stored all the same.
     assert_eq!(system.post(GOOD).await.0, 200);
     system.wait_for_rows(1).await;
     let url = system.database.url_as("odograph_writer");
@@ -54,7 +54,7 @@ async fn a_flood_of_lines_pushes_out_the_oldest_lines_alone() {
     };
     let rows = poll(LONG, async || {
         let rows = list(place, &["--limit", "100000"]).await;
-        // Room is made after the last ones are stored.
+        // Eviction happens after the last ones are stored.
         let oldest = rows.get(1).and_then(|row| row["reading"].as_str());
         (last(&rows) && oldest.is_some_and(|oldest| oldest > "3")).then_some(rows)
     })
@@ -89,8 +89,7 @@ async fn a_flood_of_lines_pushes_out_the_oldest_lines_alone() {
     );
 }
 
-/// What was purged or driven again stays away when the stream is read again; what was lost with the
-/// database comes back.
+/// A rebuild does not bring back purged or redriven dead letters, but those lost with the database.
 #[tokio::test]
 async fn what_was_dropped_is_not_rebuilt() {
     let mut system = System::over(
@@ -102,7 +101,7 @@ async fn what_was_dropped_is_not_rebuilt() {
     .await;
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
     let soon = GOOD.replace("2024-05-01T12:00:00Z", &soon.to_string());
-    // Answered once they are on the bus, before anything takes them from there.
+    // The answer comes once they are on the bus, before a persistor reads them.
     assert_eq!(system.post("to be purged").await.0, 400);
     assert_eq!(system.post(format!("left as it is\n{soon}")).await.0, 400);
     assert_eq!(system.post(format!("{soon}\n")).await.0, 400);
@@ -166,15 +165,14 @@ async fn what_was_dropped_is_not_rebuilt() {
     let mut all = ["left as it is", "message", "to be purged", &soon, &soon].map(str::to_owned);
     all.sort();
     assert_eq!(left(&empty.url()).await, all);
-    // The stream is compared as before: lines are no readings, and nothing is amiss.
+    // The stream is compared as before: rejected lines are no readings, and there is no difference.
     let mut verify = Program::new("odograph")
         .args(["verify", &system.bus, &empty.url()])
         .spawn();
     assert_eq!(verify.wait(LONG).await, 0, "{:#?}", verify.output());
 }
 
-/// A table of dead letters that cannot be written holds up dead letters, and no reading; however many there
-/// are.
+/// If the table of dead letters cannot be written, dead letters wait, however many, but no reading does.
 #[tokio::test]
 async fn readings_do_not_wait_for_dead_letters() {
     let system = System::start(1).await;
@@ -184,13 +182,13 @@ async fn readings_do_not_wait_for_dead_letters() {
         .batch_execute("LOCK TABLE dead_letter IN ACCESS EXCLUSIVE MODE")
         .await
         .unwrap();
-    // More than a persistor holds.
+    // More than a persistor holds in memory.
     let flood = format!("{}\n", "x".repeat(4000)).repeat(1000);
     for _ in 0..4 {
         assert_eq!(system.post(flood.clone()).await.0, 400);
     }
     for second in 0..40 {
-        // On the live lane; the next body, more than a segment, on the other one.
+        // On the live lane; the next body, larger than a segment, on the bulk lane.
         let good = GOOD.replace("12:00:00", &format!("12:00:{second:02}"));
         assert_eq!(system.post(format!("nonsense\n{good}")).await.0, 400);
     }
@@ -202,12 +200,12 @@ async fn readings_do_not_wait_for_dead_letters() {
     assert_eq!(system.post(large).await.0, 400);
     system.wait_for_rows(20_040).await;
     locked.rollback().await.unwrap();
-    // What was left to the bus comes again.
+    // The bus redelivers the unacknowledged messages.
     let lines = "dead_letter, LATERAL regexp_matches(encode(payload, 'escape'), '\"ordinal\"', 'g')";
     wait_for(&system, lines, 4041).await;
 }
 
-/// The stream of dead letters as version 0.1 made it, and a letter in it.
+/// The stream of dead letters as version 0.1 made it.
 struct Left {
     context: jetstream::Context,
     name: String,
@@ -305,7 +303,7 @@ async fn dead_letters_that_the_last_release_left_on_the_bus() {
         ("who", "a stranger"),
     ];
     left.add("", "", &cut, vec![b'x'; 1_000_000]).await;
-    // What was left of it when some lines of it were driven again.
+    // Its rest after some of its lines were redriven.
     left.add("lines", LINES, &[], line(upload, 8)).await;
     for _ in 0..2 {
         let persistor = system.persistor().start().await;
@@ -335,7 +333,7 @@ async fn dead_letters_that_the_last_release_left_on_the_bus() {
         (&2_000_000.into(), &1_000_000.into())
     );
 
-    // An ingestor of that release goes on; and what was dropped may be left there once more.
+    // An ingestor of that release goes on, and a purged dead letter may appear there once more.
     assert_eq!(dead(place, &["purge", &message["id"].to_string(), "--yes"]).await.0, 0);
     left.add(
         &id,
@@ -356,7 +354,7 @@ async fn dead_letters_that_the_last_release_left_on_the_bus() {
     wait_for(&system, "dead_letter", 3).await;
 }
 
-/// Killed between storing letters and deleting them, again and again.
+/// The persistor is killed repeatedly between storing dead letters and deleting them from the stream.
 #[tokio::test]
 async fn a_persistor_killed_while_it_takes_over_dead_letters() {
     const LETTERS: usize = 3000;

@@ -1,4 +1,4 @@
-//! The pages that people read.
+//! Checks of the documentation's pages.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,4 @@
-//! The drill: a database is lost, made again from the dumps and the stream, and found to be the
-//! same.
+//! The drill: a lost database is made again from the dumps and the stream, and equals the lost one.
 
 use crate::dumps::dump_to;
 use crate::history::stream;
@@ -10,21 +9,21 @@ use futures_util::TryStreamExt;
 use std::io::Write;
 use testutil::{Process, Program, poll, s3, unique};
 
-/// The days that are dumped, then gone from the stream.
+/// The days that are dumped, then trimmed from the stream.
 const OLD: [&str; 4] = ["2024-04-29", "2024-04-30", "2024-05-01", "2024-05-02"];
 
-/// The last day of all that was there before the loss.
+/// The last day before the loss.
 const LAST: &str = "2024-05-04";
 
 fn odograph(command: &str) -> Program {
     Program::new("odograph").arg(command)
 }
 
-/// The exit code of a process, and what it said on standard output.
+/// The exit code and standard output of a process.
 async fn ended(mut process: Process) -> (i32, String) {
     let code = process.wait(LONG).await;
     let said = process.stdout().join("\n");
-    // Differences are told, failures are logged: what a failed test shows should have both.
+    // Differences are on standard output, failures in the log: a failed test shows both.
     let _unread = writeln!(std::io::stderr(), "{said}\n{}", process.output().join("\n"));
     assert!(code <= 1, "{code}: {said}");
     (code, said)
@@ -34,14 +33,14 @@ async fn verify(first: &str, second: &str, flags: &[&str]) -> (i32, String) {
     let process = odograph("verify")
         .env("FIRST_URL", first)
         .env("SECOND_URL", second)
-        // So little that a stream's readings go through many temporary files.
+        // So small that a stream's readings need many temporary files.
         .env("SORT_MEMORY", "64KiB")
         .args(flags.iter().copied())
         .spawn();
     ended(process).await
 }
 
-/// Uploads a body, every line of which is good; how many there are.
+/// Uploads a body of good lines; returns their number.
 async fn post(system: &System, body: &str) -> f64 {
     let (status, answer) = system.post(body.to_owned()).await;
     assert_eq!(status, 200, "{answer}");
@@ -59,7 +58,7 @@ fn conflict(body: &str) -> String {
     line.to_string()
 }
 
-/// Lets the stream's history expire: a persistor that keeps none of it drops what is stored.
+/// Lets the stream's history expire: a persistor that keeps none trims all stored messages.
 async fn expire(system: &System) {
     let mut forgetful = system.persistor().args(["--history", "10ms"]).start().await;
     poll(LONG, async || {
@@ -100,7 +99,7 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
     }
     expire(&system).await;
 
-    // The days that only the stream will have, and late readings of a day that was dumped.
+    // The days that only the stream has, and late readings of a dumped day.
     let days = [
         drive("lada", "2024-05-03T08:00:00Z", "10m").await,
         drive("lada", "2024-05-03T23:58:00Z", "4m").await,
@@ -115,13 +114,13 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
     assert!(system.persisted("duplicate").await > 10_000.0);
     let (rows, latest) = (system.rows().await, system.latest().await);
 
-    // The loss. All programs go on, and a device sends on.
+    // The loss. All programs and a device go on.
     let kept = system.database.lose().await;
     let lost = kept.url();
     let live = r#"{"sensor":"live","value":1,"timestamp":"2024-05-05T12:00:00Z","device":"lada"}"#;
     post(&system, live).await;
     testutil::give_roles(&url).await;
-    // A dumper that is at work already takes nothing from what the lost one has published.
+    // A dumper that runs already removes nothing of the lost database's dumps.
     for day in OLD {
         dump_to(&system, &dumps, day).await;
     }
@@ -142,7 +141,7 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
         odograph("rebuild")
             .env("EVENT_READER_URL", &system.bus)
             .env("DATABASE_URL", &url)
-            // In the order in which the bus took them: of two values the first one stays.
+            // In the order of the bus: of two values the first one stays.
             .args(["--writers", "1"])
             .spawn(),
     )
@@ -150,7 +149,7 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
     assert_eq!(code, 0, "{said}");
     system.wait_for_rows(i64::try_from(rows.len()).unwrap() + 1).await;
 
-    // It is the same: by our own word, and by SQL.
+    // The database equals the lost one, by `verify` and by SQL.
     let (code, said) = verify(&lost, &url, &["--to", LAST]).await;
     assert!(code == 0 && said.ends_with("6 days compared: all equal"), "{said}");
     let (code, said) = verify(&lost, &url, &[]).await;
@@ -171,10 +170,10 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
         "the latest values differ"
     );
 
-    // The stream has the young days in full, and nothing of most others.
+    // The stream has the newer days in full, and most others not at all.
     let (code, said) = verify(&system.bus, &url, &["--from", "2024-05-03"]).await;
     assert!(code == 0 && said.ends_with("3 days compared: all equal"), "{said}");
-    // Nothing is held back for it any more.
+    // No history reader holds messages back any more.
     let names: Vec<String> = stream(&system.bus).await.consumer_names().try_collect().await.unwrap();
     assert!(names.iter().all(|name| !name.starts_with("history_")), "{names:?}");
     let (code, said) = verify(&url, &system.bus, &["--to", "2024-05-02"]).await;
@@ -220,7 +219,7 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
     damaged(&store, &dumps, &url).await;
 }
 
-/// A row that was changed, one that is missing, one too much: each is found and named.
+/// `verify` finds and names a changed, a missing and a surplus row.
 async fn tampered_with(lost: &str, url: &str) {
     let client = connect(url).await;
     let one = "series_id = (SELECT id FROM series WHERE device = 'lada' AND sensor = 'speed') AND timestamp = '2024-05-03 08:01:00Z'";
@@ -247,7 +246,7 @@ async fn tampered_with(lost: &str, url: &str) {
     }
 }
 
-/// A dump that is damaged is found by `verify`, is not restored, and holds up no other.
+/// `verify` finds a damaged dump; it is not restored, and the others are.
 async fn damaged(store: &Store, dumps: &str, url: &str) {
     let file = format!("{}.r1.json.gz", OLD[1]);
     let (bytes, _) = store.get(&file).await.unwrap().unwrap();

@@ -41,7 +41,7 @@ pub(crate) async fn lines(system: &System, day: &str) -> Vec<String> {
     check(folder.path(), day)
 }
 
-/// The lines of a dump, once its manifest was found to be true.
+/// The lines of a dump, checked against its manifest.
 fn check(folder: &Path, day: &str) -> Vec<String> {
     let manifest = std::fs::read_to_string(folder.join(format!("{day}.manifest.json"))).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
@@ -74,7 +74,7 @@ async fn days_round_trip() {
     system.wait_for_rows(i64::try_from(sent).unwrap()).await;
     let client = connect(&system.database.url()).await;
 
-    // The days around midnight, one without readings among them, and one that holds some.
+    // The days around midnight, including days with and without readings.
     let mut dumped = 0;
     for day in ["2017-06-02", "2017-06-03", "2017-06-04", "2019-01-01"] {
         let lines = lines(&system, day).await;
@@ -168,14 +168,14 @@ async fn stale_days_and_retention_over_s3() {
     stale_days_and_retention(&s3().url(&testutil::unique("dumps"))).await;
 }
 
-/// The same where each dump is too large for the store to copy it in one request.
+/// The same with dumps too large for the store to copy in one request.
 #[tokio::test]
 async fn stale_days_and_retention_above_the_copy_limit_of_s3() {
     let url = s3().url(&testutil::unique("dumps")) + "&copy_limit=0";
     stale_days_and_retention(&url).await;
 }
 
-/// The whole way of old days: dumped by several and killed ones, dropped, late, and dumped again.
+/// The life of old days: dumped by several dumpers and killed ones, dropped, late, and dumped again.
 async fn stale_days_and_retention(url: &str) {
     const DAYS: usize = 12;
     const EACH: usize = 50;
@@ -229,8 +229,8 @@ async fn stale_days_and_retention(url: &str) {
         );
     }
 
-    // What is wrong is found before anything goes, and what is missing is written again. The one
-    // that was killed may have claimed the first number.
+    // The dumper finds a wrong dump before it drops a month, and writes a missing one again. The killed
+    // dumper may have claimed the first number.
     let manifest = store.get("2024-05-05.manifest.json").await.unwrap().unwrap().0;
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     let file = manifest["file"].as_str().unwrap();
@@ -268,7 +268,7 @@ async fn stale_days_and_retention(url: &str) {
     system.wait_for_rows(0).await;
     assert_eq!(system.get("/statistics/latest").await, latest);
 
-    // A late reading, another value for one that is there, and a file that comes again.
+    // A late reading, a conflict, and a repeated file.
     let late = line(3, 55, 7) + &line(3, 0, 9) + &body;
     assert_eq!(system.post(late).await.0, 200);
     system.wait_for_rows(all + 1).await;

@@ -1,5 +1,5 @@
-//! Bodies that are not in the encoding that their heads name: read all the same, or refused in words
-//! that say what to do; never taken for bad lines.
+//! Bodies in another encoding than their head names: read all the same, or refused with an error that says
+//! what to do; never taken for bad lines.
 
 use crate::system::{self, KEY, LONG, System};
 use flate2::write::GzEncoder;
@@ -32,7 +32,7 @@ async fn zstd(plain: impl AsRef<[u8]>) -> Vec<u8> {
     coded
 }
 
-/// As UTF-16, the low bytes first.
+/// Encodes as UTF-16, the low bytes first.
 fn utf16(plain: &str) -> Vec<u8> {
     plain.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
@@ -45,7 +45,7 @@ fn counts(answer: &Value) -> (u64, u64) {
     )
 }
 
-/// Uploads with `Content-Encoding` where one is given.
+/// Uploads, with `Content-Encoding` unless it is empty.
 async fn send(system: &System, body: Vec<u8>, encoding: &str) -> (u16, Value) {
     let mut upload = system.upload(body);
     if !encoding.is_empty() {
@@ -79,7 +79,7 @@ async fn a_body_is_read_as_what_it_is() {
         let (status, answer) = send(&system, body, encoding).await;
         assert_eq!((status, counts(&answer)), (200, (2000, 0)), "{encoding}: {answer}");
     }
-    // One that is small, and one whose signature comes byte by byte.
+    // A small body, and one whose signature comes byte by byte.
     let (status, answer) = send(&system, gzip(readings(2000, 1)), "").await;
     assert_eq!((status, counts(&answer)), (200, (1, 0)), "{answer}");
     let bytes = gzip(readings(2001, 1))
@@ -112,7 +112,7 @@ async fn a_body_that_is_something_else_is_refused_whole() {
         assert_eq!((status, counts(&answer)), (415, (0, 0)), "{encoding}: {answer}");
         assert!(answer["detail"].as_str().unwrap().contains(word), "{word}: {answer}");
     }
-    // What came before is safe.
+    // Readings before the error are stored.
     let (status, answer) = send(&system, [&zipped[..], b"{}\n"].concat(), "gzip").await;
     assert_eq!((status, counts(&answer)), (415, (2000, 0)), "{answer}");
     for (bad, encoding) in [
@@ -147,7 +147,7 @@ async fn a_file_that_was_cut_is_told_from_an_upload_that_was() {
             assert!(accepted > 1000 && accepted < 40_000 && rejected == 0, "{answer}");
             assert!(answer["detail"].as_str().unwrap().contains("damaged"), "{answer}");
         }
-        // Of chunks, none says that it was to be the last.
+        // No chunk says that it is the last.
         let chunks = cut.chunks(5000).map(|chunk| Ok::<_, String>(chunk.to_vec()));
         let chunks: Vec<_> = chunks.collect();
         let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
@@ -155,7 +155,7 @@ async fn a_file_that_was_cut_is_told_from_an_upload_that_was() {
         let (status, answer) = system::answer(upload.send().await.unwrap()).await;
         assert_eq!(status, 422, "{answer}");
         assert!(counts(&answer).0 > 1000, "{answer}");
-        // What is damaged within may be right the next time.
+        // A body damaged in the middle may be right the next time.
         let mut damaged = coded.clone();
         damaged[coded.len() / 2..][..100].fill(0x55);
         let (status, answer) = send(&system, damaged, encoding).await;
@@ -163,7 +163,7 @@ async fn a_file_that_was_cut_is_told_from_an_upload_that_was() {
     }
 }
 
-/// What HTTP itself would have to decode is refused before it is read, never taken as it stands.
+/// A transfer encoding is refused before the body is read, never ignored.
 #[tokio::test]
 async fn transfer_codings() {
     let system = System::start(1).await;

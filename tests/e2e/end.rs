@@ -1,6 +1,6 @@
-//! The end of a service under clients: held answers are given at once, half a request does not
-//! hold it up, and what another program owes is given up in time. Where the end took the whole
-//! shutdown timeout, the exit code would be 1.
+//! The end of a service with clients: held answers are sent at once, half a request does not delay it, and
+//! waits for other programs are given up in time. If the end took the whole shutdown timeout, the exit
+//! code would be 1.
 
 use crate::system::{self, KEY, LONG, answer, client, connect};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn api(database: &str, timeout: &str) -> Process {
         .await
 }
 
-/// Waits until a session of the database other than ours fits this condition.
+/// Waits until another session of the database fulfils this condition.
 async fn session(url: &str, condition: &str) {
     let client = connect(url).await;
     let count = format!(
@@ -53,7 +53,7 @@ async fn held_receipts_are_answered_as_they_stand() {
     assert_eq!(api.wait(LONG).await, 0, "{:?}", api.output());
 }
 
-/// Connections with half of a request's head: the first one's, and the second one's.
+/// Connections with half of a request's head, of the first or the second request.
 async fn half_heads(address: SocketAddr, path: &str) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     let whole = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -63,7 +63,7 @@ async fn half_heads(address: SocketAddr, path: &str) -> Vec<TcpStream> {
         streams.push(stream);
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(format!("{whole}{half}").as_bytes()).await.unwrap();
-        // The answer to the first tells that the half was read as well.
+        // After the answer to the first, the half has been read as well.
         stream.read_exact(&mut [0; 12]).await.unwrap();
         streams.push(stream);
     }
@@ -101,7 +101,7 @@ async fn a_question_that_the_database_does_not_answer() {
     assert_eq!(api.wait(LONG).await, 0, "{:?}", api.output());
 }
 
-/// Finishes an upload that had begun when the program was asked to end; what it was told.
+/// Finishes an upload that began before the program was asked to end; returns its answer.
 async fn finish(mut upload: TcpStream) -> String {
     let line = br#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
     let mut body = line.to_vec();

@@ -1,4 +1,4 @@
-//! What dies comes back, and nothing is missing and nothing twice.
+//! Killed parts come back, and no reading is missing or stored twice.
 
 use crate::source::{bodies, distinct};
 use crate::system::{KEY, LONG, System, answer, client, connect, half_an_upload, ingestor, persistor};
@@ -14,7 +14,7 @@ async fn a_killed_persistor_loses_nothing_and_stores_nothing_twice() {
     let expected = distinct(bodies.iter().map(|body| body.text.as_str())).len();
     let mut system = System::start(1).await;
     let database = connect(&system.database.url()).await;
-    // Small transactions, so that there is a middle to be killed in.
+    // Small transactions, so that the kill comes between two.
     system.persistors[0].kill9().await;
     let program = || system.persistor().args(["--batch-readings", "1000"]);
     let mut doomed = program().start().await;
@@ -39,7 +39,7 @@ async fn a_killed_persistor_loses_nothing_and_stores_nothing_twice() {
     system.wait_for_rows(i64::try_from(expected).unwrap()).await;
 }
 
-/// A database that is down at start and goes away later: unready meanwhile, then on it goes.
+/// With a database that is down at start and later, the programs are unready meanwhile, then continue.
 #[tokio::test]
 async fn a_database_that_is_down() {
     let nats = Nats::start(nats::Options::default()).await;
@@ -96,7 +96,7 @@ async fn a_database_that_is_down() {
     .await;
 }
 
-/// A bus that goes away: 503 with counts and Retry-After, and by itself back to 200.
+/// Without the bus, uploads get 503 with counts and Retry-After, and 200 once it is back.
 #[tokio::test]
 async fn a_bus_that_is_down() {
     let mut nats = Nats::start(nats::Options::default()).await;
@@ -141,7 +141,7 @@ async fn a_bus_that_is_down() {
     system.wait_for_rows(2).await;
 }
 
-/// A nats-server that ignores settings in silence is refused, with words that help.
+/// A nats-server that silently ignores settings is refused, with an error that helps.
 #[tokio::test]
 async fn an_old_nats_server_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -167,8 +167,7 @@ async fn an_old_nats_server_is_refused() {
     server.abort();
 }
 
-/// An upload under way when the ingestor is asked to end is finished first; one that takes too
-/// long is told how far it came.
+/// An ingestor that is asked to end finishes uploads under way; a slow upload gets its counts so far.
 #[tokio::test]
 async fn uploads_under_way_at_the_end() {
     let mut system = System::start_with(1, &["--shutdown-timeout", "3s"]).await;
@@ -193,7 +192,7 @@ async fn uploads_under_way_at_the_end() {
         .unwrap();
 }
 
-/// A database that comes back as an older one: what a persistor knew of it no longer holds.
+/// A database is restored to an earlier state: the persistor's cached knowledge of it is wrong.
 #[tokio::test]
 async fn a_database_that_was_restored() {
     let mut postgres = Postgres::start().await;
@@ -235,7 +234,7 @@ async fn a_database_that_was_restored() {
         .batch_execute("TRUNCATE series RESTART IDENTITY; TRUNCATE reading, day")
         .await
         .unwrap();
-    // A restored server has no connections from before.
+    // A restored server has no earlier connections.
     postgres.stop().await;
     postgres.restart().await;
     post("speed", 5).await;
@@ -244,8 +243,7 @@ async fn a_database_that_was_restored() {
     wait_for(&["fuel 6 6", "speed 5 5"]).await;
 }
 
-/// Messages that nobody can read, on each lane, between good ones: they become dead letters, and
-/// cost their neighbours nothing.
+/// Unreadable messages on each lane, between good ones, become dead letters; the good ones are stored.
 #[tokio::test]
 async fn messages_that_cannot_be_read() {
     let mut system = System::start(1).await;
@@ -270,7 +268,7 @@ async fn messages_that_cannot_be_read() {
     };
     poll(LONG, async || (letters(&system.database).await == 16).then_some(())).await;
 
-    // Who reads the history again finds them again: dead letters where they are none yet.
+    // A rebuild finds them again, and makes dead letters of them in the new database.
     let empty = testutil::database().await;
     for (database, stored) in [(&empty, 8), (&empty, 0), (&system.database, 0)] {
         let mut rebuild = Program::new("odograph")

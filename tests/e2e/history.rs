@@ -1,4 +1,4 @@
-//! The history on the bus: kept while there is room, and never in the way of what is new.
+//! The history on the bus: kept while there is room, and trimmed for new events.
 
 use crate::system::{LONG, System};
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use testutil::{nats_url, poll};
 /// Readings of one body.
 const BODY: usize = 10_000;
 
-/// A body like no other.
+/// A body with readings of its own.
 fn body(number: usize) -> String {
     let mut lines = String::new();
     for at in number * BODY..(number + 1) * BODY {
@@ -32,8 +32,8 @@ pub(crate) async fn stream(bus: &str) -> async_nats::jetstream::stream::Stream {
     jetstream.get_stream(name.to_uppercase()).await.unwrap()
 }
 
-/// With the persistor down a small stream fills: 503, and everything accepted is still there. With
-/// it back, many times of what the stream can hold goes through.
+/// With the persistor down a small stream fills: 503, and all accepted readings stay. With it back, many
+/// times the stream's limit goes through.
 #[tokio::test]
 async fn a_full_stream_loses_nothing_and_makes_room() {
     let bus = format!("{}?max_bytes=1048576", nats_url("full_history"));
@@ -75,7 +75,7 @@ async fn a_full_stream_loses_nothing_and_makes_room() {
         "{metrics}"
     );
     assert!(metrics.contains("persistor_stream_max_bytes 1048576"), "{metrics}");
-    // What is younger than --history stays as long as there is room.
+    // Events younger than --history stay as long as there is room.
     assert!(
         metrics.contains("persistor_history_trimmed_messages_total 0"),
         "{metrics}"
@@ -102,7 +102,7 @@ async fn history_past_its_time_goes() {
     system.wait_for_rows(4 * BODY as i64).await;
 }
 
-/// A consumer that is deleted while persistors work is made anew, and misses nothing.
+/// A consumer that is deleted while persistors work is made anew, and misses no message.
 #[tokio::test]
 async fn a_consumer_that_is_dropped() {
     let system = System::start(2).await;
@@ -116,7 +116,7 @@ async fn a_consumer_that_is_dropped() {
                 .0,
             200
         );
-        // The one that is not there was not made again since.
+        // The missing stream was not made again.
         for consumer in ["persistor_live", "persistor_bulk"] {
             let _deleted = stream.delete_consumer(consumer).await;
         }

@@ -1,4 +1,4 @@
-//! The Host header, which HTTP/1.1 asks for once, on every port.
+//! The Host header, which HTTP/1.1 requires exactly once, on every port.
 
 use crate::system::{self, LONG};
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The first line of the answer to a request, and all of it in small letters.
+/// The first line of the answer to a request, and the whole answer in lower case.
 async fn exchange(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

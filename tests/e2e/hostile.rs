@@ -1,8 +1,8 @@
-//! Ten thousand requests that nobody should send, against a running ingestor and a running API.
+//! Ten thousand hostile requests to a running ingestor and a running API.
 //!
-//! The requests are made from a seed, which is printed: `HOSTILE_SEED=NUMBER` makes the same ones
-//! again. Whatever they are, no answer is a mistake of the server's, what was acknowledged is there,
-//! nothing is there that nobody sent, and the programs are afterwards what they were before.
+//! A printed seed makes the requests: `HOSTILE_SEED=NUMBER` makes the same ones again. No answer may be a
+//! server error, all acknowledged readings must be stored and no others, and the programs must afterwards
+//! work as before.
 
 mod exchange;
 mod ingest;
@@ -26,12 +26,11 @@ const MIB: u64 = 1 << 20;
 const TO_INGESTOR: usize = 6_500;
 const TO_API: usize = 3_500;
 
-/// Exchanges under way at once with one program: well below what one key may have.
+/// Exchanges at once with one program: well below the limit of one key.
 const AT_ONCE: usize = 24;
 
-/// Files that a program may hold open afterwards beyond those before: its pool of connections to the
-/// database may have grown meanwhile. Of each kind of exchange there are hundreds, so that one that
-/// leaks goes far beyond.
+/// Open files that a program may have gained afterwards, since its pool of connections to the database may
+/// have grown. Each kind of exchange comes hundreds of times, so a leak exceeds this by far.
 const SLACK: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +74,7 @@ async fn ten_thousand_hostile_requests() {
         wrong.len(),
         wrong[..wrong.len().min(5)].join("\n")
     );
-    // The requests were not all turned away at the door.
+    // Some requests were let in.
     for status in [200, 400] {
         let of_status = |kinds: &[(Exchange, Outcome)]| {
             let answers = kinds.iter().flat_map(|(_, outcome)| &outcome.answers);
@@ -107,7 +106,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// So many requests; an exchange may hold several.
+/// Exchanges with this number of requests; an exchange may hold several.
 fn many(requests: usize, mut exchange: impl FnMut() -> Exchange) -> Vec<Exchange> {
     let (mut made, mut exchanges) = (0, Vec::new());
     while made < requests {
@@ -129,13 +128,13 @@ async fn run(address: SocketAddr, exchanges: Vec<Exchange>) -> Vec<(Exchange, Ou
         .await
 }
 
-/// What is wrong with an answer, whatever was asked.
+/// The mistake in an answer, if any; independent of its request.
 fn mistake(answer: &Answer) -> Option<String> {
     let Answer { status, kind, body } = answer;
     if *status >= 500 && !matches!(*status, 501 | 503) {
         return Some(format!("answered with {status} {}", String::from_utf8_lossy(body)));
     }
-    // What the HTTP library refuses by itself has no body; all else says what to do.
+    // The HTTP library's own refusals have no body; all others say what to do.
     if *status >= 400 && !body.is_empty() {
         let explained = kind == "application/problem+json" && serde_json::from_slice::<Value>(body).is_ok();
         return (!explained).then(|| format!("{status} is no problem document: {}", String::from_utf8_lossy(body)));
@@ -143,8 +142,7 @@ fn mistake(answer: &Answer) -> Option<String> {
     None
 }
 
-/// The readings that the answers have acknowledged: those of each request whose framing was right
-/// and which was judged to its end.
+/// The acknowledged readings: those of each rightly framed request that was judged to its end.
 fn acknowledged(exchange: &Exchange, outcome: &Outcome) -> Result<Vec<u64>, String> {
     let mut stored = Vec::new();
     for (readings, answer) in exchange.readings.iter().zip(&outcome.answers) {
@@ -172,15 +170,15 @@ async fn usual(system: &System, reading: u64) {
     assert_eq!(system.get("statistics/latest").await.0, 200);
 }
 
-/// They answer, they hold no more files than before, and they never took much memory.
+/// Checks that both answer, hold no more files than before, and never took much memory.
 async fn the_same_as_before(system: &mut System, files: (usize, usize), seed: u64) {
     usual(system, 0).await;
-    // As many uploads at once as were under way: no place among them has been lost.
+    // As many uploads at once as the limit: no slot was leaked.
     let many = futures_util::future::join_all((0..128).map(|_| system.post(ingest::line(0)))).await;
     for (status, answer) in many {
         assert_eq!(status, 200, "seed {seed}: {answer}");
     }
-    // Connections that the client has kept are closed with it.
+    // A new client closes the kept connections of the old one.
     system.http = crate::system::client();
     for (process, before) in [(&system.ingestor, files.0), (&system.api, files.1)] {
         poll(LONG, async || (open_files(process) <= before + SLACK).then_some(())).await;
@@ -195,7 +193,7 @@ fn open_files(process: &Process) -> usize {
         .count()
 }
 
-/// Everything acknowledged is in the database, and nothing that was never sent.
+/// Checks that the database holds all acknowledged readings, and only sent ones.
 async fn rows_are(system: &System, stored: &BTreeSet<u64>, sent: u64, seed: u64) {
     let sent: BTreeMap<String, u64> = (0..sent).map(|reading| (ingest::stored_as(reading), reading)).collect();
     let client = connect(&system.database.url()).await;
@@ -220,7 +218,7 @@ async fn rows_are(system: &System, stored: &BTreeSet<u64>, sent: u64, seed: u64)
     );
 }
 
-/// It ends when asked to, with no task left over, and never panicked or logged an error.
+/// Checks that a program ends when asked to, with no task left over, and without a panic or logged error.
 async fn orderly_end(process: &mut Process, seed: u64) {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.wait(LONG).await, 0, "seed {seed}");

@@ -1,4 +1,4 @@
-//! What is small does not wait behind what is large.
+//! Small uploads do not wait behind large ones.
 
 use crate::system::{LONG, System, connect};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ async fn a_small_post_is_stored_while_a_large_upload_is_stuck() {
     const LARGE: usize = 50_000;
     let system = System::start(1).await;
     let database = connect(&system.database.url()).await;
-    // The months have to be there before one of them can be locked.
+    // The months' partitions have to exist before one can be locked.
     let line = |sensor: &str, month: &str, second: usize| {
         format!(
             "{{\"sensor\":\"{sensor}\",\"value\":1,\"timestamp\":\"2024-{month}-01T{:02}:{:02}:{:02}Z\",\"device\":\"lada\"}}\n",

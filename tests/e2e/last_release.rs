@@ -1,4 +1,4 @@
-//! A database that the last release has filled goes on under today's programs.
+//! Today's programs continue with a database of the last release.
 
 use crate::dead::list;
 use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
@@ -25,7 +25,7 @@ async fn a_database_of_the_last_release_goes_on() {
         .env("API_KEY", KEY)
         .start()
         .await;
-    // A reading that is there, one with another value, a new one, one of a new month.
+    // A duplicate, a conflict, a new reading, and one of a new month.
     let body = r#"{"sensor":"speed","value":56,"timestamp":"2024-05-01T00:00:01.5Z","device":"lada"}
 {"sensor":"speed","value":99,"timestamp":"2024-05-01T00:00:04Z","device":"lada"}
 {"sensor":"speed","value":58,"timestamp":"2024-05-01T00:00:06Z","device":"lada"}
@@ -41,7 +41,7 @@ async fn a_database_of_the_last_release_goes_on() {
     let (_, latest) = answer(client().get(format!("{api}/statistics/latest")).send().await.unwrap()).await;
     assert_eq!((&latest["speed"], &latest["fuel"]), (&59.0.into(), &40.0.into()));
 
-    // Its dead letters are as it wrote them, and arrive.
+    // The last release's dead letters are unchanged, and can be redriven.
     let place_url = database.url();
     let place = ("DATABASE_URL", &*place_url);
     let letters = list(place, &[]).await;
@@ -84,8 +84,8 @@ async fn end(mut process: Process) {
     assert_eq!(process.wait(LONG).await, 0, "{}", process.output().join("\n"));
 }
 
-/// The programs of the last release over today's tables, beside today's programs: persistors are upgraded
-/// before ingestors, and an upgrade may be taken back.
+/// The programs of the last release work over today's tables, beside today's programs: persistors are
+/// upgraded before ingestors, and an upgrade may be reverted.
 #[tokio::test]
 async fn the_programs_of_the_last_release_go_on() {
     let Some(old) = Program::of_last_release("ingestor") else {
@@ -117,7 +117,7 @@ async fn the_programs_of_the_last_release_go_on() {
     };
     let line = |second: u8| format!(r#"{{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:{second:02}Z"}}"#);
 
-    // An ingestor that is not upgraded yet, beside a persistor that is.
+    // An old ingestor beside an upgraded persistor.
     let new = persistor(&bus, &url).start().await;
     let mut ingestor_of_old = old.env("API_KEY", KEY).env("EVENT_WRITER_URL", &bus).start().await;
     let old_url = format!("{}/ingest", ingestor_of_old.url().await);
@@ -126,8 +126,8 @@ async fn the_programs_of_the_last_release_go_on() {
     letters(&["first"]).await;
     end(new).await;
 
-    // The upgrade taken back: the old persistor knows no rejected lines, and keeps them as a message. An
-    // upload to each ingestor.
+    // The upgrade is reverted: the old persistor does not know rejected lines, and keeps them as a
+    // message. An upload to each ingestor.
     let persistor_of_old = Program::of_last_release("persistor").unwrap();
     let persistor_of_old = persistor_of_old
         .env("EVENT_READER_URL", &bus)
@@ -153,7 +153,7 @@ async fn the_programs_of_the_last_release_go_on() {
         (&"persisted".into(), &1.into()),
         "{receipt}"
     );
-    // It has made a dead letter of what it was given.
+    // The old persistor has made a dead letter of the rejected lines.
     poll(LONG, async || {
         let said = persistor_of_old.output();
         said.iter()
@@ -163,7 +163,7 @@ async fn the_programs_of_the_last_release_go_on() {
     .await;
     end(persistor_of_old).await;
 
-    // Upgraded again, nothing is lost.
+    // After another upgrade, nothing is lost.
     let new = persistor(&bus, &url).start().await;
     letters(&["first", "second", "third"]).await;
     end(new).await;

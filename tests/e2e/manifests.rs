@@ -1,4 +1,4 @@
-//! The manifests say only what the programs understand, and run them confined and watched.
+//! The manifests hold only settings that the programs understand, and run them confined and monitored.
 
 mod help;
 mod rendered;
@@ -272,7 +272,7 @@ fn keys(value: &Value) -> Vec<String> {
 fn make(arguments: &[String]) -> Output {
     let mut command = Command::new("make");
     command.arg("--no-print-directory").args(arguments).current_dir(root());
-    // Those of the `make test` around this test are not meant for the one within.
+    // The variables of the outer `make test` must not reach the inner make.
     command
         .env_remove("MAKEFLAGS")
         .env_remove("MAKEOVERRIDES")

@@ -1,4 +1,4 @@
-//! Memory does not grow with the input.
+//! Memory use does not grow with the input.
 
 use crate::system::{LONG, System, answer};
 use flate2::Compression;
@@ -82,7 +82,7 @@ async fn three_hundred_megabytes_through_every_program() {
 const RECORDINGS: u32 = 13;
 const MANY_SENSORS: u32 = 27;
 
-/// A recording, as it comes: compressed.
+/// A compressed recording.
 fn recording(number: u32) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for second in 0..3600 {
@@ -99,7 +99,7 @@ fn recording(number: u32) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// They come all at once, so that nearly all of what is stored lies before something that is there.
+/// They come all at once, so that nearly all inserted readings lie before stored ones.
 #[tokio::test]
 async fn many_recordings_at_once_through_the_persistor() {
     let readings = u64::from(RECORDINGS * 3600 * MANY_SENSORS);
@@ -117,7 +117,7 @@ async fn many_recordings_at_once_through_the_persistor() {
     assert!(persistor < 48 * MIB, "the persistor took {} MiB", persistor / MIB);
 }
 
-/// More series than are remembered, with one reading each, and then all of them again.
+/// More series than the cache holds, with one reading each, and then all of them again.
 #[tokio::test]
 async fn many_series_through_the_persistor() {
     const SERIES: u32 = 150_000;

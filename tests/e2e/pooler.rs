@@ -3,7 +3,7 @@
 use crate::system::{KEY, LONG, answer, client, ingestor};
 use testutil::{PgBouncer, Program, nats_url, unique};
 
-/// Everything that opens a database, over this one.
+/// All programs that open a database, with this one.
 fn programs(url: &str) -> Vec<(&'static str, Program)> {
     let folder = || format!("file://{}", std::env::temp_dir().join(unique("dumps")).display());
     let odograph = |command: &str| Program::new("odograph").arg(command).env("DATABASE_URL", url);
@@ -36,7 +36,7 @@ fn programs(url: &str) -> Vec<(&'static str, Program)> {
 async fn every_program_refuses_shared_sessions_by_name() {
     let database = testutil::database().await;
     let bus = nats_url(&unique("readings"));
-    // The stream that a rebuild reads.
+    // Makes the stream that a rebuild reads.
     let _ingestor = ingestor(&bus).start().await;
     for mode in ["transaction", "statement"] {
         let bouncer = PgBouncer::start(&database.url(), mode, &[]).await;

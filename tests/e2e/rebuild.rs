@@ -1,4 +1,4 @@
-//! `odograph rebuild`: a database lost is a database read again.
+//! `odograph rebuild`: restores a lost database from the stream's history.
 
 use crate::source::bodies;
 use crate::system::{LONG, System, connect};
@@ -11,7 +11,7 @@ fn rebuild(system: &System, database: &Database) -> Program {
         .env("DATABASE_URL", database.url())
 }
 
-/// What it said on standard output.
+/// The standard output of a process that succeeds.
 async fn said(mut process: Process) -> String {
     let code = process.wait(LONG).await;
     let said = process.stdout().join("\n");
@@ -41,7 +41,7 @@ async fn the_history_makes_the_same_database_again() {
     assert!(rows == system.rows().await, "the rows differ");
     assert!(latest == system.latest().await, "the latest values differ");
 
-    // Again it finds everything there; and what came in meanwhile is only in the live database.
+    // A second rebuild finds only duplicates; later readings are only in the live database.
     let said_again = said(rebuild(&system, &system.database).spawn()).await;
     assert!(
         said_again.starts_with(&format!("0 readings stored, {lines} were there already")),
@@ -64,7 +64,7 @@ async fn the_history_makes_the_same_database_again() {
     );
 }
 
-/// Under a load that never ends, a rebuild and a comparison end: with what was there when they began.
+/// Under a load that never ends, rebuild and verify end with the history at their start.
 #[tokio::test]
 async fn what_is_published_meanwhile_is_no_part_of_it() {
     let mut system = System::start(1).await;

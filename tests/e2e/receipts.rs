@@ -1,4 +1,4 @@
-//! Receipts over the whole way: what a client is told became of its readings is what is there.
+//! Receipts end to end: they match the stored readings.
 
 use crate::source::{bodies, distinct};
 use crate::system::{KEY, LONG, System, connect};
@@ -21,7 +21,7 @@ fn number(receipt: &Value, key: &str) -> u64 {
     receipt[key].as_u64().unwrap_or_else(|| panic!("{key} in {receipt}"))
 }
 
-/// What the receipt says adds up, and agrees with the answer.
+/// Checks that a receipt adds up and agrees with the answer.
 fn adds_up(receipt: &Value, answer: &Value) {
     assert_eq!(receipt["status"], "persisted", "{receipt}");
     for key in ["id", "accepted", "rejected"] {
@@ -51,7 +51,7 @@ async fn every_kind_of_upload_has_its_receipt() {
         )
         .unwrap();
     }
-    // Body, and what becomes of it: accepted, rejected, persisted, duplicates, conflicts.
+    // Body, then its counts: accepted, rejected, persisted, duplicates, conflicts.
     let cases = [
         (many.clone(), [60, 0, 60, 0, 0]),
         (many.clone() + "nonsense\n" + &line(3, 2), [61, 1, 0, 60, 1]),
@@ -69,7 +69,7 @@ async fn every_kind_of_upload_has_its_receipt() {
         let found = ["accepted", "rejected", "persisted", "duplicates", "conflicts"].map(|key| number(&receipt, key));
         assert_eq!(found, expected, "a body of {length} bytes: {receipt}");
     }
-    // Nobody's.
+    // Unknown and malformed ids.
     for id in [
         "1",
         "%ff",
@@ -89,7 +89,7 @@ async fn every_kind_of_upload_has_its_receipt() {
     );
 }
 
-/// A receipt shows the first invalid lines of its upload, unless persistors are told to leave them out.
+/// A receipt shows the first invalid lines of its upload, unless persistors omit them by their settings.
 #[tokio::test]
 async fn a_receipt_tells_of_the_lines_that_are_no_readings() {
     let mut system = System::start(1).await;
@@ -139,14 +139,14 @@ async fn a_receipt_tells_of_the_lines_that_are_no_readings() {
     invalid(&system, &answer, 0).await;
 }
 
-/// Persistors die again and again between a commit and its acknowledgement, or within it; the
-/// sums are exact none the less.
+/// Persistors are killed repeatedly between a commit and its acknowledgement, or within a commit; the
+/// sums stay exact.
 #[tokio::test]
 async fn receipts_stay_exact_through_killed_persistors() {
     let bodies = bodies().await;
     let mut system = System::start(2).await;
     let mut answers = Vec::new();
-    // Twice, so that half of it is duplicates, wherever they meet their first.
+    // Twice, so that half of the readings are duplicates, in any batch.
     for body in bodies.iter().chain(bodies.iter()) {
         let (status, answer) = system.post(body.text.clone()).await;
         assert_eq!(status, 200, "{answer}");
@@ -193,7 +193,7 @@ async fn a_replay_is_proved_by_its_receipts() {
             || proved.contains(&format!("in the database: {rows} new")),
         "{summary}"
     );
-    // An API over another database knows nothing of them.
+    // An API over another database does not know these uploads.
     let empty = testutil::database().await;
     let mut other = Program::new("api").env("DATABASE_URL", empty.url()).start().await;
     let address = other.address("main").await;
@@ -205,7 +205,7 @@ async fn a_replay_is_proved_by_its_receipts() {
     assert!(summary.contains("not proved: upload "), "{summary}");
 }
 
-/// All who wait share one look at the database, and are told as soon as it is stored.
+/// All waiting requests share one query of the database, and get their answer as soon as it is stored.
 #[tokio::test]
 async fn a_crowd_that_waits_costs_what_one_costs() {
     const CROWD: i64 = 60;
@@ -223,7 +223,7 @@ async fn a_crowd_that_waits_costs_what_one_costs() {
     for (status, receipt) in futures_util::future::join_all(held).await {
         assert_eq!((status, &receipt["status"]), (200, &json!("pending")));
     }
-    // One look each, ten a second for all, and the watch over the database beside.
+    // One query each, ten a second for all, and the health checks of the database.
     let spent = transactions().await - before;
     assert!(spent < CROWD * 4, "{spent} transactions");
 
@@ -237,7 +237,7 @@ async fn a_crowd_that_waits_costs_what_one_costs() {
             .await
     });
     let going_on = async {
-        // Once some of them are waited for.
+        // Once some requests wait.
         poll(LONG, async || {
             let looks = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%FROM receipt%'";

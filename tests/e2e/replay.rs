@@ -1,4 +1,4 @@
-//! `odograph replay` against an ingestor that comes and goes.
+//! `odograph replay` against an ingestor that is killed and restarted.
 
 use crate::source::{bodies, distinct};
 use crate::system::{KEY, LONG, System, connect, ingestor};
@@ -23,7 +23,7 @@ async fn a_replay_outlives_its_ingestor() {
         .current_dir(folder.path())
         .spawn();
     let database = connect(&system.database.url()).await;
-    // In three parts, so that it cannot be over before the ingestor was killed twice.
+    // In three parts, so that it cannot end before the ingestor was killed twice.
     let third = text.len() / 3;
     let parts = [&text[..third], &text[third..2 * third], &text[2 * third..]].map(str::to_owned);
     for (number, part) in parts.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The programs as roles that may do no more than they have to (`scripts/roles.sql`).
+//! The programs as roles with the least rights (`scripts/roles.sql`).
 
 use crate::system::{self, KEY, LONG, client, connect};
 use testutil::{Postgres, Process, Program, nats_url, poll, unique, workspace};
@@ -61,7 +61,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
         admin.batch_execute(&script).await.unwrap();
     }
 
-    // Readings of a month from before and of one whose partition is made on demand.
+    // Readings of a month from before the roles, and of one whose partition is made on demand.
     let bus = nats_url(&unique("readings"));
     let mut ingestor = system::ingestor(&bus).start().await;
     let persistor = || system::persistor(&bus, &url("odograph_writer"));
@@ -108,21 +108,21 @@ async fn each_program_works_with_no_more_than_its_rights() {
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     assert_eq!(manifest["readings"], 2);
 
-    // A restore as the writer finds that day there.
+    // A restore by the writer, of a day that is stored.
     let restore = odograph("restore", "odograph_writer")
         .env("BLOB_STORE_URL", format!("file://{}", folder.path().display()))
         .args(["--migrate", "false"]);
     let restored = said(restore.spawn(), 0).await;
     assert!(restored.contains("0 new, 2 duplicates"), "{restored}");
-    // A rebuild as well.
+    // A rebuild by the writer.
     let rebuild = odograph("rebuild", "odograph_writer").env("EVENT_READER_URL", &bus);
     let rebuilt = said(rebuild.args(["--migrate", "false"]).spawn(), 0).await;
     assert!(rebuilt.contains("0 readings stored, 3 were there already"), "{rebuilt}");
-    // Who may not migrate is told what to do.
+    // A role that may not migrate gets an error that says what to do.
     let refused = said(persistor().spawn(), 1).await;
     assert!(refused.contains("--migrate=false"), "{refused}");
 
-    // Dead letters: kept, evicted, looked at and purged by the writer's role; their lines read by the other.
+    // Dead letters: the writer's role keeps, evicts, lists and purges them; the other reads their lines.
     let bad = format!("{}\n", "x".repeat(4000)).repeat(400);
     let upload = client()
         .post(format!("{}/ingest", ingestor.url().await))
@@ -189,7 +189,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     refuses(&reader, "the reader", &[dumped]).await;
     let change = ["UPDATE dumped_day SET version = 9", "DELETE FROM dumped_day"];
     refuses(&dumper, "the dumper", &change).await;
-    // No table but a partition by its name, and none of tables that are not the owner's.
+    // The function drops only partitions, by their names, of the owner's tables.
     refuses(
         &writer,
         "the writer",
@@ -202,7 +202,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     )
     .await;
     reader.batch_execute("SELECT FROM receipt_line").await.unwrap();
-    // Dead letters, as the persistor of the last release keeps and forgets them.
+    // Dead letters, as the persistor of the last release stores and deletes them.
     writer
         .batch_execute(
             "INSERT INTO dead_letter (event_id, type, reason, payload) VALUES ('1', 't', 'r', '') ON CONFLICT DO NOTHING;

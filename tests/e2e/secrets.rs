@@ -1,18 +1,18 @@
-//! No secret in logs, errors or help, however it was given and whatever fails.
+//! No secret in logs, errors or help, however it was passed and after every failure.
 
 use crate::system::{LONG, client};
 use testutil::{Authority, Nats, Postgres, Process, Program, nats, nats_url, poll, unique};
 
-/// Stands wherever something secret does.
+/// Used as every secret.
 const SECRET: &str = "hunter2-and-more";
 
-/// What a program is expected to do, before it is looked at all that it said.
+/// The expected behavior of a program before its output is checked.
 enum Then<'a> {
     Ends(i32),
     Says(&'a str),
 }
 
-/// Fails where the program said the secret, in clear or as its credentials are sent.
+/// Fails where the output holds the secret, in clear or encoded as credentials.
 fn check(process: &Process, what: &str) {
     let said = process.output().join("\n") + &process.stdout().join("\n");
     assert!(!said.is_empty(), "{what} said nothing");
@@ -29,14 +29,14 @@ async fn run(program: Program, then: Then<'_>, what: &str) {
         Then::Says(text) => {
             poll(LONG, async || process.output().join("\n").contains(text).then_some(())).await;
             process.kill9().await;
-            // The last of what it said.
+            // Reads its last output.
             process.wait(LONG).await;
         }
     }
     check(&process, what);
 }
 
-/// Database URLs that cannot be used (`true`), or lead nowhere.
+/// Database URLs that are invalid (`true`) or unreachable.
 fn databases(server: &Postgres) -> Vec<(String, bool)> {
     let wrong = server.tcp_url().replace(":hunter2@", &format!(":{SECRET}@"));
     assert!(wrong.contains(SECRET));
@@ -57,7 +57,7 @@ fn databases(server: &Postgres) -> Vec<(String, bool)> {
     ]
 }
 
-/// The same for event buses; the text is what tells of the failure.
+/// The same for event buses; the text is that of the failure.
 fn buses(server: &Nats) -> Vec<(String, Option<&'static str>)> {
     let host = server.url().replace("nats://", "");
     vec![
@@ -142,7 +142,7 @@ async fn no_failure_says_a_secret() {
     run(replay, Then::Ends(1), "replay").await;
 }
 
-/// Given by flag it works, with a warning; and neither it nor what is sent with it is logged.
+/// A key passed by flag works, with a warning; neither the key nor the uploaded data is logged.
 #[tokio::test]
 async fn a_secret_by_flag_brings_a_warning() {
     let line = format!(r#"{{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z","note":"{SECRET}"}}"#);
@@ -223,7 +223,7 @@ async fn help_shows_no_variable_that_is_secret() {
     }
 }
 
-/// Keys come and go with their file, while the ingestor runs.
+/// A running ingestor follows changes of its key file.
 #[tokio::test]
 async fn keys_are_rotated_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -261,7 +261,7 @@ async fn keys_are_rotated_without_a_restart() {
     assert_eq!(status(&old).await, 200);
     let page = metrics().await;
     assert!(page.contains(&old_id) && page.contains(&id), "{page}");
-    // A line that is cut off: nothing changes, and the log says so.
+    // A truncated line: the keys do not change, and the log says so.
     std::fs::write(&file, &line[..line.len() - 1]).unwrap();
     poll(LONG, async || {
         ingestor
@@ -287,7 +287,7 @@ fn check_keys(process: &Process, keys: &[&str]) {
     }
 }
 
-/// A comma separates keys; the log tells how many there are, and the help why.
+/// A comma separates keys; the log has their number, and the help explains it.
 #[tokio::test]
 async fn keys_are_counted_at_the_start() {
     let file = tempfile::NamedTempFile::new().unwrap();

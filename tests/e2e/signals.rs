@@ -1,5 +1,5 @@
-//! The end by a signal, of every program: the same for SIGTERM and SIGHUP, and for a terminal that
-//! is closed; SIGUSR1 and SIGUSR2 are ignored.
+//! Every program ends the same way on SIGTERM, SIGHUP and a closed terminal, and ignores SIGUSR1 and
+//! SIGUSR2.
 
 use crate::system::{self, LONG};
 use std::path::Path;
@@ -20,7 +20,7 @@ async fn catches(process: &Process, signal: Signal) {
     .await;
 }
 
-/// Waits until there is no such process.
+/// Waits until this process has ended.
 async fn is_gone(pid: &str) {
     poll(LONG, async || {
         (!Path::new(&format!("/proc/{pid}")).exists()).then_some(())
@@ -41,7 +41,7 @@ fn up(program: Program, folder: &Path) -> Program {
     program.args(["up", "--api-port", "0", "--data-dir"]).arg(folder)
 }
 
-/// Sends SIGUSR1 and SIGUSR2, then the signal that ends it, and returns the exit code.
+/// Sends SIGUSR1 and SIGUSR2, then the ending signal; returns the exit code.
 async fn end(mut process: Process, signal: Signal) -> i32 {
     catches(&process, Signal::SIGUSR2).await;
     for harmless in [Signal::SIGUSR1, Signal::SIGUSR2, signal] {
@@ -66,7 +66,7 @@ async fn services_end_alike_by_each_signal() {
     }
 }
 
-/// A job that was broken off has failed; so it is started again.
+/// An interrupted job has failed, so that its scheduler starts it again.
 #[tokio::test]
 async fn jobs_end_alike_by_each_signal() {
     let folder = tempfile::tempdir().unwrap();
@@ -93,7 +93,7 @@ async fn jobs_end_alike_by_each_signal() {
         (&["odograph", "verify", bus, &blobs], 1),
         (&["odograph", "replay", file, "--url", "http://127.0.0.1:1"], 130),
         (&["odograph", "simulate"], 0),
-        // This one holds nothing and waits for nobody: each signal does what it does by default.
+        // This one holds no state, so signals have their default effect.
         (
             &["odograph", "dead", "redrive", "--all", "--event-reader-url", bus],
             128,
@@ -122,7 +122,7 @@ async fn nohup_is_honoured() {
         .spawn();
     catches(&drive, Signal::SIGTERM).await;
     drive.signal(Signal::SIGHUP);
-    // Far more than was under way.
+    // Far more than was in flight.
     let lines = drive.stdout().len() + 500;
     poll(LONG, async || (drive.stdout().len() > lines).then_some(())).await;
     assert_eq!(end(drive, Signal::SIGTERM).await, 0);
@@ -144,7 +144,7 @@ async fn no_postgres_is_left_behind() {
     is_gone(&pid).await;
 }
 
-/// A second signal does not wait for an upload that is under way, and leaves no PostgreSQL either.
+/// A second signal does not wait for an upload under way, and leaves no PostgreSQL running either.
 #[tokio::test]
 async fn a_second_signal_leaves_no_postgres_behind() {
     let folder = system::folder();

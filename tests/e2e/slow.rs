@@ -1,4 +1,4 @@
-//! Clients that are slow on purpose, or by misfortune: none keeps a place for ever.
+//! Slow clients, malicious or not: none holds a connection slot for ever.
 
 use crate::system::{self, KEY, LONG};
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ const SHORT: [&str; 6] = [
     "4",
 ];
 
-/// Sends `first` and then a byte of `trickle` at a time, until the server closes the connection;
-/// returns what it said.
+/// Sends `first` and then a byte of `trickle` at a time, until the server closes the connection; returns
+/// its answer.
 async fn until_closed(address: SocketAddr, first: &str, trickle: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(first.as_bytes()).await.unwrap();
@@ -26,7 +26,7 @@ async fn until_closed(address: SocketAddr, first: &str, trickle: &str) -> String
     let drip = async {
         for byte in trickle.bytes().cycle() {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            // An error is a close that the reader sees as well.
+            // An error means closed, which the reader sees as well.
             if writer.write_all(&[byte]).await.is_err() {
                 break;
             }
@@ -47,7 +47,7 @@ async fn until_closed(address: SocketAddr, first: &str, trickle: &str) -> String
     String::from_utf8_lossy(&said).into_owned()
 }
 
-/// Asks on and on and takes no answer, until the server has had enough.
+/// Sends requests without reading answers, until the server closes the connection.
 async fn never_reads(address: SocketAddr, path: &str) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let question = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(100);
@@ -57,7 +57,7 @@ async fn never_reads(address: SocketAddr, path: &str) {
     assert!(broken.await.is_ok(), "{path} is asked for without an end");
 }
 
-/// What no port may put up with.
+/// Slow clients that every port has to cut off.
 async fn no_port_waits_for_ever(address: SocketAddr, path: &str) {
     let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\n");
     let kept = format!("{head}\r\n");
@@ -88,7 +88,7 @@ async fn slow_clients_of_an_ingestor_are_closed() {
         format!("POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: 100000\r\n\r\n")
     };
     let (good, bad) = (upload(KEY), upload("no-key"));
-    // Eleven at once on four places: whoever waits for one gets it.
+    // Eleven connections at once on four slots: each one gets a slot in the end.
     let ((), (), idle, slow, stranger) = tokio::join!(
         no_port_waits_for_ever(main, "/health"),
         no_port_waits_for_ever(admin, "/metrics"),
@@ -99,7 +99,7 @@ async fn slow_clients_of_an_ingestor_are_closed() {
     for (said, status) in [(idle, "408"), (slow, "408"), (stranger, "401")] {
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {said}");
     }
-    // All places taken by strangers who say nothing: the next one waits, and is served.
+    // Silent clients take all slots: the next client waits, and is served.
     let mut silent = Vec::new();
     for _ in 0..8 {
         silent.push(TcpStream::connect(main).await.unwrap());

@@ -4,10 +4,10 @@ use ::soak::{Options, Report, run};
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Faults of the short form: a round of all that it has, and so each of them.
+/// Faults of the short form: one round, and so each of its faults.
 const FAULTS: u32 = 15;
 
-/// Before the one who runs the tests loses patience, so that all that was started is ended.
+/// Deadline before the test runner's own, so that all started processes are ended.
 const DEADLINE: Duration = Duration::from_secs(270);
 
 async fn survive(seed: u64) {
@@ -36,7 +36,7 @@ async fn survive(seed: u64) {
     );
 }
 
-/// The same faults every time, and others every time; failing, each names its seed.
+/// A run with a fixed seed and one with a new seed; a failure names its seed.
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_twice() {
     survive(4).await;

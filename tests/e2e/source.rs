@@ -1,4 +1,4 @@
-//! Bodies to upload: real recordings where they are, and the simulator's drives.
+//! Bodies to upload: real recordings where available, and the simulator's drives.
 
 use flate2::read::MultiGzDecoder;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,14 +6,14 @@ use std::fs;
 use std::io::Read;
 use testutil::{Program, recordings};
 
-/// One body, and what is in it.
+/// A body and its contents.
 pub(crate) struct Body {
     pub(crate) name: String,
     pub(crate) text: String,
 }
 
-/// All bodies that arrive in one test: the real recordings, or drives that cover the same ground
-/// (several sensors, a midnight, thousands of readings) where those are absent.
+/// The bodies of a test: the real recordings, or drives with the same properties (several sensors, a
+/// midnight, thousands of readings) where those are absent.
 pub(crate) async fn bodies() -> Vec<Body> {
     let Some(folder) = recordings() else {
         return drives().await;
@@ -54,13 +54,13 @@ pub(crate) async fn drives() -> Vec<Body> {
     bodies
 }
 
-/// What `odograph simulate` writes with these flags.
+/// The output of `odograph simulate` with these flags.
 pub(crate) async fn simulate(flags: &[&str]) -> String {
     let mut process = Program::new("odograph")
         .arg("simulate")
         .args(flags.iter().copied())
         .spawn();
-    // Its output is read whole, so it must be shorter than what a process keeps of it.
+    // The test needs the whole output, so it must be shorter than the kept part.
     assert_eq!(process.wait(crate::system::LONG).await, 0);
     process.stdout().join("\n") + "\n"
 }

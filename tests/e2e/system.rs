@@ -9,14 +9,14 @@ use testutil::{Database, Process, Program, nats_url, poll, unique};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The key that tests write with.
+/// The key of the tests' uploads.
 pub(crate) const KEY: &str = "test-key";
 
-/// What may take long takes no longer than this.
+/// Deadline of long operations.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
-/// An ingestor, persistors and an API around one database and one stream, each with no more rights
-/// in the database than `scripts/roles.sql` gives it.
+/// An ingestor, persistors and an API around one database and one stream, each with only the database
+/// rights of `scripts/roles.sql`.
 pub(crate) struct System {
     pub(crate) database: Database,
     pub(crate) bus: String,
@@ -73,7 +73,7 @@ impl System {
         writer(&self.bus, &self.database)
     }
 
-    /// An upload of this body, to be changed and sent.
+    /// Builds an upload of this body.
     pub(crate) fn upload(&self, body: impl Into<reqwest::Body>) -> RequestBuilder {
         self.http.post(&self.ingest_url).basic_auth(KEY, Some("")).body(body)
     }
@@ -146,8 +146,7 @@ impl System {
         sum
     }
 
-    /// Every reading, in order of device, sensor and time, as text: what must not depend on how
-    /// it came.
+    /// Every reading as text, in order of device, sensor and time; must not depend on the order of uploads.
     pub(crate) async fn rows(&self) -> Vec<String> {
         let client = connect(&self.database.url()).await;
         let rows = client
@@ -210,14 +209,14 @@ pub(crate) fn folder() -> tempfile::TempDir {
 /// Bytes of the body that [`half_an_upload`] promises.
 pub(crate) const HALF: usize = 1000;
 
-/// An upload that an ingestor has begun to read, without a byte of its body yet.
+/// Begins an upload whose head the ingestor has read, without a byte of its body yet.
 pub(crate) async fn half_an_upload(ingestor: SocketAddr, key: &str) -> TcpStream {
     let mut stream = TcpStream::connect(ingestor).await.unwrap();
     let head = format!(
         "POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\ncontent-length: {HALF}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Given once the body is being read.
+    // Sent once the ingestor reads the body.
     let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
     let mut said = [0; 25];
     stream.read_exact(&mut said).await.unwrap();

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// A client that trusts this authority and no other, and makes a connection for each request.
+/// A client that trusts only this authority, and makes a connection for each request.
 fn trusting(authority: &Authority) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -40,7 +40,7 @@ async fn logged(process: &Process, text: &str) {
     assert!(found.is_ok(), "it did not say {text:?}, but {:#?}", process.output());
 }
 
-/// What the server says to these bytes until it closes the connection.
+/// The server's answer to these bytes until it closes the connection.
 async fn until_closed(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -67,7 +67,7 @@ async fn an_ingestor_speaks_tls_and_takes_over_renewed_certificates() {
     assert_eq!(upload.send().await.unwrap().status(), 200);
     assert_eq!(health(&new, address).await, None);
 
-    // Without TLS: an answer that says so, and an end; something else, an alert and an end.
+    // Plain HTTP gets an explanation, other bytes an alert; then the connection is closed.
     let plain = until_closed(address, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let plain = String::from_utf8(plain).unwrap();
     assert!(
@@ -77,7 +77,7 @@ async fn an_ingestor_speaks_tls_and_takes_over_renewed_certificates() {
     let alert = until_closed(address, &[0; 5]).await;
     assert_eq!(alert.first(), Some(&21));
 
-    // Handshakes that do not come hold up nobody, and are given up.
+    // Missing handshakes delay no other client, and are given up.
     let mut silent = Vec::new();
     for _ in 0..32 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -88,7 +88,7 @@ async fn an_ingestor_speaks_tls_and_takes_over_renewed_certificates() {
         assert_eq!(closed.expect("never closed").unwrap(), 0);
     }
 
-    // Half of a renewal is none.
+    // A half-written renewal has no effect.
     let (certificate, key) = second.issue();
     std::fs::write(folder.path().join("cert.pem"), &certificate).unwrap();
     logged(&ingestor, "the one before stays").await;
@@ -98,7 +98,7 @@ async fn an_ingestor_speaks_tls_and_takes_over_renewed_certificates() {
     assert_eq!(health(&old, address).await, Some(200));
     std::fs::write(folder.path().join("key.pem"), &key).unwrap();
     poll(LONG, async || health(&new, address).await).await;
-    // The other one has a session from before, which the server goes on honouring.
+    // A new client, since the server still resumes the other one's earlier session.
     assert_eq!(health(&trusting(&first), address).await, None);
     let log = ingestor.output().join("\n");
     assert!(!log.contains(key.lines().nth(1).unwrap()), "{log}");
@@ -113,7 +113,7 @@ async fn a_replay_says_which_scheme_to_write() {
     let mut without = system::ingestor(&bus).start().await;
     let line = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
     let path = folder.path().join("drive.ndjson");
-    // Longer than what a connection holds on its way.
+    // Longer than a connection's buffers.
     std::fs::write(&path, format!("{line}\n").repeat(100_000)).unwrap();
     for (url, advice) in [
         (format!("http://{}", with.address("main").await), "write https://"),
@@ -140,7 +140,7 @@ async fn an_api_speaks_tls_and_ends_in_good_order() {
     let mut api = with_tls(program, folder.path()).start().await;
     let address = api.address("main").await;
     assert_eq!(health(&trusting(&authority), address).await, Some(200));
-    // One that is idle, and one whose handshake has not begun, do not hold up the end.
+    // An idle connection, and one without a handshake, do not delay the end.
     let _silent = TcpStream::connect(address).await.unwrap();
     api.signal(testutil::Signal::SIGTERM);
     assert_eq!(api.wait(LONG).await, 0);
@@ -180,7 +180,7 @@ async fn certificates_that_cannot_be_used() {
 async fn everything_in_one_process_speaks_tls() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
-    // PostgreSQL's user has to get in when the tests run as root.
+    // PostgreSQL's user has to enter the folder when the tests run as root.
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let _paths = authority.write(folder.path());
     let up = Program::new("odograph")
@@ -198,8 +198,7 @@ async fn everything_in_one_process_speaks_tls() {
     .await;
 }
 
-/// A nats-server that shows a certificate: verified by default, by the authority named in the URL
-/// or by the system's.
+/// A nats-server with a certificate is verified by default, by the authority in the URL or the system's.
 #[tokio::test]
 async fn the_event_bus_proves_who_it_is() {
     let (folder, authority, stranger) = (
@@ -231,7 +230,7 @@ async fn the_event_bus_proves_who_it_is() {
     let wrong = ingestor("tls", "hunter3", &format!("?ca={ca}")).spawn();
     logged(&wrong, "refuses the credentials").await;
     assert!(!wrong.output().join("\n").contains("hunter3"));
-    // A server without a certificate is not spoken to where one was asked for.
+    // A program refuses a server without a certificate if the URL requires TLS.
     let plain = nats_url(&unique("readings"));
     for url in [plain.replace("nats://", "tls://"), format!("{plain}?ca={ca}")] {
         let refusing = system::ingestor(&url).spawn();
@@ -242,7 +241,7 @@ async fn the_event_bus_proves_who_it_is() {
     assert!(none.output().join("\n").contains("/nowhere/ca.pem"));
 }
 
-/// A PostgreSQL that shows a certificate.
+/// A PostgreSQL with a certificate.
 #[tokio::test]
 async fn the_database_proves_who_it_is() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
@@ -278,7 +277,7 @@ async fn the_database_proves_who_it_is() {
             logged(&refusing, "sslrootcert=FILE").await;
         }
     }
-    // A server on another machine, by its name: it has to prove who it is, if nothing else is said.
+    // A server that counts as another machine by its name is verified by default.
     let far = server.tcp_url().replace("@127.0.0.1:", "@db.example:") + "?hostaddr=127.0.0.1";
     let unsaid = Program::new("api").env("DATABASE_URL", &far).spawn();
     logged(&unsaid, "sslmode=prefer").await;
@@ -288,7 +287,7 @@ async fn the_database_proves_who_it_is() {
     assert_eq!(without_effect.wait(Duration::from_secs(60)).await, 2);
 }
 
-/// Neither a password nor a reading goes in the clear to another machine unless the URL says so.
+/// Neither a password nor a reading is sent in clear to another machine, unless the URL says so.
 #[tokio::test]
 async fn a_far_database_without_tls_is_refused_with_what_to_do() {
     let near = TcpListener::bind("127.0.0.1:0").await.unwrap();

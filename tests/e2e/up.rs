@@ -1,4 +1,4 @@
-//! `odograph up`: everything in one process, over a PostgreSQL of its own.
+//! `odograph up`: all programs in one process, with a PostgreSQL of its own.
 
 use crate::system::{LONG, answer, client, folder};
 use serde_json::Value;
@@ -59,7 +59,7 @@ async fn the_data_outlives_the_process_however_it_ends() {
         "{greeting}"
     );
 
-    // The curl line works as it is printed, and what it sends is there when it is answered.
+    // The printed curl line works, and its reading is stored when the answer comes.
     let curl: String = greeting
         .split("Try it:")
         .nth(1)
@@ -76,7 +76,7 @@ async fn the_data_outlives_the_process_however_it_ends() {
         "{answer}"
     );
     assert_eq!(latest_speed(&running).await, Some(55.5));
-    // And so does the SQL line.
+    // The SQL line works, too.
     let psql = greeting
         .lines()
         .find_map(|line| line.trim().strip_prefix("SQL"))
@@ -89,7 +89,7 @@ async fn the_data_outlives_the_process_however_it_ends() {
         "default|speed|55.5",
         "{output:?}"
     );
-    // Yesterday is dumped without being asked.
+    // Yesterday is dumped automatically.
     let dumps = folder.path().join("dumps");
     poll(LONG, async || {
         std::fs::read_dir(&dumps)
@@ -100,7 +100,7 @@ async fn the_data_outlives_the_process_however_it_ends() {
     })
     .await;
 
-    // A second one on the same folder is refused.
+    // A second `up` on the same folder is refused.
     let mut second = Program::new("odograph")
         .args(["up", "--api-port", "0", "--data-dir"])
         .arg(folder.path())
@@ -156,7 +156,7 @@ async fn the_demo_moves() {
     assert_eq!(running.process.wait(LONG).await, 0);
 }
 
-/// A PostgreSQL that is killed under it is started again, and uploads go on.
+/// `up` restarts a killed PostgreSQL, and uploads go on.
 #[tokio::test]
 async fn its_postgres_may_be_killed() {
     let folder = folder();
@@ -186,13 +186,13 @@ async fn its_postgres_may_be_killed() {
     poll(LONG, async || (latest_speed(&running).await == Some(2.0)).then_some(())).await;
 }
 
-/// A persistor that cannot work ends the whole: nobody is told 200 for what is never stored.
+/// A persistor that cannot work ends the process, so that no upload gets 200 and is never stored.
 #[tokio::test]
 async fn a_persistor_that_gives_up_ends_it() {
     let bus = testutil::nats_url("up");
     let (server, name) = bus.rsplit_once('/').unwrap();
     let database = testutil::database().await;
-    // The right streams, then a consumer that gives up on messages.
+    // The right streams, then a consumer with a limit of deliveries.
     let mut first = crate::system::ingestor(&bus).start().await;
     first.kill9().await;
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());

@@ -1,5 +1,5 @@
-//! A 400 tells a device to delete its file. What a file holds beside good lines, a key that is not
-//! for all of them and a server without room are told apart from lines that can never be readings.
+//! A 400 tells a device to delete its file. So the ingestor tells apart damaged parts of a file, forbidden
+//! and deferred readings, and lines that can never be readings.
 
 use crate::system::{self, KEY, LONG, System};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn reading(second: usize) -> String {
     at("speed", second)
 }
 
-/// The status, and what the answer counts.
+/// The status and the counts of an answer.
 fn told((status, answer): &(u16, Value)) -> (u16, Value, Value) {
     assert!(answer["id"].is_string(), "{answer}");
     (*status, answer["accepted"].clone(), answer["rejected"].clone())
@@ -34,12 +34,12 @@ async fn a_line_holds_values_with_blanks_around_them() {
             3,
         ),
         (format!("{}\n\u{feff}{}\u{feff}\n", reading(7), reading(8)), 2),
-        // Far more than a line may have.
+        // Far more readings than a line may hold.
         ((9..2009).map(reading).collect::<String>(), 2000),
     ] {
         assert_eq!(told(&system.post(body).await), (200, json!(accepted), json!(0)));
     }
-    // What a power cut tore costs itself alone, and is told by line and value.
+    // Only the value damaged by a power cut is rejected, with its line and value.
     let torn = r#"{"sensor":"speed","val"#;
     let body = format!(
         "{}\n{torn}{zeros}{} {torn}{torn}{}\n{torn}\n",
@@ -100,7 +100,7 @@ async fn documents_are_read_as_such() {
         .await;
     assert_eq!(told(&answer), (400, json!(2), json!(1)));
     assert_eq!(answer.1["invalid"][0]["line"], 3);
-    // What is broken is kept by its device, as far as it goes.
+    // The device keeps a broken body.
     for body in [
         format!("[{},{},", reading(5032), reading(5033)),
         format!("[{},{}] x", reading(5032), reading(5033)),
@@ -123,7 +123,7 @@ async fn what_is_no_json_is_told_from_bad_lines() {
     for foreign in [&b"\xfd7zXZ\0\0\x04"[..], b"BZh91AY&SY", b"PK\x03\x04\x14\0\0\0"] {
         assert_eq!(told(&system.post(foreign.to_vec()).await), (415, json!(0), json!(0)));
     }
-    // So much that is no reading is not what it says it is.
+    // A body with so many invalid values is not of its declared type.
     let body = format!(
         "{}\n{}\n{}",
         reading(2),
@@ -189,7 +189,7 @@ async fn names_without_room_are_deferred_by_key() {
     let (answer, wait) = post(&made[0], format!("{}\n{{}}\n{}", names(5), at("s0", 1))).await;
     assert_eq!(told(&answer), (429, json!(4), json!(1)));
     assert_eq!((&answer.1["deferred"], wait.as_deref()), (&json!(2), Some("300")));
-    // What is known is taken on, and another key has a share of its own.
+    // Known series are accepted, and another key has its own room.
     assert_eq!(told(&post(&made[0], at("s1", 2)).await.0), (200, json!(1), json!(0)));
     for key in &made[1..10] {
         assert_eq!(told(&post(key, names(3)).await.0), (200, json!(3), json!(0)));
@@ -215,7 +215,7 @@ async fn rejected_lines_of_a_key_are_bounded_by_the_hour() {
     let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=3600).contains(&wait), "{wait}");
     assert_eq!(told(&system::answer(response).await), (429, json!(1), json!(1000)));
-    // A clean upload is none of its business.
+    // A clean upload is unaffected.
     assert_eq!(told(&system.post(reading(2)).await), (200, json!(1), json!(0)));
     system.wait_for_rows(3).await;
 }

@@ -1,4 +1,4 @@
-//! The walls of the house: who may know whom.
+//! Allowed dependencies between packages and modules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,7 +33,7 @@ fn is_test(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests") || file.file_name().unwrap() == "tests.rs"
 }
 
-/// What `cargo tree` shows of a package: the names of all packages compiled into it.
+/// The names of all packages compiled into a package, by `cargo tree`.
 fn compiled_into(package: &str) -> BTreeSet<String> {
     let shown = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"])
@@ -47,7 +47,7 @@ fn compiled_into(package: &str) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Packages by which a program opens something, or shows something.
+/// Packages for input, output or user interfaces.
 const OPENS: [&str; 8] = [
     "async-nats",
     "axum",
@@ -59,7 +59,7 @@ const OPENS: [&str; 8] = [
     "rustls",
 ];
 
-/// The rooms of `internal`.
+/// The modules of `internal`.
 const ROOMS: [&str; 9] = [
     "access", "archive", "client", "ingest", "persist", "query", "reading", "store", "verify",
 ];

@@ -1,4 +1,4 @@
-//! One connection: what is written on it, how it ends, and what was answered.
+//! One connection: its written bytes, its end, and the answers.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,37 +8,36 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// A server that has not closed a connection by then never will: all its own limits are shorter.
+/// Deadline for the server to close a connection; all its own limits are shorter.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A client that lingers goes on after this long without an answer.
+/// How long a lingering client waits for an answer.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How the client goes on once it has written everything.
+/// The client's behavior once it has written everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum End {
-    /// It reads until the server closes; only where the requests oblige it to, once each of them is
-    /// answered.
+    /// Reads until the server closes; only with requests that make the server close after its answers.
     Read,
-    /// It waits a moment for an answer, then goes on as below: a server may wait for more.
+    /// Waits a moment for an answer, then half-closes, since a server may wait for more.
     Linger,
-    /// It says that no more will come, and reads until the server closes.
+    /// Closes its sending side, and reads until the server closes.
     HalfClose,
-    /// It is gone at once.
+    /// Closes the connection at once.
     Drop,
 }
 
-/// What happens on one connection.
+/// The plan of one connection.
 pub(crate) struct Exchange {
     pub(crate) kind: &'static str,
-    /// How many requests these are.
+    /// Number of requests.
     pub(crate) requests: usize,
-    /// Written one after the other.
+    /// Pieces written one after the other.
     pub(crate) pieces: Vec<Vec<u8>>,
-    /// Between two of them.
+    /// Pause between two pieces.
     pub(crate) pause: Duration,
     pub(crate) end: End,
-    /// The readings of each request in order, as long as all is framed as it should be.
+    /// The readings of each request in order, up to the first wrongly framed one.
     pub(crate) readings: Vec<Vec<u64>>,
 }
 
@@ -86,7 +85,7 @@ impl Exchange {
                 if at > 0 && !self.pause.is_zero() {
                     sleep(self.pause).await;
                 }
-                // A server that has heard enough may close.
+                // A server may close early.
                 if to.write_all(piece).await.is_err() {
                     return;
                 }
@@ -98,8 +97,8 @@ impl Exchange {
                 let _ = to.shutdown().await;
             }
         };
-        // Read while writing, or both would wait for each other once all buffers are full. A
-        // connection that is reset has ended, too.
+        // Reads while writing, or both sides would wait for each other once all buffers are full. A reset
+        // connection has ended, too.
         let read = async {
             while from.read_buf(read).await.is_ok_and(|size| size > 0) {
                 answered.notify_one();
@@ -121,7 +120,7 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// The answers in what was read; one that breaks off is left out.
+/// Parses the answers, without a truncated last one.
 fn answers(mut rest: &[u8]) -> Vec<Answer> {
     let mut answers = Vec::new();
     while let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -140,7 +139,7 @@ fn answers(mut rest: &[u8]) -> Vec<Answer> {
             value.unwrap_or_default().to_owned()
         };
         let length: usize = header("content-length").parse().unwrap_or(0);
-        // The answer to HEAD tells a length and has none.
+        // The answer to HEAD has a length but no body.
         let length = if rest.is_empty() || rest.starts_with(b"HTTP/1.") {
             0
         } else {
@@ -150,7 +149,7 @@ fn answers(mut rest: &[u8]) -> Vec<Answer> {
             break;
         };
         rest = after;
-        // 100 Continue is not yet the answer.
+        // 100 Continue is not the final answer.
         if status >= 200 {
             answers.push(Answer {
                 status,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const START: i64 = 1_714_521_600;
 
-/// The line of this reading. All that is stored of it follows from its number.
+/// The line of this reading; its number determines its stored form.
 pub(crate) fn line(reading: u64) -> String {
     let time = jiff::Timestamp::from_second(START + reading as i64).unwrap();
     format!(
@@ -27,7 +27,7 @@ pub(crate) fn stored_as(reading: u64) -> String {
     format!("default s{} {} {reading}", reading % 7, START + reading as i64)
 }
 
-/// Newlines that gzip makes a thousandth of; made once.
+/// Newlines that gzip compresses to a thousandth; made once.
 static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b'\n'; 32 << 20]));
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -57,7 +57,7 @@ pub(crate) fn exchange(random: &mut Random, sent: &mut u64) -> Exchange {
         28 => wrong_length(random, sent),
         29 => slow(random, sent),
         30 => odd_headers(random, sent),
-        // Few: each is work for the ingestor.
+        // Few, since each is much work for the ingestor.
         _ if random.once_in(10) => {
             let headers = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", BOMB.len());
             Exchange::new("bomb", post(&headers, true, &BOMB), End::Read)
@@ -72,7 +72,7 @@ fn head(headers: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// A request with its key and `headers`, and the connection's last where `last`.
+/// A request with its key and `headers`; with `last`, the connection's last.
 fn post(headers: &str, last: bool, body: &[u8]) -> Vec<u8> {
     let close = if last { "connection: close\r\n" } else { "" };
     head(&format!("authorization: Bearer {KEY}\r\n{close}{headers}"), body)
@@ -84,7 +84,7 @@ fn lines(random: &mut Random, sent: &mut u64) -> (String, Vec<u64>) {
     (readings.iter().map(|reading| line(*reading)).collect(), readings)
 }
 
-/// A request that is framed as it should be, and its readings.
+/// A rightly framed request, and its readings.
 type Framed = (Vec<u8>, Vec<u64>);
 
 fn one(
@@ -145,7 +145,7 @@ fn compressed(random: &mut Random, sent: &mut u64, last: bool) -> Framed {
     )
 }
 
-/// Good lines among such as are not.
+/// Good and bad lines, mixed.
 fn mixed(random: &mut Random, sent: &mut u64, last: bool) -> Framed {
     let mut body = Vec::new();
     let mut readings = Vec::new();
@@ -214,7 +214,7 @@ fn pipelined(random: &mut Random, sent: &mut u64) -> Exchange {
     }
 }
 
-/// A good request, but for its end.
+/// A good request without its end.
 fn broken_off(random: &mut Random, sent: &mut u64) -> Exchange {
     let request = [plain, chunked, compressed, mixed][random.below(4)];
     let (bytes, _) = request(random, sent, true);
@@ -230,7 +230,7 @@ fn broken_off(random: &mut Random, sent: &mut u64) -> Exchange {
     }
 }
 
-/// A good body of somebody who may not write.
+/// A good body with a wrong key.
 fn stranger(random: &mut Random, sent: &mut u64) -> Exchange {
     let (body, _) = lines(random, sent);
     let credentials = match random.below(10) {
@@ -257,7 +257,7 @@ fn stranger(random: &mut Random, sent: &mut u64) -> Exchange {
     Exchange::new("stranger", request, End::Read)
 }
 
-/// A body that is not what its encoding says.
+/// A body that does not match its encoding.
 fn undecodable(random: &mut Random, sent: &mut u64) -> Exchange {
     let size = random.between(1, 50_000);
     let noise = random.bytes(size);
@@ -267,7 +267,7 @@ fn undecodable(random: &mut Random, sent: &mut u64) -> Exchange {
             let whole = gzip(lines(random, sent).0.repeat(random.between(1, 200)).as_bytes());
             whole[..random.below(whole.len())].to_vec()
         }
-        // Readings in it that are damaged might be other readings, so there are none.
+        // Without readings, since damaged ones could become other readings.
         2 => {
             let mut coded = gzip(&noise);
             let at = random.below(coded.len());
@@ -300,7 +300,7 @@ fn undecodable(random: &mut Random, sent: &mut u64) -> Exchange {
     Exchange::new("undecodable", post(&headers, true, &body), End::Read)
 }
 
-/// A good body that is shorter or longer than its head says.
+/// A good body that is shorter or longer than its `Content-Length`.
 fn wrong_length(random: &mut Random, sent: &mut u64) -> Exchange {
     let (body, _) = lines(random, sent);
     let length = random.below(body.len() * 2);
@@ -308,7 +308,7 @@ fn wrong_length(random: &mut Random, sent: &mut u64) -> Exchange {
     Exchange::new("wrong length", request, End::Linger)
 }
 
-/// A request in small pieces with pauses; now and then one that never comes to its end, and is told.
+/// A request in small pieces with pauses; sometimes it never ends, and gets an error.
 fn slow(random: &mut Random, sent: &mut u64) -> Exchange {
     let (mut request, readings) = plain(random, sent, true);
     let pause = Duration::from_millis(20);
@@ -325,7 +325,7 @@ fn slow(random: &mut Random, sent: &mut u64) -> Exchange {
     }
 }
 
-/// A good request among headers that mean something, but nothing good.
+/// A good request with unusual headers.
 fn odd_headers(random: &mut Random, sent: &mut u64) -> Exchange {
     let (body, readings) = lines(random, sent);
     let mut headers = format!("content-length: {}\r\n", body.len());

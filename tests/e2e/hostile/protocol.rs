@@ -1,11 +1,11 @@
-//! HTTP that is none, to either program.
+//! Malformed HTTP, to either program.
 
 use super::exchange::{End, Exchange};
 use super::random::Random;
 use std::fmt::Write;
 
-/// Something that is wrong below the level of what is asked. `path` exists; `headers` are whole
-/// lines that make a request to it a good one.
+/// An exchange that breaks HTTP itself. `path` exists; `headers` are whole lines that make a request to it
+/// a good one.
 pub(crate) fn exchange(random: &mut Random, method: &str, path: &str, headers: &str) -> Exchange {
     let request = |first: &str, more: &[u8]| {
         let mut bytes = format!("{first}\r\nhost: x\r\n{headers}").into_bytes();
@@ -56,7 +56,7 @@ pub(crate) fn exchange(random: &mut Random, method: &str, path: &str, headers: &
     }
 }
 
-/// A header that is not one, or too much of one.
+/// A malformed or oversized header.
 fn header(random: &mut Random) -> Vec<u8> {
     let text = match random.below(14) {
         0 => format!("x: {}\r\n", "y".repeat(random.between(8_000, 200_000))),
@@ -120,7 +120,7 @@ fn first_line(random: &mut Random, method: &str, path: &str) -> String {
     }
 }
 
-/// A path that leads nowhere, or somewhere by a strange way.
+/// An unknown path, or an unusual spelling of a known one.
 pub(crate) fn target(random: &mut Random) -> String {
     let piece = |random: &mut Random| {
         random
@@ -181,7 +181,7 @@ pub(crate) fn target(random: &mut Random) -> String {
     }
 }
 
-/// No HTTP at all.
+/// Random bytes.
 fn noise(random: &mut Random) -> Vec<u8> {
     match random.below(6) {
         0 => b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client's hello".to_vec(),
@@ -196,7 +196,7 @@ fn noise(random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// A body whose length is told wrongly, twice, or not at all.
+/// A body whose length is wrong, given twice, or missing.
 fn framing(random: &mut Random, path: &str, headers: &str) -> Exchange {
     let lengths = random.pick(&[
         "content-length: -1\r\n",
@@ -228,14 +228,14 @@ fn framing(random: &mut Random, path: &str, headers: &str) -> Exchange {
     let body = match random.below(3) {
         0 => "hello".to_owned(),
         1 => chunks(random),
-        // What a smuggler puts into a body.
+        // A smuggled request in the body.
         _ => format!("0\r\n\r\nGET {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
     };
     let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}{lengths}\r\n{body}");
     Exchange::new("framing", request, End::Linger)
 }
 
-/// Chunks that are none, or not quite.
+/// Malformed chunks.
 pub(crate) fn chunks(random: &mut Random) -> String {
     let mut body = String::new();
     for _ in 0..random.between(1, 6) {

@@ -1,4 +1,4 @@
-//! Questions to the API that nobody means.
+//! Hostile questions to the API.
 
 use super::exchange::{End, Exchange};
 use super::protocol;
@@ -14,7 +14,7 @@ pub(crate) fn exchange(random: &mut Random) -> Exchange {
             Exchange::new("huge question", request, End::Linger)
         }
         4 => {
-            // The answer is on its way when nobody is there any more.
+            // The client has left when the answer comes.
             let request = get("GET", &question(random), false);
             Exchange::new("left question", request, End::Drop)
         }
@@ -47,7 +47,7 @@ fn get(method: &str, target: &str, last: bool) -> Vec<u8> {
     format!("{method} {target} HTTP/1.1\r\nhost: x\r\n{close}\r\n").into_bytes()
 }
 
-/// Something that an endpoint that exists might be asked.
+/// A question to an existing endpoint.
 fn question(random: &mut Random) -> String {
     let path = match random.below(9) {
         0 => "/api/statistics/latest".into(),
@@ -174,7 +174,7 @@ fn value(random: &mut Random) -> String {
         .to_owned()
 }
 
-/// More than anybody reads.
+/// A question for a very large answer.
 fn huge(random: &mut Random) -> String {
     let count = random.between(1000, 12_000);
     match random.below(3) {

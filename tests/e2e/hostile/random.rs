@@ -1,4 +1,4 @@
-//! A small seeded source of chance (splitmix64).
+//! A small seeded random number generator (splitmix64).
 
 pub(crate) struct Random(u64);
 
@@ -15,17 +15,17 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// From 0 up to, but not including, `end`, which is not 0.
+    /// A number from 0 up to, but not including, `end`, which is not 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// From `low` to `high`, both included.
+    /// A number from `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    /// True once in so many times.
+    /// True with probability 1/`times`.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -38,7 +38,7 @@ impl Random {
         (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 
-    /// The bytes in pieces, cut anywhere.
+    /// Cuts bytes into random pieces.
     pub(crate) fn cut(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut cuts: Vec<usize> = (0..self.below(5)).map(|_| self.below(bytes.len() + 1)).collect();
         cuts.extend([0, bytes.len()]);

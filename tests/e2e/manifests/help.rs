@@ -1,9 +1,9 @@
-//! What a program's `--help` says it understands.
+//! The flags and variables in a program's `--help`.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What a program's `--help` prints.
+/// The output of a program's `--help`.
 pub(super) struct Help(String);
 
 impl Help {
@@ -13,7 +13,7 @@ impl Help {
 
     pub(super) fn of(program: &str) -> Self {
         let path = beside_the_tests(program);
-        // With an empty environment, so that no variable of the developer's is shown as set.
+        // With an empty environment, so that the help shows no variable of the developer's as set.
         let output = Command::new(&path).arg("--help").env_clear().output();
         let output =
             output.unwrap_or_else(|error| panic!("run {}: {error}; build it with `make test`", path.display()));
@@ -21,18 +21,18 @@ impl Help {
         Self(String::from_utf8(output.stdout).expect("help is UTF-8"))
     }
 
-    /// The flags defined, not those that some description mentions.
+    /// The defined flags, without those that descriptions mention.
     pub(super) fn flags(&self) -> impl Iterator<Item = &str> {
         self.0.lines().flat_map(flags_defined)
     }
 
-    /// Wherever clap broke the line.
+    /// Whether a variable is defined, across clap's line breaks.
     pub(super) fn has_variable(&self, name: &str) -> bool {
         let words = self.0.split_whitespace().collect::<Vec<_>>().join(" ");
         words.contains(&format!("[env: {name}=")) || words.contains(&format!("[env: {name}]"))
     }
 
-    /// The flag's default where that is a number or a number of seconds.
+    /// The flag's default if it is a number, plain or of seconds.
     pub(super) fn default(&self, flag: &str) -> Option<u64> {
         let from = self
             .0

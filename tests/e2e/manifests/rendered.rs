@@ -1,4 +1,4 @@
-//! What `kubectl kustomize` makes of the manifests, taken apart.
+//! The output of `kubectl kustomize` for the manifests, parsed.
 
 use super::help::Help;
 use super::root;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::ErrorKind;
 use std::process::Command;
 
-/// The programs that a cluster runs, each in a container of its own.
+/// The programs of a cluster, each in a container of its own.
 const PROGRAMS: [&str; 4] = ["api", "dumper", "ingestor", "persistor"];
 
 /// Variables that libraries read, so that no `--help` lists them.
@@ -17,7 +17,7 @@ pub(super) struct Manifest {
 }
 
 pub(super) struct Container<'a> {
-    /// The last part of the image's name: our images are named after their programs.
+    /// The last part of the image's name, which is our program's name.
     pub(super) program: &'a str,
     pub(super) kind: &'a str,
     pub(super) document: &'a Value,
@@ -82,7 +82,7 @@ impl Manifest {
         containers
     }
 
-    /// The containers of our own programs; all of them, so that no test passes for want of one.
+    /// The containers of our own programs; panics unless all are there, so that no test passes by a lack.
     pub(super) fn programs(&self) -> Vec<Container<'_>> {
         let mut containers = self.containers();
         containers.retain(|container| text(container.spec, "/image").contains("odograph/"));
@@ -130,7 +130,7 @@ impl<'a> Container<'a> {
             .map(|variable| text(variable, "/name"))
     }
 
-    /// Where the variables' values come from: kind, name, key, and whether it may be absent.
+    /// The sources of variables' values: kind, name, key, and whether it may be absent.
     pub(super) fn references(&self) -> Vec<(&'static str, &'a str, &'a str, bool)> {
         let mut references = Vec::new();
         for variable in self.spec["env"].as_array().into_iter().flatten() {
@@ -145,7 +145,7 @@ impl<'a> Container<'a> {
         references
     }
 
-    /// Flags and variables that the program would not know.
+    /// Flags and variables that the program does not know.
     pub(super) fn unknown(&self, help: &Help) -> Vec<String> {
         let flags = self.flags().filter(|flag| !help.flags().any(|known| known == *flag));
         let variables = self
@@ -154,7 +154,7 @@ impl<'a> Container<'a> {
         flags.chain(variables).map(str::to_owned).collect()
     }
 
-    /// Flags that the program cannot do without, given neither as such nor as a variable.
+    /// Required flags that are set neither as a flag nor as a variable.
     pub(super) fn missing(&self, help: &Help) -> Vec<String> {
         let variable = |flag: &str| flag.trim_start_matches('-').replace('-', "_").to_uppercase();
         let given =
@@ -169,7 +169,7 @@ impl<'a> Container<'a> {
     }
 }
 
-/// The string there, or nothing.
+/// The string at a pointer, else an empty one.
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
