@@ -3,8 +3,8 @@
 #
 #   docker build --build-arg SERVICE=ingestor --tag odograph/ingestor .
 #
-# SERVICE is a folder of cmd/. Cross-compiled, so that an image for another processor does not
-# mean compiling under emulation:
+# SERVICE is a folder of cmd/. Cross-compiles, so that an image for another processor needs no
+# compiling under emulation:
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg SERVICE=ingestor .
 
@@ -44,8 +44,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --target "$triple" -p "$SERVICE"; \
     cp "target/$triple/release/$SERVICE" /program
 
-# The same glibc as the build's, the certificates that TLS needs, no shell, and nothing to run
-# here, so that any platform's image can be put together on any machine.
+# The build's glibc, the certificates for TLS, and no shell. No RUN follows, so that any machine can
+# make any platform's image.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /program /usr/local/bin/program
 USER 65532:65532

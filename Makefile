@@ -36,8 +36,8 @@ tools: ## install what the tests need and this machine lacks
 	@scripts/install-faketime.sh
 	@scripts/install-nextest.sh
 
-# Programs and tests in one go: built apart, cargo would settle on other features and compile
-# the dependencies twice.
+# Programs and tests in one build: in two, cargo would choose other features and compile the
+# dependencies twice.
 .PHONY: build-tests
 build-tests:
 	cargo build --locked --workspace --bins --tests
@@ -50,7 +50,7 @@ SECONDS_OF_FAULTS = 600
 SEED =
 SEEDS = 3
 
-# SECONDS itself is what bash calls the age of a shell; from the command line it is ours.
+# In bash, SECONDS is the age of the shell, so only a SECONDS from the command line counts.
 .PHONY: soak
 soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEEDS=3]
 	@scripts/install-postgres.sh
@@ -58,7 +58,7 @@ soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEED
 	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api -p odograph
 	$(TARGET_DIR)/release/soak --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),$(SECONDS_OF_FAULTS)) $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS) $(ARGS)
 
-# Seconds are for each target; ARGS names some of them.
+# SECONDS is the time of each target; ARGS names targets.
 .PHONY: fuzz
 fuzz: ## feed made-up input to every parser, guided by what it reaches: [SECONDS=60] [ARGS=line]
 	@scripts/install-fuzz.sh
@@ -110,8 +110,8 @@ REGISTRY =
 CONFIG = manifests/config.env
 SECRET = manifests/secret.env
 
-# Rendered from a copy, so that neither the tag nor anybody's credentials end up in the tree;
-# readable by its owner alone, because the result holds those credentials.
+# Rendered from a copy, so that neither the tag nor credentials end up in the tree. Only the owner
+# can read the result, because it holds the credentials.
 .PHONY: kustomize
 kustomize: ## render the manifests: TAG=v1 [OUT=deploy.yaml] [REGISTRY=…] [CONFIG=…] [SECRET=…]
 	@[[ "$(TAG)" =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$$ ]] || { echo "say which images to deploy: make kustomize TAG=v1" >&2; exit 2; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that what `make bench` stands beside is on this machine: InfluxDB and VictoriaMetrics,
-# as Debian and Ubuntu ship them. They are unpacked into .tools and not installed, because their
-# packages would start servers now and at every boot; the benchmarks start private ones.
+# Provides the peers of `make bench`: InfluxDB and VictoriaMetrics, from Debian or Ubuntu. Unpacks
+# them into .tools instead of installing them, because their packages would start servers now and
+# at every boot; the benchmarks start private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -30,7 +30,7 @@ unpack() {
     dpkg-deb -x "$scratch/${package}"_*.deb ".tools/$package"
     rm -rf "$scratch"
     ln -sf "../$package/usr/bin/$program" ".tools/bin/$program"
-    # Its libraries are those that every Debian has; a machine that lacks one should hear it here.
+    # Every Debian has its libraries; report a missing one here.
     if ldd ".tools/bin/$program" | grep 'not found' >&2; then
         fail "$program lacks the libraries above. Install the package $package and disable its service."
     fi

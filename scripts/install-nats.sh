@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 oldest=2.10.8
 
-# Says whether a program is a nats-server that is new enough.
+# Whether a program is a nats-server that is new enough.
 usable() {
     local version
     version=$("$1" --version 2>/dev/null | sed -nE 's/^[^0-9]*([0-9]+\.[0-9]+\.[0-9]+).*/\1/p') || return 1
@@ -18,9 +18,9 @@ found() {
     usable .tools/bin/nats-server || usable nats-server
 }
 
-# Debian 12 has 2.9, which is too old, and the next release's package runs on it. So apt is asked
-# with its sources and lists in a scratch folder, where the release's name is exchanged: the
-# machine's own sources stay as they are.
+# Debian 12 has 2.9, which is too old, but the next release's package runs on it. So apt gets
+# sources and lists in a scratch folder, with the next release's name; the machine's own sources
+# stay as they are.
 unpack_with_apt() {
     local scratch release='' list name
     scratch=$(mktemp -d)
@@ -30,7 +30,7 @@ unpack_with_apt() {
     : >"$scratch/sources.list"
     release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-        # Only what names the release itself: other people's repositories are none of this.
+        # Only sources of the release itself, not third-party repositories.
         if [ -n "$release" ] && [ -r "$list" ] && grep -qE "^[^#]*[[:space:]]$release([[:space:]]|\$)" "$list"; then
             name=$(basename "$list")
             [ "$name" != sources.list ] || name=machine.list
@@ -50,7 +50,7 @@ unpack_with_apt() {
         -o "APT::Sandbox::User=$(id -un)"
         -o "APT::Get::List-Cleanup=false"
     )
-    # A repository without this release makes the update fail; the download decides.
+    # The update fails if a repository lacks this release; the download decides.
     apt-get "${options[@]}" update >"$scratch/log" 2>&1 || true
     if ! (cd "$scratch" && apt-get "${options[@]}" download nats-server >>"$scratch/log" 2>&1); then
         cat "$scratch/log" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that PgBouncer is on PATH or in .tools/bin. On Debian and Ubuntu the package and the
-# libraries that it needs are unpacked into .tools: no root, and no service is installed or started.
+# Makes sure that PgBouncer is on PATH or in .tools/bin. On Debian and Ubuntu, unpacks the package
+# and its libraries into .tools: needs no root, and installs or starts no service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -9,7 +9,7 @@ found() {
     .tools/bin/pgbouncer --version >/dev/null 2>&1 || PATH=$PATH:/usr/sbin pgbouncer --version >/dev/null 2>&1
 }
 
-# apt keeps its lists and downloads in a scratch folder, and fetches what this machine lacks.
+# apt keeps its lists and downloads in a scratch folder, and fetches only missing packages.
 unpack_with_apt() {
     local scratch package
     scratch=$(mktemp -d)
@@ -21,10 +21,10 @@ unpack_with_apt() {
         -o "Dir::Cache=$scratch/cache"
         # As root, apt would fetch as a user who cannot enter the scratch folder.
         -o "APT::Sandbox::User=$(id -un)"
-        # Nothing is installed, so that nothing has to be locked, which takes root.
+        # Locking takes root, and is not needed without installing.
         -o "Debug::NoLocking=true"
     )
-    # A source that does not answer makes the update fail; the download decides.
+    # The update fails if a source does not answer; the download decides.
     apt-get "${options[@]}" update >"$scratch/log" 2>&1 || true
     if ! apt-get "${options[@]}" --yes --no-install-recommends --download-only install pgbouncer >>"$scratch/log" 2>&1; then
         cat "$scratch/log" >&2

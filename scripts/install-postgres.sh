@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes sure that PostgreSQL's server programs, 14 or newer, are on this machine. Only the
-# programs: `odograph up` and the tests make private servers of their own, so the cluster that the
-# Debian package would create and start on port 5432 is not wanted.
+# Makes sure that PostgreSQL's server programs, 14 or newer, are on this machine. Without the
+# cluster that the Debian package would create and start on port 5432: `odograph up` and the tests
+# make private servers.
 set -euo pipefail
 . "$(dirname "$0")/install.sh"
 
-# Says whether a folder holds a server of 14 or newer.
+# Whether a folder holds a server of 14 or newer.
 usable() {
     [ -x "$1/postgres" ] && [ -x "$1/initdb" ] && [ -x "$1/pg_ctl" ] || return 1
     local major
@@ -29,7 +29,7 @@ if command -v apt-get >/dev/null; then
     may_install "PostgreSQL" "apt-get install postgresql (14 or newer)"
     echo "Installing PostgreSQL's programs with apt (no server is started by it)."
     quietly as_root apt-get update
-    # A machine that already has postgresql-common has somebody's choice in this file: kept.
+    # Where postgresql-common is installed already, this file holds the admin's choice: kept.
     if ! dpkg-query -W -f '${Status}' postgresql-common 2>/dev/null | grep -q 'ok installed'; then
         apt_install postgresql-common
         as_root sh -c '

@@ -4,15 +4,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
 
-# A new major version of moto is taken on purpose, not by chance; the marker names the one inside.
+# The major version of moto is pinned; the marker names the installed one.
 major=5
 marker=.tools/venv/.moto-$major
 
-# The marker says that it was installed; that it still starts is tried, since the Python that the
-# environment points to may have gone.
+# The marker says that moto was installed. Also check that it starts: the Python of the
+# environment may have been removed.
 if [ -e "$marker" ] && .tools/venv/bin/moto_server --help >/dev/null 2>&1; then exit 0; fi
 
-# Debian's python3 has the module venv but, without python3-venv, not the pip that it puts inside.
+# Without python3-venv, Debian's python3 has the module venv but not the pip to install into it.
 if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
     if command -v apt-get >/dev/null; then
         may_install "python3 with venv" "apt-get install python3-venv"

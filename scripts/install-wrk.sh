@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that the load generator wrk is on this machine: the benchmarks of small posts and of
-# questions are measured with it.
+# Makes sure that the load generator wrk is on this machine, for the benchmarks of small posts and
+# of questions.
 set -euo pipefail
 . "$(dirname "$0")/install.sh"
 

@@ -1,11 +1,11 @@
-# Sourced by the install scripts: how they say what is wrong, and how they use package managers.
+# Sourced by the install scripts: error messages and the use of package managers.
 
 fail() {
     printf '%s: %s\n' "$(basename "$0" .sh)" "$1" >&2
     exit 1
 }
 
-# may_install WHAT COMMAND: fails where WHAT is missing and nobody here may install it.
+# may_install WHAT COMMAND: fails if this user may not install the missing WHAT.
 may_install() {
     [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "$1 is missing and installing it needs root. As root: $2, then try again."
 }
@@ -14,7 +14,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# What a package manager has to say matters only when it fails.
+# Shows a package manager's output only when it fails.
 quietly() {
     local log
     log=$(mktemp)
@@ -30,7 +30,7 @@ apt_install() {
     quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-# package PROGRAM APT BREW: makes sure that PROGRAM is on PATH, by the package of either manager.
+# package PROGRAM APT BREW: makes sure that PROGRAM is on PATH, from either manager's package.
 package() {
     if command -v "$1" >/dev/null; then return 0; fi
     if command -v apt-get >/dev/null; then
@@ -46,7 +46,7 @@ package() {
     fi
 }
 
-# cargo_tool SUBCOMMAND: makes sure that cargo has it, by compiling cargo-SUBCOMMAND here.
+# cargo_tool SUBCOMMAND: makes sure that cargo has SUBCOMMAND, by compiling cargo-SUBCOMMAND.
 cargo_tool() {
     if cargo "$1" --version >/dev/null 2>&1; then return 0; fi
     echo "Installing cargo-$1 with cargo (it is compiled here: a few minutes)."

@@ -78,7 +78,7 @@ impl Flood {
                 "{{\"sensor\":\"n{name}\",\"value\":{name},\"timestamp\":\"{moment}\",\"device\":\"{DEVICE}\"}}"
             );
         }
-        // A later body repeats the names that a lost server missed.
+        // Names lost with a server are not acknowledged, and may come again.
         let Ok(response) = http.post(url).bearer_auth(KEY).body(body).send().await else {
             return;
         };

@@ -179,7 +179,7 @@ async fn duplicates_and_conflicts_are_counted_and_one_value_stays() {
     );
     assert_eq!(stored, expected as f64);
     assert_eq!(stored + duplicates + conflicts, sent);
-    // Clients 0 and 1 send the same values, so there are duplicates whichever value stays.
+    // Clients 0 and 1 send the same values, so there are duplicates where their value stays.
     assert!(
         duplicates > 0.0 && conflicts >= (CLIENTS as f64 - 2.0) * expected as f64,
         "{duplicates} {conflicts}"

@@ -182,7 +182,7 @@ async fn a_clock_that_is_ahead_deletes_nothing_before_a_day_has_passed() {
     assert_eq!(rows(&process, all).await, ["1|1|7"]);
     let looked = "SELECT count(*) FROM clock_look WHERE abs(extract(epoch FROM at - now())) < 1800";
     let look = async |process: &mut Process, offset: &str| {
-        // The first upload of a day drops old receipts; the others are dropped by timers.
+        // The first upload of a day starts the check of receipts; the other checks run on their own.
         let url = format!("{}/ingest", process.url().await);
         assert_eq!(post(&url, "").await.0, 200);
         let process = &*process;

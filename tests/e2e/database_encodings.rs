@@ -116,7 +116,7 @@ async fn dead_letters(encoding: &str) {
     let rows = sql.simple_query(example).await.unwrap();
     assert!(rows.len() > 2, "{rows:?}");
 
-    // The message arrives; the invalid lines are rejected again, and removed.
+    // The message arrives; the invalid lines are rejected again, then purged.
     let (code, said) = dead(place, &["redrive", "--all"]).await;
     assert_eq!(code, 1, "{said:?}");
     poll(LONG, async || {

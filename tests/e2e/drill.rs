@@ -120,7 +120,7 @@ async fn a_lost_database_is_made_again_from_dumps_and_stream() {
     let live = r#"{"sensor":"live","value":1,"timestamp":"2024-05-05T12:00:00Z","device":"lada"}"#;
     post(&system, live).await;
     testutil::give_roles(&url).await;
-    // A dumper that runs already removes nothing of the lost database's dumps.
+    // A dumper on the empty database removes nothing from the lost database's dumps.
     for day in OLD {
         dump_to(&system, &dumps, day).await;
     }

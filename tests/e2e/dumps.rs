@@ -74,7 +74,7 @@ async fn days_round_trip() {
     system.wait_for_rows(i64::try_from(sent).unwrap()).await;
     let client = connect(&system.database.url()).await;
 
-    // The days around midnight, including days with and without readings.
+    // The days around midnight, one of them without readings, and a day with some.
     let mut dumped = 0;
     for day in ["2017-06-02", "2017-06-03", "2017-06-04", "2019-01-01"] {
         let lines = lines(&system, day).await;

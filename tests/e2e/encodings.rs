@@ -163,7 +163,7 @@ async fn a_file_that_was_cut_is_told_from_an_upload_that_was() {
     }
 }
 
-/// A transfer encoding is refused before the body is read, never ignored.
+/// Transfer codings that need decoding are refused before the body is read, never ignored.
 #[tokio::test]
 async fn transfer_codings() {
     let system = System::start(1).await;

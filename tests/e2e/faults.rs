@@ -14,7 +14,7 @@ async fn a_killed_persistor_loses_nothing_and_stores_nothing_twice() {
     let expected = distinct(bodies.iter().map(|body| body.text.as_str())).len();
     let mut system = System::start(1).await;
     let database = connect(&system.database.url()).await;
-    // Small transactions, so that the kill comes between two.
+    // Small transactions, so that the kill interrupts the load.
     system.persistors[0].kill9().await;
     let program = || system.persistor().args(["--batch-readings", "1000"]);
     let mut doomed = program().start().await;
@@ -192,7 +192,7 @@ async fn uploads_under_way_at_the_end() {
         .unwrap();
 }
 
-/// A database is restored to an earlier state: the persistor's cached knowledge of it is wrong.
+/// After a restore to an earlier state, a persistor's cached knowledge of the database is wrong.
 #[tokio::test]
 async fn a_database_that_was_restored() {
     let mut postgres = Postgres::start().await;

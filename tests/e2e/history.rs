@@ -116,7 +116,7 @@ async fn a_consumer_that_is_dropped() {
                 .0,
             200
         );
-        // The missing stream was not made again.
+        // A missing consumer was not made again since the last deletion.
         for consumer in ["persistor_live", "persistor_bulk"] {
             let _deleted = stream.delete_consumer(consumer).await;
         }

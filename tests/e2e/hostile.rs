@@ -173,7 +173,7 @@ async fn usual(system: &System, reading: u64) {
 /// Checks that both answer, hold no more files than before, and never took much memory.
 async fn the_same_as_before(system: &mut System, files: (usize, usize), seed: u64) {
     usual(system, 0).await;
-    // As many uploads at once as the limit: no slot was leaked.
+    // As many uploads at once as one key may have: no slot was leaked.
     let many = futures_util::future::join_all((0..128).map(|_| system.post(ingest::line(0)))).await;
     for (status, answer) in many {
         assert_eq!(status, 200, "seed {seed}: {answer}");

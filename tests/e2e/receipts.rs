@@ -69,7 +69,7 @@ async fn every_kind_of_upload_has_its_receipt() {
         let found = ["accepted", "rejected", "persisted", "duplicates", "conflicts"].map(|key| number(&receipt, key));
         assert_eq!(found, expected, "a body of {length} bytes: {receipt}");
     }
-    // Unknown and malformed ids.
+    // Ids that are malformed or that no upload can have.
     for id in [
         "1",
         "%ff",

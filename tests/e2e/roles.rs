@@ -189,7 +189,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     refuses(&reader, "the reader", &[dumped]).await;
     let change = ["UPDATE dumped_day SET version = 9", "DELETE FROM dumped_day"];
     refuses(&dumper, "the dumper", &change).await;
-    // The function drops only partitions, by their names, of the owner's tables.
+    // `make_partition` makes only partitions, by their names, of the owner's tables.
     refuses(
         &writer,
         "the writer",

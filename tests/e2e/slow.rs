@@ -88,7 +88,7 @@ async fn slow_clients_of_an_ingestor_are_closed() {
         format!("POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: 100000\r\n\r\n")
     };
     let (good, bad) = (upload(KEY), upload("no-key"));
-    // Eleven connections at once on four slots: each one gets a slot in the end.
+    // Eleven clients at once on four slots: a waiting client gets the next free one.
     let ((), (), idle, slow, stranger) = tokio::join!(
         no_port_waits_for_ever(main, "/health"),
         no_port_waits_for_ever(admin, "/metrics"),

@@ -100,7 +100,7 @@ async fn documents_are_read_as_such() {
         .await;
     assert_eq!(told(&answer), (400, json!(2), json!(1)));
     assert_eq!(answer.1["invalid"][0]["line"], 3);
-    // The device keeps a broken body.
+    // 422 tells the device to keep a broken body; the readings before the break are accepted.
     for body in [
         format!("[{},{},", reading(5032), reading(5033)),
         format!("[{},{}] x", reading(5032), reading(5033)),
@@ -123,7 +123,7 @@ async fn what_is_no_json_is_told_from_bad_lines() {
     for foreign in [&b"\xfd7zXZ\0\0\x04"[..], b"BZh91AY&SY", b"PK\x03\x04\x14\0\0\0"] {
         assert_eq!(told(&system.post(foreign.to_vec()).await), (415, json!(0), json!(0)));
     }
-    // A body with so many invalid values is not of its declared type.
+    // A body with so many invalid values is taken for another format.
     let body = format!(
         "{}\n{}\n{}",
         reading(2),

@@ -47,7 +47,7 @@ fn compiled_into(package: &str) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Packages for input, output or user interfaces.
+/// Packages that open connections or files, or show progress.
 const OPENS: [&str; 8] = [
     "async-nats",
     "axum",
@@ -59,7 +59,7 @@ const OPENS: [&str; 8] = [
     "rustls",
 ];
 
-/// The modules of `internal`.
+/// The crates of `internal`.
 const ROOMS: [&str; 9] = [
     "access", "archive", "client", "ingest", "persist", "query", "reading", "store", "verify",
 ];

@@ -230,7 +230,7 @@ fn broken_off(random: &mut Random, sent: &mut u64) -> Exchange {
     }
 }
 
-/// A good body with a wrong key.
+/// A good body without valid credentials.
 fn stranger(random: &mut Random, sent: &mut u64) -> Exchange {
     let (body, _) = lines(random, sent);
     let credentials = match random.below(10) {

@@ -174,7 +174,7 @@ fn value(random: &mut Random) -> String {
         .to_owned()
 }
 
-/// A question for a very large answer.
+/// An oversized query string.
 fn huge(random: &mut Random) -> String {
     let count = random.between(1000, 12_000);
     match random.below(3) {
