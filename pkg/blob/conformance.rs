@@ -47,7 +47,7 @@ async fn s3_copies_in_constant_memory() {
         writer.write(piece.clone()).await.unwrap();
     }
     writer.finish().await.unwrap();
-    // From here on the peak is the copy's.
+    // Resets the peak, so that it is the copy's.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = peak();
     store.copy("large", "copy").await.unwrap();
@@ -59,7 +59,7 @@ async fn s3_copies_in_constant_memory() {
     assert_eq!(store.head("copy").await.unwrap().map(|meta| meta.size), Some(SIZE));
 }
 
-/// The most memory that this process has held, in bytes.
+/// Peak memory of this process, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -2,8 +2,8 @@
 //!
 //! `memory://NAME`, or
 //! `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[?replicas=N][&max_bytes=N][&creds=FILE][&ca=FILE]`;
-//! `tls://` in the place of `nats://` insists on TLS, and so does `ca`, the authority that signed the
-//! server's certificate. The name, in capitals, is the stream's.
+//! `tls://` instead of `nats://` requires TLS, and so does `ca`, the authority that signed the server's
+//! certificate. The stream is named NAME in capitals.
 
 use crate::{Error, Lane};
 

@@ -23,7 +23,7 @@ pub enum Error {
         data_dir: PathBuf,
         /// The major version that made it.
         needed: u32,
-        /// The major versions that are there.
+        /// The installed major versions.
         found: String,
     },
     /// End the other program, or choose another folder.
@@ -34,7 +34,7 @@ pub enum Error {
     Refused {
         /// The folder.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The reason and the remedy.
         reason: String,
     },
     /// Let the account in, or choose another folder.
@@ -70,7 +70,7 @@ pub enum Error {
     /// Read the log; the machine may be very busy.
     #[error("PostgreSQL did not answer within {waited:?}; the end of its log, {}, says:\n{tail}", log.display())]
     NotReady {
-        /// How long it was waited for.
+        /// How long the start waited.
         waited: Duration,
         /// The whole log.
         log: PathBuf,
@@ -88,14 +88,14 @@ pub enum Error {
     /// An operation on a file failed; the source says why.
     #[error("could not {what}")]
     Io {
-        /// What was tried, and on which path.
+        /// The operation and its path.
         what: String,
         /// Why not.
         source: std::io::Error,
     },
 }
 
-/// Names what was tried, for `map_err`.
+/// Names the failed operation, for `map_err`.
 pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Io {
         what: what.into(),

@@ -70,7 +70,7 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     if !mode.verifies() && config.get_password().is_some() && config.get_hosts().iter().any(tls::is_far) {
         static TOLD: std::sync::Once = std::sync::Once::new();
         TOLD.call_once(|| {
-            tracing::warn!("nobody checks that the database is the one that the URL means; say sslmode=verify-full in it where the server has a certificate");
+            tracing::warn!("the database server is not verified; say sslmode=verify-full in the URL where the server has a certificate");
         });
     }
     config.ssl_mode(mode.protocol());

@@ -93,7 +93,7 @@ pub struct Tries {
 }
 
 impl Tries {
-    /// No try yet of the transaction of this name.
+    /// Prepares the tries of the transaction of this name.
     pub fn of(name: &'static str) -> Self {
         let pauses = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(4))

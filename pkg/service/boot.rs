@@ -196,7 +196,7 @@ async fn obey(mut signals: Signals, service: &Service) -> &'static str {
     let signal = signals.next().await;
     // Before logging: a closed terminal takes no more lines.
     service.0.stop.cancel();
-    tracing::info!(signal, "finishing what is in flight");
+    tracing::info!(signal, "finishing work in flight");
     let asked = Instant::now();
     loop {
         let again = signals.next().await;

@@ -85,7 +85,7 @@ impl Service {
         self.0.name
     }
 
-    /// Cancelled when the program is to end: take no new work, finish what is in flight.
+    /// Cancelled when the program is to end: take no new work, finish work in flight.
     pub fn stop(&self) -> CancellationToken {
         self.0.stop.clone()
     }

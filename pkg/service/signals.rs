@@ -3,8 +3,8 @@
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask a program to end: SIGTERM, SIGINT, and SIGHUP unless it was ignored when
-/// the program started, as `nohup` has it.
+/// The signals that ask a program to end: SIGTERM, SIGINT, and SIGHUP unless it was ignored at the start,
+/// as under `nohup`.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -79,7 +79,7 @@ mod tests {
         let status =
             |mask| format!("Name:\tapi\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\tffffffffffffffff\n");
         let hangup = |mask| ignores(&status(mask), SignalKind::hangup());
-        // As `nohup` has it, beside SIGPIPE; SIGPIPE alone; all others.
+        // As under `nohup`, beside SIGPIPE; SIGPIPE alone; all others.
         assert!(hangup("0000000000001001"));
         assert!(!hangup("0000000000001000"));
         assert!(!hangup("fffffffffffffffe"));

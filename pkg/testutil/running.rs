@@ -23,7 +23,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a program with its output in a log file. `install` says where to get it.
+    /// Starts a program with its output in a log file. `install` says how to install it.
     ///
     /// # Errors
     /// When it cannot be started.

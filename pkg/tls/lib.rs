@@ -40,7 +40,7 @@ pub enum Error {
 /// How a server's certificate is checked.
 #[derive(Debug)]
 pub enum Check {
-    /// Not at all: this protects against listeners, and not against impostors.
+    /// Not at all: protects against eavesdroppers, but not against impostors.
     Nothing,
     /// By these authorities, and by the server's name.
     Authorities {

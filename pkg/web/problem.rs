@@ -47,7 +47,7 @@ impl Problem {
         .retry_after(Duration::from_secs(1))
     }
 
-    /// 500: a bug. Logs `error` with its sources; the client learns nothing of it.
+    /// 500: a bug. Logs `error` with its sources, and does not show it to the client.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error = error.into();
         tracing::error!(error = %Chain(&*error), "request failed: internal error");

@@ -1,4 +1,4 @@
-//! Subjects that the server does not let a user publish or subscribe to.
+//! Reports subjects that the server denies to a user.
 
 use crate::address::Nats;
 use crate::seldom::is_news;

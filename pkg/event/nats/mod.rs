@@ -1,10 +1,10 @@
 //! The bus on NATS JetStream.
 //!
-//! Stream `READINGS` (file storage, `discard: new`, no age limit: nothing that was not consumed is
-//! ever dropped to make room); the lanes are its subjects `readings.live` and `readings.bulk`, each
+//! The stream `READINGS` has file storage, `discard: new` and no age limit, so the server never drops
+//! unacknowledged messages to make room. The lanes are its subjects `readings.live` and `readings.bulk`, each
 //! with a durable pull consumer, `persistor_live` and `persistor_bulk`. In a cluster, `READINGS_SPARE`
-//! stands in while `READINGS` has no leader. Events are CloudEvents in binary mode: `ce-*` headers and the
-//! payload as it is. `READINGS_DEAD`, where earlier versions have left it, is emptied.
+//! takes events while `READINGS` has no leader. Events are CloudEvents in binary mode: `ce-*` headers and
+//! the raw payload. A persistor empties `READINGS_DEAD`, which earlier versions may have left.
 
 mod dead;
 mod denied;

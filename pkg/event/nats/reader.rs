@@ -27,7 +27,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// Prefix of the names of history readers' consumers.
 pub(super) const HISTORY: &str = "history_";
 
-/// What a reader is for.
+/// The messages that a reader reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted {
     /// To share the lane's events with others.

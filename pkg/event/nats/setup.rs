@@ -255,7 +255,7 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
         return refuse("another retention than its own", "delete it once it is read");
     }
     if found.max_messages_per_subject > 0 {
-        // Not covered by discard: new, and all events have one subject.
+        // Not covered by discard: new, and all events of a lane have one subject.
         return refuse("max_msgs_per_subject", "remove it");
     }
     if found.no_ack {

@@ -1,10 +1,9 @@
 //! The spare stream of a cluster, `READINGS_SPARE`: takes events while the stream has no leader.
 //!
-//! After the leader of a stream is gone, the others wait 4 to 9 seconds before they elect one; no
-//! setting of the server changes that. Meanwhile writers publish to the spare stream, which has as
-//! many replicas and a leader on another server. Persistors give its events back to the stream, so
-//! everything that reads the bus reads one stream. An event may be given back twice, as it may be
-//! delivered twice.
+//! Servers wait 4 to 9 seconds before they elect a new leader of a stream; no setting changes that.
+//! Meanwhile writers publish to the spare stream, which has as many replicas and a leader on another
+//! server. Persistors give its events back to the stream, so all readers read one stream. An event may be
+//! given back twice, as it may be delivered twice.
 
 use super::{connected, setup};
 use crate::address::Nats;
@@ -75,8 +74,8 @@ pub(super) async fn tend(context: &Context, address: &Nats) {
             Ok(Ok(0)) => {}
             Ok(Ok(events)) => tracing::info!(events, "gave the events of the spare stream back"),
             // Either stream may have no leader now.
-            Ok(Err(error)) => tracing::debug!(%error, "could not look after the spare stream; trying again"),
-            Err(_) => tracing::debug!("looking after the spare stream took too long; trying again"),
+            Ok(Err(error)) => tracing::debug!(%error, "could not check the spare stream; trying again"),
+            Err(_) => tracing::debug!("checking the spare stream took too long; trying again"),
         }
     }
 }
