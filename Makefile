@@ -86,8 +86,8 @@ micro: ## readings a second through each hot loop, and what has changed since th
 
 # ---- checking ----
 
-.PHONY: lint format-check clippy doc
-lint: format-check clippy doc ## format, clippy and rustdoc, all without a warning
+.PHONY: lint format-check clippy doc deny advisories
+lint: format-check clippy doc deny ## format, clippy, rustdoc and the dependencies, all without a warning
 
 format-check:
 	cargo fmt --all --check
@@ -97,6 +97,14 @@ clippy:
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+deny: ## licences, bans, duplicate versions and registries of the dependencies, by deny.toml
+	@scripts/install-deny.sh
+	cargo deny --locked check --show-stats licenses bans sources
+
+advisories: ## known vulnerabilities of the dependencies; needs a network
+	@scripts/install-deny.sh
+	cargo deny --locked check advisories
 
 .PHONY: fmt
 fmt: ## format the code
