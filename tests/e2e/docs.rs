@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use testutil::workspace;
 
 /// All pages: those in the root, and `docs/` with its folders.
-fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let mut folders = vec![workspace().join("docs")];
     let mut pages: Vec<PathBuf> = fs::read_dir(workspace())
         .unwrap()

@@ -13,6 +13,7 @@ mod database_encodings;
 mod dead;
 mod dead_keeping;
 mod docs;
+mod docs_commands;
 mod drill;
 mod dumps;
 mod encodings;
