@@ -9,7 +9,7 @@ use criterion::{Bencher, Criterion, Throughput};
 use reading::Point;
 use reading::decode::{Bounds, Decoded, decode};
 use reading::message::Message;
-use reading::scan::{Piece, Scanner};
+use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, join};
 use std::fmt::Write;
 use std::hint::black_box;
@@ -133,7 +133,7 @@ fn split(body: &[u8]) {
     let mut found = 0;
     for mut chunk in body.chunks(CHUNK) {
         while let Some((_, piece)) = scanner.next(&mut chunk) {
-            assert!(matches!(black_box(piece), Piece::Line { part: false, .. }));
+            assert!(matches!(black_box(piece), Token::Line { part: false, .. }));
             found += 1;
         }
     }

@@ -99,7 +99,11 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         };
         dumped.and(retained)
     };
-    service.hurry().run_until_cancelled(work).await.context(ENDED)?
+    service
+        .drain_deadline()
+        .run_until_cancelled(work)
+        .await
+        .context(ENDED)?
 }
 
 /// Dumps what was asked for.

@@ -2,9 +2,11 @@
 
 use anyhow::Context;
 use event::Writer;
+use ingest::EventTimes;
 use jiff::Timestamp;
-use persist::dead::{Content, DeadLetters, Kept, content};
+use persist::dead::{Content, DeadLetters, StoredLetter, content};
 use postgres::Pool;
+use reading::decode::Bounds;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -78,12 +80,8 @@ enum Command {
     Redrive {
         #[command(flatten)]
         which: Which,
-        /// Oldest event time of lines that are judged anew
-        #[arg(long, default_value = "2001-01-01T00:00:00Z", value_name = "TIME")]
-        oldest: Timestamp,
-        /// How far ahead of this machine's clock an event time may be
-        #[arg(long, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
-        max_future: Duration,
+        #[command(flatten)]
+        times: EventTimes,
     },
     /// Drop them for good: neither a redelivery nor a rebuild brings them back
     Purge {
@@ -156,11 +154,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             format,
         } => list(&letters, kind, since, limit, format).await,
         Command::Show { id, payload } => show(&letters, id, payload).await,
-        Command::Redrive {
-            which,
-            oldest,
-            max_future,
-        } => redrive(&letters, bus, &which, oldest.as_microsecond(), max_future).await,
+        Command::Redrive { which, times } => redrive(&letters, bus, &which, times.bounds()).await,
         Command::Purge { which, before, yes } => purge(&letters, &which, before, yes).await,
     }
 }
@@ -218,7 +212,7 @@ struct Row {
     json: serde_json::Value,
 }
 
-fn rows_of(letter: &Kept, kind: Option<Kind>) -> Vec<Row> {
+fn rows_of(letter: &StoredLetter, kind: Option<Kind>) -> Vec<Row> {
     let (id, time) = (letter.number, time_of(letter));
     let mut rows = Vec::new();
     match content(letter) {
@@ -262,7 +256,7 @@ fn rows_of(letter: &Kept, kind: Option<Kind>) -> Vec<Row> {
     rows
 }
 
-fn message(letter: &Kept, readings: &Result<u64, String>) -> serde_json::Value {
+fn message(letter: &StoredLetter, readings: &Result<u64, String>) -> serde_json::Value {
     let event = &letter.letter;
     let headers: Vec<String> = event
         .headers
@@ -276,11 +270,11 @@ fn message(letter: &Kept, readings: &Result<u64, String>) -> serde_json::Value {
     })
 }
 
-fn lane_of(letter: &Kept) -> &str {
+fn lane_of(letter: &StoredLetter) -> &str {
     letter.letter.lane.as_deref().unwrap_or("unknown")
 }
 
-fn time_of(letter: &Kept) -> String {
+fn time_of(letter: &StoredLetter) -> String {
     Timestamp::from_microsecond(letter.since)
         .and_then(|time| time.round(jiff::Unit::Second))
         .map(|time| time.to_string())
@@ -319,7 +313,7 @@ async fn show(letters: &DeadLetters, id: u64, payload: bool) -> anyhow::Result<E
 async fn each_of(
     letters: &DeadLetters,
     which: &Which,
-    mut each: impl AsyncFnMut(Kept) -> anyhow::Result<()>,
+    mut each: impl AsyncFnMut(StoredLetter) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
     let mut missing = 0;
     for id in &which.ids {
@@ -350,18 +344,17 @@ async fn redrive(
     letters: &DeadLetters,
     bus: Option<Writer>,
     which: &Which,
-    oldest: i64,
-    max_future: Duration,
+    bounds: Bounds,
 ) -> anyhow::Result<ExitCode> {
     let Some(writer) = bus else {
-        return redrive_each(letters, which, oldest, max_future).await;
+        return redrive_each(letters, which, bounds).await;
     };
     let (ready, mut wait) = tokio::sync::watch::channel(false);
     let running = writer.run(|now| _ = ready.send_replace(now));
     let working = async {
         let prepared = tokio::time::timeout(PATIENCE, wait.wait_for(|ready| *ready)).await;
         anyhow::ensure!(prepared.is_ok(), "the event bus cannot be reached");
-        redrive_each(letters, which, oldest, max_future).await
+        redrive_each(letters, which, bounds).await
     };
     tokio::select! {
         ended = working => ended,
@@ -372,15 +365,10 @@ async fn redrive(
     }
 }
 
-async fn redrive_each(
-    letters: &DeadLetters,
-    which: &Which,
-    oldest: i64,
-    max_future: Duration,
-) -> anyhow::Result<ExitCode> {
+async fn redrive_each(letters: &DeadLetters, which: &Which, bounds: Bounds) -> anyhow::Result<ExitCode> {
     let (mut count, mut readings, mut left) = (0_u64, 0, 0_usize);
     let missing = each_of(letters, which, async |letter| {
-        let redriven = letters.redrive(&letter, oldest, max_future).await?;
+        let redriven = letters.redrive(&letter, bounds).await?;
         for (line, reason) in &redriven.left {
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             writeln!(

@@ -130,7 +130,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let keeping = tokio::spawn(keep(server, options, enough.clone()));
     let ended = everything(args, &data, &url, psql, front, &service).await;
     enough.cancel();
-    keeping.await.context("the keeper of PostgreSQL died")?;
+    keeping.await.context("the task that watches PostgreSQL died")?;
     ended
 }
 

@@ -4,7 +4,7 @@ use archive::{Day, Days};
 use service::{Arguments, Options, Service};
 use std::fmt::Display;
 use std::io::Write;
-use verify::{Address, Comparing, DayReport, Totals, Verification};
+use verify::{Address, Comparing, DayReport, DaysCompared, Verification};
 
 /// Compare two databases, streams or blob stores of dumps, day by day
 ///
@@ -108,7 +108,7 @@ impl Answer {
         }
     }
 
-    fn end(&self, totals: &Totals) {
+    fn end(&self, totals: &DaysCompared) {
         match self.format {
             Format::Text => write_line(totals),
             Format::Json => {

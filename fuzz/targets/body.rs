@@ -11,7 +11,7 @@ use clap::Parser;
 use event::{Lane, Reader, Writer};
 use ingest::{Ingest, Limits};
 use access::Keys;
-use reading::scan::{Piece, Scanner};
+use reading::scan::{Token, Scanner};
 use libfuzzer_sys::fuzz_target;
 use service::Service;
 use std::sync::LazyLock;
@@ -82,24 +82,24 @@ fn post(chunks: Vec<Bytes>, encoding: &str) -> (u16, String) {
 
 /// The pieces, each with its line number; without the text of pieces that are no JSON.
 fn scan(chunks: &[&[u8]]) -> Vec<(u64, String)> {
-    let shown = |(number, piece): (u64, Piece<'_>)| match piece {
+    let shown = |(number, token): (u64, Token<'_>)| match token {
         // Of a run of zeros, one is kept where chunks cut the line.
-        Piece::Line { bytes, part } => {
+        Token::Line { bytes, part } => {
             let mut line = bytes.trim_ascii_end().to_vec();
             line.dedup_by(|byte, before| *byte == 0 && *before == 0);
             (number, format!("{part} {line:?}"))
         }
-        piece => (number, format!("{piece:?}")),
+        token => (number, format!("{token:?}")),
     };
     let (mut scanner, mut pieces) = (Scanner::new(LONGEST), Vec::new());
     for chunk in chunks {
         let mut rest = *chunk;
-        while let Some(piece) = scanner.next(&mut rest) {
-            pieces.push(shown(piece));
+        while let Some(token) = scanner.next(&mut rest) {
+            pieces.push(shown(token));
         }
     }
-    while let Some(piece) = scanner.finish() {
-        pieces.push(shown(piece));
+    while let Some(token) = scanner.finish() {
+        pieces.push(shown(token));
     }
     pieces
 }

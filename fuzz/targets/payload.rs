@@ -6,7 +6,7 @@ use bytes::Bytes;
 use store::batch::Batch;
 use reading::is_name;
 use reading::message::Message;
-use reading::segment::{Builder, Origin, Piece, join, read};
+use reading::segment::{Builder, Origin, Part, join, read};
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
 fn readings(payload: &[u8]) -> Readings {
     let mut found = Readings::new();
     let read = read(payload, |piece| {
-        if let Piece::Series(series) = piece {
+        if let Part::Series(series) = piece {
             let points: Vec<_> = series
                 .points
                 .map(|point| (point.timestamp, point.value.to_bits()))

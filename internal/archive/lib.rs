@@ -23,6 +23,7 @@
 //!
 //! Deliberately not here: other formats, and deleting old revisions.
 
+pub mod chunks;
 mod commit;
 mod day;
 mod days;
@@ -31,7 +32,6 @@ pub mod load;
 mod manifest;
 mod merge;
 mod nightly;
-pub mod pieces;
 mod postgres;
 pub mod read;
 pub mod restore;

@@ -1,6 +1,6 @@
-//! A day's dump in force, handed on in pieces.
+//! A day's dump in force, handed on in chunks.
 
-use super::pieces::{Piece, Pieces};
+use super::chunks::{ChunkWriter, SeriesChunk};
 use super::read::{self, Reader};
 use super::{Day, Manifest};
 use anyhow::Context;
@@ -19,10 +19,10 @@ pub(crate) async fn check(store: &Store, day: Day) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Where the dump is missing or damaged, the store fails, or `to` is closed.
-pub async fn read(store: &Store, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Manifest> {
+pub async fn read(store: &Store, day: Day, to: mpsc::Sender<SeriesChunk>) -> anyhow::Result<Manifest> {
     let manifest = in_force(store, day).await?;
     let mut reader = Reader::open(store, &manifest).await?;
-    let mut pieces = Pieces::new(to);
+    let mut chunks = ChunkWriter::new(to);
     let unwanted = "whoever loads the dump has ended";
     while let Some(readings) = reader.next().await? {
         for reading in readings {
@@ -30,11 +30,11 @@ pub async fn read(store: &Store, day: Day, to: mpsc::Sender<Piece>) -> anyhow::R
                 timestamp: reading.timestamp,
                 value: reading.value,
             };
-            let pushed = pieces.push(&reading.device, &reading.sensor, point).await;
+            let pushed = chunks.push(&reading.device, &reading.sensor, point).await;
             pushed.ok().context(unwanted)?;
         }
     }
-    pieces.finish().await.ok().context(unwanted)?;
+    chunks.finish().await.ok().context(unwanted)?;
     Ok(manifest)
 }
 

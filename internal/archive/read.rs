@@ -159,13 +159,13 @@ pub async fn verify(store: &Store, manifest: &Manifest) -> Result<(), ReadError>
 }
 
 /// A file as it comes from the store.
-type Pieces = BoxStream<'static, Result<Bytes, blob::Error>>;
+type ByteStream = BoxStream<'static, Result<Bytes, blob::Error>>;
 
 /// The readings of a dump, in its order: bytewise by device, sensor and time.
 pub struct Reader {
     file: String,
     /// None once the file has been handed on to its end.
-    source: Option<(Pieces, mpsc::Sender<Bytes>)>,
+    source: Option<(ByteStream, mpsc::Sender<Bytes>)>,
     batches: mpsc::Receiver<Vec<Reading>>,
     /// None once its verdict has been given.
     decoding: Option<JoinHandle<Result<(), ReadError>>>,
@@ -252,7 +252,7 @@ impl Reader {
 
 /// Hands on the next piece of the file; says whether there may be more. A place in the queue comes
 /// first, so that nothing is lost where this is broken off.
-async fn feed(stream: &mut Pieces, pieces: &mpsc::Sender<Bytes>) -> Result<bool, blob::Error> {
+async fn feed(stream: &mut ByteStream, pieces: &mpsc::Sender<Bytes>) -> Result<bool, blob::Error> {
     let Ok(place) = pieces.reserve().await else {
         return Ok(false);
     };

@@ -72,7 +72,7 @@ impl Clock {
     pub(crate) fn new(limits: &Limits, bus: Writer, receipts: Option<Witness>, service: &Service) -> Self {
         let clock = Self(Arc::new(Inner {
             trusted: limits.trust_clock,
-            tolerance: micros(limits.max_future).max(SKEW),
+            tolerance: micros(limits.times.max_future).max(SKEW),
             past: AtomicI64::new(RELEASED),
             asked: AtomicBool::new(false),
             latch: service.latch("clock"),

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use body::{Encoding, Source};
+use body::{BodyReader, Encoding};
 use reading::segment::Origin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,11 +55,14 @@ impl Ingest {
     }
 
     /// Goes on reading a body that nobody wants any more, for a while.
-    fn drain(&self, source: Source) {
-        let hurry = self.hurry.clone();
+    fn drain(&self, source: BodyReader) {
+        let drain_deadline = self.drain_deadline.clone();
         let patience = async move {
             // A program that has to end has less time for this.
-            if tokio::time::timeout(DRAIN, hurry.cancelled_owned()).await.is_ok() {
+            if tokio::time::timeout(DRAIN, drain_deadline.cancelled_owned())
+                .await
+                .is_ok()
+            {
                 tokio::time::sleep(HURRIED_DRAIN).await;
             }
         };
@@ -81,12 +84,12 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
         Err(problem) => {
             // A client that waits for permission to send has sent nothing that is in the way.
             if !parts.headers.contains_key(header::EXPECT) {
-                ingest.drain(Source::new(body, Encoding::Identity, None));
+                ingest.drain(BodyReader::new(body, Encoding::Identity, None));
             }
             return problem.into_response();
         }
     };
-    let mut source = Source::new(body, plan.encoding, ingest.limits.max_body);
+    let mut source = BodyReader::new(body, plan.encoding, ingest.limits.max_body);
     let origin = origin(correlation);
     if let Some(body) = source.whole() {
         let mut session = Session::new(&ingest, &plan.caller, origin.clone());
@@ -118,7 +121,7 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
 }
 
 /// Gives a body to its session, to the end or as far as it goes.
-async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut Source) -> Result<(), End> {
+async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut BodyReader) -> Result<(), End> {
     let limits = &ingest.limits;
     let total = Instant::now() + limits.upload_timeout;
     loop {
@@ -126,7 +129,7 @@ async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut Source) -
         let due = session.due();
         let chunk = tokio::select! {
             biased;
-            () = ingest.hurry.cancelled() => return Err(End::Ending),
+            () = ingest.drain_deadline.cancelled() => return Err(End::Ending),
             () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => {
                 session.flush().await;
                 continue;
@@ -236,7 +239,7 @@ fn origin(correlation: Option<Correlation>) -> Origin {
 }
 
 /// The answer to an upload that has ended.
-fn conclude(ingest: &Ingest, plan: &Plan, origin: &Origin, end: &End, counts: Counts, source: Source) -> Response {
+fn conclude(ingest: &Ingest, plan: &Plan, origin: &Origin, end: &End, counts: Counts, source: BodyReader) -> Response {
     let (accepted, rejected, deferred) = (counts.accepted, counts.rejects.count, counts.deferred);
     let metrics = &ingest.metrics;
     metrics.rejected.inc_by(rejected);

@@ -29,7 +29,7 @@ mod session;
 mod verdicts;
 
 pub use clock::{Unknown, Witness};
-pub use limits::Limits;
+pub use limits::{EventTimes, Limits};
 
 use access::{ByteQuota, Keys};
 use admission::Admission;
@@ -56,7 +56,7 @@ pub struct Ingest {
     quota: ByteQuota,
     clock: Clock,
     source: String,
-    hurry: CancellationToken,
+    drain_deadline: CancellationToken,
     /// When names without room were last warned of, in seconds since 1970.
     warned: AtomicI64,
     abandon: CancellationToken,
@@ -113,7 +113,7 @@ impl Ingest {
             admission: Admission::new(&limits),
             limits,
             source,
-            hurry: service.hurry(),
+            drain_deadline: service.drain_deadline(),
             warned: AtomicI64::new(0),
             abandon: service.abandon(),
             keys,

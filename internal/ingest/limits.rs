@@ -44,13 +44,9 @@ pub struct Limits {
     #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "SIZE")]
     pub max_rejected_per_key: u64,
 
-    /// Oldest event time: earlier ones come from clocks that were never set, which begin in 1970, 1980 or 2000
-    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = moment, value_name = "TIME")]
-    pub oldest: jiff::Timestamp,
-
-    /// How far ahead of this machine's clock an event time may be
-    #[arg(long, env, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
-    pub max_future: Duration,
+    /// The event times that are taken.
+    #[command(flatten)]
+    pub times: EventTimes,
 
     /// Judge by this machine's clock although it is behind the release of this program, the event bus
     /// or the newest receipt; without it, uploads wait (503) until the clock is set
@@ -58,12 +54,26 @@ pub struct Limits {
     pub trust_clock: bool,
 }
 
-impl Limits {
-    /// The event times that are believed now.
-    pub(crate) fn bounds(&self) -> Bounds {
+/// The event times that readings may have.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct EventTimes {
+    /// Oldest event time: earlier ones come from clocks that were never set, which begin in 1970, 1980 or 2000
+    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = moment, value_name = "TIME")]
+    pub oldest: jiff::Timestamp,
+
+    /// How far ahead of this machine's clock an event time may be
+    #[arg(long, env, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
+    pub max_future: Duration,
+}
+
+impl EventTimes {
+    /// The event times that are taken now.
+    pub fn bounds(&self) -> Bounds {
         Bounds::until(self.oldest.as_microsecond(), self.max_future)
     }
+}
 
+impl Limits {
     /// Bytes of the longest line.
     pub(crate) fn max_line(&self) -> usize {
         usize::try_from(self.max_line).unwrap_or(usize::MAX)
@@ -105,8 +115,8 @@ pub(crate) mod tests {
     #[test]
     fn times_as_flags() {
         assert_eq!(
-            limits("--oldest 1990-05-01").oldest,
-            limits("--oldest 1990-05-01T00:00:00Z").oldest
+            limits("--oldest 1990-05-01").times.oldest,
+            limits("--oldest 1990-05-01T00:00:00Z").times.oldest
         );
     }
 }

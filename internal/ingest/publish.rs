@@ -180,7 +180,7 @@ fn send(
     async move {
         let segments = answers.len();
         let result = writer.publish(lane, event).await.map_err(|error| {
-            if error.is_news() {
+            if error.should_log() {
                 tracing::warn!(%error, segments = answers.len(), "could not publish readings");
             }
             Unavailable

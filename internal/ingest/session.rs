@@ -12,8 +12,8 @@ use bytes::Bytes;
 use event::Lane;
 use reading::Point;
 use reading::decode::{Bounds, Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
-use reading::scan::{Piece, Scanner};
-use reading::segment::{Builder, Origin, Totals};
+use reading::scan::{Scanner, Token};
+use reading::segment::{Builder, Origin, UploadTotals};
 use reading::signature::{Foreign, foreign};
 use reading::values::{RESUMES, Value, Values, without_runs};
 use std::collections::VecDeque;
@@ -115,11 +115,11 @@ impl<'a> Session<'a> {
     /// Judges a small body that is here as a whole; false where not all of it is accepted. Nothing
     /// is on its way then, and the upload is of no more use.
     pub(crate) fn take_small(&mut self, body: &Bytes) -> bool {
-        let bounds = self.ingest.limits.bounds();
+        let bounds = self.ingest.limits.times.bounds();
         let mut rest = &body[..];
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
-        while let Some((number, piece)) = scanner.next(&mut rest) {
-            if self.judge(number, piece, bounds).is_err() || !self.counts.clean() {
+        while let Some((number, token)) = scanner.next(&mut rest) {
+            if self.judge(number, token, bounds).is_err() || !self.counts.clean() {
                 return false;
             }
         }
@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 self.bus_failed = true;
-                if error.is_news() {
+                if error.should_log() {
                     tracing::warn!(%error, "could not publish rejected lines");
                 }
             }
@@ -190,12 +190,12 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Where no more is to be read.
     pub(crate) async fn take(&mut self, chunk: &Bytes) -> Result<(), Stop> {
-        let bounds = self.ingest.limits.bounds();
+        let bounds = self.ingest.limits.times.bounds();
         let mut rest = &chunk[..];
         // Taken out for the while, so that a line borrowed from it does not lock all of `self`.
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
-        while let Some((number, piece)) = scanner.next(&mut rest) {
-            self.judge(number, piece, bounds)?;
+        while let Some((number, token)) = scanner.next(&mut rest) {
+            self.judge(number, token, bounds)?;
             if self.builder.size() >= SEGMENT_BYTES || self.builder.series() >= SEGMENT_SERIES {
                 self.lane = Lane::Bulk;
                 self.flush().await;
@@ -227,25 +227,25 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::take`].
     pub(crate) fn last(&mut self) -> Result<(), Stop> {
-        let bounds = self.ingest.limits.bounds();
+        let bounds = self.ingest.limits.times.bounds();
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
-        while let Some((number, piece)) = scanner.finish() {
-            self.judge(number, piece, bounds)?;
+        while let Some((number, token)) = scanner.finish() {
+            self.judge(number, token, bounds)?;
         }
         Ok(())
     }
 
-    fn judge(&mut self, number: u64, piece: Piece<'_>, bounds: Bounds) -> Result<(), Stop> {
-        match piece {
-            Piece::Line { bytes, part } => {
+    fn judge(&mut self, number: u64, token: Token<'_>, bounds: Bounds) -> Result<(), Stop> {
+        match token {
+            Token::Line { bytes, part } => {
                 if !part && let Ok(reading) = decode(bytes, bounds) {
                     self.add(&reading);
                     return Ok(());
                 }
                 self.judge_values(number, bytes, part, bounds)
             }
-            Piece::Value { bytes, ordinal } => self.judge_object(number, ordinal, bytes, bounds),
-            Piece::TooLong { bytes, ordinal } => {
+            Token::Value { bytes, ordinal } => self.judge_object(number, ordinal, bytes, bounds),
+            Token::TooLong { bytes, ordinal } => {
                 if ordinal.is_none()
                     && number != self.present.number
                     && let Some(format) = foreign(bytes)
@@ -257,7 +257,7 @@ impl<'a> Session<'a> {
                 self.reject(At { line: number, value }, reason, bytes, true);
                 Ok(())
             }
-            Piece::Syntax(bytes) => Err(foreign(bytes).map_or(Stop::Syntax(number), Stop::Foreign)),
+            Token::Syntax(bytes) => Err(foreign(bytes).map_or(Stop::Syntax(number), Stop::Foreign)),
         }
     }
 
@@ -354,7 +354,7 @@ impl<'a> Session<'a> {
     /// Hands over the last segment, which tells the upload's totals and may hold no readings. All
     /// others are stored.
     async fn hand_over_last(&mut self) {
-        let totals = Totals {
+        let totals = UploadTotals {
             accepted: self.counts.accepted + self.builder.readings(),
             rejected: self.counts.rejects.count,
         };
@@ -362,7 +362,7 @@ impl<'a> Session<'a> {
     }
 
     /// Publishes the segment, waiting for earlier ones where too many are under way.
-    async fn publish(&mut self, totals: Option<Totals>) {
+    async fn publish(&mut self, totals: Option<UploadTotals>) {
         let readings = self.builder.readings();
         let segment = self.builder.finish(&self.origin, totals);
         while self.under_way.len() >= UNDER_WAY {

@@ -41,7 +41,7 @@ type Reading = (String, String, i64, u64);
 
 /// A line of a body, without its end.
 #[derive(Clone, Debug)]
-enum Piece {
+enum BodyLine {
     Blank(&'static str),
     Good(String, Reading),
     /// The line, and a word of the reason.
@@ -50,7 +50,7 @@ enum Piece {
     Several(Vec<u8>, Vec<Result<Reading, (String, &'static str)>>),
 }
 
-impl Piece {
+impl BodyLine {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Blank(text) => text.as_bytes(),
@@ -61,9 +61,9 @@ impl Piece {
 }
 
 /// A line of a body and its end.
-type Ended = (Piece, &'static str);
+type Ended = (BodyLine, &'static str);
 
-fn good() -> impl Strategy<Value = Piece> {
+fn good() -> impl Strategy<Value = BodyLine> {
     let device = prop_oneof![Just(None), Just(Some("lada")), Just(Some("niva"))];
     let value = any::<f64>().prop_filter("finite", |value| value.is_finite());
     let shape = 0..4_u8;
@@ -82,12 +82,12 @@ fn good() -> impl Strategy<Value = Piece> {
                     format!(r#"{{"sensor":"{escaped}","value":{number},"timestamp":"{moment}"{named}}}"#)
                 }
             };
-            Piece::Good(text, (device.unwrap_or("default").into(), sensor, timestamp, value.to_bits()))
+            BodyLine::Good(text, (device.unwrap_or("default").into(), sensor, timestamp, value.to_bits()))
         },
     )
 }
 
-fn bad() -> impl Strategy<Value = Piece> {
+fn bad() -> impl Strategy<Value = BodyLine> {
     let with = |value: &str| format!(r#"{{"sensor":"x","value":{value},"timestamp":"2020-01-01T00:00:00Z"}}"#);
     let at = |time: &str| format!(r#"{{"sensor":"x","value":1,"timestamp":"{time}"}}"#);
     let few: Vec<(Vec<u8>, &'static str)> = vec![
@@ -117,11 +117,11 @@ fn bad() -> impl Strategy<Value = Piece> {
     // The carriage return is counted, too.
     let longest = Just((vec![b'x'; LONGEST - 1], "JSON"));
     prop_oneof![8 => proptest::sample::select(few), 1 => long, 1 => longest]
-        .prop_map(|(bytes, reason)| Piece::Bad(bytes, reason))
+        .prop_map(|(bytes, reason)| BodyLine::Bad(bytes, reason))
 }
 
 /// Several values on a line, readings and what a power cut has torn, with blanks between them.
-fn several() -> impl Strategy<Value = Piece> {
+fn several() -> impl Strategy<Value = BodyLine> {
     let torn = proptest::sample::select(vec![
         r#"{"sensor":"x","val"#,
         r#"{"sensor":"x","value":1,"timestamp":"2020-01-01T00:00"#,
@@ -130,7 +130,7 @@ fn several() -> impl Strategy<Value = Piece> {
     ]);
     let part = prop_oneof![
         2 => good().prop_map(|piece| match piece {
-            Piece::Good(text, reading) => (text.trim().to_owned(), Some(reading)),
+            BodyLine::Good(text, reading) => (text.trim().to_owned(), Some(reading)),
             _ => unreachable!("it is good"),
         }),
         1 => torn.prop_map(|torn| (torn.to_owned(), None)),
@@ -148,14 +148,14 @@ fn several() -> impl Strategy<Value = Piece> {
         // Fields of their own hold braces, at which judging would go on.
         let nested = line.contains("more") && values.iter().any(Result::is_err);
         (line.len() <= LONGEST && values[0].is_ok() && !torn_mark && !nested)
-            .then(|| Piece::Several(line.into_bytes(), values))
+            .then(|| BodyLine::Several(line.into_bytes(), values))
     })
 }
 
 fn pieces() -> impl Strategy<Value = Vec<Ended>> {
     let wide = " ".repeat(LONGEST + 1).leak();
     let blank = proptest::sample::select(vec!["", " ", "\t \t", "\r", "\u{c}", "\0", "\0\0 \u{feff}", wide])
-        .prop_map(Piece::Blank);
+        .prop_map(BodyLine::Blank);
     let piece = prop_oneof![5 => good(), 3 => bad(), 2 => several(), 1 => blank];
     let end = prop_oneof![3 => Just("\n"), 1 => Just("\r\n")];
     vec((piece, end), 0..40)
@@ -379,9 +379,9 @@ fn expected(pieces: &[&Ended]) -> Verdicts {
     for (at, (piece, _)) in pieces.iter().enumerate() {
         let number = at as u64 + 1;
         match piece {
-            Piece::Blank(_) => {}
-            Piece::Good(_, reading) => expected.readings.push(reading.clone()),
-            Piece::Bad(line, reason) => {
+            BodyLine::Blank(_) => {}
+            BodyLine::Good(_, reading) => expected.readings.push(reading.clone()),
+            BodyLine::Bad(line, reason) => {
                 expected.rejected.push((number, (*reason).to_owned()));
                 if expected.shown.len() < SHOWN {
                     // Of a line that is too long no more is kept than may be long.
@@ -390,7 +390,7 @@ fn expected(pieces: &[&Ended]) -> Verdicts {
                     expected.shown.push((number, None, (*reason).to_owned(), line));
                 }
             }
-            Piece::Several(_, values) => {
+            BodyLine::Several(_, values) => {
                 for (value, verdict) in (1..).zip(values) {
                     match verdict {
                         Ok(reading) => expected.readings.push(reading.clone()),
@@ -445,8 +445,8 @@ fn any_lines_by_any_way_get_the_verdicts_they_deserve() {
             }
         }
         // What begins so is a document.
-        let first = all.iter().find(|(piece, _)| !matches!(piece, Piece::Blank(_)));
-        prop_assume!(!matches!(first, Some((Piece::Bad(line, _), _)) if line[0] == b'['));
+        let first = all.iter().find(|(piece, _)| !matches!(piece, BodyLine::Blank(_)));
+        prop_assume!(!matches!(first, Some((BodyLine::Bad(line, _), _)) if line[0] == b'['));
         let expected = expected(&all);
         let found = runtime.block_on(harness.judge(&body, &way));
         prop_assert_eq!(worded(found, &expected), expected);

@@ -11,15 +11,14 @@ use anyhow::Context;
 use event::{Event, Lane, Writer};
 use reading::decode::{Bounds, Decoded, decode};
 use reading::message::Message;
-use reading::segment::{self, Builder, Origin, Totals, join};
+use reading::segment::{self, Builder, Origin, UploadTotals, join};
 use reading::{Point, rejected, time};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use store::{Store, dead};
 use uuid::Uuid;
 
 pub use reading::rejected::Line;
-pub use store::dead::Kept;
+pub use store::dead::StoredLetter;
 
 /// Beyond this, readings that are taken up again go the way of large uploads.
 const SMALL: usize = 16 * 1024;
@@ -72,7 +71,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// As [`DeadLetters::newest`].
-    pub async fn after(&self, number: u64) -> anyhow::Result<Option<Kept>> {
+    pub async fn after(&self, number: u64) -> anyhow::Result<Option<StoredLetter>> {
         Ok(dead::after(&self.pool, number).await?)
     }
 
@@ -80,7 +79,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// As [`DeadLetters::newest`].
-    pub async fn get(&self, number: u64) -> anyhow::Result<Option<Kept>> {
+    pub async fn get(&self, number: u64) -> anyhow::Result<Option<StoredLetter>> {
         let Some(before) = number.checked_sub(1) else {
             return Ok(None);
         };
@@ -101,14 +100,14 @@ impl DeadLetters {
     ///
     /// # Errors
     /// Where the database or the bus does not answer. Do it again: nothing is lost, and nothing counts twice.
-    pub async fn redrive(&self, letter: &Kept, oldest: i64, max_future: Duration) -> anyhow::Result<Redriven> {
+    pub async fn redrive(&self, letter: &StoredLetter, bounds: Bounds) -> anyhow::Result<Redriven> {
         match content(letter) {
-            Content::Lines(lines) => self.redrive_lines(letter, lines, oldest, max_future).await,
+            Content::Lines(lines) => self.redrive_lines(letter, lines, bounds).await,
             Content::Message(readings) => self.redrive_message(letter, readings).await,
         }
     }
 
-    async fn redrive_message(&self, kept: &Kept, readings: Result<u64, String>) -> anyhow::Result<Redriven> {
+    async fn redrive_message(&self, kept: &StoredLetter, readings: Result<u64, String>) -> anyhow::Result<Redriven> {
         let letter = &kept.letter;
         if let Some(bytes) = letter.cut_from {
             return Ok(Redriven::refused(format!(
@@ -139,20 +138,14 @@ impl DeadLetters {
         }
     }
 
-    async fn redrive_lines(
-        &self,
-        kept: &Kept,
-        lines: Vec<Line>,
-        oldest: i64,
-        max_future: Duration,
-    ) -> anyhow::Result<Redriven> {
+    async fn redrive_lines(&self, kept: &StoredLetter, lines: Vec<Line>, bounds: Bounds) -> anyhow::Result<Redriven> {
         let mut judged = Redriven::default();
         let mut left = Vec::new();
         let mut builder = Builder::default();
         // What becomes a reading another time is another upload.
         let mut upload = Sha256::new_with_prefix(kept.letter.id.as_bytes());
         for line in lines {
-            match judge(&line, oldest, max_future) {
+            match judge(&line, bounds) {
                 Ok((device, sensor, point)) => {
                     builder.push(&device, &sensor, point, |_| true);
                     upload.update(line.upload);
@@ -175,7 +168,7 @@ impl DeadLetters {
             correlation: String::new(),
             traceparent: String::new(),
         };
-        let totals = Totals {
+        let totals = UploadTotals {
             accepted: judged.readings,
             rejected: 0,
         };
@@ -226,7 +219,7 @@ impl Redriven {
 }
 
 /// What a dead letter holds.
-pub fn content(kept: &Kept) -> Content {
+pub fn content(kept: &StoredLetter) -> Content {
     let letter = &kept.letter;
     if letter.is_of_lines()
         && let Ok(lines) = rejected::read(&letter.payload)
@@ -238,14 +231,13 @@ pub fn content(kept: &Kept) -> Content {
 }
 
 /// The reading in a rejected line, or why it is still none.
-fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, String, Point), String> {
+fn judge(line: &Line, bounds: Bounds) -> Result<(String, String, Point), String> {
     if line.cut {
         return Err("only its beginning was kept, it cannot be judged again".into());
     }
     if line.altered {
         return Err("it is not UTF-8, which no reading is".into());
     }
-    let bounds = Bounds::until(oldest, max_future);
     let Decoded {
         sensor,
         device,
@@ -264,7 +256,7 @@ fn judge(line: &Line, oldest: i64, max_future: Duration) -> Result<(String, Stri
 
 /// The id of the upload that some lines of a dead letter are sent in: of the time since when they are dead
 /// letters, and the same for the same lines.
-fn upload_of(kept: &Kept, lines: &[u8]) -> Uuid {
+fn upload_of(kept: &StoredLetter, lines: &[u8]) -> Uuid {
     let mut bytes = [0; 10];
     bytes.copy_from_slice(&lines[..10]);
     let milliseconds = u64::try_from(kept.since / 1000).unwrap_or_default();
@@ -273,7 +265,7 @@ fn upload_of(kept: &Kept, lines: &[u8]) -> Uuid {
 
 /// The id of a message made of a dead letter's lines: the same for the same ones, so that it counts
 /// once however often it is sent, and another one where more of them have become readings.
-fn id_of(kept: &Kept, payload: &[u8]) -> Uuid {
+fn id_of(kept: &StoredLetter, payload: &[u8]) -> Uuid {
     let mut hash = Sha256::new();
     hash.update(kept.letter.id.as_bytes());
     hash.update(payload);

@@ -121,7 +121,7 @@ impl Gatherer {
                     Err(error @ event::Error::Unavailable(_)) => {
                         backoff.failed();
                         // At start it is only being connected to.
-                        if backoff.length > Duration::from_secs(1) && error.is_news() {
+                        if backoff.length > Duration::from_secs(1) && error.should_log() {
                             tracing::warn!(%error, "the event bus does not answer; trying again");
                         }
                     }

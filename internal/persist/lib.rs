@@ -48,7 +48,7 @@ pub struct Persistor {
 
 /// What a persistor has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Totals {
+pub struct Counts {
     /// Readings stored.
     pub stored: u64,
     /// Readings that were there already.
@@ -73,10 +73,10 @@ impl Persistor {
     /// Stores what these readers bring through `store`, and trims the history that their bus
     /// keeps. They read one bus.
     pub fn new(readers: Vec<Reader>, store: Store, options: Storing, history: History, service: &Service) -> Self {
-        let keeper = readers.first().and_then(Reader::keeper);
+        let trimmer = readers.first().and_then(Reader::trimmer);
         Self {
             left: readers.first().and_then(Reader::dead_letters),
-            trimmer: keeper.map(|keeper| Trimmer::new(keeper, history, service)),
+            trimmer: trimmer.map(|trimmer| Trimmer::new(trimmer, history, service)),
             ..Self::over(readers, store, options, service, false)
         }
     }
@@ -102,10 +102,10 @@ impl Persistor {
     ///
     /// # Errors
     /// As [`Persistor::run`].
-    pub async fn run_once(self, stop: CancellationToken) -> anyhow::Result<Totals> {
+    pub async fn run_once(self, stop: CancellationToken) -> anyhow::Result<Counts> {
         let work = self.work.clone();
         self.run(stop).await?;
-        Ok(Totals {
+        Ok(Counts {
             stored: work.metrics.stored.get(),
             duplicates: work.metrics.duplicates.get(),
             conflicts: work.metrics.conflicts.get(),

@@ -55,7 +55,7 @@ impl Work {
             return;
         }
         // Where it cannot be done now, it is due with the next letters.
-        if let Some(Err(error)) = self.hurry.run_until_cancelled(self.evict()).await {
+        if let Some(Err(error)) = self.drain_deadline.run_until_cancelled(self.evict()).await {
             let cause = anyhow::Error::from(error);
             tracing::warn!(
                 error = format!("{cause:#}"),

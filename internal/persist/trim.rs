@@ -5,7 +5,7 @@
 
 use super::backoff::Backoff;
 use super::metrics::signed;
-use event::{Keeper, Kept};
+use event::{FillLevel, HistoryTrimmer};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use service::Service;
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Trims one bus.
 pub(super) struct Trimmer {
-    keeper: Keeper,
+    history_trimmer: HistoryTrimmer,
     history: Duration,
     metrics: Metrics,
 }
@@ -49,11 +49,11 @@ struct Metrics {
 }
 
 impl Trimmer {
-    pub(super) fn new(keeper: Keeper, History { history }: History, service: &Service) -> Self {
+    pub(super) fn new(history_trimmer: HistoryTrimmer, History { history }: History, service: &Service) -> Self {
         let metrics = Metrics::default();
         metrics.register(service);
         Self {
-            keeper,
+            history_trimmer,
             history,
             metrics,
         }
@@ -80,7 +80,7 @@ impl Trimmer {
                 Some(Ok(Err(error))) => {
                     backoff.failed();
                     // At start it is only being connected to.
-                    if backoff.length > LOOK && error.is_news() {
+                    if backoff.length > LOOK && error.should_log() {
                         tracing::warn!(%error, "could not look after the history on the event bus; trying again");
                     }
                 }
@@ -95,24 +95,24 @@ impl Trimmer {
 
     /// Looks once, and trims what is to be trimmed; whether room was needed and none could be made.
     async fn once(&self, aged: bool) -> Result<bool, event::Error> {
-        let mut kept = self.keeper.look().await?;
+        let mut kept = self.history_trimmer.fill_level().await?;
         self.metrics.show(&kept);
         if aged {
             let span = reading::time::micros(self.history);
             let moment = reading::time::now().saturating_sub(span);
-            let trimmed = self.keeper.trim_before(moment).await?;
+            let trimmed = self.history_trimmer.trim_before(moment).await?;
             self.metrics.aged.inc_by(trimmed);
             if trimmed > 0 {
                 tracing::info!(messages = trimmed, history = ?self.history, "dropped old history from the event bus");
-                kept = self.keeper.look().await?;
+                kept = self.history_trimmer.fill_level().await?;
             }
         }
-        if !kept.pressed {
+        if !kept.nearly_full {
             return Ok(false);
         }
-        let trimmed = self.keeper.make_room().await?;
+        let trimmed = self.history_trimmer.make_room().await?;
         self.metrics.early.inc_by(trimmed);
-        let now = self.keeper.look().await?;
+        let now = self.history_trimmer.fill_level().await?;
         self.metrics.show(&now);
         if trimmed > 0 {
             tracing::info!(
@@ -122,7 +122,7 @@ impl Trimmer {
                 max_bytes = now.max_bytes,
                 "dropped history from the event bus before its time, to make room"
             );
-        } else if now.pressed && now.unhandled != Some(0) {
+        } else if now.nearly_full && now.unhandled != Some(0) {
             tracing::warn!(
                 bytes = now.bytes,
                 max_bytes = now.max_bytes,
@@ -135,7 +135,7 @@ impl Trimmer {
 }
 
 impl Metrics {
-    fn show(&self, kept: &Kept) {
+    fn show(&self, kept: &FillLevel) {
         self.bytes.set(signed(kept.bytes));
         self.max_bytes.set(signed(kept.max_bytes.unwrap_or_default()));
         if let Some(unhandled) = kept.unhandled {

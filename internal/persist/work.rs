@@ -31,7 +31,7 @@ pub(super) struct Work {
     pub(super) store: Store,
     pub(super) metrics: Metrics,
     stored: Latch,
-    pub(super) hurry: CancellationToken,
+    pub(super) drain_deadline: CancellationToken,
     /// A history is read, beside those who store what is new.
     pub(super) once: bool,
     /// Receipts tell of invalid lines.
@@ -73,7 +73,7 @@ impl Work {
             room: Room::new(options.dead_letter_bytes, &metrics),
             metrics,
             stored,
-            hurry: service.hurry(),
+            drain_deadline: service.drain_deadline(),
             once,
             receipt_lines: options.receipt_lines,
             letter_slot: Arc::new(Semaphore::new(1)),
@@ -169,7 +169,7 @@ impl Work {
         tokio::select! {
             biased;
             ended = task => Some(ended),
-            () = self.hurry.cancelled() => None,
+            () = self.drain_deadline.cancelled() => None,
             never = keep_in_work(batch) => match never {},
         }
     }

@@ -39,7 +39,7 @@ pub fn routes(pool: Pool, location_tolerance: Duration, service: &Service) -> Ro
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.")
         })
-        .layer(axum::middleware::from_fn_with_state(service.hurry(), until))
+        .layer(axum::middleware::from_fn_with_state(service.drain_deadline(), until))
         .layer(axum::middleware::map_response(must_be_asked_again))
         .layer(cors())
 }
@@ -53,9 +53,9 @@ fn cors() -> CorsLayer {
         .max_age(CORS_MAX_AGE)
 }
 
-/// Gives a question up when `hurry` is cancelled.
-async fn until(State(hurry): State<CancellationToken>, request: Request, next: Next) -> Response {
-    let answer = hurry.run_until_cancelled(next.run(request)).await;
+/// Gives a question up when `drain_deadline` is cancelled.
+async fn until(State(drain_deadline): State<CancellationToken>, request: Request, next: Next) -> Response {
+    let answer = drain_deadline.run_until_cancelled(next.run(request)).await;
     answer.unwrap_or_else(|| {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

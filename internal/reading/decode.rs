@@ -1,6 +1,6 @@
 //! One line of JSON to one reading, or the reason why not.
 
-use super::{ahead, is_device, is_name, time};
+use super::{bad_time, is_device, is_name, time};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -115,16 +115,12 @@ fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
         return Err("device: not a name (1 to 64 of A-Z a-z 0-9 _ . : -, a letter or a digit first)".into());
     }
     let Some(timestamp) = time::parse(&raw.timestamp) else {
-        return Err(format!("timestamp: {}", time::why_not(&raw.timestamp)));
+        return Err(format!("timestamp: {}", bad_time::malformed(&raw.timestamp)));
     };
-    if timestamp < bounds.oldest {
-        return Err("timestamp: too old; was the device's clock set?".into());
-    }
-    if timestamp > bounds.newest && timestamp >= time::END {
-        return Err("timestamp: the year 9999 stands for no time at all; leave such readings out".into());
-    }
-    if timestamp > bounds.newest {
-        return Err(ahead::too_far_ahead(timestamp, &bounds));
+    if !(bounds.oldest..=bounds.newest).contains(&timestamp)
+        && let Some(reason) = bad_time::outside(timestamp, &bounds)
+    {
+        return Err(reason);
     }
     Ok(Decoded {
         sensor: raw.sensor,

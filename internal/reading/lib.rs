@@ -15,7 +15,7 @@
 //!
 //! Deliberately not here: who may write, and where readings are stored.
 
-mod ahead;
+pub mod bad_time;
 pub mod decode;
 pub mod message;
 mod name;

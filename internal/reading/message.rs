@@ -1,6 +1,6 @@
 //! A message of the bus whose payload was read and found good, and what it holds of each upload.
 
-use super::segment::{self, Builder, Malformed, Origin, Piece, Series, Totals};
+use super::segment::{self, Builder, Malformed, Origin, Part, Series, UploadTotals};
 use super::{Name, Point};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ pub struct Share {
     /// Its readings in this message.
     pub readings: u64,
     /// Its totals, where this message tells them.
-    pub totals: Option<Totals>,
+    pub totals: Option<UploadTotals>,
 }
 
 impl Message {
@@ -35,12 +35,12 @@ impl Message {
     pub fn read(id: &str, payload: &Bytes) -> Result<Self, Malformed> {
         let mut shares: Vec<Share> = Vec::new();
         segment::read(payload, |piece| match piece {
-            Piece::Segment(head) => shares.push(Share {
+            Part::Segment(head) => shares.push(Share {
                 upload: head.upload,
                 readings: 0,
                 totals: head.totals,
             }),
-            Piece::Series(series) => {
+            Part::Series(series) => {
                 // A series is told only after its segment.
                 if let Some(share) = shares.last_mut() {
                     share.readings += series.points.count() as u64;
@@ -90,8 +90,8 @@ impl Message {
     pub fn each<'a>(&'a self, mut each: impl FnMut(Uuid, Series<'a>)) {
         let mut upload = Uuid::nil();
         let read = segment::read(&self.payload, |piece| match piece {
-            Piece::Segment(head) => upload = head.upload,
-            Piece::Series(series) => each(upload, series),
+            Part::Segment(head) => upload = head.upload,
+            Part::Series(series) => each(upload, series),
         });
         debug_assert!(read.is_ok(), "it was read before");
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::segment::join;
 
-    fn segment(upload: u128, readings: i64, totals: Option<Totals>) -> Bytes {
+    fn segment(upload: u128, readings: i64, totals: Option<UploadTotals>) -> Bytes {
         let mut builder = Builder::default();
         for timestamp in 0..readings {
             builder.push("d", "s", Point { timestamp, value: 0.0 }, |_| true);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_upload_has_one_share_of_a_message() {
-        let totals = Some(Totals {
+        let totals = Some(UploadTotals {
             accepted: 5,
             rejected: 1,
         });

@@ -49,9 +49,9 @@ enum Form {
     Document,
 }
 
-/// A piece of a body.
+/// A token of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum Token<'a> {
     /// A line without its end, or without blanks a part of one: values one after the other.
     Line {
         /// Never blank.
@@ -77,7 +77,7 @@ pub enum Piece<'a> {
     Syntax(&'a [u8]),
 }
 
-/// A piece that was found: the number of its line, what it is, and where its bytes are.
+/// A token that was found: the number of its line, what it is, and where its bytes are.
 #[derive(Debug)]
 struct Found {
     number: u64,
@@ -115,22 +115,22 @@ impl Scanner {
         }
     }
 
-    /// The next piece that ends in `chunk`, which is shortened by what was looked at, and the number
+    /// The next token that ends in `chunk`, which is shortened by what was looked at, and the number
     /// of the line on which it begins, from 1; blank lines count. `None` when the chunk is used up.
-    pub fn next<'a, 'c: 'a>(&'a mut self, chunk: &mut &'c [u8]) -> Option<(u64, Piece<'a>)> {
+    pub fn next<'a, 'c: 'a>(&'a mut self, chunk: &mut &'c [u8]) -> Option<(u64, Token<'a>)> {
         if self.form == Form::Lines && self.held.is_empty() {
             // The plain path.
             if let Some(bytes) = self.lines.whole(chunk) {
-                return Some((self.lines.number(), Piece::Line { bytes, part: false }));
+                return Some((self.lines.number(), Token::Line { bytes, part: false }));
             }
             let whole = *chunk;
             let found = self.lines.next(chunk)?;
-            return Some(self.piece(found, whole));
+            return Some(self.token(found, whole));
         }
         loop {
             if self.replayed < self.held.len() {
                 if let Some(found) = self.replay() {
-                    return Some(self.piece(found, &self.held));
+                    return Some(self.token(found, &self.held));
                 }
                 continue;
             }
@@ -157,16 +157,16 @@ impl Scanner {
                 Form::Lines => self.lines.next(chunk)?,
                 Form::Document => self.document.next(chunk)?,
             };
-            return Some(self.piece(found, whole));
+            return Some(self.token(found, whole));
         }
     }
 
     /// What is left at the end of the body, to be asked until there is nothing more.
-    pub fn finish(&mut self) -> Option<(u64, Piece<'_>)> {
+    pub fn finish(&mut self) -> Option<(u64, Token<'_>)> {
         loop {
             if self.replayed < self.held.len() {
                 if let Some(found) = self.replay() {
-                    return Some(self.piece(found, &self.held));
+                    return Some(self.token(found, &self.held));
                 }
                 continue;
             }
@@ -197,7 +197,7 @@ impl Scanner {
                 Form::Lines => self.lines.finish()?,
                 Form::Document => self.document.finish()?,
             };
-            return Some(self.piece(found, &[]));
+            return Some(self.token(found, &[]));
         }
     }
 
@@ -286,19 +286,19 @@ impl Scanner {
         Some(found)
     }
 
-    fn piece<'a>(&'a self, found: Found, whole: &'a [u8]) -> (u64, Piece<'a>) {
+    fn token<'a>(&'a self, found: Found, whole: &'a [u8]) -> (u64, Token<'a>) {
         let bytes = match found.place {
             Place::Here(range) => &whole[range],
             Place::Kept(length) if self.form == Form::Document => self.document.kept(length),
             Place::Kept(length) => self.lines.kept(length),
         };
-        let piece = match found.kind {
-            Kind::Line { part } => Piece::Line { bytes, part },
-            Kind::Value { ordinal } => Piece::Value { bytes, ordinal },
-            Kind::TooLong { ordinal } => Piece::TooLong { bytes, ordinal },
-            Kind::Syntax => Piece::Syntax(bytes),
+        let token = match found.kind {
+            Kind::Line { part } => Token::Line { bytes, part },
+            Kind::Value { ordinal } => Token::Value { bytes, ordinal },
+            Kind::TooLong { ordinal } => Token::TooLong { bytes, ordinal },
+            Kind::Syntax => Token::Syntax(bytes),
         };
-        (found.number, piece)
+        (found.number, token)
     }
 }
 

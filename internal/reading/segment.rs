@@ -55,7 +55,7 @@ pub struct Origin {
 
 /// What an upload came to, told with its last segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Totals {
+pub struct UploadTotals {
     /// Readings of the upload that are on the bus, those of this segment included.
     pub accepted: u64,
     /// Lines that are not readings.
@@ -124,12 +124,12 @@ pub struct Head<'a> {
     /// The request's `traceparent`, or empty.
     pub traceparent: &'a str,
     /// The upload's totals, in its last segment.
-    pub totals: Option<Totals>,
+    pub totals: Option<UploadTotals>,
 }
 
-/// A piece of a payload.
+/// A part of a payload.
 #[derive(Debug)]
-pub enum Piece<'a> {
+pub enum Part<'a> {
     /// A segment begins.
     Segment(Head<'a>),
     /// Readings of one series in it.
@@ -142,13 +142,13 @@ pub enum Piece<'a> {
 ///
 /// # Errors
 /// Where the payload is not as described above; `each` may have been called before that is found.
-pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Piece<'a>)) -> Result<(), Malformed> {
+pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Part<'a>)) -> Result<(), Malformed> {
     let mut rest = Cursor(payload);
     let version = rest.version()?;
     while !rest.0.is_empty() {
         let length = rest.u32()?;
         let mut segment = Cursor(rest.bytes(length)?);
-        each(Piece::Segment(head(&mut segment, version)?));
+        each(Part::Segment(head(&mut segment, version)?));
         for _ in 0..segment.u16()? {
             let (device, sensor) = (segment.text()?, segment.text()?);
             if !is_device(device) || !is_name(sensor) {
@@ -159,7 +159,7 @@ pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Piece<'a>)) -> Result<()
             if !points.clone().all(|point| storable(&point)) {
                 return Err(Malformed("a point that cannot be stored"));
             }
-            each(Piece::Series(Series { device, sensor, points }));
+            each(Part::Series(Series { device, sensor, points }));
         }
         if !segment.0.is_empty() {
             return Err(Malformed("more bytes than readings"));
@@ -240,10 +240,10 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    fn totals(&mut self) -> Result<Option<Totals>, Malformed> {
+    fn totals(&mut self) -> Result<Option<UploadTotals>, Malformed> {
         match self.bytes(1)?[0] {
             0 => Ok(None),
-            1 => Ok(Some(Totals {
+            1 => Ok(Some(UploadTotals {
                 accepted: self.u64()?,
                 rejected: self.u64()?,
             })),
@@ -273,7 +273,7 @@ mod tests {
     fn readings(payload: &[u8]) -> Vec<(String, String, Point)> {
         let mut found = Vec::new();
         read(payload, |piece| {
-            if let Piece::Series(series) = piece {
+            if let Part::Series(series) = piece {
                 let name = |point| (series.device.to_owned(), series.sensor.to_owned(), point);
                 found.extend(series.points.map(name));
             }
@@ -311,15 +311,15 @@ mod tests {
 
     #[test]
     fn totals_travel_with_a_segment_that_may_hold_nothing_else() {
-        let totals = Totals {
+        let totals = UploadTotals {
             accepted: 7,
             rejected: u64::MAX,
         };
         let payload = join([Builder::default().finish(&origin(), Some(totals))].iter());
         let mut found = Vec::new();
         let keep = |piece| match piece {
-            Piece::Segment(head) => found.push(head.totals),
-            Piece::Series(_) => panic!("no readings were sent"),
+            Part::Segment(head) => found.push(head.totals),
+            Part::Series(_) => panic!("no readings were sent"),
         };
         read(&payload, keep).unwrap();
         assert_eq!(found, [Some(totals)]);

@@ -69,30 +69,6 @@ pub fn parse(text: &str) -> Option<i64> {
 /// The first moment of the year 9999, which programs write for "no time": 9999-12-31.
 pub const END: i64 = 2_932_532 * DAY;
 
-/// Why [`parse`] does not take this text.
-pub fn why_not(text: &str) -> &'static str {
-    let shape: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_digit() {
-                '0'
-            } else {
-                c.to_ascii_uppercase()
-            }
-        })
-        .collect();
-    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
-        return "not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z";
-    };
-    let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches('0'));
-    match rest {
-        "" => "no offset (RFC 3339 wants Z, or one such as +02:00, at the end)",
-        "Z" | "+00:00" | "-00:00" if &text[17..19] == "60" => "second 60 (a leap second) is not taken; write second 59",
-        "Z" | "+00:00" | "-00:00" => "no such day or time of day (RFC 3339)",
-        _ => "not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z",
-    }
-}
-
 /// Days from 1970-01-01 to this date of the Gregorian calendar.
 #[inline]
 pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
@@ -152,6 +128,7 @@ pub fn micros(span: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bad_time;
     use proptest::prelude::*;
 
     #[test]
@@ -223,7 +200,11 @@ mod tests {
             ("", "RFC 3339"),
         ] {
             assert_eq!(parse(text), None, "{text:?}");
-            assert!(why_not(text).contains(word), "{text:?}: {}", why_not(text));
+            assert!(
+                bad_time::malformed(text).contains(word),
+                "{text:?}: {}",
+                bad_time::malformed(text)
+            );
         }
     }
 
@@ -241,7 +222,7 @@ mod tests {
         #[test]
         fn never_panics(text in "\\PC{0,40}") {
             if parse(&text).is_none() {
-                why_not(&text);
+                bad_time::malformed(&text);
             }
         }
     }

@@ -62,7 +62,7 @@ impl DeadLetter {
 
 /// A dead letter as the database keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredLetter {
     /// How it is named; later ones have higher numbers.
     pub number: u64,
     /// Since when it is a dead letter, in microseconds since 1970.
@@ -88,7 +88,7 @@ pub async fn newest(pool: &Pool) -> Result<u64, Error> {
 ///
 /// # Errors
 /// Where the database cannot do that now.
-pub async fn after(pool: &Pool, number: u64) -> Result<Option<Kept>, Error> {
+pub async fn after(pool: &Pool, number: u64) -> Result<Option<StoredLetter>, Error> {
     let client = pool.get().await?;
     let Ok(number) = i64::try_from(number) else {
         return Ok(None);
@@ -100,13 +100,13 @@ pub async fn after(pool: &Pool, number: u64) -> Result<Option<Kept>, Error> {
     Ok(found.map(|row| kept(&row)).transpose()?)
 }
 
-fn kept(row: &Row) -> Result<Kept, tokio_postgres::Error> {
+fn kept(row: &Row) -> Result<StoredLetter, tokio_postgres::Error> {
     let text = |at| row.try_get(at).map(decoded);
     let payload: &[u8] = row.try_get(7)?;
     let headers: Option<&str> = row.try_get(9)?;
     let headers = headers.map(decoded).unwrap_or_default();
     let Timestamptz(since) = row.try_get(10)?;
-    Ok(Kept {
+    Ok(StoredLetter {
         number: row.try_get::<_, i64>(0)?.unsigned_abs(),
         since,
         letter: DeadLetter {

@@ -43,7 +43,7 @@ pub mod text;
 // For the micro-benchmarks as well, which have to call what they measure.
 pub use copy::Rows;
 
-use self::receipts::Known;
+use self::receipts::OnExisting;
 use self::series::{Series, Taken};
 use ::postgres::{Failure, Pool, Tries};
 use batch::{Batch, Month, Part};
@@ -67,7 +67,7 @@ const VANISHED: usize = 3;
 /// Stores messages of readings.
 pub struct Store {
     pool: Pool,
-    known: Mutex<series::Known>,
+    known: Mutex<series::Cache>,
     months: Mutex<HashSet<(i64, i64)>>,
     /// Days (since 1970) that have a partition of receipts.
     receipts: Mutex<BTreeSet<i64>>,
@@ -111,7 +111,7 @@ impl Store {
     fn remembering(pool: Pool, most: usize) -> Self {
         Self {
             pool,
-            known: Mutex::new(series::Known::new(most)),
+            known: Mutex::new(series::Cache::new(most)),
             months: Mutex::default(),
             receipts: Mutex::default(),
             lines: Mutex::default(),
@@ -331,9 +331,9 @@ impl Store {
         }
         let receipts = receipts::of_stored(&messages, outcome, &sorted, there.as_ref());
         let counted = match (self.history, careful) {
-            (true, _) => Known::Heal,
-            (false, true) => Known::Mend,
-            (false, false) => Known::Refuse,
+            (true, _) => OnExisting::ReplaceFailed,
+            (false, true) => OnExisting::ReplaceFailedOrRetry,
+            (false, false) => OnExisting::Fail,
         };
         if !receipts::write(&transaction, &receipts, counted).await? {
             return Err(Failed::Again);

@@ -4,7 +4,7 @@ use super::{DeadLetter, Look, Store, Stored, receipts};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use reading::message::Message;
-use reading::segment::{Builder, Origin, Totals, join};
+use reading::segment::{Builder, Origin, UploadTotals, join};
 use reading::{Point, time};
 use std::time::Duration;
 use uuid::Uuid;
@@ -54,7 +54,7 @@ impl Setting {
 }
 
 /// Readings (moment, value) of one upload.
-fn segment(upload: Uuid, readings: &[(i64, f64)], totals: Option<Totals>) -> Bytes {
+fn segment(upload: Uuid, readings: &[(i64, f64)], totals: Option<UploadTotals>) -> Bytes {
     let mut builder = Builder::default();
     for (timestamp, value) in readings {
         let (timestamp, value) = (*timestamp, *value);
@@ -81,8 +81,8 @@ async fn fail(store: &Store, message: &Message) {
     store.store_refused(message, &letter).await.unwrap();
 }
 
-fn totals(accepted: u64, rejected: u64) -> Option<Totals> {
-    Some(Totals { accepted, rejected })
+fn totals(accepted: u64, rejected: u64) -> Option<UploadTotals> {
+    Some(UploadTotals { accepted, rejected })
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn persistors_side_by_side_count_a_message_once() {
                 message(&[segment(
                     upload,
                     &readings,
-                    (number >= 4).then_some(Totals {
+                    (number >= 4).then_some(UploadTotals {
                         accepted: 100,
                         rejected: 0,
                     }),

@@ -35,17 +35,18 @@ pub(super) struct Receipt {
     failed: u64,
 }
 
-/// What is done where a message has been counted before.
+/// What a receipt's row does to an existing row of the same message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// Nothing is expected to be: the database refuses the row.
-    Refuse,
-    /// What failed before is counted anew; what did not, leaves the row as it is.
-    Mend,
-    /// What failed before is counted anew; every other row stays as it is.
-    Heal,
-    /// The row stays as it is.
+pub(super) enum OnExisting {
+    /// Fails the statement.
+    Fail,
+    /// Keeps the existing row.
     Keep,
+    /// Replaces a row that counts failed readings; keeps every other row.
+    ReplaceFailed,
+    /// Replaces a row that counts failed readings. Of every other row, [`write`] says that the message was
+    /// stored before, unless neither row counts readings.
+    ReplaceFailedOrRetry,
 }
 
 /// The day (since 1970) of an upload whose receipt is kept; none where it is too old, or has an id
@@ -197,7 +198,11 @@ pub(super) fn once(messages: &[Message]) -> Vec<&Message> {
 }
 
 /// Writes these receipts; false where a message of them was stored before after all.
-pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], known: Known) -> Result<bool, Error> {
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    receipts: &[Receipt],
+    on_existing: OnExisting,
+) -> Result<bool, Error> {
     let mut by_day: BTreeMap<i64, Vec<&Receipt>> = BTreeMap::new();
     for receipt in receipts {
         if let Some(day) = day(receipt.share.upload) {
@@ -224,28 +229,28 @@ pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], k
             .iter()
             .map(|row| totals(row).map(|totals| bigint(totals.rejected)))
             .collect();
-        let known_rows = match known {
-            Known::Refuse => "",
-            Known::Keep => "ON CONFLICT DO NOTHING",
-            Known::Heal => {
+        let on_conflict = match on_existing {
+            OnExisting::Fail => "",
+            OnExisting::Keep => "ON CONFLICT DO NOTHING",
+            OnExisting::ReplaceFailed => {
                 "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
                      duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
-                 WHERE there.failed > 0"
+                 WHERE existing.failed > 0"
             }
-            Known::Mend => {
+            OnExisting::ReplaceFailedOrRetry => {
                 "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
                      duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
-                 WHERE there.failed > 0
+                 WHERE existing.failed > 0
                      -- Of an upload that the message brings no readings of: the same once more.
-                     OR there.persisted + there.duplicates + there.conflicts = 0
+                     OR existing.persisted + existing.duplicates + existing.conflicts = 0
                         AND excluded.persisted + excluded.duplicates + excluded.conflicts = 0"
             }
         };
         let table = table(partition::RECEIPTS, day);
         let statement = format!(
-            "INSERT INTO {table} AS there (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
+            "INSERT INTO {table} AS existing (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
-             {known_rows}"
+             {on_conflict}"
         );
         // Not prepared for later: its text has a day in it, and each day's would stay for as long as
         // the connection.
@@ -260,7 +265,7 @@ pub(super) async fn write(transaction: &Transaction<'_>, receipts: &[Receipt], k
             (&rejected, Type::INT8_ARRAY),
         ];
         let written = transaction.execute_typed(&statement, &parameters).await?;
-        if known == Known::Mend && written != rows.len() as u64 {
+        if on_existing == OnExisting::ReplaceFailedOrRetry && written != rows.len() as u64 {
             return Ok(false);
         }
     }
@@ -295,7 +300,7 @@ pub(super) fn of_stored(
         failed: 0,
     };
     if outcome.conflicts == 0 && (outcome.duplicates == 0 || outcome.stored == 0) {
-        // Nearly always all are new, or all were there.
+        // Nearly always all are new, or all were existing.
         for message in messages {
             for share in &message.shares {
                 let stored = if outcome.duplicates == 0 {

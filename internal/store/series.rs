@@ -30,7 +30,7 @@ pub(super) struct Series {
 /// The series used of late, in two generations: whatever is used moves to the young one, and once
 /// that is full, it replaces the old one. A batch takes what it needs from here and never depends on
 /// what stays.
-pub(super) struct Known {
+pub(super) struct Cache {
     young: Generation,
     old: Generation,
     hasher: RandomState,
@@ -42,12 +42,12 @@ pub(super) struct Known {
 #[derive(Default)]
 struct Generation {
     names: String,
-    series: Vec<Kept>,
+    series: Vec<Entry>,
     index: HashTable<usize>,
 }
 
 /// A series in a generation.
-struct Kept {
+struct Entry {
     /// Where its names are: the device's, then the sensor's.
     device: usize,
     sensor: usize,
@@ -57,7 +57,7 @@ struct Kept {
 }
 
 impl Generation {
-    fn name(&self, kept: &Kept) -> NameRef<'_> {
+    fn name(&self, kept: &Entry) -> NameRef<'_> {
         NameRef {
             device: &self.names[kept.device..kept.sensor],
             sensor: &self.names[kept.sensor..kept.end],
@@ -75,7 +75,7 @@ impl Generation {
         self.names.push_str(name.device);
         let sensor = self.names.len();
         self.names.push_str(name.sensor);
-        self.series.push(Kept {
+        self.series.push(Entry {
             device,
             sensor,
             end: self.names.len(),
@@ -87,7 +87,7 @@ impl Generation {
     }
 }
 
-impl Known {
+impl Cache {
     /// Remembers so many series at the most.
     pub(super) fn new(most: usize) -> Self {
         Self {
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
-        let mut known = Known::new(10);
+        let mut known = Cache::new(10);
         let series = |id| Series { id, latest: None };
         known.learn(name("used"), series(0));
         for id in 1..1000 {
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_latest_only_moves_forward() {
-        let mut known = Known::new(10);
+        let mut known = Cache::new(10);
         let series = |latest| Series { id: 1, latest };
         for (latest, expected) in [(None, None), (Some(2), Some(2)), (Some(1), Some(2)), (None, Some(2))] {
             known.learn(name("speed"), series(latest));

@@ -1,6 +1,6 @@
 //! Two sides' readings of a day, both in order, compared one identity after the other.
 
-use archive::pieces::Piece;
+use archive::chunks::SeriesChunk;
 use reading::Name;
 use reading::Point;
 use sha2::{Digest, Sha256};
@@ -50,7 +50,7 @@ pub(super) struct Disorder {
 /// Compares two sides of a day. Either may hold several values of one identity, in order of their
 /// bits: a value that both sides have makes the identity equal, and counts in the checksums;
 /// otherwise the least one does.
-pub(super) async fn compare(first: Receiver<Piece>, second: Receiver<Piece>) -> Result<Compared, Disorder> {
+pub(super) async fn compare(first: Receiver<SeriesChunk>, second: Receiver<SeriesChunk>) -> Result<Compared, Disorder> {
     let mut sides = (Cursor::new(first, false), Cursor::new(second, true));
     let mut hash = Hash::default();
     let mut compared = Compared::default();
@@ -147,27 +147,27 @@ impl Head<'_> {
 
 /// Where a side is read.
 struct Cursor {
-    from: Receiver<Piece>,
-    piece: Option<Piece>,
+    from: Receiver<SeriesChunk>,
+    chunk: Option<SeriesChunk>,
     at: usize,
     second: bool,
 }
 
 impl Cursor {
-    fn new(from: Receiver<Piece>, second: bool) -> Self {
+    fn new(from: Receiver<SeriesChunk>, second: bool) -> Self {
         Self {
             from,
-            piece: None,
+            chunk: None,
             at: 0,
             second,
         }
     }
 
     fn head(&self) -> Option<Head<'_>> {
-        let piece = self.piece.as_ref()?;
-        let point = piece.points.get(self.at)?;
+        let chunk = self.chunk.as_ref()?;
+        let point = chunk.points.get(self.at)?;
         Some(Head {
-            name: &piece.name,
+            name: &chunk.name,
             timestamp: point.timestamp,
             bits: point.value.to_bits(),
         })
@@ -175,24 +175,24 @@ impl Cursor {
 
     /// Makes sure that there is a head, unless that was all.
     async fn fill(&mut self) -> Result<(), Disorder> {
-        while self.piece.as_ref().is_none_or(|piece| self.at == piece.points.len()) {
+        while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.points.len()) {
             let Some(next) = self.from.recv().await else {
-                self.piece = None;
+                self.chunk = None;
                 return Ok(());
             };
             self.check(&next)?;
             self.at = 0;
-            self.piece = Some(next);
+            self.chunk = Some(next);
         }
         Ok(())
     }
 
-    /// Each reading of a piece comes after the one before.
-    fn check(&self, next: &Piece) -> Result<(), Disorder> {
+    /// Each reading of a chunk comes after the one before.
+    fn check(&self, next: &SeriesChunk) -> Result<(), Disorder> {
         let key = |point: &Point| (point.timestamp, point.value.to_bits());
-        let mut before = self.piece.as_ref().and_then(|piece| {
-            let last = piece.points.last()?;
-            Some((&piece.name, key(last)))
+        let mut before = self.chunk.as_ref().and_then(|chunk| {
+            let last = chunk.points.last()?;
+            Some((&chunk.name, key(last)))
         });
         for point in &next.points {
             let now = (&next.name, key(point));
@@ -238,7 +238,7 @@ impl Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archive::pieces::QUEUE;
+    use archive::chunks::QUEUE;
     use tokio::sync::mpsc;
 
     fn name(sensor: &str) -> Name {
@@ -248,17 +248,17 @@ mod tests {
         }
     }
 
-    /// A side that holds these readings, in pieces of so many.
-    fn side(readings: &[(&str, i64, f64)], points: usize) -> Receiver<Piece> {
-        let mut pieces: Vec<Piece> = Vec::new();
+    /// A side that holds these readings, in chunks of so many.
+    fn side(readings: &[(&str, i64, f64)], points: usize) -> Receiver<SeriesChunk> {
+        let mut chunks: Vec<SeriesChunk> = Vec::new();
         for (sensor, timestamp, value) in readings {
             let point = Point {
                 timestamp: *timestamp,
                 value: *value,
             };
-            match pieces.last_mut() {
+            match chunks.last_mut() {
                 Some(last) if last.name.sensor == *sensor && last.points.len() < points => last.points.push(point),
-                _ => pieces.push(Piece {
+                _ => chunks.push(SeriesChunk {
                     name: name(sensor),
                     points: vec![point],
                 }),
@@ -266,8 +266,8 @@ mod tests {
         }
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
-            for piece in pieces {
-                let _unwanted = sender.send(piece).await;
+            for chunk in chunks {
+                let _unwanted = sender.send(chunk).await;
             }
         });
         receiver
@@ -278,7 +278,7 @@ mod tests {
         for points in [1, 2, 100] {
             found.push(compare(side(first, points), side(second, 3)).await.unwrap());
         }
-        assert!(found.windows(2).all(|two| two[0] == two[1]), "pieces matter: {found:?}");
+        assert!(found.windows(2).all(|two| two[0] == two[1]), "chunks matter: {found:?}");
         found.remove(0)
     }
 

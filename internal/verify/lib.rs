@@ -21,10 +21,10 @@ mod sort;
 mod tests;
 
 pub use compare::{Difference, Tally};
-pub use report::{DayReport, Side, Totals};
+pub use report::{DayReport, DaysCompared, Side};
 
 use anyhow::Context;
-use archive::pieces::{Piece, QUEUE};
+use archive::chunks::{QUEUE, SeriesChunk};
 use archive::{Day, Days, Snapshot};
 use compare::Disorder;
 use std::collections::BTreeSet;
@@ -154,8 +154,8 @@ impl Verification {
     ///
     /// # Errors
     /// Where a source fails altogether. A dump that is damaged is a difference, not an error.
-    pub async fn run(&self, mut each: impl FnMut(&DayReport)) -> anyhow::Result<Totals> {
-        let mut totals = Totals::default();
+    pub async fn run(&self, mut each: impl FnMut(&DayReport)) -> anyhow::Result<DaysCompared> {
+        let mut totals = DaysCompared::default();
         for day in self.first.days.union(&self.second.days) {
             let report = self.day(*day).await.with_context(|| format!("compare {day}"))?;
             if report.is_empty() {
@@ -209,7 +209,7 @@ impl std::fmt::Display for Disorder {
 }
 
 impl Listed {
-    async fn read(&self, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Result<(), Damaged>> {
+    async fn read(&self, day: Day, to: mpsc::Sender<SeriesChunk>) -> anyhow::Result<Result<(), Damaged>> {
         if !self.days.contains(&day) {
             return Ok(Ok(()));
         }
@@ -228,7 +228,7 @@ impl Source {
     }
 
     /// Hands on the readings of a day. The inner error says that what is there cannot be relied on.
-    async fn read(&self, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<Result<(), Damaged>> {
+    async fn read(&self, day: Day, to: mpsc::Sender<SeriesChunk>) -> anyhow::Result<Result<(), Damaged>> {
         match self {
             Self::Database(snapshot) => snapshot.read(day, to).await.map(Ok),
             Self::Stream(sorted) => {

@@ -30,14 +30,14 @@ pub struct DayReport {
 
 /// What all days came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct DaysCompared {
     /// Days on which both sides hold the same.
     pub equal_days: u64,
     /// Days on which they do not, or on which one cannot be read.
     pub different_days: u64,
 }
 
-impl Totals {
+impl DaysCompared {
     pub(super) fn count(&mut self, report: &DayReport) {
         if report.is_equal() {
             self.equal_days += 1;
@@ -52,7 +52,7 @@ impl Totals {
     }
 }
 
-impl fmt::Display for Totals {
+impl fmt::Display for DaysCompared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             equal_days,

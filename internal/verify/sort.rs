@@ -5,7 +5,7 @@
 //! memory is what the caller allows, and the disk holds each reading once or twice, at 16 bytes
 //! and its share of a name. The files have no names and vanish with the process.
 
-use archive::pieces::{POINTS, Piece};
+use archive::chunks::{POINTS, SeriesChunk};
 use archive::{Day, Days};
 use reading::Name;
 use reading::Point;
@@ -165,7 +165,7 @@ impl Sorted {
     }
 
     /// Hands on the readings of a day, until nobody wants them. Blocks.
-    pub(super) fn read(&self, day: Day, to: &mpsc::Sender<Piece>) -> io::Result<()> {
+    pub(super) fn read(&self, day: Day, to: &mpsc::Sender<SeriesChunk>) -> io::Result<()> {
         let number = day.start().div_euclid(DAY);
         let Some((run, offset)) = self.0.as_ref().and_then(|run| Some((run, *run.days.get(&number)?))) else {
             return Ok(());
@@ -176,7 +176,7 @@ impl Sorted {
             points,
         }) = blocks.next()?
         {
-            if day != number || to.blocking_send(Piece { name, points }).is_err() {
+            if day != number || to.blocking_send(SeriesChunk { name, points }).is_err() {
                 break;
             }
         }
@@ -382,16 +382,16 @@ mod tests {
             let (sender, mut receiver) = mpsc::channel(10_000);
             sorted.read(day, &sender).unwrap();
             drop(sender);
-            while let Ok(piece) = receiver.try_recv() {
+            while let Ok(chunk) = receiver.try_recv() {
                 let of = |point: &Point| {
                     (
                         day.to_string(),
-                        piece.name.clone(),
+                        chunk.name.clone(),
                         point.timestamp,
                         point.value.to_bits(),
                     )
                 };
-                all.extend(piece.points.iter().map(of));
+                all.extend(chunk.points.iter().map(of));
             }
         }
         all

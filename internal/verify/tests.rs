@@ -1,4 +1,4 @@
-use super::{Address, Comparing, DayReport, Totals, Verification};
+use super::{Address, Comparing, DayReport, DaysCompared, Verification};
 use archive::{Days, Dumper};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Setting {
         }
     }
 
-    async fn compare(&self, first: usize, second: usize, days: Days) -> (Vec<DayReport>, Totals) {
+    async fn compare(&self, first: usize, second: usize, days: Days) -> (Vec<DayReport>, DaysCompared) {
         let options = Comparing {
             scratch_dir: std::env::temp_dir(),
             sort_memory: 1 << 20,
@@ -90,7 +90,7 @@ async fn a_database_its_copy_and_its_dumps_are_equal() {
     assert!(text.starts_with("2024-05-01 equal: 864 readings, checksum "), "{text}");
     let before = Days::new(None, Some("2024-04-29".parse().unwrap())).unwrap();
     let (_, nothing) = setting.compare(0, 2, before).await;
-    assert_eq!(nothing, Totals::default());
+    assert_eq!(nothing, DaysCompared::default());
     assert!(nothing.to_string().contains("nothing was compared"));
 }
 

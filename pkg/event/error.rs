@@ -16,7 +16,7 @@ pub enum Error {
 
 impl Error {
     /// Whether to log this error: the process has not logged the same text lately. Call it only to log.
-    pub fn is_news(&self) -> bool {
-        crate::seldom::is_news(&self.to_string())
+    pub fn should_log(&self) -> bool {
+        crate::repeated::should_log(&self.to_string())
     }
 }

@@ -11,14 +11,14 @@
 mod address;
 mod dead;
 mod error;
-mod keeper;
 mod memory;
 mod nats;
-mod seldom;
+mod repeated;
+mod trimmer;
 
 pub use dead::{DeadLetter, DeadLetters};
 pub use error::Error;
-pub use keeper::{Keeper, Kept};
+pub use trimmer::{FillLevel, HistoryTrimmer};
 
 use address::Address;
 use bytes::Bytes;
@@ -281,11 +281,11 @@ impl Reader {
         }
     }
 
-    /// A keeper of the bus's history, over the same connection; `None` for `memory://`, which has none.
-    pub fn keeper(&self) -> Option<Keeper> {
+    /// A trimmer of the bus's history, over the same connection; `None` for `memory://`, which has none.
+    pub fn trimmer(&self) -> Option<HistoryTrimmer> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
-            ReaderBackend::Nats(reader) => Some(Keeper(reader.keeper())),
+            ReaderBackend::Nats(reader) => Some(HistoryTrimmer(reader.trimmer())),
         }
     }
 

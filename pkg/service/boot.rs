@@ -172,7 +172,7 @@ where
         service.0.health.stop();
         let timeout = service.0.shutdown_timeout;
         sleep(timeout.mul_f64(0.8)).await;
-        service.0.hurry.cancel();
+        service.0.drain_deadline.cancel();
         sleep(timeout.mul_f64(0.1)).await;
         service.0.abandon.cancel();
         sleep(timeout.mul_f64(0.1)).await;

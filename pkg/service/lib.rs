@@ -59,7 +59,7 @@ struct Inner {
     metrics: Mutex<Registry>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    hurry: CancellationToken,
+    drain_deadline: CancellationToken,
     abandon: CancellationToken,
     failure: Mutex<Option<anyhow::Error>>,
 }
@@ -74,7 +74,7 @@ impl Service {
             metrics: Mutex::new(Registry::default()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            hurry: CancellationToken::new(),
+            drain_deadline: CancellationToken::new(),
             abandon: CancellationToken::new(),
             failure: Mutex::new(None),
         }))
@@ -92,8 +92,8 @@ impl Service {
 
     /// Cancelled at the drain deadline, after four fifths of the shutdown timeout: interrupt work at the
     /// next point where nothing is lost.
-    pub fn hurry(&self) -> CancellationToken {
-        self.0.hurry.clone()
+    pub fn drain_deadline(&self) -> CancellationToken {
+        self.0.drain_deadline.clone()
     }
 
     /// Cancelled after nine tenths of the shutdown timeout: stop waiting for other programs, and answer

@@ -93,7 +93,7 @@ pub async fn serve(listener: TcpListener, routes: Router, front: Front, stop: Ca
         let Some((stream, permit)) = accepted else { continue };
         let (host, watcher) = (host.clone(), graceful.watcher());
         tasks.spawn(async move {
-            host.meet(stream, watcher).await;
+            host.handshake(stream, watcher).await;
             drop(permit);
         });
     }
@@ -107,9 +107,9 @@ type Timed = Pin<Box<TimeoutStream<TcpStream>>>;
 
 impl Host {
     /// Serves one connection, from its handshake to its end.
-    async fn meet(&self, stream: TcpStream, watcher: Watcher) {
+    async fn handshake(&self, stream: TcpStream, watcher: Watcher) {
         let Some(tls) = &self.tls else {
-            return self.converse(self.timed(stream), watcher).await;
+            return self.serve(self.timed(stream), watcher).await;
         };
         let shaken = async {
             // A TLS record begins with 22, the name of a method with a letter.
@@ -126,13 +126,13 @@ impl Host {
             shaken = tokio::time::timeout(self.limits.head, shaken) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => self.converse(stream, watcher).await,
+            Ok(Ok(stream)) => self.serve(stream, watcher).await,
             Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
             Err(_) => tracing::debug!("no TLS handshake in time"),
         }
     }
 
-    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, watcher: Watcher) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, watcher: Watcher) {
         let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended early");

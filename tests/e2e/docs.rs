@@ -95,6 +95,41 @@ fn every_link_leads_somewhere() {
     assert!(links > 100, "{links}");
 }
 
+/// Files of the repository that a page names in backticks; the trips of CONTRIBUTING are an example.
+#[test]
+fn every_named_file_exists() {
+    let mut files = 0;
+    for page in pages() {
+        for named in prose(&page).split('`').skip(1).step_by(2) {
+            let is_path = [
+                "cmd/",
+                "docs/",
+                "internal/",
+                "migrations/",
+                "pkg/",
+                "scripts/",
+                "tests/",
+            ]
+            .iter()
+            .any(|folder| named.starts_with(folder));
+            if !is_path
+                || named.contains([' ', '*', '{', '…'])
+                || named.contains(char::is_uppercase)
+                || named.contains("/trip/")
+            {
+                continue;
+            }
+            files += 1;
+            assert!(
+                workspace().join(named).exists(),
+                "{}: {named} does not exist",
+                page.display()
+            );
+        }
+    }
+    assert!(files > 50, "{files}");
+}
+
 #[test]
 fn the_first_pages_are_short() {
     for (page, most) in [("README.md", 160), ("ARCHITECTURE.md", 200)] {

@@ -2,8 +2,8 @@
 
 use super::days::{DumpRecord, record};
 use super::{Snapshot, with_timeout};
+use crate::chunks::QUEUE;
 use crate::merge::Merge;
-use crate::pieces::QUEUE;
 use crate::read::Reader;
 use crate::write::{self, Written};
 use crate::{Day, Manifest};
@@ -101,16 +101,16 @@ impl DaySnapshot {
         };
         let mut has_all = true;
         let written = write::write(self.day, to, async |sink| {
-            let (pieces, mut to_merge) = mpsc::channel(QUEUE);
+            let (chunks, mut to_merge) = mpsc::channel(QUEUE);
             let reading = async {
-                let read = self.snapshot.read(self.day, pieces).await;
+                let read = self.snapshot.read(self.day, chunks).await;
                 read.context("read the day's readings")
             };
             let merging = async {
                 let mut merge = Merge::new(base, sink);
-                while let Some(piece) = to_merge.recv().await {
-                    merge.series(&piece.name.device, &piece.name.sensor);
-                    for point in piece.points {
+                while let Some(chunk) = to_merge.recv().await {
+                    merge.series(&chunk.name.device, &chunk.name.sensor);
+                    for point in chunk.points {
                         merge.reading(point.timestamp, point.value).await?;
                     }
                 }

@@ -1,7 +1,7 @@
 //! The readings of a database as they stood at one moment, day by day.
 
 use super::with_timeout;
-use crate::pieces::{Piece, Pieces, Unwanted};
+use crate::chunks::{ChunkWriter, Closed, SeriesChunk};
 use crate::{Day, Days};
 use anyhow::Context;
 use deadpool_postgres::{ClientWrapper, Object};
@@ -83,7 +83,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn read(&self, day: Day, to: mpsc::Sender<Piece>) -> anyhow::Result<()> {
+    pub async fn read(&self, day: Day, to: mpsc::Sender<SeriesChunk>) -> anyhow::Result<()> {
         let series = format!(
             "SELECT id, device, sensor FROM series WHERE (device, sensor) > ($1, $2)
              ORDER BY device, sensor LIMIT {PAGE}"
@@ -100,12 +100,12 @@ impl Snapshot {
              ) AS of_day"
         );
         let readings = with_timeout(self.client.prepare(&readings)).await?;
-        let mut pieces = Pieces::new(to);
+        let mut chunks = ChunkWriter::new(to);
         let mut last = (String::new(), String::new());
         loop {
             let rows = with_timeout(self.client.query(&series, &[&last.0, &last.1])).await?;
             let page = rows.iter().map(Series::read).collect::<Result<Vec<_>, _>>()?;
-            if self.read_page(&readings, &page, &mut pieces).await?.is_err() {
+            if self.read_page(&readings, &page, &mut chunks).await?.is_err() {
                 return Ok(());
             }
             match page.into_iter().nth(PAGE - 1) {
@@ -113,8 +113,8 @@ impl Snapshot {
                 None => break,
             }
         }
-        // A closed receiver has ended this early, at the last piece.
-        let _closed = pieces.finish().await;
+        // A closed receiver has ended this early, at the last chunk.
+        let _closed = chunks.finish().await;
         Ok(())
     }
 
@@ -123,8 +123,8 @@ impl Snapshot {
         &self,
         statement: &Statement,
         page: &[Series],
-        to: &mut Pieces,
-    ) -> anyhow::Result<Result<(), Unwanted>> {
+        to: &mut ChunkWriter,
+    ) -> anyhow::Result<Result<(), Closed>> {
         let ids: Vec<i32> = page.iter().map(|series| series.id).collect();
         let rows = with_timeout(self.client.query_raw(statement, [&ids])).await?;
         let mut rows = pin!(rows.ready_chunks(ROWS));
@@ -148,7 +148,7 @@ impl Snapshot {
                 latest = timestamp;
                 let point = Point { timestamp, value };
                 if to.push(&series.device, &series.sensor, point).await.is_err() {
-                    return Ok(Err(Unwanted));
+                    return Ok(Err(Closed));
                 }
             }
         }

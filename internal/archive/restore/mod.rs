@@ -12,7 +12,7 @@ mod postgres;
 #[cfg(test)]
 mod tests;
 
-use super::pieces::{Piece, QUEUE};
+use super::chunks::{QUEUE, SeriesChunk};
 use super::{Day, Days, Manifest, load};
 use anyhow::Context;
 use reading::message::Message;
@@ -65,7 +65,7 @@ pub enum Step {
 
 /// What a restore came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct Restored {
     /// Days that were restored.
     pub days: u64,
     /// Days that failed.
@@ -93,13 +93,13 @@ impl Restorer {
     /// # Errors
     /// Where the store cannot list its dumps or has none of these days, or where the database
     /// takes no readings.
-    pub async fn restore(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Totals> {
+    pub async fn restore(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Restored> {
         let days = range.dumped(&self.dumps).await?;
         anyhow::ensure!(
             !days.is_empty(),
             "there is no dump of these days; is the blob store's URL right?"
         );
-        let mut totals = Totals::default();
+        let mut totals = Restored::default();
         let mut missing = missing(&days, range).into_iter().peekable();
         for (number, day) in (1..).zip(&days) {
             while let Some((from, to)) = missing.next_if(|(from, _)| from < day) {
@@ -152,12 +152,12 @@ impl Restorer {
     }
 
     /// Stores what comes, so many readings a transaction.
-    async fn store(&self, mut pieces: mpsc::Receiver<Piece>) -> anyhow::Result<Stored> {
+    async fn store(&self, mut chunks: mpsc::Receiver<SeriesChunk>) -> anyhow::Result<Stored> {
         let mut total = Stored::default();
         let (mut held, mut readings) = (Vec::new(), 0);
-        while let Some(piece) = pieces.recv().await {
-            readings += piece.points.len();
-            held.push(piece);
+        while let Some(chunk) = chunks.recv().await {
+            readings += chunk.points.len();
+            held.push(chunk);
             if readings >= self.batch {
                 total = sum(total, self.write(&held).await?);
                 held.clear();
@@ -171,8 +171,8 @@ impl Restorer {
     }
 
     /// Stores these readings in one transaction, waiting for the database a while.
-    async fn write(&self, pieces: &[Piece]) -> anyhow::Result<Stored> {
-        let runs = pieces.iter().map(|piece| (&piece.name, &piece.points[..]));
+    async fn write(&self, chunks: &[SeriesChunk]) -> anyhow::Result<Stored> {
+        let runs = chunks.iter().map(|chunk| (&chunk.name, &chunk.points[..]));
         let message = Message::of(runs).context("the dump holds what no reading can be")?;
         let begun = Instant::now();
         loop {
@@ -251,7 +251,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl fmt::Display for Totals {
+impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { days, failed, stored } = *self;
         write!(f, "{days} days restored: {}; {failed} days failed", Words(stored))

@@ -1,4 +1,4 @@
-use super::{Restorer, Step, Totals, missing};
+use super::{Restored, Restorer, Step, missing};
 use crate::{Day, Days, Dumper, Manifest, Outcome};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -58,7 +58,7 @@ impl Setting {
     }
 
     /// Restores into the second database: what it told, and what it came to.
-    async fn restore(&self, range: Days) -> (Vec<String>, Totals) {
+    async fn restore(&self, range: Days) -> (Vec<String>, Restored) {
         let mut told = Vec::new();
         let restorer = Restorer::new(self.dumps.clone(), self.second.clone(), 70);
         let totals = restorer.restore(range, |step: &Step| told.push(step.to_string())).await;
@@ -137,8 +137,8 @@ fn days(from: Option<&str>, to: Option<&str>) -> Days {
     Days::new(from.map(day), to.map(day)).unwrap()
 }
 
-fn counts(totals: Totals) -> (u64, u64, u64, u64, u64) {
-    let Totals { days, failed, stored } = totals;
+fn counts(totals: Restored) -> (u64, u64, u64, u64, u64) {
+    let Restored { days, failed, stored } = totals;
     (days, failed, stored.stored, stored.duplicates, stored.conflicts)
 }
 

@@ -18,7 +18,7 @@ const SHOWN: usize = 1024;
 
 /// What the stream holds next.
 #[derive(Debug, PartialEq)]
-pub(super) enum Piece {
+pub(super) enum Output {
     /// Lines to send.
     Chunk(Chunk),
     /// A value longer than any chunk.
@@ -51,7 +51,7 @@ pub(super) struct Lines {
     lines: Vec<u8>,
     numbers: VecDeque<u64>,
     /// What is to be handed out before it.
-    ready: VecDeque<Piece>,
+    ready: VecDeque<Output>,
 }
 
 impl Lines {
@@ -82,7 +82,7 @@ impl Lines {
     }
 
     /// Hands out what is there, up to the limit.
-    pub(super) fn take(&mut self) -> Option<Piece> {
+    pub(super) fn take(&mut self) -> Option<Output> {
         if self.ready.is_empty() {
             self.close();
         }
@@ -91,7 +91,7 @@ impl Lines {
 
     /// Hands out what is left at the end of the stream: `whole` if the stream ended as it should,
     /// otherwise a last line without its line feed may be half a line, and is dropped.
-    pub(super) fn finish(&mut self, whole: bool) -> Option<Piece> {
+    pub(super) fn finish(&mut self, whole: bool) -> Option<Output> {
         if whole {
             let mut scanner = mem::replace(&mut self.scanner, Scanner::new(0));
             while let Some((number, piece)) = scanner.finish() {
@@ -102,9 +102,9 @@ impl Lines {
         self.take()
     }
 
-    fn add(&mut self, number: u64, piece: scan::Piece<'_>) {
+    fn add(&mut self, number: u64, piece: scan::Token<'_>) {
         match piece {
-            scan::Piece::Line { bytes, part } => {
+            scan::Token::Line { bytes, part } => {
                 // Only what has another brace can hold several values.
                 if !part && memchr::memchr_iter(b'{', bytes).take(2).count() < 2 {
                     return self.line(number, bytes);
@@ -113,18 +113,18 @@ impl Lines {
                     self.line(number, value.raw);
                 }
             }
-            scan::Piece::Value { bytes, .. } => self.line(number, bytes),
-            scan::Piece::TooLong { bytes, .. } => {
+            scan::Token::Value { bytes, .. } => self.line(number, bytes),
+            scan::Token::TooLong { bytes, .. } => {
                 self.close();
                 let beginning = bytes[..bytes.len().min(SHOWN)].to_vec();
-                self.ready.push_back(Piece::TooLong(TooLong {
+                self.ready.push_back(Output::TooLong(TooLong {
                     line: number,
                     beginning,
                 }));
             }
-            scan::Piece::Syntax(_) => {
+            scan::Token::Syntax(_) => {
                 self.close();
-                self.ready.push_back(Piece::Syntax(number));
+                self.ready.push_back(Output::Syntax(number));
             }
         }
     }
@@ -150,7 +150,7 @@ impl Lines {
         if !self.lines.is_empty() {
             let bytes = Bytes::from(mem::take(&mut self.lines));
             let numbers = mem::take(&mut self.numbers);
-            self.ready.push_back(Piece::Chunk(Chunk { bytes, numbers }));
+            self.ready.push_back(Output::Chunk(Chunk { bytes, numbers }));
         }
     }
 }
@@ -184,7 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Feeds the blocks as the replay does, taking when `take_early` says or when it must.
-    fn pieces(blocks: &[Vec<u8>], limit: usize, whole: bool, take_early: bool) -> Vec<Piece> {
+    fn pieces(blocks: &[Vec<u8>], limit: usize, whole: bool, take_early: bool) -> Vec<Output> {
         let mut lines = Lines::new(limit);
         let mut pieces = Vec::new();
         for block in blocks {
@@ -206,11 +206,11 @@ mod tests {
     }
 
     /// All lines with their numbers, and the length of each chunk.
-    fn lines(pieces: Vec<Piece>) -> (Vec<(u64, String)>, Vec<usize>) {
+    fn lines(pieces: Vec<Output>) -> (Vec<(u64, String)>, Vec<usize>) {
         let (mut found, mut lengths) = (Vec::new(), Vec::new());
         for piece in pieces {
             match piece {
-                Piece::Chunk(chunk) => {
+                Output::Chunk(chunk) => {
                     found.extend(
                         chunk
                             .numbered()
@@ -218,11 +218,11 @@ mod tests {
                     );
                     lengths.push(chunk.bytes.len());
                 }
-                Piece::TooLong(long) => found.push((
+                Output::TooLong(long) => found.push((
                     long.line,
                     format!("too long {}", String::from_utf8_lossy(&long.beginning)),
                 )),
-                Piece::Syntax(line) => found.push((line, "syntax".to_owned())),
+                Output::Syntax(line) => found.push((line, "syntax".to_owned())),
             }
         }
         (found, lengths)

@@ -14,7 +14,7 @@ use std::thread;
 use flate2::bufread::GzDecoder;
 use tokio::sync::mpsc;
 
-use super::lines::{Lines, Piece};
+use super::lines::{Lines, Output};
 
 /// Read at once.
 const BLOCK: usize = 64 * 1024;
@@ -84,7 +84,7 @@ impl From<PathBuf> for Input {
 }
 
 /// An input being read.
-pub(super) struct Source {
+pub(super) struct InputReader {
     blocks: mpsc::Receiver<Block>,
     lines: Lines,
     live: bool,
@@ -107,7 +107,7 @@ enum Block {
     Broken(io::Error),
 }
 
-impl Source {
+impl InputReader {
     /// Begins to read ahead, by at most one chunk.
     pub(super) fn open(input: &Input, chunk_bytes: usize) -> io::Result<Self> {
         let live = input.length()?.is_none();
@@ -133,7 +133,7 @@ impl Source {
 
     /// The next piece, `None` at the end. An input that breaks off gives its whole lines first,
     /// then the error, then nothing more.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Piece>> {
+    pub(super) async fn next(&mut self) -> io::Result<Option<Output>> {
         while self.ended.is_none() {
             let due = self.lines.full() || (self.live && self.blocks.is_empty());
             if due && let Some(piece) = self.lines.take() {
@@ -155,8 +155,8 @@ impl Source {
         self.error.take().map_or(Ok(None), Err)
     }
 
-    fn hand_out(&mut self, piece: Piece) -> io::Result<Option<Piece>> {
-        let Piece::Syntax(line) = piece else {
+    fn hand_out(&mut self, piece: Output) -> io::Result<Option<Output>> {
+        let Output::Syntax(line) = piece else {
             return Ok(Some(piece));
         };
         self.ended = Some(End::Broken);

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::client::{Answer, Client};
-use super::lines::{Chunk, Piece, TooLong};
+use super::lines::{Chunk, Output, TooLong};
 use super::proof::Prover;
 use super::rejects::{Record, Rejects};
-use super::source::{Input, Source};
+use super::source::{Input, InputReader};
 use super::{Broken, Error, Options, Progress, Summary};
 
 /// A replay under way.
@@ -68,7 +68,7 @@ impl Upload {
     }
 
     async fn input(&mut self, input: &Input, chunk_bytes: usize) -> Result<(), Error> {
-        let mut source = match Source::open(input, chunk_bytes) {
+        let mut source = match InputReader::open(input, chunk_bytes) {
             Ok(source) => source,
             Err(error) => {
                 self.broken(input, &error);
@@ -77,9 +77,9 @@ impl Upload {
         };
         loop {
             match source.next().await {
-                Ok(Some(Piece::Chunk(chunk))) => self.chunk(&chunk).await?,
-                Ok(Some(Piece::TooLong(long))) => self.too_long(&long, chunk_bytes).await?,
-                Ok(Some(Piece::Syntax(_)) | None) => break,
+                Ok(Some(Output::Chunk(chunk))) => self.chunk(&chunk).await?,
+                Ok(Some(Output::TooLong(long))) => self.too_long(&long, chunk_bytes).await?,
+                Ok(Some(Output::Syntax(_)) | None) => break,
                 // The other inputs may be sound.
                 Err(error) => self.broken(input, &error),
             }

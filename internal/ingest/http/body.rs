@@ -66,7 +66,7 @@ pub(super) enum Error {
 }
 
 /// A body being read.
-pub(super) struct Source {
+pub(super) struct BodyReader {
     body: Body,
     /// The body's head says how long it is.
     sized: bool,
@@ -90,7 +90,7 @@ struct Beginning {
     undeclared: bool,
 }
 
-impl Source {
+impl BodyReader {
     /// Reads `body`, of which no more than `max` encoded bytes are taken.
     pub(super) fn new(body: Body, encoding: Encoding, max: Option<u64>) -> Self {
         Self {
@@ -159,7 +159,7 @@ impl Source {
         }
     }
 
-    /// Gives back what [`Source::whole`] gave, to be read again.
+    /// Gives back what [`BodyReader::whole`] gave, to be read again.
     pub(super) fn put_back(&mut self, whole: Bytes) {
         self.first = Some(Ok(Some(whole)));
     }

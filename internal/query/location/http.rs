@@ -22,7 +22,7 @@ pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
     let tolerance = time::micros(tolerance);
     Router::new()
         .route("/api/location/latest", get(latest))
-        .with_state(Source {
+        .with_state(LocationState {
             database,
             tolerance: tolerance.min(LONGEST_TOLERANCE),
             latest: Questions::default(),
@@ -30,7 +30,7 @@ pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
 }
 
 #[derive(Clone)]
-struct Source {
+struct LocationState {
     database: Database,
     /// In microseconds.
     tolerance: i64,
@@ -43,7 +43,7 @@ struct LatestOf {
     device: Option<Device>,
 }
 
-async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
+async fn latest(State(source): State<LocationState>, Parameters(of): Parameters<LatestOf>) -> Response {
     let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Device::as_str);

@@ -18,7 +18,7 @@ mod tests;
 pub(crate) use http::routes;
 
 use self::pairing::Pair;
-use crate::words::Moment;
+use crate::words::Time;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ struct Location {
     latitude: f64,
     /// Degrees, WGS 84.
     longitude: f64,
-    timestamp: Moment,
+    timestamp: Time,
     device: String,
 }
 

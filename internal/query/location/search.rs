@@ -9,7 +9,7 @@ use super::pairing::{Axis, Pair, Pairing, Point};
 use super::postgres::{self, Readings, Window};
 use super::{Candidate, Location, timestamp};
 use crate::words::reach::{BEGINNING, Reach};
-use crate::words::{Database, Moment};
+use crate::words::{Database, Time};
 use ::postgres::Error;
 use std::cmp::Ordering;
 
@@ -305,7 +305,7 @@ fn location(device: String, pair: Pair) -> Location {
     Location {
         latitude: pair.latitude,
         longitude: pair.longitude,
-        timestamp: Moment(timestamp(pair.time)),
+        timestamp: Time(timestamp(pair.time)),
         device,
     }
 }

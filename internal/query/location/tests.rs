@@ -243,7 +243,7 @@ async fn as_by_looking_at_all_points() {
         match expected {
             None => assert_eq!(status, StatusCode::NOT_FOUND, "{latitudes:?} {longitudes:?}: {answer}"),
             Some(pair) => {
-                let time = Moment(timestamp(pair.time)).to_string();
+                let time = Time(timestamp(pair.time)).to_string();
                 let expected = place(&device, &time, pair.latitude, pair.longitude);
                 assert_eq!(answer, expected, "{latitudes:?} {longitudes:?}");
                 if latest.as_ref().is_none_or(|(time, _, _)| pair.time > *time) {
@@ -253,7 +253,7 @@ async fn as_by_looking_at_all_points() {
         }
         // Of all devices so far.
         if let Some((time, device, pair)) = &latest {
-            let time = Moment(timestamp(*time)).to_string();
+            let time = Time(timestamp(*time)).to_string();
             assert_eq!(api.ok(PATH).await, place(device, &time, pair.latitude, pair.longitude));
         }
     }

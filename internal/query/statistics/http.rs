@@ -16,14 +16,14 @@ pub(crate) fn routes(database: Database) -> Router {
     Router::new()
         .route("/api/statistics/latest", get(latest))
         .route("/api/statistics/sensor/{sensor}/date/{date}", get(averages))
-        .with_state(Source {
+        .with_state(StatisticsState {
             database,
             latest: Questions::default(),
         })
 }
 
 #[derive(Clone)]
-struct Source {
+struct StatisticsState {
     database: Database,
     /// By device.
     latest: Questions<Option<Device>, Answer>,
@@ -34,7 +34,7 @@ struct LatestOf {
     device: Option<Device>,
 }
 
-async fn latest(State(source): State<Source>, Parameters(of): Parameters<LatestOf>) -> Response {
+async fn latest(State(source): State<StatisticsState>, Parameters(of): Parameters<LatestOf>) -> Response {
     let (database, device) = (source.database, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Device::as_str);
@@ -57,7 +57,7 @@ fn zero() -> Fill {
 }
 
 async fn averages(
-    State(source): State<Source>,
+    State(source): State<StatisticsState>,
     path: Result<Path<(String, String)>, PathRejection>,
     Parameters(of): Parameters<AveragesOf>,
 ) -> Result<Json<Vec<Average>>, Problem> {

@@ -9,7 +9,7 @@ mod tests;
 
 pub(crate) use http::routes;
 
-use crate::words::Moment;
+use crate::words::Time;
 use crate::words::bucket::{Buckets, Fill};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -45,7 +45,7 @@ struct Sensor {
     value: f64,
     /// Null for a sensor whose unit the platform does not know.
     unit: Option<&'static str>,
-    timestamp: Moment,
+    timestamp: Time,
 }
 
 impl Latest {
@@ -120,7 +120,7 @@ struct Average {
     /// Null where there is none and nothing is put in its place.
     value: Option<f64>,
     /// Where the quarter begins.
-    timestamp: Moment,
+    timestamp: Time,
 }
 
 /// The averages of a day, filled; with [`Fill::None`] those that there are.
@@ -128,7 +128,7 @@ fn quarters(sensor: &str, day: Day, values: Vec<Option<f64>>, fill: Fill) -> Vec
     let average = |(start, value)| Average {
         sensor: sensor.to_owned(),
         value,
-        timestamp: Moment(start),
+        timestamp: Time(start),
     };
     let averages = day.quarters().starts().zip(values).map(average);
     averages

@@ -1,7 +1,7 @@
 //! Latest values from Postgres.
 
 use super::{Sensor, unit};
-use crate::words::{Database, Moment, query_series};
+use crate::words::{Database, Time, query_series};
 use ::postgres::Error;
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -22,7 +22,7 @@ pub(super) async fn latest(database: &Database, device: Option<&str>) -> Result<
             device: row.try_get(1)?,
             value: row.try_get(2)?,
             unit: unit(&name),
-            timestamp: Moment(row.try_get(3)?),
+            timestamp: Time(row.try_get(3)?),
         };
         Ok((name, sensor))
     };

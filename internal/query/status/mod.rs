@@ -7,7 +7,7 @@ mod tests;
 
 pub(crate) use http::routes;
 
-use crate::words::Moment;
+use crate::words::Time;
 use serde::Serialize;
 
 /// The state of the database that the API reads.
@@ -15,7 +15,7 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 struct Status {
     /// The greatest event time of all readings, or of one device's; null when there is none.
-    last_ingest_timestamp: Option<Moment>,
+    last_ingest_timestamp: Option<Time>,
     /// Devices that have readings.
     devices: i64,
     /// Series that have readings: each is a sensor of a device.

@@ -1,7 +1,7 @@
 //! The status from Postgres.
 
 use super::Status;
-use crate::words::{Database, Moment, query};
+use crate::words::{Database, Time, query};
 use ::postgres::Error;
 use tokio_postgres::types::Type;
 
@@ -19,7 +19,7 @@ pub(super) async fn status(database: &Database, device: Option<&str>) -> Result<
         .ok_or_else(|| Error::Unavailable("no answer to the status".into()))?;
     let last: Option<jiff::Timestamp> = row.try_get(0)?;
     Ok(Status {
-        last_ingest_timestamp: last.map(Moment),
+        last_ingest_timestamp: last.map(Time),
         devices: row.try_get(1)?,
         series: row.try_get(2)?,
         version: env!("CARGO_PKG_VERSION"),

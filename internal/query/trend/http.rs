@@ -2,7 +2,7 @@
 
 use super::{Functions, Trend, Width, buckets, told};
 use crate::words::bucket::{Fill, columns};
-use crate::words::{Database, Device, Moment, Name, Parameters, problem};
+use crate::words::{Database, Device, Name, Parameters, Time, problem};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -29,8 +29,8 @@ pub(crate) fn routes(database: Database) -> Router {
 struct TrendOf {
     sensor: Name,
     device: Option<Device>,
-    from: Option<Moment>,
-    to: Option<Moment>,
+    from: Option<Time>,
+    to: Option<Time>,
     #[serde(default)]
     aggregation: Width,
     #[serde(default)]
@@ -56,8 +56,8 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
     let trend = Trend {
         sensor,
         device,
-        from: Moment(from),
-        to: Moment(to),
+        from: Time(from),
+        to: Time(to),
         aggregation: &of.aggregation.text,
         buckets: told(buckets, &of.function.0, columns, of.fill),
     };

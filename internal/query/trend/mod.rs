@@ -9,7 +9,7 @@ mod tests;
 
 pub(crate) use http::routes;
 
-use crate::words::Moment;
+use crate::words::Time;
 use crate::words::bucket::{Buckets, Column, Fill, Function};
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use reading::time::SECOND;
@@ -29,9 +29,9 @@ struct Trend<'a> {
     /// Whose readings these are; null: every device's.
     device: Option<&'a str>,
     /// The first moment asked for.
-    from: Moment,
+    from: Time,
     /// The first moment no longer asked for.
-    to: Moment,
+    to: Time,
     /// How wide the buckets are, as it was asked for.
     aggregation: &'a str,
     /// In order of time.
@@ -43,7 +43,7 @@ struct Trend<'a> {
 struct Bucket {
     /// Where the bucket begins, aligned to the Unix epoch. The first one may begin before `from`
     /// and holds the readings since then.
-    timestamp: Moment,
+    timestamp: Time,
     /// In the sensor's unit, but for the count. Null where there are no readings and nothing is
     /// put in their place.
     values: Vec<(Function, Option<f64>)>,
@@ -167,7 +167,7 @@ fn told(buckets: Buckets, functions: &[Function], columns: Vec<Column>, fill: Fi
         .map(|(function, column)| (*function, column.into_iter()))
         .collect();
     let bucket = |start| Bucket {
-        timestamp: Moment(start),
+        timestamp: Time(start),
         values: columns
             .iter_mut()
             .map(|(function, column)| (*function, column.next().flatten()))

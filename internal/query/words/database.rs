@@ -114,11 +114,11 @@ impl Drop for Lent<'_> {
             return;
         }
         let Database { pool, service } = self.database.clone();
-        let hurry = service.hurry();
+        let drain_deadline = service.drain_deadline();
         // The service awaits it.
         let _task = service.run_to_end(async move {
             let end = async {
-                hurry.cancelled().await;
+                drain_deadline.cancelled().await;
                 sleep(LAST_MOMENT).await;
             };
             tokio::select! {

@@ -2,20 +2,20 @@ use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A piece as text: its line, what it is, its bytes. Zeros in a row are one, as where chunks cut.
-fn show((number, piece): (u64, Piece<'_>)) -> String {
+/// A token as text: its line, what it is, its bytes. Zeros in a row are one, as where chunks cut.
+fn show((number, token): (u64, Token<'_>)) -> String {
     let text = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();
         bytes.dedup_by(|byte, before| *byte == 0 && *before == 0);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         text.trim_end_matches(['\0', '\r', ' ']).to_owned()
     };
-    match piece {
-        Piece::Line { bytes, part: false } => format!("{number} {}", text(bytes)),
-        Piece::Line { bytes, part: true } => format!("{number} part {}", text(bytes)),
-        Piece::Value { bytes, ordinal } => format!("{number}.{ordinal} {}", text(bytes)),
-        Piece::TooLong { bytes, ordinal } => format!("{number} {ordinal:?} too long {}", text(bytes)),
-        Piece::Syntax(bytes) => format!("{number} syntax {}", text(bytes)),
+    match token {
+        Token::Line { bytes, part: false } => format!("{number} {}", text(bytes)),
+        Token::Line { bytes, part: true } => format!("{number} part {}", text(bytes)),
+        Token::Value { bytes, ordinal } => format!("{number}.{ordinal} {}", text(bytes)),
+        Token::TooLong { bytes, ordinal } => format!("{number} {ordinal:?} too long {}", text(bytes)),
+        Token::Syntax(bytes) => format!("{number} syntax {}", text(bytes)),
     }
 }
 
@@ -28,13 +28,13 @@ fn scan(body: &[u8], cuts: &[usize], max: usize) -> Vec<String> {
     let mut found = Vec::new();
     for range in cuts.windows(2) {
         let mut chunk = &body[range[0]..range[1]];
-        while let Some(piece) = scanner.next(&mut chunk) {
-            found.push(show(piece));
+        while let Some(token) = scanner.next(&mut chunk) {
+            found.push(show(token));
         }
         assert!(chunk.is_empty());
     }
-    while let Some(piece) = scanner.finish() {
-        found.push(show(piece));
+    while let Some(token) = scanner.finish() {
+        found.push(show(token));
     }
     found
 }

@@ -1,6 +1,6 @@
 //! Writing a segment.
 
-use super::{Origin, POINT, Totals};
+use super::{Origin, POINT, UploadTotals};
 use crate::Point;
 use bytes::{BufMut, Bytes};
 use hashbrown::HashTable;
@@ -119,7 +119,7 @@ impl Builder {
     }
 
     /// The segment, written; the builder is empty afterwards. `totals` where it is the upload's last.
-    pub fn finish(&mut self, origin: &Origin, totals: Option<Totals>) -> Bytes {
+    pub fn finish(&mut self, origin: &Origin, totals: Option<UploadTotals>) -> Bytes {
         let mut body = Vec::with_capacity(self.size + 256);
         body.put_u32_le(0);
         body.put_slice(origin.upload.as_bytes());

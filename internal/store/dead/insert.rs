@@ -3,7 +3,7 @@
 use super::{DeadLetter, PLAUSIBLE};
 use crate::copy::Timestamptz;
 use crate::invalid::{self, InvalidLine};
-use crate::receipts::{self, Known};
+use crate::receipts::{self, OnExisting};
 use crate::text::encoded;
 use crate::{Error, Store, failed, lock};
 use ::postgres::Timer;
@@ -45,7 +45,7 @@ impl Store {
         let _timer = Timer::of("count_failed");
         let stored = async {
             let transaction = client.transaction().await?;
-            receipts::write(&transaction, &receipts::of_failed(message), Known::Keep).await?;
+            receipts::write(&transaction, &receipts::of_failed(message), OnExisting::Keep).await?;
             let stored = insert(&transaction, std::slice::from_ref(letter)).await?;
             transaction.commit().await?;
             Ok(stored > 0)

@@ -30,7 +30,7 @@ impl Setting {
         self.store.store_dead_letters(letters, &[]).await.unwrap()
     }
 
-    async fn all(&self) -> Vec<Kept> {
+    async fn all(&self) -> Vec<StoredLetter> {
         let (mut all, mut number) = (Vec::new(), 0);
         while let Some(kept) = after(&self.pool, number).await.unwrap() {
             number = kept.number;
@@ -41,7 +41,7 @@ impl Setting {
 
     /// Id and mark of all letters.
     async fn there(&self) -> Vec<String> {
-        let shown = |kept: &Kept| format!("{} {}", kept.letter.id, kept.letter.mark).trim().to_owned();
+        let shown = |kept: &StoredLetter| format!("{} {}", kept.letter.id, kept.letter.mark).trim().to_owned();
         self.all().await.iter().map(shown).collect()
     }
 

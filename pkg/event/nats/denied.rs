@@ -1,7 +1,7 @@
 //! Reports subjects that the server denies to a user.
 
 use crate::address::Nats;
-use crate::seldom::is_news;
+use crate::repeated::should_log;
 
 /// Logs the subject that a server's error denies to the user, in the form in which the right is given, and
 /// seldom. Returns whether the error denies one.
@@ -9,7 +9,7 @@ pub(super) fn tell(error: &str, address: &Nats) -> bool {
     let Some((right, subject)) = denied(error, &address.stream()) else {
         return false;
     };
-    if is_news(&format!("{right} {subject}")) {
+    if should_log(&format!("{right} {subject}")) {
         tracing::error!(
             right,
             subject,

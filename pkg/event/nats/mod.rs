@@ -8,20 +8,20 @@
 
 mod dead;
 mod denied;
-mod keeper;
 mod reader;
 mod setup;
 mod spare;
 mod tls;
+mod trimmer;
 mod writer;
 
 pub(crate) use dead::DeadLetters;
-pub(crate) use keeper::Keeper;
 pub(crate) use reader::{Reader, Receipt, Wanted};
+pub(crate) use trimmer::HistoryTrimmer;
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;
-use crate::seldom::is_news;
+use crate::repeated::should_log;
 use crate::{Error, Event};
 use async_nats::HeaderMap;
 use async_nats::datetime::DateTime;
@@ -80,7 +80,7 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
                         let error = error.to_string();
                         if !error.contains("authorization") && !error.contains("nonce") {
                             tracing::debug!(error, "event bus");
-                        } else if is_news(&error) {
+                        } else if should_log(&error) {
                             tracing::error!(error, "the event bus refuses the credentials in the URL");
                         }
                     }

@@ -94,8 +94,8 @@ impl Reader {
         super::DeadLetters::new(self.context.clone(), self.address.clone())
     }
 
-    pub(crate) fn keeper(&self) -> super::Keeper {
-        super::Keeper::new(self.context.clone(), self.address.clone())
+    pub(crate) fn trimmer(&self) -> super::HistoryTrimmer {
+        super::HistoryTrimmer::new(self.context.clone(), self.address.clone())
     }
 
     pub(crate) async fn backlog(&mut self) -> Result<u64, Error> {

@@ -1,7 +1,7 @@
 //! Verifies the server's certificate by the system's authorities or those of a file.
 
 use crate::Error;
-use crate::seldom::is_news;
+use crate::repeated::should_log;
 use rustls::ClientConfig;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ pub(super) fn config(ca: Option<&str>) -> Result<ClientConfig, Error> {
     let roots = tls::authorities(ca.map(Path::new)).map_err(|error| Error::Url(format!("the ca file {error}")))?;
     let failed = |error: &rustls::Error| {
         let error = error.to_string();
-        if is_news(&error) {
+        if should_log(&error) {
             tracing::error!(
                 error,
                 "the event bus's certificate cannot be verified; name the file of the authority that signed it with ?ca=FILE in the URL, and the host as the certificate has it"

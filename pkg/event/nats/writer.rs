@@ -100,7 +100,7 @@ impl Writer {
                         self.prepared.store(true, Ordering::Release);
                     }
                     Err(error @ Error::Unavailable(_)) => {
-                        if error.is_news() {
+                        if error.should_log() {
                             tracing::warn!(%error, "could not prepare the event bus; trying again");
                         }
                         if let Error::Unavailable(why) = error {

@@ -12,7 +12,7 @@ async fn read_in(coded: &[u8], encoding: Encoding, size: usize) -> (Vec<u8>, Opt
         .map(|chunk| Ok::<_, io::Error>(Bytes::copy_from_slice(chunk)))
         .collect();
     let body = Body::from_stream(futures_util::stream::iter(chunks));
-    drained(Source::new(body, encoding, None)).await
+    drained(BodyReader::new(body, encoding, None)).await
 }
 
 async fn read(coded: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Option<Error>) {
@@ -21,10 +21,10 @@ async fn read(coded: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Option<Error>) {
 
 /// The same, where the head says how long the body is.
 async fn read_sized(coded: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Option<Error>) {
-    drained(Source::new(Body::from(coded), encoding, None)).await
+    drained(BodyReader::new(Body::from(coded), encoding, None)).await
 }
 
-async fn drained(mut source: Source) -> (Vec<u8>, Option<Error>) {
+async fn drained(mut source: BodyReader) -> (Vec<u8>, Option<Error>) {
     let mut plain = Vec::new();
     loop {
         match source.next().await {
@@ -117,7 +117,7 @@ async fn whole(chunks: Vec<io::Result<&'static str>>) -> (bool, String, Option<E
     let chunks = chunks
         .into_iter()
         .map(|chunk| chunk.map(|chunk| Bytes::from_static(chunk.as_bytes())));
-    let mut source = Source::new(
+    let mut source = BodyReader::new(
         Body::from_stream(futures_util::stream::iter(chunks)),
         Encoding::Identity,
         Some(8),
@@ -135,7 +135,7 @@ async fn whole(chunks: Vec<io::Result<&'static str>>) -> (bool, String, Option<E
 
 #[tokio::test]
 async fn what_is_not_here_as_a_whole_is_not_lost() {
-    let mut source = Source::new(Body::from("small"), Encoding::Identity, None);
+    let mut source = BodyReader::new(Body::from("small"), Encoding::Identity, None);
     assert_eq!(source.whole().as_deref(), Some(&b"small"[..]));
     let (is_whole, text, error) = whole(vec![Ok("in "), Ok("two")]).await;
     assert!(!is_whole && text == "in two" && error.is_none(), "{text} {error:?}");
@@ -157,7 +157,7 @@ async fn what_cannot_be_decoded_is_drained_to_its_end() {
             count.fetch_add(1, Ordering::Relaxed);
             Ok::<_, io::Error>(Bytes::from_static(b"neither gzip nor zstd"))
         });
-        let mut source = Source::new(Body::from_stream(chunks), encoding, None);
+        let mut source = BodyReader::new(Body::from_stream(chunks), encoding, None);
         let first = source.next().await;
         assert_eq!(first.is_err(), encoding != Encoding::Identity, "{first:?}");
         source.drain().await;
@@ -353,7 +353,7 @@ async fn a_body_that_came_whole_and_is_cut_is_damaged() {
     // The connection broke off.
     let chunks = [Ok(Bytes::from(zipped[..2000].to_vec())), Err(io::Error::other("gone"))];
     let body = Body::from_stream(futures_util::stream::iter(chunks));
-    let (got, error) = drained(Source::new(body, Gzip, None)).await;
+    let (got, error) = drained(BodyReader::new(body, Gzip, None)).await;
     assert!(matches!(error, Some(Error::Broken)) && !got.is_empty(), "{error:?}");
     // A single byte of what is declared.
     let (_, error) = read_sized(b"\x1f".to_vec(), Gzip).await;
@@ -379,7 +379,7 @@ async fn what_is_not_declared_is_bounded_too() {
     // Nothing is given, and yet it grows: blanks between the members of a layer.
     let (_, error) = read(gzip(&[&gzip(b"x")[..], &vec![0; 64 << 20]].concat()), Encoding::Gzip).await;
     assert!(matches!(error, Some(Error::Bomb)), "{error:?}");
-    let mut source = Source::new(Body::from(gzip(LINE.as_bytes())), Encoding::Identity, Some(8));
+    let mut source = BodyReader::new(Body::from(gzip(LINE.as_bytes())), Encoding::Identity, Some(8));
     assert!(matches!(source.next().await, Err(Error::TooLarge)));
 }
 
@@ -391,7 +391,7 @@ async fn a_small_body_is_whole_only_if_it_is_plain() {
         (gzip(LINE.as_bytes()), Encoding::Identity, false),
         (gzip(LINE.as_bytes()), Encoding::Gzip, false),
     ] {
-        let mut source = Source::new(Body::from(coded), encoding, None);
+        let mut source = BodyReader::new(Body::from(coded), encoding, None);
         let whole = source.whole();
         assert_eq!(whole.is_some(), is_whole);
         if let Some(whole) = whole {

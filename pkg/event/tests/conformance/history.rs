@@ -3,7 +3,7 @@
 use super::{DEADLINE, event, next, writer};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::Config};
 use async_nats::jetstream::stream::Stream;
-use event::{Error, Keeper, Lane, Reader, Writer};
+use event::{Error, HistoryTrimmer, Lane, Reader, Writer};
 use futures_util::TryStreamExt;
 use testutil::{nats_url, poll};
 
@@ -17,7 +17,7 @@ struct Bus {
     writer: Writer,
     live: Reader,
     bulk: Reader,
-    keeper: Keeper,
+    trimmer: HistoryTrimmer,
     stream: Stream,
 }
 
@@ -29,7 +29,7 @@ impl Bus {
         let writer = writer(&url).await;
         let mut live = Reader::open(&url, Lane::Live).await.unwrap();
         let mut bulk = Reader::open(&url, Lane::Bulk).await.unwrap();
-        let keeper = live.keeper().unwrap();
+        let trimmer = live.trimmer().unwrap();
         let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
         let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
         // Each makes its consumer with its first pull.
@@ -42,7 +42,7 @@ impl Bus {
             writer,
             live,
             bulk,
-            keeper,
+            trimmer,
             stream,
         }
     }
@@ -66,7 +66,7 @@ impl Bus {
     /// Waits for a number of unhandled events: the client does not wait for acknowledgements to arrive.
     async fn unhandled(&self, count: u64) {
         poll(DEADLINE, async || {
-            (self.keeper.look().await.ok()?.unhandled == Some(count)).then_some(())
+            (self.trimmer.fill_level().await.ok()?.unhandled == Some(count)).then_some(())
         })
         .await;
     }
@@ -101,9 +101,9 @@ async fn only_what_was_handled_is_dropped() {
     let _first = next(&mut bus.bulk).await;
     bus.handle(Lane::Bulk, 3).await;
     bus.unhandled(2 + 3).await;
-    assert_eq!(bus.keeper.trim_before(EARLY).await.unwrap(), 0, "all of it is young");
+    assert_eq!(bus.trimmer.trim_before(EARLY).await.unwrap(), 0, "all of it is young");
     // The two events that made the consumers, and four.
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 6);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 6);
     let mut left = bus.left().await;
     left.sort();
     assert_eq!(left, [ids(Lane::Bulk, 0..6), ids(Lane::Live, 4..6)].concat());
@@ -111,7 +111,7 @@ async fn only_what_was_handled_is_dropped() {
     bus.handle(Lane::Live, 2).await;
     bus.handle(Lane::Bulk, 2).await;
     bus.unhandled(1).await;
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 2);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 2);
     assert_eq!(bus.left().await.len(), 6);
 }
 
@@ -140,8 +140,8 @@ async fn what_is_read_again_stays() {
         }
     };
     tokio::time::timeout(DEADLINE, reached).await.unwrap();
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 5, "what was read");
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 0);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 5, "what was read");
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 0);
     for _ in 0..9 {
         let mut delivery = next(&mut history).await;
         seen.push(delivery.event.id.clone());
@@ -157,7 +157,7 @@ async fn what_is_read_again_stays() {
     bus.publish(Lane::Live, 6, 10).await.unwrap();
     bus.handle(Lane::Live, 1).await;
     bus.unhandled(0).await;
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 10);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 10);
 }
 
 /// Once the bus has forgotten a history reader, it trims its events; reading on would skip them, and is
@@ -242,13 +242,13 @@ async fn an_idle_lane_holds_nothing_up() {
     }
     bus.handle(Lane::Bulk, 20).await;
     bus.unhandled(0).await;
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 22);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 22);
     // Later events of that lane do not count as handled.
     bus.publish(Lane::Live, 0, 10).await.unwrap();
     bus.publish(Lane::Bulk, 20, 10).await.unwrap();
     bus.handle(Lane::Bulk, 1).await;
     bus.unhandled(1).await;
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 1);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 1);
     assert_eq!(next(&mut bus.live).await.event.id, "live-0");
 }
 
@@ -262,8 +262,8 @@ async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
     bus.handle(Lane::Live, 5).await;
     bus.unhandled(0).await;
     bus.stream.delete_consumer("persistor_live").await.unwrap();
-    assert_eq!(bus.keeper.look().await.unwrap().unhandled, None);
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 0);
+    assert_eq!(bus.trimmer.fill_level().await.unwrap().unhandled, None);
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 0);
 
     // A consumer that begins with new events is refused.
     let name = bus.stream.cached_info().config.subjects[0].clone();
@@ -274,13 +274,13 @@ async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
         ..Config::default()
     };
     bus.stream.create_consumer(wrong).await.unwrap();
-    assert!(matches!(bus.keeper.trim_before(LATE).await, Err(Error::Refused(_))));
+    assert!(matches!(bus.trimmer.trim_before(LATE).await, Err(Error::Refused(_))));
     bus.stream.delete_consumer("persistor_live").await.unwrap();
 
     // The reader makes the consumer anew, and gets all events again.
     let again = next(&mut bus.live).await;
     assert_eq!(again.event.id, "first");
-    assert_eq!(bus.keeper.trim_before(LATE).await.unwrap(), 1, "the other lane's");
+    assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 1, "the other lane's");
     let mut seen = Vec::new();
     for _ in 0..5 {
         seen.push(next(&mut bus.live).await.event.id.clone());
@@ -292,31 +292,31 @@ async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
 async fn the_oldest_history_makes_room() {
     let mut bus = Bus::start("room", "?max_bytes=1000000").await;
     let mut published = 0;
-    while !bus.keeper.look().await.unwrap().pressed {
-        assert_eq!(bus.keeper.make_room().await.unwrap(), 0, "it is not pressed yet");
+    while !bus.trimmer.fill_level().await.unwrap().nearly_full {
+        assert_eq!(bus.trimmer.make_room().await.unwrap(), 0, "it is not nearly_full yet");
         bus.publish(Lane::Live, published, 10_000).await.unwrap();
         bus.publish(Lane::Bulk, published, 1_000).await.unwrap();
         published += 1;
     }
-    let before = bus.keeper.look().await.unwrap();
+    let before = bus.trimmer.fill_level().await.unwrap();
     assert!((800_000..900_000).contains(&before.bytes), "{before:?}");
     assert_eq!(before.max_bytes, Some(1_000_000));
     // Only the first event of each lane is handled, so no other can be trimmed.
-    assert_eq!(bus.keeper.make_room().await.unwrap(), 2, "the first of both lanes");
+    assert_eq!(bus.trimmer.make_room().await.unwrap(), 2, "the first of both lanes");
     while bus.publish(Lane::Live, published, 10_000).await.is_ok() {
         published += 1;
     }
-    assert_eq!(bus.keeper.make_room().await.unwrap(), 0);
+    assert_eq!(bus.trimmer.make_room().await.unwrap(), 0);
     bus.handle(Lane::Live, published / 2).await;
     let left = u64::try_from(published - published / 2).unwrap();
     poll(DEADLINE, async || {
         // The newer half of the handled events stays for a rebuild.
-        let trimmed = bus.keeper.make_room().await.unwrap();
+        let trimmed = bus.trimmer.make_room().await.unwrap();
         (trimmed > 0).then_some(())
     })
     .await;
-    let after = bus.keeper.look().await.unwrap();
-    assert!(!after.pressed && after.bytes > 300_000, "{after:?}");
+    let after = bus.trimmer.fill_level().await.unwrap();
+    assert!(!after.nearly_full && after.bytes > 300_000, "{after:?}");
     assert!(bus.publish(Lane::Live, published, 10_000).await.is_ok());
     // All unhandled events come.
     for number in (published / 2)..=published {

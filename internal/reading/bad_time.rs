@@ -1,10 +1,48 @@
-//! Why an event time in the future is rejected.
+//! The reasons that reject event times.
 
 use crate::decode::Bounds;
 use crate::time::{self, SECOND, text};
 
-/// Why a time beyond these bounds is not believed: by how much, and by whose clock.
-pub(crate) fn too_far_ahead(timestamp: i64, bounds: &Bounds) -> String {
+/// Why [`time::parse`] refuses this text.
+pub fn malformed(text: &str) -> &'static str {
+    let shape: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_digit() {
+                '0'
+            } else {
+                c.to_ascii_uppercase()
+            }
+        })
+        .collect();
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
+        return "not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z";
+    };
+    let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches('0'));
+    match rest {
+        "" => "no offset (RFC 3339 wants Z, or one such as +02:00, at the end)",
+        "Z" | "+00:00" | "-00:00" if &text[17..19] == "60" => "second 60 (a leap second) is not taken; write second 59",
+        "Z" | "+00:00" | "-00:00" => "no such day or time of day (RFC 3339)",
+        _ => "not an RFC 3339 time with an offset, such as 2012-04-23T18:25:43.511Z",
+    }
+}
+
+/// Why a time outside these bounds is rejected; nothing for one within them.
+#[cold]
+pub(crate) fn outside(timestamp: i64, bounds: &Bounds) -> Option<String> {
+    if timestamp < bounds.oldest {
+        Some("timestamp: too old; was the device's clock set?".into())
+    } else if timestamp <= bounds.newest {
+        None
+    } else if timestamp >= time::END {
+        Some("timestamp: the year 9999 stands for no time at all; leave such readings out".into())
+    } else {
+        Some(too_far_ahead(timestamp, bounds))
+    }
+}
+
+/// By how much, and by whose clock.
+fn too_far_ahead(timestamp: i64, bounds: &Bounds) -> String {
     let ahead = span(timestamp.saturating_sub(bounds.newest));
     format!(
         "timestamp: too far in the future, {ahead} further ahead than --max-future allows; by this server's clock it is {}",

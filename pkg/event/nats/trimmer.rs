@@ -10,7 +10,7 @@
 use super::reader::HISTORY;
 use super::{away, connected, reader, setup, since};
 use crate::address::Nats;
-use crate::{Error, Kept, Lane};
+use crate::{Error, FillLevel, Lane};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Info as ConsumerInfo, pull};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
@@ -19,7 +19,7 @@ use futures_util::TryStreamExt;
 use std::time::Duration;
 
 /// In tenths of the stream's limit: where trimming for room begins, and where it ends.
-const PRESSED: u64 = 8;
+const NEARLY_FULL: u64 = 8;
 const RELIEVED: u64 = 7;
 
 /// Rounds of trimming for room, at the most; each reads the floors anew.
@@ -29,17 +29,17 @@ const ROUNDS: u64 = 32;
 const ASKED: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
-pub(crate) struct Keeper {
+pub(crate) struct HistoryTrimmer {
     context: Context,
     address: Nats,
 }
 
-impl Keeper {
+impl HistoryTrimmer {
     pub(super) fn new(context: Context, address: Nats) -> Self {
         Self { context, address }
     }
 
-    pub(crate) async fn look(&self) -> Result<Kept, Error> {
+    pub(crate) async fn fill_level(&self) -> Result<FillLevel, Error> {
         let stream = self.stream().await?;
         let info = stream.cached_info();
         let consumers = self.consumers(&stream).await?;
@@ -47,11 +47,11 @@ impl Keeper {
             let of = |info: &ConsumerInfo| info.num_pending + info.num_ack_pending as u64;
             consumers.iter().map(of).sum()
         });
-        Ok(Kept {
+        Ok(FillLevel {
             bytes: info.state.bytes,
             max_bytes: setup::max_bytes(info),
             unhandled,
-            pressed: excess(info, PRESSED) > 0.0,
+            nearly_full: excess(info, NEARLY_FULL) > 0.0,
         })
     }
 
@@ -87,7 +87,7 @@ impl Keeper {
         for round in 0..ROUNDS {
             let stream = self.stream().await?;
             let info = stream.cached_info();
-            let tenths = if round == 0 { PRESSED } else { RELIEVED };
+            let tenths = if round == 0 { NEARLY_FULL } else { RELIEVED };
             if excess(info, tenths) <= 0.0 {
                 break;
             }

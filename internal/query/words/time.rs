@@ -1,7 +1,7 @@
 //! Times in requests and answers.
 
 use jiff::Timestamp;
-use reading::time;
+use reading::{bad_time, time};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
@@ -9,9 +9,9 @@ use std::fmt;
 /// exact to the microsecond; read as RFC 3339 with any offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Moment(pub(crate) Timestamp);
+pub(crate) struct Time(pub(crate) Timestamp);
 
-impl fmt::Display for Moment {
+impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_microsecond().rem_euclid(1_000_000) {
             0 => write!(f, "{:.0}", self.0),
@@ -21,7 +21,7 @@ impl fmt::Display for Moment {
     }
 }
 
-impl TryFrom<String> for Moment {
+impl TryFrom<String> for Time {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -33,13 +33,13 @@ impl TryFrom<String> for Moment {
             // A bare + in a query string is a space, so an offset that was written well may still fail.
             None => Err(format!(
                 "{}; write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL",
-                time::why_not(&text)
+                bad_time::malformed(&text)
             )),
         }
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -60,7 +60,7 @@ mod tests {
             (1_335_205_543_000_000, "2012-04-23T18:25:43Z"),
             (-500_000, "1969-12-31T23:59:59.500Z"),
         ] {
-            let moment = Moment(Timestamp::from_microsecond(microseconds).unwrap());
+            let moment = Time(Timestamp::from_microsecond(microseconds).unwrap());
             assert_eq!(moment.to_string(), expected);
             assert_eq!(serde_json::to_string(&moment).unwrap(), format!("\"{expected}\""));
         }
@@ -76,7 +76,7 @@ mod tests {
             ("9999-12-31T23:59:59Z", None),
             ("now", None),
         ] {
-            let read = Moment::try_from(text.to_owned()).ok();
+            let read = Time::try_from(text.to_owned()).ok();
             assert_eq!(read.map(|moment| moment.0.as_microsecond()), expected, "{text}");
         }
     }
@@ -90,7 +90,7 @@ mod tests {
             ("2024-05-01T10:00:00", "no offset"),
             ("tomorrow", "not an RFC 3339 time"),
         ] {
-            let reason = Moment::try_from(text.to_owned()).unwrap_err();
+            let reason = Time::try_from(text.to_owned()).unwrap_err();
             assert!(reason.contains(expected), "{text}: {reason}");
         }
     }
