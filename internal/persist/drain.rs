@@ -6,6 +6,7 @@
 use crate::Work;
 use crate::gather::slot;
 use crate::letters::{BATCH, of_event};
+use anyhow::Context;
 use event::DeadLetters;
 use std::time::Duration;
 use store::DeadLetter;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(2);
 const SELDOM: Duration = Duration::from_secs(15);
 
-/// How long one look may take, storing and deleting what it finds included.
+/// How long the event bus may take for one answer; statements have a timeout of their own.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Work {
@@ -25,27 +26,24 @@ impl Work {
         let mut next = Instant::now();
         let mut drained = 0;
         while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
-            let once = stop.run_until_cancelled(timeout(PATIENCE, self.drain_once(left)));
-            let Some(once) = once.await else { break };
+            let Some(once) = stop.run_until_cancelled(self.drain_once(left)).await else {
+                break;
+            };
             let pause = match once {
-                Ok(Ok(None)) => SELDOM,
-                Ok(Ok(Some(0))) => {
+                Ok(None) => SELDOM,
+                Ok(Some(0)) => {
                     tell(&mut drained);
                     LOOK
                 }
-                Ok(Ok(Some(letters))) => {
+                Ok(Some(letters)) => {
                     drained += letters;
                     continue;
                 }
-                Ok(Err(error)) => {
+                Err(error) => {
                     tracing::debug!(
                         error = format!("{error:#}"),
                         "could not take over dead letters; trying again"
                     );
-                    LOOK
-                }
-                Err(_) => {
-                    tracing::warn!("taking over dead letters from the event bus took too long; trying again");
                     LOOK
                 }
             };
@@ -56,7 +54,8 @@ impl Work {
 
     /// Takes over some of what the stream holds; how many letters, or none where there is no stream.
     async fn drain_once(&self, left: &DeadLetters) -> anyhow::Result<Option<u64>> {
-        let Some(found) = left.oldest(BATCH).await? else {
+        let found = timeout(PATIENCE, left.oldest(BATCH)).await;
+        let Some(found) = found.context("the event bus took too long to send them")?? else {
             return Ok(None);
         };
         let Some(last) = found.last().map(|letter| letter.number) else {
@@ -73,7 +72,8 @@ impl Work {
             );
             return Err(cause);
         }
-        left.delete_up_to(last).await?;
+        let deleted = timeout(PATIENCE, left.delete_up_to(last)).await;
+        deleted.context("the event bus took too long to delete them")??;
         self.make_room(&letters).await;
         Ok(Some(letters.len() as u64))
     }
