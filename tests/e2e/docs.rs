@@ -113,7 +113,7 @@ fn every_named_file_exists() {
             .iter()
             .any(|folder| named.starts_with(folder));
             if !is_path
-                || named.contains([' ', '*', '{', '…'])
+                || named.contains([' ', '*', '{', '<', '…'])
                 || named.contains(char::is_uppercase)
                 || named.contains("/trip/")
             {

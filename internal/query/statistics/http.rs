@@ -61,7 +61,8 @@ async fn averages(
     path: Result<Path<(String, String)>, PathRejection>,
     Parameters(of): Parameters<AveragesOf>,
 ) -> Result<Json<Vec<Average>>, Problem> {
-    let Path((sensor, date)) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Path((sensor, date)) =
+        path.map_err(|_| Problem::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
     let sensor = Name::try_from(sensor).map_err(|reason| Problem::bad_request(format!("sensor: {reason}")))?;
     let day: Day = date
         .parse()

@@ -31,13 +31,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             let text = rejection.body_text();
             // What comes before says which library has read it.
             let (_, reason) = text.split_once(": ").unwrap_or(("", &text));
-            Problem::bad_request(reason)
+            Problem::bad_request(own_words(reason))
         };
         let given: Query<Vec<(String, String)>> = Query::from_request_parts(parts, state).await.map_err(text)?;
         check(names::<T>(), given.0.iter().map(|(name, _)| &**name)).map_err(Problem::bad_request)?;
         // The text names the client's own parameter and why it does not fit.
         let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(text)?;
         Ok(Self(parameters))
+    }
+}
+
+/// What serde says of parameters, as this API says it.
+fn own_words(reason: &str) -> String {
+    if let Some(name) = reason.strip_prefix("missing field `") {
+        let name = name.trim_end_matches('`');
+        return format!("{name}: missing; add {name}=... to the URL");
+    }
+    match reason.split_once(": unknown variant ") {
+        Some((name, rest)) => {
+            let expected = rest.split_once("expected ").map_or(rest, |(_, expected)| expected);
+            let expected = expected.trim_start_matches("one of ").replace('`', "");
+            format!("{name}: write one of {expected}")
+        }
+        None => reason.to_owned(),
     }
 }
 
