@@ -13,13 +13,13 @@ const PROGRAM: Program = Program {
     secrets: &["database_url"],
 };
 
-/// Questions that the database is asked at once; further ones wait for their turn.
+/// Connections for questions; further questions wait for their turn.
 const CONNECTIONS: usize = 8;
 
-/// No question takes the database longer.
+/// The longest that a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Between two looks at whether the database is there, and the longest that one may take.
+/// Pause between two checks of the database, and the longest that one may take.
 const WATCH: Duration = Duration::from_secs(5);
 
 /// Answers questions about the readings over HTTP.
@@ -72,7 +72,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         let watching = watch(watched, args.migrate, latch);
         stop.run_until_cancelled(watching).await.unwrap_or(Ok(()))
     });
-    // At once: until the database is there, /readyz says so and questions are answered with 503.
+    // At once: until the database answers, /readyz says so and questions are answered with 503.
     service
         .serve(
             args.port,
@@ -82,7 +82,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .await
 }
 
-/// Prepares the schema, then keeps saying whether the database answers.
+/// Prepares the schema, then goes on reporting whether the database answers.
 async fn watch(pool: postgres::Pool, migrate: bool, latch: Latch) -> anyhow::Result<()> {
     schema::prepare(&pool, migrate).await.context("prepare the database")?;
     latch.set(true);

@@ -1,4 +1,4 @@
-//! Dumps days of readings to blob storage, and drops from the database what is there; a job, run
+//! Dumps days of readings to a blob store, and drops dumped months from the database. It is a job that runs
 //! once a day.
 
 use anyhow::Context;
@@ -18,10 +18,11 @@ const PROGRAM: Program = Program {
     secrets: &["database_url"],
 };
 
-/// A job gives up where a service would go on waiting; whoever started it will start it again.
+/// How long the job waits for the database. It gives up where a service would wait on; its scheduler starts
+/// it again.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Where a signal came first.
+/// The error after a signal.
 const ENDED: &str = "the end was asked for before everything was done; run the job again";
 
 /// Dumps the readings of one UTC day to blob storage: YYYY-MM-DD.json.gz, and beside it a manifest
@@ -80,8 +81,8 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let store = Store::open(&args.blob_store_url).map_err(service::usage)?;
     let pool = postgres::open(&args.database_url, 1, DATABASE_TIMEOUT).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
-    // Waiting ends with the first signal; a dump then has the time to finish. One that is broken
-    // off is not in force, and the job has failed.
+    // The first signal ends the waiting; a dump then has time to finish. An interrupted dump is not in force,
+    // and the job has failed.
     let prepared = service.stop().run_until_cancelled(prepare(&pool)).await;
     prepared.context(ENDED)??;
     let dumper = Dumper::new(pool, store);
@@ -106,7 +107,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .context(ENDED)?
 }
 
-/// Dumps what was asked for.
+/// Dumps the chosen days.
 async fn dump(args: &Args, dumper: &Dumper, stop: &CancellationToken) -> anyhow::Result<()> {
     // Today is not over: its dump would be stale at once.
     let yesterday = Day::before(jiff::Timestamp::now());
@@ -123,7 +124,7 @@ async fn dump(args: &Args, dumper: &Dumper, stop: &CancellationToken) -> anyhow:
     Ok(())
 }
 
-/// Drops the months that are in their dumps, or says which they are.
+/// Drops the months that are in their dumps, or only reports them.
 async fn retain(dumper: &Dumper, retention: Retention, dry_run: bool) -> anyhow::Result<()> {
     let mut troubled = 0;
     let report = |month: &Month| {

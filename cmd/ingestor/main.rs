@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
-    // From here on nothing holds them but the process's own variables.
+    // From here on only the process's own variables hold them.
     drop(args.api_key);
     let front = service.front(&args.serving)?;
     let events = event::Writer::open(&args.event_writer_url)

@@ -6,18 +6,18 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A folder that is there and can be written to.
+/// A writable folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Data(PathBuf);
 
 impl Data {
-    /// Makes the folder where it is missing: the one named, or the usual one of this user.
+    /// Opens the named folder, or this user's default one, and creates it if it is missing.
     pub(crate) fn open(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let path = match named {
             Some(path) => path,
             None => usual().context("there is no home folder; name one with --data-dir")?,
         };
-        // Others may pass through it: PostgreSQL runs as another user when this is root.
+        // Other users may pass through it: PostgreSQL runs as another user when this is root.
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
@@ -33,28 +33,28 @@ impl Data {
         &self.0
     }
 
-    /// Where PostgreSQL keeps its data.
+    /// The folder of PostgreSQL's data.
     pub(crate) fn postgres(&self) -> PathBuf {
         self.0.join("postgres")
     }
 
-    /// Where dumps go.
+    /// The folder of the dumps.
     pub(crate) fn dumps(&self) -> PathBuf {
         self.0.join("dumps")
     }
 
-    /// Where the key is kept.
+    /// The file of the key.
     pub(crate) fn key_file(&self) -> PathBuf {
         self.0.join("api-key")
     }
 
-    /// The key that was made when the folder was; readable by nobody else.
+    /// The key, made with the folder; only its owner can read it.
     pub(crate) fn key(&self) -> anyhow::Result<String> {
         let path = self.key_file();
         let failed = || format!("keep the key in {}", path.display());
         match fs::read_to_string(&path) {
             Ok(key) if !key.trim().is_empty() => return Ok(key.trim().to_owned()),
-            // An empty one is from a start that was cut off; nobody was told that key.
+            // An interrupted start leaves an empty file; that key was never shown.
             Ok(_) => fs::remove_file(&path).with_context(failed)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(failed),
@@ -73,7 +73,7 @@ impl Data {
     }
 }
 
-/// `/var/lib/odograph` for root, whose home nobody else may enter; otherwise the user's own.
+/// `/var/lib/odograph` for root, whose home is closed to other users; otherwise the user's own.
 fn usual() -> Option<PathBuf> {
     if nix::unistd::geteuid().is_root() {
         return Some("/var/lib/odograph".into());

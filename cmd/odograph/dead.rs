@@ -1,4 +1,4 @@
-//! `odograph dead`: what could not be stored, looked at, taken up again or dropped.
+//! `odograph dead`: lists, shows, redrives or purges dead letters.
 
 use anyhow::Context;
 use event::Writer;
@@ -11,10 +11,10 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// No statement takes longer than this.
+/// The longest that a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How long the bus may take to be there, and the database to have the tables of this version.
+/// How long to wait for the bus, and for the tables of this version in the database.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Characters of a rejected line that a list shows.
@@ -119,7 +119,7 @@ enum Format {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    // Found wrong before anything is waited for.
+    // Wrong arguments fail before any wait.
     match &args.command {
         Command::Redrive { which, .. } if which.ids.is_empty() && !which.all => {
             return wrong("name some IDs, or say --all");
@@ -171,7 +171,7 @@ async fn prepared(pool: &Pool) -> anyhow::Result<()> {
     Ok(prepared?)
 }
 
-/// Another command line is needed.
+/// Reports a wrong command line.
 fn wrong(what: &str) -> anyhow::Result<ExitCode> {
     writeln!(std::io::stderr(), "odograph dead: {what}")?;
     Ok(ExitCode::from(2))
@@ -281,7 +281,7 @@ fn time_of(letter: &StoredLetter) -> String {
         .unwrap_or_default()
 }
 
-/// Without what a terminal would obey.
+/// Replaces characters that a terminal would obey.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
@@ -309,7 +309,7 @@ async fn show(letters: &DeadLetters, id: u64, payload: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Calls `each` for the letters chosen, in order; how many named ones are not there.
+/// Calls `each` for the chosen dead letters, in order. Returns how many named ones do not exist.
 async fn each_of(
     letters: &DeadLetters,
     which: &Which,
@@ -326,7 +326,7 @@ async fn each_of(
         }
     }
     if which.ids.is_empty() {
-        // What comes meanwhile has its turn another time.
+        // Newer dead letters are left for another run.
         let newest = letters.newest().await?;
         let mut number = 0;
         while let Some(letter) = letters.after(number).await? {

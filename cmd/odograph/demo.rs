@@ -1,4 +1,4 @@
-//! A simulated drive, streamed into the ingestor of the same process for as long as it runs.
+//! A simulated drive, streamed into the ingestor of the same process while it runs.
 
 use anyhow::Context;
 use client::simulate::{Drive, Options, Reading, write_line};
@@ -7,7 +7,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How far back the drive begins, so that there is something to see at once.
+/// How far back the drive begins, so that readings are visible at once.
 const HISTORY: SignedDuration = SignedDuration::from_mins(30);
 
 /// Lines sent at once while it catches up.
@@ -47,7 +47,7 @@ pub(crate) async fn drive(url: String, key: String, stop: CancellationToken) -> 
         {
             return Ok(());
         }
-        // What is not taken is sent again with what comes next; sending twice is safe.
+        // Refused lines are sent again with the next ones; sending twice is safe.
         match client.post(&url).bearer_auth(&key).body(body.clone()).send().await {
             Ok(answer) if answer.status().is_success() => body.clear(),
             Ok(answer) => tracing::warn!(
@@ -58,7 +58,7 @@ pub(crate) async fn drive(url: String, key: String, stop: CancellationToken) -> 
             Err(error) => tracing::warn!(%error, "could not send the demo's readings"),
         }
         if body.len() > 1 << 20 {
-            tracing::warn!("the demo leaves out what it could not send");
+            tracing::warn!("the demo drops readings that it could not send");
             body.clear();
         }
         if stop.is_cancelled() {

@@ -117,7 +117,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command that is over when its work is.
+/// Runs a command that ends when its work is done.
 fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     service::install_tls();
     let ended = tokio::runtime::Builder::new_multi_thread()
@@ -129,7 +129,7 @@ fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
                 service::ignore_user_signals().context("ignore SIGUSR1 and SIGUSR2")?;
                 work.await
             });
-            // A read from a terminal cannot be called off.
+            // A read from a terminal cannot be cancelled.
             runtime.shutdown_background();
             ended
         });

@@ -1,11 +1,11 @@
-//! `odograph migrate`: the database's schema brought up to date, and nothing else.
+//! `odograph migrate`: migrates the database's schema, and does nothing else.
 
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
 use store::schema;
 
-/// For statements outside migrations, which take as long as they take.
+/// For statements outside migrations; migrations have no limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Bring a database's schema to the version that these programs need
@@ -28,7 +28,7 @@ impl Arguments for Args {
     }
 }
 
-/// Migrates, and says on standard output which version is there.
+/// Migrates, and writes the schema version to standard output.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool = postgres::open(&args.database_url, 1, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let prepared = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await;
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         anyhow::bail!("broken off before the database answered; start it again");
     };
     prepared?;
-    // Nobody reading it does not change what was done.
+    // Ignores a closed standard output.
     let _unread = writeln!(std::io::stdout(), "the schema is at version {}", schema::version());
     Ok(())
 }

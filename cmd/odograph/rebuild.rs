@@ -1,4 +1,4 @@
-//! `odograph rebuild`: the history that the event bus keeps, read again into a database.
+//! `odograph rebuild`: stores the event bus's history in a database again.
 
 use anyhow::Context;
 use event::Reader;
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 use store::{Store, schema};
 
-/// No statement takes as long as the event bus waits for an acknowledgement.
+/// Shorter than the event bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Read the event bus's history again into a database
@@ -55,7 +55,7 @@ impl Arguments for Args {
     }
 }
 
-/// Reads everything, or until a signal comes, and says on standard output what was done.
+/// Rebuilds until the end or a signal, and writes the counts to standard output.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let since = args.from.map(jiff::Timestamp::as_microsecond);
     let reader = Reader::history(&args.event_reader_url, since)
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     migrated.set(true);
     let persistor = Persistor::of_history(reader, Store::of_history(pool), args.storing, &service);
     let done = persistor.run_once(service.stop()).await?;
-    // Nobody reading it does not change what was done.
+    // Ignores a closed standard output.
     let _unread = writeln!(
         std::io::stdout(),
         "{} readings stored, {} were there already, {} conflict with what is there, {} messages cannot be stored, {} dead letters of rejected lines added",

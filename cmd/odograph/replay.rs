@@ -1,4 +1,4 @@
-//! `odograph replay`: recordings to an ingestor.
+//! `odograph replay`: uploads recordings to an ingestor.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,12 +9,11 @@ use anyhow::Context;
 use client::replay::{Error, Options, Progress};
 use service::Signals;
 
-/// Half way through, because a signal came: what a shell reports of a program that SIGINT ended,
-/// for each of them.
+/// Exit code after any signal: what a shell reports for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 
-/// How long the signal of a closed terminal may come behind the end of the input.
+/// How long after the end of the input the signal of a closed terminal may come.
 const HANG_UP: Duration = Duration::from_secs(1);
 
 /// Upload recordings, newline-delimited JSON, to an ingestor
@@ -62,7 +61,7 @@ pub(crate) struct Args {
     prove_timeout: Duration,
 }
 
-/// Sends everything, or until a signal comes, and says on standard output what was done.
+/// Replays until the end or a signal, and writes the summary to standard output.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("listen for signals")?;
     let options = Options {
@@ -86,14 +85,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         signals.next().await;
     };
     let (summary, mut ended) = client::replay::run(&options, progress, stop).await;
-    // A terminal that is closed ends the input as well, and which of the two is seen first is chance.
+    // A closed terminal ends the input as well, and the end may be seen before the signal.
     if ended.is_ok() && on_terminal && !io::stdin().is_terminal() {
         let signal = tokio::time::timeout(HANG_UP, signals.next()).await;
         ended = signal.map_or(Ok(()), |_| Err(Error::Interrupted));
     }
     match &ended {
         Err(Error::Usage(_) | Error::Input { .. }) => {}
-        // Nobody reading it does not change what was done.
+        // Ignores a closed standard output.
         _ => drop(write!(io::stdout(), "{summary}")),
     }
     match ended {
@@ -111,8 +110,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// As long as the longest line that an ingestor takes by default, so that no good line is longer
-/// than a chunk; and small enough to be held.
+/// Parses a chunk size, which must fit in memory. It is at least the longest line that an ingestor accepts by
+/// default, so that no good line is longer than a chunk.
 fn chunk_bytes(text: &str) -> Result<usize, String> {
     match usize::try_from(service::bytes(text)?) {
         Ok(bytes @ 65_536..=268_435_456) => Ok(bytes),

@@ -1,4 +1,4 @@
-//! `odograph restore`: dumps, loaded into a database.
+//! `odograph restore`: loads dumps into a database.
 
 use archive::restore::Restorer;
 use archive::{Day, Days};
@@ -7,10 +7,10 @@ use std::io::Write;
 use std::time::Duration;
 use store::schema;
 
-/// Nobody waits for an acknowledgement here; a statement may be slow.
+/// A statement may be slow, since no bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// One that stores, and one that notes which dumps the database holds.
+/// One connection stores readings, and one records which dumps the database holds.
 const CONNECTIONS: usize = 2;
 
 /// Load dumps into a database
@@ -58,7 +58,7 @@ impl Arguments for Args {
     }
 }
 
-/// Restores everything, or until a signal comes, and says on standard output what was done.
+/// Restores until the end or a signal, and writes the counts to standard output.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let days = Days::new(args.from, args.to).map_err(service::usage)?;
     let dumps = blob::Store::open(&args.blob_store_url).map_err(service::usage)?;
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody reading it does not change what was done.
+/// Ignores a closed standard output.
 fn say(line: &dyn std::fmt::Display) {
     let _unread = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! `odograph simulate`: a made-up drive on standard output.
+//! `odograph simulate`: writes a simulated drive to standard output.
 
 use std::io::{self, ErrorKind};
 use std::num::NonZeroU8;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use service::Signals;
 use tokio::sync::oneshot;
 
-/// How long the present tick may take to be written after the end was asked for.
+/// How long writing the present tick may take after a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Make up a drive and write it as readings, one line each, to standard output
@@ -43,12 +43,12 @@ pub(crate) struct Args {
     rate: NonZeroU8,
 }
 
-/// Drives until the span is over, nobody reads on, or a signal comes.
+/// Writes the drive until the span is over, the reader closes, or a signal comes.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("listen for signals")?;
     let (stop, stopped) = channel();
     let (done, mut ended) = oneshot::channel();
-    // A thread that may be left behind: a write to a reader that has stalled never returns.
+    // A thread that may be left behind: a write to a stalled reader never returns.
     thread::Builder::new()
         .name("simulate".to_owned())
         .spawn(move || done.send(drive(args, &stopped)))
@@ -73,7 +73,7 @@ fn drive(args: Args, stop: &Receiver<()>) -> anyhow::Result<ExitCode> {
             .context("--for reaches back too far; make it shorter")?,
         (None, None) => now,
     };
-    // As the drive cuts it, so that a span holds the same number of readings wherever it begins.
+    // Cut like the drive's start, so that every span holds the same number of readings.
     let start = Timestamp::from_microsecond(start.as_microsecond()).context("--start is out of range")?;
     let drive = Drive::new(&Options {
         seed: args.seed,
@@ -92,7 +92,7 @@ fn drive(args: Args, stop: &Receiver<()>) -> anyhow::Result<ExitCode> {
         None => in_real_time(drive, &mut output, stop),
     };
     match written {
-        // Whoever read it has had enough, `head` for one.
+        // The reader, such as `head`, has closed.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         written => written.map(|()| ExitCode::SUCCESS).context("write to standard output"),
     }

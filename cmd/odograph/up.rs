@@ -1,5 +1,5 @@
-//! `odograph up`: the ingestor, the persistor, the API and the nightly dump in one process, over a
-//! private PostgreSQL unless told otherwise.
+//! `odograph up`: the ingestor, the persistor, the API and the nightly dump in one process. By default it
+//! runs over a private PostgreSQL.
 
 use crate::data::Data;
 use crate::demo;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use store::{Store, schema};
 use tokio_util::sync::CancellationToken;
 
-/// No statement takes longer than this.
+/// The longest that a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Connections to the database beside those that store readings.
@@ -109,7 +109,7 @@ impl Arguments for Args {
     }
 }
 
-/// Starts the database, runs everything over it, and stops it last of all.
+/// Starts the database, runs everything over it, and stops it last.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let front = service.front(&args.serving)?;
     let data = Data::open(args.data_dir.clone())?;
@@ -134,7 +134,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     ended
 }
 
-/// A car's worth of readings, or a small fleet's, on a machine that has other things to do too.
+/// Settings for the readings of a car or a small fleet, on a machine with other work.
 fn settings() -> Vec<(String, String)> {
     [
         ("max_connections", "40"),
@@ -146,7 +146,7 @@ fn settings() -> Vec<(String, String)> {
     .into()
 }
 
-/// Starts PostgreSQL again whenever it ends by itself, until `enough`; then stops it.
+/// Restarts PostgreSQL whenever it ends by itself, until `enough`; then stops it.
 async fn keep(mut server: Server, options: pgserver::Options, enough: CancellationToken) {
     loop {
         tokio::select! {
@@ -209,14 +209,14 @@ async fn everything(
     let api_listener = service.listen("api", args.api_port).await?;
     let (ingest_port, api_port) = (ingest_listener.local_addr()?.port(), api_listener.local_addr()?.port());
 
-    // The persistor goes on until the last upload is answered: with the bus in memory, an upload
-    // is answered only once its readings are stored.
+    // The persistor runs until the last upload is answered: with the bus in memory, an upload is answered
+    // only once its readings are stored.
     let last_upload = CancellationToken::new();
     let persistor = Persistor::new(readers, Store::new(pool.clone()), args.storing, args.history, service);
     let (persisted, mut all_persisted) = tokio::sync::oneshot::channel::<()>();
     let until = last_upload.clone();
     service.spawn("persistor", async move {
-        // Dropped at its end, however it ends.
+        // Dropped at any end of the persistor.
         let _persisted = persisted;
         persistor.run(until).await
     });
@@ -244,7 +244,7 @@ async fn everything(
     } else {
         data.dumps().display().to_string()
     };
-    // Who brought a key knows it; a log need not.
+    // A user's own key must not be printed.
     let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
     greet(&url, &api_url, shown, &place, &psql, args.demo);
 
@@ -257,22 +257,22 @@ async fn everything(
         ),
     );
     last_upload.cancel();
-    // Before PostgreSQL is stopped. An error of the persistor has been noted by the service.
+    // Wait before PostgreSQL is stopped. The service has noted an error of the persistor.
     let _ended = (&mut all_persisted).await;
     Ok(())
 }
 
-/// The newest receipt in the database tells a time that is past.
+/// The newest receipt in the database, as a time that has passed.
 fn newest_receipt(pool: Pool, service: Service) -> Witness {
     Box::new(move || {
         let pool = pool.clone();
-        // To its end, also where the program ends meanwhile: the connection is one of all questions'.
+        // Runs to its end, also if the program ends: the connection is from the pool of all questions.
         let asked = service.run_to_end(async move { store::newest_receipt(&pool).await });
         async move { asked.await.ok().and_then(Result::ok).ok_or(ingest::Unknown) }.boxed()
     })
 }
 
-/// The keys in force, and one of them to show and to write the demo with.
+/// The keys in force, and one of them to print and for the demo.
 fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
     use secrecy::ExposeSecret;
     let file = args.api_keys_file.as_deref();
@@ -285,7 +285,7 @@ fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
     Ok((keys, shown.to_owned()))
 }
 
-/// Says where everything is, with a command that works as it stands.
+/// Prints all addresses, with a command that works as it stands.
 fn greet(url: &str, api: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
     let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
     let moving = if demo {

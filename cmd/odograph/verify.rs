@@ -1,4 +1,4 @@
-//! `odograph verify`: whether two places hold the same readings.
+//! `odograph verify`: compares two sources of readings.
 
 use archive::{Day, Days};
 use service::{Arguments, Options, Service};
@@ -59,7 +59,7 @@ impl Arguments for Args {
     }
 }
 
-/// Compares everything, or until a signal comes, and says on standard output what was found.
+/// Compares until the end or a signal, and writes the result to standard output.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let days = Days::new(args.from, args.to).map_err(service::usage)?;
     let first = Address::parse(&args.first_url).map_err(service::usage)?;
@@ -90,7 +90,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes as it goes. Nobody reading it does not change what was found.
+/// Writes results as they come. Ignores a closed standard output.
 struct Answer {
     format: Format,
     days: u64,

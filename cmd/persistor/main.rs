@@ -13,7 +13,7 @@ const PROGRAM: Program = Program {
     secrets: &["event_reader_url", "database_url"],
 };
 
-/// No statement takes as long as the event bus waits for an acknowledgement.
+/// Shorter than the event bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Takes readings from the event bus and stores them in Postgres, once each.

@@ -1,13 +1,13 @@
-//! The credentials of a request, as HTTP's `Authorization` writes them.
+//! Parses the credentials in a request's `Authorization` header.
 
 use crate::{Caller, Keys};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 impl Keys {
-    /// The caller that an `Authorization` of `Basic KEY:`, `Basic DEVICE:KEY` or `Bearer KEY` names;
-    /// `None` where no key in force fits. `device` is the device that the request names elsewhere, as in
-    /// its address; where both name one, they have to name the same.
+    /// Returns the caller of an `Authorization`: `Basic KEY:`, `Basic DEVICE:KEY` or `Bearer KEY`. `None` if
+    /// no key in force fits. `device` is the device named elsewhere in the request, as in its address. If
+    /// both name one, they must be equal.
     pub fn authenticate(&self, authorization: Option<&str>, device: Option<&str>) -> Option<Caller> {
         let (scheme, credentials) = authorization?.split_once(' ')?;
         let credentials = credentials.trim();

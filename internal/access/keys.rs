@@ -1,8 +1,8 @@
-//! Who may write, and as which device.
+//! The keys of clients, and the devices that they write for.
 //!
-//! Keys are kept as SHA-256 digests, in memory as in the file, and compared in constant time. They
-//! come from flags, which name no device, and from a file with a line a key,
-//! `KEY-ID DEVICE-or-* SHA256-HEX`, that is read again when it changes.
+//! Keys are kept as SHA-256 digests, in memory as in the file, and compared in constant time. They come from
+//! flags, which name no device, and from a file, which is read again when it changes. The file has one line a
+//! key, `KEY-ID DEVICE-or-* SHA256-HEX`.
 
 mod line;
 mod metrics;
@@ -19,13 +19,13 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-/// How often the file is looked at for changes.
+/// How often to check the file for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// No key is longer, in bytes: a stranger must not make us hash whole heads.
+/// Most bytes of a key: a stranger must not make us hash whole heads.
 const LONGEST: usize = 1024;
 
-/// Keys shorter than this, in bytes, may be guessed.
+/// Bytes below which a key may be guessed.
 const SHORT: usize = 16;
 
 /// The keys in force. Cheap to clone.
@@ -48,14 +48,14 @@ struct File {
 }
 
 struct InForce {
-    /// Of the text that was read.
+    /// The digest of the text read last.
     text: Digest,
     keys: Arc<Table>,
 }
 
-/// Keys by their digests. Where a digest lies in it depends on a random number of this process, and
-/// what lies there is compared in constant time: how long a look takes tells nothing of the keys,
-/// and does not grow with their number.
+/// Keys by their digests. The place of a digest depends on a random number of this process, and the entry is
+/// compared in constant time. So the time of a look-up reveals nothing of the keys, and does not grow with
+/// their number.
 type Table = HashMap<Digest, Key>;
 
 struct Key {
@@ -98,14 +98,14 @@ impl std::hash::Hash for Digest {
     }
 }
 
-/// Who is writing.
+/// The client that writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The id of the key, safe to log.
     pub key: Arc<str>,
     /// The device of readings that name none.
     pub device: Arc<str>,
-    /// Whether readings may name no other device.
+    /// Whether readings must not name another device.
     pub bound: bool,
 }
 
@@ -121,10 +121,10 @@ pub enum Error {
     /// It is in another encoding.
     #[error("the keys file {0} is not UTF-8 text, perhaps UTF-16; save it as UTF-8")]
     NotText(PathBuf),
-    /// A line is not a key; the line's number and why.
+    /// A line is not a key; with the line's number and the reason.
     #[error("the keys file, line {0}: {1}; write KEY-ID DEVICE-or-* SHA256-HEX, as `odograph key new` prints it")]
     Line(usize, &'static str),
-    /// It holds no key; perhaps it is just being written.
+    /// It holds no key; perhaps it is being written.
     #[error("the keys file holds no key; `odograph key new` prints a line for it")]
     Empty,
     /// Neither flags nor the file give any key.
@@ -133,7 +133,7 @@ pub enum Error {
 }
 
 impl Keys {
-    /// Keys from flags and from a file; at least one. Of the flags only digests are kept.
+    /// Loads keys from flags and from a file; at least one. Keeps only digests of the flags.
     ///
     /// # Errors
     /// See [`Error`].
@@ -173,12 +173,11 @@ impl Keys {
             file,
         };
         let from_file = keys.file.as_ref().map_or(0, |file| file.keys().len());
-        tracing::info!(from_flags = keys.flags.len(), from_file, "keys that let clients write");
+        tracing::info!(from_flags = keys.flags.len(), from_file, "loaded the keys");
         Ok(keys)
     }
 
-    /// Reads the file again whenever it changes, until `stop`. A file that cannot be used leaves
-    /// the keys as they were.
+    /// Reads the file again whenever it changes, until `stop`. If the file is unusable, the keys stay.
     pub async fn watch(&self, stop: CancellationToken) {
         let Some(file) = &self.file else { return };
         let mut ticks = tokio::time::interval(LOOK);
@@ -204,7 +203,7 @@ impl Keys {
         }
     }
 
-    /// The caller that these credentials belong to: a key, and the device they name if they do.
+    /// Returns the caller of these credentials: of a key, and of a device if they name one.
     pub fn find(&self, key: &str, device: Option<&str>) -> Option<Caller> {
         if key.len() > LONGEST || device.is_some_and(|device| !is_device(device)) {
             return None;
@@ -229,7 +228,7 @@ impl Keys {
         Some(caller)
     }
 
-    /// The keys of the flags, and those of the file as it was last read.
+    /// The keys of the flags, and those of the file when it was last read.
     fn tables(&self) -> Vec<Arc<Table>> {
         let from_file = self.file.as_ref().map(|file| file.keys());
         std::iter::once(self.flags.clone()).chain(from_file).collect()
@@ -245,7 +244,7 @@ impl File {
             .clone()
     }
 
-    /// Takes over what the file holds now; says how many keys those are, if it has changed.
+    /// Reads the file's keys if it has changed, and returns their number.
     fn refresh(&self) -> Result<Option<usize>, Error> {
         let text = line::read(&self.path)?;
         let digest = Digest::of(&text);
@@ -271,7 +270,7 @@ impl File {
     }
 }
 
-/// A new key, and the line of a keys file that lets it in, bound to `device` or to none.
+/// Generates a key, and its line for a keys file, bound to `device` or to none.
 pub fn generate(device: Option<&str>) -> (String, String) {
     // Two random UUIDs: 244 random bits, in letters that need no quoting anywhere.
     let key = format!("odo_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
@@ -335,7 +334,7 @@ mod tests {
         assert!(used().is_empty() && keys.find("old", None).is_some());
         std::fs::write(file.path(), format!("a * {old}\nb * {new}\n")).unwrap();
         assert_eq!(read().unwrap(), Some(2));
-        // The use of the old one is remembered across the change.
+        // The last use of the old key is kept.
         assert_eq!(used(), ["a"]);
         assert!(keys.find("old", None).is_some() && keys.find("new", None).is_some());
         std::fs::write(file.path(), "b *\n").unwrap();

@@ -1,5 +1,4 @@
-//! Who may do what: keys, the callers that they name, the devices that they are bound to, and how
-//! much each key may take within a time.
+//! Authenticates callers: keys, their devices, and how much each key may take within a time.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), access::Error> {
@@ -10,8 +9,8 @@
 //! # }
 //! ```
 //!
-//! Deliberately not here: status codes and sockets. A program that lets clients in asks [`Keys`] and
-//! answers in its own protocol.
+//! Deliberately not here: status codes and sockets. A program that admits clients asks [`Keys`] and answers
+//! in its own protocol.
 
 mod credentials;
 mod keys;

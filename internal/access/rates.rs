@@ -1,4 +1,4 @@
-//! How much each key may take within a time.
+//! Limits how much each key may take within a time.
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How much each key may take within a time. Forgets keys that are idle: they come and go with
-/// their file.
+/// How much each key may take within a time. Forgets idle keys, since keys come and go with their file.
 pub struct Rates {
     limiter: DefaultKeyedRateLimiter<Arc<str>>,
     asked: AtomicU64,
 }
 
 impl Rates {
-    /// Each key may take `rate` a second.
+    /// Allows each key `rate` a second.
     pub fn per_second(rate: NonZeroU32) -> Self {
         Self::new(governor::Quota::per_second(rate))
     }
@@ -27,8 +26,8 @@ impl Rates {
         }
     }
 
-    /// Takes so much of the key's, or tells after how long there may be room again; `None` where
-    /// there never is for so much at once.
+    /// Takes `amount` from the key's share. The error is the time until there may be room; `None` if there
+    /// never is for so much at once.
     ///
     /// # Errors
     /// The wait.
@@ -44,14 +43,14 @@ impl Rates {
     }
 }
 
-/// After so many questions the rates of keys that are idle are forgotten.
+/// Calls after which idle keys are forgotten.
 const FORGET: u64 = 4096;
 
 /// The bytes of rejected lines that each key may still bring.
 pub struct ByteQuota(Rates);
 
 impl ByteQuota {
-    /// Each key may bring `max` bytes at once, and as many again within an hour.
+    /// Allows each key `max` bytes at once, and as many again within an hour.
     pub fn new(max: u64) -> Self {
         let max = at_least_one(max);
         let quota = governor::Quota::with_period(HOUR / max.get())
@@ -60,7 +59,7 @@ impl ByteQuota {
         Self(Rates::new(quota))
     }
 
-    /// Takes so many bytes of the key's, or tells after how long there may be room again.
+    /// Takes `bytes` from the key's share; the error is the time until there may be room.
     pub fn take(&self, key: &Arc<str>, bytes: u64) -> Result<(), Duration> {
         self.0
             .take(key, at_least_one(bytes))
@@ -68,7 +67,7 @@ impl ByteQuota {
     }
 }
 
-/// As a rate limiter counts: at least one, and no more than fits.
+/// Clamps a number for the rate limiter: from 1 to the greatest that fits.
 fn at_least_one(number: u64) -> NonZeroU32 {
     NonZeroU32::new(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
 }

@@ -3,23 +3,23 @@
 use reading::{Name, Point};
 use tokio::sync::mpsc;
 
-/// Readings in a chunk, at the most.
+/// Most readings of a chunk.
 pub const POINTS: usize = 4096;
 
-/// Pieces that wait between whoever reads a day and whoever takes it.
+/// Pieces that wait between the reader of a day and its receiver.
 pub const QUEUE: usize = 4;
 
-/// Some readings of one series in order of time. The chunks of a day come in bytewise order of
-/// device, then sensor, then time.
+/// Some readings of one series, in order of time. The chunks of a day come in bytewise order of device, then
+/// sensor, then time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesChunk {
     /// The series.
     pub name: Name,
-    /// In order of time; one at least.
+    /// At least one, in order of time.
     pub points: Vec<Point>,
 }
 
-/// Gathers readings that come in order into chunks.
+/// Gathers ordered readings into chunks.
 pub(crate) struct ChunkWriter {
     to: mpsc::Sender<SeriesChunk>,
     chunk: Option<SeriesChunk>,
@@ -35,7 +35,7 @@ impl ChunkWriter {
         Self { to, chunk: None }
     }
 
-    /// Takes the reading that comes next.
+    /// Adds the next reading.
     pub(crate) async fn push(&mut self, device: &str, sensor: &str, point: Point) -> Result<(), Closed> {
         if let Some(chunk) = &mut self.chunk
             && chunk.name.device == device
@@ -56,7 +56,7 @@ impl ChunkWriter {
         }
     }
 
-    /// Sends what is left.
+    /// Sends the rest.
     pub(crate) async fn finish(self) -> Result<(), Closed> {
         match self.chunk {
             Some(last) => self.to.send(last).await.map_err(|_| Closed),

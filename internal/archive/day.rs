@@ -14,7 +14,7 @@ pub struct Day(Date);
 /// Why a text is not a day.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DayError {
-    /// It does not look like one.
+    /// The text does not have the form of a day.
     #[error("{0:?} is not a day; write YYYY-MM-DD, as in 2017-06-03")]
     Shape(String),
     /// The calendar has no such day.
@@ -23,7 +23,7 @@ pub enum DayError {
 }
 
 impl Day {
-    /// Microseconds in a day; UTC has no longer and no shorter ones here.
+    /// Microseconds in a day; a UTC day here has always the same length.
     pub const MICROSECONDS: i64 = 86_400_000_000;
 
     /// The day that holds this moment.
@@ -36,19 +36,19 @@ impl Day {
         Self::of(moment).previous()
     }
 
-    /// The day before this one; the calendar's first day is its own.
+    /// The day before this one; for the calendar's first day, the same day.
     #[must_use]
     pub fn previous(self) -> Self {
         Self(self.0.saturating_sub(1.day()))
     }
 
-    /// The day after this one; the calendar's last day is its own.
+    /// The day after this one; for the calendar's last day, the same day.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1.day()))
     }
 
-    /// The day that is so many days after 1970-01-01; none outside of the calendar.
+    /// The day this many days after 1970-01-01; none outside of the calendar.
     pub fn at(days: i64) -> Option<Self> {
         let date = Date::constant(1970, 1, 1).checked_add(SignedDuration::from_hours(days.checked_mul(24)?));
         date.ok().map(Self)
@@ -88,7 +88,7 @@ impl FromStr for Day {
         let (month, day) = (number(5..7)?, number(8..10)?);
         let year = i16::from(number(0..2)?) * 100 + i16::from(number(2..4)?);
         match Date::new(year, month, day) {
-            // PostgreSQL knows no year 0.
+            // PostgreSQL has no year 0.
             Ok(date) if year > 0 => Ok(Self(date)),
             _ => Err(DayError::Calendar(text.to_owned())),
         }

@@ -1,4 +1,4 @@
-//! A range of UTC days, and which of its days have a dump.
+//! A range of UTC days, and its days with a dump.
 
 use super::Day;
 use anyhow::Context;
@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use std::collections::BTreeSet;
 use std::pin::pin;
 
-/// From one UTC day to another, both included; open at an end that nobody named.
+/// From one UTC day to another, both included; open at an end that is not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Days {
     from: Option<Day>,
@@ -18,7 +18,7 @@ impl Days {
     /// The days from `from` to `to`.
     ///
     /// # Errors
-    /// Where the one lies after the other.
+    /// Where `from` lies after `to`.
     pub fn new(from: Option<Day>, to: Option<Day>) -> anyhow::Result<Self> {
         if let (Some(from), Some(to)) = (from, to) {
             anyhow::ensure!(
@@ -29,7 +29,7 @@ impl Days {
         Ok(Self { from, to })
     }
 
-    /// Whether it holds this day.
+    /// Whether the range holds this day.
     pub fn contains(self, day: Day) -> bool {
         self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
     }

@@ -1,4 +1,4 @@
-//! Daily dumps: the readings of a UTC day as a file that anybody can read.
+//! Daily dumps: the readings of a UTC day as a public, plain file.
 //!
 //! ```no_run
 //! # async fn run() -> anyhow::Result<()> {
@@ -10,16 +10,16 @@
 //! # }
 //! ```
 //!
-//! The readings are frozen together with the day's version (`postgres/`), written as lines
-//! (`line.rs`), compressed and uploaded on the way (`write.rs`) under a name of their own, and take
-//! effect when the manifest names them (`commit.rs`). `read.rs` reads them back and verifies them. The
-//! same readings give the same bytes. Two dumpers at once end in one valid revision, and a crash at any
-//! point leaves the last one valid.
+//! A dump reads the day and its version in one snapshot (`postgres/`) and writes lines (`line.rs`). It
+//! compresses and uploads them at once, under a name of their own (`write.rs`). It takes effect when the
+//! manifest names that file (`commit.rs`). `read.rs` reads dumps back and verifies them. The same readings
+//! give the same bytes. Two dumpers at once end in one valid revision, and a crash at any point leaves the
+//! last one valid.
 //!
-//! The other way round, a dump is loaded into a database (`restore/`).
+//! `restore/` loads a dump into a database.
 //!
-//! `stale.rs` chooses the days that need it. `retention.rs` drops months whose days are all in their
-//! dumps; what arrives for such a day later is merged with the dump in force (`merge.rs`).
+//! `stale.rs` chooses the days to dump. `retention.rs` drops months whose days are all in their dumps. A
+//! reading that arrives later for such a day is merged with the dump in force (`merge.rs`).
 //!
 //! Deliberately not here: other formats, and deleting old revisions.
 
@@ -43,7 +43,7 @@ mod write;
 
 pub use day::{Day, DayError};
 pub use days::Days;
-// For the micro-benchmarks as well, which have to call what they measure.
+// Public for the micro-benchmarks.
 pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
@@ -60,17 +60,17 @@ pub struct Dumper {
     store: Store,
 }
 
-/// What a dump came to. The manifest is the one that is in force.
+/// Outcome of a dump, with the manifest in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A new revision has been written.
+    /// The dumper wrote a new revision.
     Written(Manifest),
-    /// The day's dump was up to date already, or another dumper has just brought it up to date.
+    /// The dump was up to date already, or another dumper has just written it.
     Unchanged(Manifest),
 }
 
 impl Outcome {
-    /// The manifest that is in force.
+    /// The manifest in force.
     pub fn manifest(&self) -> &Manifest {
         match self {
             Self::Written(manifest) | Self::Unchanged(manifest) => manifest,
@@ -79,7 +79,7 @@ impl Outcome {
 }
 
 impl Dumper {
-    /// A dumper of this database into this store. A dump holds one connection of the pool.
+    /// Makes a dumper of this database into this store. A dump holds one connection of the pool.
     pub fn new(pool: ::postgres::Pool, store: Store) -> Self {
         Self { pool, store }
     }
@@ -87,8 +87,7 @@ impl Dumper {
     /// Dumps a day, unless its dump is up to date. A day without readings gives an empty dump.
     ///
     /// # Errors
-    /// Where the database or the store fails. What was in force stays in force; trying again is
-    /// always safe.
+    /// Where the database or the store fails. The dump in force stays in force; retrying is always safe.
     pub async fn dump(&self, day: Day) -> anyhow::Result<Outcome> {
         let outcome = commit::commit(&self.store, &postgres::OfDay { pool: &self.pool, day }).await?;
         let manifest = outcome.manifest();

@@ -1,13 +1,13 @@
 //! The lines of a dump: `{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z","device":"lada"}`.
 //!
-//! The keys in this order, no spaces, the shortest number that reads back as the same double,
-//! seconds with 0, 3 or 6 digits, whichever is the shortest that is exact.
+//! The keys are in this order, without spaces. A number is the shortest that reads back as the same double.
+//! Seconds have 0, 3 or 6 digits, the shortest that is exact.
 
 use super::Day;
 use reading::{is_device, is_name};
 
-/// Writes the readings of one series on one day. What is the same in each line is written out
-/// once; a line allocates nothing.
+/// Writes the readings of one series on one day. The constant parts of a line are prepared once; a line
+/// allocates nothing.
 #[derive(Debug)]
 pub struct Line {
     /// Up to the value.
@@ -20,9 +20,9 @@ pub struct Line {
 }
 
 impl Line {
-    /// The lines of this series. Both names have been checked.
+    /// Makes the lines of this series. The caller has checked both names.
     pub fn new(day: Day, device: &str, sensor: &str) -> Self {
-        // Such names need no escaping.
+        // Valid names need no escaping.
         debug_assert!(is_device(device) && is_name(sensor), "{device:?} {sensor:?}");
         Self {
             head: format!("{{\"sensor\":\"{sensor}\",\"value\":").into_bytes(),
@@ -43,7 +43,7 @@ impl Line {
     }
 }
 
-/// A moment, as the lines and the manifest have it.
+/// A timestamp in the format of lines and manifests.
 pub(super) fn moment(day: Day, timestamp: i64) -> String {
     let mut text = format!("{day}T").into_bytes();
     time_of_day(timestamp - day.start(), &mut text);

@@ -1,4 +1,4 @@
-//! A day's dump in force, handed on in chunks.
+//! Reads a day's dump in force, in chunks.
 
 use super::chunks::{ChunkWriter, SeriesChunk};
 use super::read::{self, Reader};
@@ -8,14 +8,14 @@ use blob::Store;
 use reading::Point;
 use tokio::sync::mpsc;
 
-/// Reads a day's dump to its end, to see that it is what its manifest says.
+/// Reads a day's dump to its end, to verify it against its manifest.
 pub(crate) async fn check(store: &Store, day: Day) -> anyhow::Result<()> {
     read::verify(store, &in_force(store, day).await?).await?;
     Ok(())
 }
 
-/// Hands on the readings of a day's dump, and says which manifest they are of. After an error,
-/// those that were handed on must not be relied upon.
+/// Sends the readings of a day's dump to `to`, and returns their manifest. After an error, the readings sent
+/// must not be relied upon.
 ///
 /// # Errors
 /// Where the dump is missing or damaged, the store fails, or `to` is closed.

@@ -1,25 +1,24 @@
-//! What is published beside a dump, and the names of its files.
+//! The manifest of a dump, and the names of its files.
 
 use super::Day;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Says which revision of a day's dump is in force and what it holds. It lies beside the data as
+/// Names the revision of a day's dump in force, and describes it. Stored beside the data as
 /// `YYYY-MM-DD.manifest.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// The UTC day.
     pub date: Day,
-    /// Of this dump alone; the database that it was written from knows it. None in those of before
-    /// dumps had one.
+    /// The id of this dump, which the database that wrote it records. None in manifests older than ids.
     #[serde(default)]
     pub id: Option<Uuid>,
-    /// The dumps that it was built upon, and which it holds: the latest first. None of those whose
+    /// Ids of the dumps that it was built upon, and which it holds: the latest first. Leaves out dumps whose
     /// readings were all in the database when it was written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub based_on: Vec<Uuid>,
-    /// Counts the dumps of this day; numbers can be missing.
+    /// Counts the dumps of this day, with gaps.
     pub revision: u64,
     /// How many readings it holds.
     pub readings: u64,
@@ -29,44 +28,44 @@ pub struct Manifest {
     pub first_timestamp: Option<String>,
     /// The latest reading's time, RFC 3339 UTC; none when it is empty.
     pub last_timestamp: Option<String>,
-    /// The size of the file, compressed as it is.
+    /// The size of the compressed file.
     pub bytes: u64,
-    /// The SHA-256 of the file, compressed as it is, in lower-case hexadecimal digits.
+    /// The SHA-256 of the compressed file, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// How often the day had changed when it was read, in the database that it was read from.
+    /// The day's version when it was read, in the database that it was read from.
     pub day_version: i64,
     /// `json.gz`.
     pub format: String,
-    /// The version of the lines' and this document's shape.
+    /// The version of the shape of the lines and of this document.
     pub schema_version: u32,
     /// The name of the file that holds this revision, beside the manifest.
     pub file: String,
 }
 
 impl Manifest {
-    /// The shape that this program writes.
+    /// The shape version that this program writes.
     pub const SCHEMA_VERSION: u32 = 1;
 
     /// The format that this program writes.
     pub const FORMAT: &str = "json.gz";
 }
 
-/// The manifest of a day.
+/// The name of a day's manifest.
 pub(super) fn name(day: Day) -> String {
     format!("{day}.manifest.json")
 }
 
-/// The data of a revision; never written twice.
+/// The name of a revision's data; never written twice.
 pub(super) fn data(day: Day, revision: u64) -> String {
     format!("{day}.r{revision}.{}", Manifest::FORMAT)
 }
 
-/// The data in force, under a name that stays.
+/// The name of a copy of the data in force, which stays the same.
 pub(super) fn stable(day: Day) -> String {
     format!("{day}.{}", Manifest::FORMAT)
 }
 
-/// Reserves a revision for the dumper that made it.
+/// The name of a claim, by which a dumper reserves a revision.
 pub(super) fn claim(day: Day, revision: u64) -> String {
     format!("{day}.r{revision}.claim")
 }

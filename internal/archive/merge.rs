@@ -1,33 +1,32 @@
-//! Two orders of readings as one: those of a dump, and those that the database has.
+//! Merges the readings of a dump with those of the database, both in order.
 //!
-//! Of two with the same identity the dump's stays: it was committed first.
+//! Of two with the same identity, the dump's stays: it was committed first.
 
 use super::read::{Reader, Reading};
 use super::write::Sink;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Takes the database's readings in the order of a dump and writes them, with those of the dump
-/// between them.
+/// Takes the database's readings in the order of a dump, and writes them merged with the dump's.
 pub(super) struct Merge {
     base: Option<Base>,
     sink: Sink,
-    /// Of the database's next readings.
+    /// The series of the database's next readings.
     series: Option<(Arc<str>, Arc<str>)>,
-    /// Of the sink's next readings.
+    /// The series of the sink's next readings.
     written: Option<(Arc<str>, Arc<str>)>,
-    /// The database has every reading of the dump so far, with its value.
+    /// Whether the database has every reading of the dump so far, with its value.
     whole: bool,
 }
 
-/// A dump that is being read.
+/// A dump being read.
 struct Base {
     reader: Reader,
     batch: std::vec::IntoIter<Reading>,
 }
 
 impl Base {
-    /// The next reading, which stays; none at the end of a dump that was undamaged.
+    /// The next reading, not consumed; none at the end of an undamaged dump.
     async fn peek(&mut self) -> anyhow::Result<Option<&Reading>> {
         if self.batch.as_slice().is_empty()
             && let Some(batch) = self.reader.next().await?
@@ -53,7 +52,7 @@ impl Merge {
         }
     }
 
-    /// The database's readings that follow are of this series.
+    /// Starts a series of the database.
     pub(super) fn series(&mut self, device: &str, sensor: &str) {
         self.series = Some((device.into(), sensor.into()));
     }
@@ -84,8 +83,8 @@ impl Merge {
         self.write(device, sensor, timestamp, value).await
     }
 
-    /// Writes what is left of the dump, and hands the sink back where the dump was undamaged; says as
-    /// well whether the database has every reading of the dump.
+    /// Writes the rest of the dump, and returns the sink if the dump was undamaged. Also returns whether the
+    /// database has every reading of the dump.
     pub(super) async fn finish(mut self) -> anyhow::Result<(Sink, bool)> {
         while let Some(base) = &mut self.base {
             if base.peek().await?.is_none() {

@@ -1,4 +1,4 @@
-//! Dumps every day once it is over, and late data with it, for a program that runs for months.
+//! Dumps every day once it is over, and late data with it, in a program that runs for months.
 
 use super::{Day, Dumper, Month, Retention};
 use anyhow::Context;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// After midnight UTC, so that what was on its way at midnight is in the first dump.
+/// Start after midnight UTC, so that the first dump has the readings under way at midnight.
 const AFTER_MIDNIGHT: SignedDuration = SignedDuration::from_mins(10);
 
-/// How often to look at the clock. A timer alone would oversleep while the machine is suspended,
-/// and would not see the clock being set.
+/// How often to check the clock. A single timer would oversleep while the machine is suspended, and would not
+/// notice that the clock is set.
 const LOOK: Duration = Duration::from_secs(120);
 
-/// Days to make up for after a long sleep, or a clock that leapt.
+/// Most days to make up for after a long sleep or a jump of the clock.
 const MAKE_UP: usize = 31;
 
 /// How long to wait after a first failure; after further ones up to [`LOOK`].
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How long to wait after looking at all days failed for some of them.
+/// Pause after a sweep of all days in which some failed.
 const SWEEP_AGAIN: Duration = Duration::from_secs(3600);
 
-/// Dumps yesterday unless that is done, then every day ten minutes after its end, until `stop`.
-/// What fails is logged and tried again until it succeeds; one day does not hold up another.
+/// Dumps yesterday unless its dump is up to date, then every day ten minutes after its end, until `stop`.
+/// Logs failures and retries without end; one day does not hold up another.
 ///
-/// Every night, and at the start, the days that late data has made stale follow, and then months
-/// older than the retention are dropped from the database.
+/// Every night, and at the start, it then dumps the days that late data has made stale. After that, it drops
+/// months older than the retention from the database.
 pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: CancellationToken) {
     let mut due = Due::default();
     let mut waits = waits();
@@ -41,7 +41,7 @@ pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: Cancell
         for day in due.at(Timestamp::now()) {
             tokio::select! {
                 biased;
-                // What is half written is not in force, and the next start dumps the day again.
+                // A half-written dump is not in force, and the next start dumps the day again.
                 () = stop.cancelled() => return,
                 dumped = dumper.dump(day) => match dumped {
                     Ok(_) => due.done(day),
@@ -104,26 +104,26 @@ async fn night(
     Ok(())
 }
 
-/// The days that are over and not dumped yet.
+/// The days that are over and not dumped.
 #[derive(Debug, Default)]
 struct Due {
-    /// The latest day that was ever due.
+    /// The latest day that was due.
     latest: Option<Day>,
     days: BTreeSet<Day>,
 }
 
 impl Due {
-    /// The days to dump at this moment.
+    /// Returns the days to dump at this moment.
     fn at(&mut self, now: Timestamp) -> Vec<Day> {
         let today = Day::before(now.saturating_sub(AFTER_MIDNIGHT).unwrap_or(now));
         match self.latest {
             Some(latest) if latest == today => {}
-            // Later than before: all days since. A clock that leapt far must not dump years.
+            // Later than before: all days since. After a far jump of the clock, it must not dump years.
             Some(latest) if latest < today => {
                 let since = std::iter::successors(Some(today), |day| Some(day.previous()));
                 self.days.extend(since.take(MAKE_UP).take_while(|day| *day > latest));
             }
-            // The first look; or the clock was set back, and what it said before is void.
+            // The first check; or the clock was set back, and its earlier time is void.
             _ => self.days = BTreeSet::from([today]),
         }
         self.latest = Some(today);
@@ -142,7 +142,7 @@ impl Due {
 mod tests {
     use super::*;
 
-    /// At each moment, these days are to be dumped; those after the bar then succeed.
+    /// Checks that these days are due at each moment; those after the bar then succeed.
     fn check(steps: &[(&str, &[&str], &[&str])]) {
         let mut due = Due::default();
         for (moment, expected, dumped) in steps {

@@ -1,10 +1,10 @@
-//! Reads a dump back: the revision that a manifest names, line by line, in constant memory.
+//! Reads a dump back: the revision in the manifest, line by line, in constant memory.
 //!
-//! Whoever reads to the end knows that the file is the one the manifest speaks of: its length, its
-//! SHA-256 and the number of its readings are compared there. Every line is judged as the ingestor
-//! judges one, and must be of the day and in the dump's order, so that dumps can be merged.
+//! Reading to the end verifies the file against its manifest: its length, its SHA-256 and the number of its
+//! readings. Every line is judged as the ingestor judges one. It must be of the day and in the dump's order,
+//! so that dumps can be merged.
 //!
-//! A thread of its own hashes, decompresses and decodes; what it has decoded waits in a short queue.
+//! A separate thread hashes, decompresses and decodes; decoded readings wait in a short queue.
 
 use super::{Day, Manifest, manifest};
 use blob::{Store, Version};
@@ -19,19 +19,19 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Readings handed on at once.
+/// Readings sent at once.
 const BATCH: usize = 1000;
 
 /// Batches, and pieces of the file, that wait between two stages.
 const QUEUE: usize = 2;
 
-/// The longest line that is looked at. Those of a dump have 300 bytes at the most.
+/// The longest line that is read. Those of a dump have at most 300 bytes.
 const LINE: u64 = 4096;
 
-/// A reading as a dump has it.
+/// A reading of a dump.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// A valid name, shared by the readings of a series that follow each other.
+    /// A valid name, shared by consecutive readings of a series.
     pub device: Arc<str>,
     /// A valid name, shared likewise.
     pub sensor: Arc<str>,
@@ -41,10 +41,10 @@ pub struct Reading {
     pub value: f64,
 }
 
-/// Why a dump cannot be read. What was read of it before must not be relied upon.
+/// Why a dump cannot be read. Readings returned before must not be relied upon.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The manifest is none, or of a shape that this program does not know.
+    /// The manifest is malformed, or of a shape that this program does not know.
     #[error(
         "{file} is not a dump's manifest that this program can read ({reason}); where it is damaged, bring it back from a copy, or, where the database has the whole day, move it away and dump the day again; where it is newer, use a newer program"
     )]
@@ -54,7 +54,7 @@ pub enum ReadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file that the manifest names is not there.
+    /// The file in the manifest does not exist.
     #[error(
         "{file} is not there, although its manifest names it; bring it back from a copy, or, where the database has the whole day, dump the day again"
     )]
@@ -62,7 +62,7 @@ pub enum ReadError {
         /// The file's name.
         file: String,
     },
-    /// The store failed; trying again may help.
+    /// The store failed; a retry may help.
     #[error(transparent)]
     Store(blob::Error),
     /// The file has another length than its manifest says.
@@ -75,7 +75,7 @@ pub enum ReadError {
         /// Bytes of the file.
         found: u64,
     },
-    /// The file has other bytes than those that were written.
+    /// The file's bytes are not those that were written.
     #[error("{file} has the SHA-256 {found}, and its manifest says {expected}; it is damaged")]
     Sha256 {
         /// The file's name.
@@ -85,15 +85,15 @@ pub enum ReadError {
         /// Of the file.
         found: String,
     },
-    /// The file is what was written, but was no gzip.
+    /// The file has the right bytes, but is no gzip.
     #[error("{file} cannot be decompressed")]
     Gzip {
         /// The file's name.
         file: String,
-        /// What the decompressor says.
+        /// The decompressor's error.
         source: io::Error,
     },
-    /// The file is what was written, but holds a line that is not a dump's.
+    /// The file has the right bytes, but holds a line that is not a dump's.
     #[error("{file}, line {line}: {reason}")]
     Line {
         /// The file's name.
@@ -103,7 +103,7 @@ pub enum ReadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file is what was written, but has another number of readings than its manifest says.
+    /// The file has the right bytes, but not as many readings as its manifest says.
     #[error("{file} holds {found} readings, and its manifest says {expected}")]
     Readings {
         /// The file's name.
@@ -113,7 +113,7 @@ pub enum ReadError {
         /// Readings of the file.
         found: u64,
     },
-    /// The thread that decodes has died.
+    /// The decoding thread has died.
     #[error("the thread that reads {file} died")]
     Thread {
         /// The file's name.
@@ -121,7 +121,7 @@ pub enum ReadError {
     },
 }
 
-/// The manifest in force for a day; none where the day was never dumped.
+/// Reads the manifest in force for a day; none if the day was never dumped.
 ///
 /// # Errors
 /// [`ReadError::Store`] and [`ReadError::Manifest`].
@@ -129,7 +129,7 @@ pub async fn in_force(store: &Store, day: Day) -> Result<Option<Manifest>, ReadE
     Ok(manifest_and_version(store, day).await?.map(|(manifest, _)| manifest))
 }
 
-/// The same, and which state of the manifest was read.
+/// Reads the manifest in force, and its version in the store.
 pub(super) async fn manifest_and_version(store: &Store, day: Day) -> Result<Option<(Manifest, Version)>, ReadError> {
     let file = manifest::name(day);
     let Some((bytes, version)) = store.get(&file).await.map_err(ReadError::Store)? else {
@@ -148,7 +148,7 @@ pub(super) async fn manifest_and_version(store: &Store, day: Day) -> Result<Opti
     }
 }
 
-/// Reads the revision that a manifest names to its end and compares it with the manifest.
+/// Reads the revision in a manifest to its end, and compares it with the manifest.
 ///
 /// # Errors
 /// See [`ReadError`].
@@ -158,21 +158,21 @@ pub async fn verify(store: &Store, manifest: &Manifest) -> Result<(), ReadError>
     Ok(())
 }
 
-/// A file as it comes from the store.
+/// The bytes of a file from the store.
 type ByteStream = BoxStream<'static, Result<Bytes, blob::Error>>;
 
 /// The readings of a dump, in its order: bytewise by device, sensor and time.
 pub struct Reader {
     file: String,
-    /// None once the file has been handed on to its end.
+    /// None once the whole file was sent.
     source: Option<(ByteStream, mpsc::Sender<Bytes>)>,
     batches: mpsc::Receiver<Vec<Reading>>,
-    /// None once its verdict has been given.
+    /// None once its result was returned.
     decoding: Option<JoinHandle<Result<(), ReadError>>>,
 }
 
 impl Reader {
-    /// Opens the revision that this manifest names.
+    /// Opens the revision in this manifest.
     ///
     /// # Errors
     /// [`ReadError::Manifest`], [`ReadError::Missing`] and [`ReadError::Store`].
@@ -202,11 +202,11 @@ impl Reader {
         })
     }
 
-    /// The next readings, one at least; none at the end, once the whole file has been found to be
-    /// as its manifest says.
+    /// Returns the next readings, at least one. None at the end, once the whole file was verified against its
+    /// manifest.
     ///
     /// # Errors
-    /// See [`ReadError`]. After an error or the end there is nothing more.
+    /// See [`ReadError`]. After an error or the end, it returns nothing more.
     pub async fn next(&mut self) -> Result<Option<Vec<Reading>>, ReadError> {
         loop {
             let Some((stream, pieces)) = &mut self.source else {
@@ -224,7 +224,7 @@ impl Reader {
                         return self.verdict().await;
                     }
                 },
-                // An error of the channel means that the thread has ended; it says why.
+                // A closed channel means that the thread has ended; its result says why.
                 piece = feed(stream, pieces) => match piece {
                     Ok(true) => {}
                     Ok(false) => self.source = None,
@@ -250,8 +250,8 @@ impl Reader {
     }
 }
 
-/// Hands on the next piece of the file; says whether there may be more. A place in the queue comes
-/// first, so that nothing is lost where this is broken off.
+/// Sends the next piece of the file, and returns whether more may follow. It takes a place in the queue
+/// first, so that cancelling it loses nothing.
 async fn feed(stream: &mut ByteStream, pieces: &mpsc::Sender<Bytes>) -> Result<bool, blob::Error> {
     let Ok(place) = pieces.reserve().await else {
         return Ok(false);
@@ -263,7 +263,7 @@ async fn feed(stream: &mut ByteStream, pieces: &mpsc::Sender<Bytes>) -> Result<b
     Ok(true)
 }
 
-/// Decodes the whole file and judges it.
+/// Decodes and verifies the whole file.
 fn decode_all(
     manifest: &Manifest,
     pieces: mpsc::Receiver<Bytes>,
@@ -278,7 +278,7 @@ fn decode_all(
         hash: Sha256::new(),
     };
     let decoded = lines(manifest, &mut inlet, to);
-    // A damaged file is called that, whatever the damage did to its lines.
+    // A damaged file is reported as damaged, not by the lines that the damage spoiled.
     inlet.drain();
     let found = inlet.hash.finalize();
     let found = format!("{found:x}");
@@ -307,7 +307,7 @@ fn decode_all(
     Ok(())
 }
 
-/// Decodes line by line; the number of readings.
+/// Decodes line by line, and returns the number of readings.
 fn lines(manifest: &Manifest, inlet: &mut Inlet, to: &mpsc::Sender<Vec<Reading>>) -> Result<u64, ReadError> {
     let day = manifest.date;
     let bounds = Bounds {
@@ -368,7 +368,7 @@ fn lines(manifest: &Manifest, inlet: &mut Inlet, to: &mpsc::Sender<Vec<Reading>>
     Ok(number)
 }
 
-/// Says whether anybody still wants readings.
+/// Sends a batch, and returns whether the receiver is open.
 fn hand_on(batch: &mut Vec<Reading>, to: &mpsc::Sender<Vec<Reading>>) -> bool {
     if batch.is_empty() {
         return true;
@@ -378,18 +378,18 @@ fn hand_on(batch: &mut Vec<Reading>, to: &mpsc::Sender<Vec<Reading>>) -> bool {
 }
 
 impl Reading {
-    /// By which dumps are ordered, and which no two readings share.
+    /// The order of dumps, and the identity of a reading.
     pub fn identity(&self) -> (&str, &str, i64) {
         (&self.device, &self.sensor, self.timestamp)
     }
 }
 
-/// The compressed file, counted and hashed on its way.
+/// The compressed file, counted and hashed as it is read.
 struct Inlet {
     pieces: mpsc::Receiver<Bytes>,
     piece: Bytes,
     bytes: u64,
-    /// Much more than this is not read: the verdict stands.
+    /// Most bytes to read, about: more cannot change the verdict.
     most: u64,
     hash: Sha256,
 }

@@ -1,8 +1,8 @@
 //! Drops months that are in their dumps.
 //!
-//! A month is dropped whole, once all of it is older than the retention and every day of it is in a
-//! dump that has been read back and found to be as its manifest says, and to hold the day as the
-//! database has it. Under a lock that nobody can write through, the versions are compared once more.
+//! A month is dropped whole, once all of it is older than the retention and every day of it is in a verified
+//! dump. Each dump is read back, and must match its manifest and the day in the database. A lock then blocks
+//! all writers of the month, and the versions are compared once more.
 
 use super::postgres::{self, Counted, Partition, States};
 use super::read::{self, ReadError};
@@ -14,7 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 use store::Look;
 
-/// Manifests that are asked for at once.
+/// Manifests read at once.
 const AT_ONCE: usize = 8;
 
 /// How long readings stay in the database at least: a number of days, written `90d`.
@@ -42,7 +42,7 @@ impl fmt::Display for Retention {
 }
 
 impl Retention {
-    /// What is before this moment may go; both in microseconds since 1970.
+    /// Data before the returned moment may go; both in microseconds since 1970.
     pub(super) fn before(self, now: i64) -> i64 {
         now - i64::from(self.days) * DAY
     }
@@ -53,23 +53,22 @@ impl Retention {
 pub struct Month {
     /// `2017-06`.
     pub month: String,
-    /// Bytes on disk, indexes included.
+    /// Bytes on disk, with indexes.
     pub bytes: u64,
-    /// Days that have readings in the database.
+    /// Days with readings in the database.
     pub days: usize,
-    /// Its readings in the database; none where something else keeps the month, so that they were
-    /// not counted.
+    /// Its readings in the database; none if not counted, since the month stays for another reason.
     pub readings: Option<u64>,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
 }
 
-/// What becomes of a month.
+/// The fate of a month.
 #[derive(Debug)]
 pub enum Fate {
-    /// It is gone; a dry run says that it would be.
+    /// It was dropped, or would be in a dry run.
     Dropped,
-    /// It stays, for now, for these reasons.
+    /// It stays, for these reasons.
     Kept(Vec<Reason>),
 }
 
@@ -79,7 +78,7 @@ pub enum Reason {
     /// The day has no dump in this store.
     #[error("{0} has no dump in this store")]
     Undumped(Day),
-    /// The dump is of another version of the day: late data has come. The next dump mends that.
+    /// The dump is of an older version of the day: late data has come. The next dump resolves this.
     #[error("{day} has changed since its dump: it is of version {dumped}, and the day's is {version}")]
     Stale {
         /// The day.
@@ -89,8 +88,7 @@ pub enum Reason {
         /// The database's.
         version: i64,
     },
-    /// The dump was not written from this database as it is, whatever its version. The next dump
-    /// mends that.
+    /// Another database, or this one before a restore, wrote the dump. The next dump resolves this.
     #[error("the dump of {0} is of another database, or of this one before it was set back")]
     Foreign(Day),
     /// The dump cannot be read back.
@@ -103,7 +101,7 @@ pub enum Reason {
         /// What is wrong with it.
         error: ReadError,
     },
-    /// The dump has fewer readings than the database, although the versions are the same.
+    /// The dump has fewer readings than the database, although the versions are equal.
     #[error("{day} has {readings} readings, and its dump only {dumped}; was the table changed by hand?")]
     Differs {
         /// The day.
@@ -113,20 +111,20 @@ pub enum Reason {
         /// Readings in the dump.
         dumped: u64,
     },
-    /// Readings arrived while the dumps were being verified. The next dump and run mend that.
+    /// Readings arrived during the verification. The next dump and run resolve this.
     #[error("it changed meanwhile")]
     Changed,
-    /// It was not that old at the release of this program, nor at a look at the clock a day ago: the
-    /// clock may have jumped ahead.
+    /// The clock may have jumped ahead. The month was not that old at the release of this program, nor at a
+    /// look at the clock a day ago.
     #[error("its age was not seen a day earlier yet; it goes if a later run still finds it as old")]
     Early,
-    /// Readers or writers did not let go of it; the next run tries again.
+    /// A reader or writer did not release it; the next run tries again.
     #[error("it is in use, by a dump or another long statement")]
     Busy,
 }
 
 impl Reason {
-    /// Whether somebody has to do something about it: the next run does not mend it.
+    /// Whether an operator has to act: the next run does not resolve it.
     pub fn is_trouble(&self) -> bool {
         match self {
             Self::Undumped(_) | Self::Unverified { .. } | Self::Differs { .. } => true,
@@ -136,7 +134,7 @@ impl Reason {
 }
 
 impl Month {
-    /// Logs what has become of it.
+    /// Logs the fate of the month.
     pub fn log(&self) {
         let Self {
             month,
@@ -182,17 +180,17 @@ impl fmt::Display for Month {
 }
 
 impl Dumper {
-    /// Drops the months that are older than the retention, were so a day ago, and are in their dumps,
-    /// oldest first; with `dry_run`, only says what it would do. Each month is reported to `report` as soon as it
-    /// is known what becomes of it.
+    /// Drops old months that are in their dumps, oldest first. They must have been older than the retention a
+    /// day ago, too. With `dry_run`, it only reports what it would do. It calls `report` with each month as
+    /// soon as its fate is known.
     ///
     /// # Errors
-    /// Where the database or the store fails. What was dropped before is dropped and recorded.
+    /// Where the database or the store fails. Months dropped before stay dropped and recorded.
     pub async fn retain(&self, retention: Retention, dry_run: bool, report: impl FnMut(&Month)) -> anyhow::Result<()> {
         self.retain_at(Look::now(), retention, dry_run, report).await
     }
 
-    /// The same, at this look at the clock.
+    /// Drops months as of this look at the clock.
     pub(super) async fn retain_at(
         &self,
         look: Look,
@@ -214,10 +212,10 @@ impl Dumper {
             readings: None,
             fate: Fate::Dropped,
         };
-        // The versions come first: what is counted later and not in them has changed them.
+        // Read the versions first: a reading counted later that is not in them has changed them.
         let states = postgres::states(&self.pool, partition).await?;
         let manifests = self.manifests(&states).await?;
-        // One a day: the first that is found.
+        // One reason a day: the first that is found.
         let mut reasons = BTreeMap::new();
         let changed = in_question(&states, &Counted::new());
         for day in &changed {
@@ -263,7 +261,7 @@ impl Dumper {
         Ok(month)
     }
 
-    /// The manifests in force of these days. One that cannot be read counts as none.
+    /// The manifests in force of these days. An unreadable one counts as none.
     async fn manifests(&self, states: &States) -> anyhow::Result<BTreeMap<Day, Manifest>> {
         let days: Vec<Day> = states.keys().copied().collect();
         let manifests = futures_util::stream::iter(days)
@@ -281,8 +279,8 @@ impl Dumper {
         Ok(manifests.try_filter_map(async |found| Ok(found)).try_collect().await?)
     }
 
-    /// The revision that stands for the day: it is of the day's version, is whole, and can hold so
-    /// many readings of the database. It may hold more: those that were dropped before.
+    /// Verifies the revision for the day. It must be of the day's version, be whole, and hold at least the
+    /// database's readings. It may hold more: those dropped before.
     async fn verified(
         &self,
         day: Day,
@@ -305,8 +303,7 @@ impl Dumper {
     }
 }
 
-/// Why the dump that a manifest names cannot stand for the day. Readings that no writer has counted
-/// are in no version.
+/// Why a manifest's dump cannot stand for the day. Readings inserted by hand are in no version.
 fn unfit(day: Day, states: &States, manifest: Option<&Manifest>) -> Option<Reason> {
     let (Some(state), Some(manifest)) = (states.get(&day), manifest) else {
         return Some(Reason::Undumped(day));
@@ -322,8 +319,8 @@ fn unfit(day: Day, states: &States, manifest: Option<&Manifest>) -> Option<Reaso
     })
 }
 
-/// The days whose dumps have to be verified: all but those that were dropped at their present
-/// version and have nothing in the database.
+/// The days whose dumps must be verified. Days dropped at their present version, with nothing in the
+/// database, are left out.
 fn in_question(states: &States, counted: &Counted) -> BTreeSet<Day> {
     let changed = states.iter().filter(|(_, state)| state.dropped != Some(state.version));
     changed.map(|(day, _)| *day).chain(counted.keys().copied()).collect()

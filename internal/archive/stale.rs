@@ -6,17 +6,17 @@ use anyhow::bail;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-/// Days that are listed at once; few in tests, so that they see more than one list.
+/// Days listed at once; few in tests, so that they see more than one list.
 const PAGE: usize = if cfg!(test) { 3 } else { 1000 };
 
-/// Manifests that are asked for at once.
+/// Manifests read at once.
 const AT_ONCE: usize = 8;
 
-/// So many days in a row that failed for a reason that is not the day's: the database or the store
-/// is gone, and the others would fail as well.
+/// Consecutive failed days that end a sweep, unless the cause is the day's. The database or the store is
+/// gone, and the others would fail as well.
 const ENOUGH: u32 = 5;
 
-/// What bringing the days up to date came to.
+/// Counts of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Days whose dump was written.
@@ -28,16 +28,15 @@ pub struct Swept {
 }
 
 impl Dumper {
-    /// Dumps every day up to and including `until` that is stale or was never dumped, oldest first,
-    /// one after the other. `until` is dumped even where it has no readings; of other days without
-    /// any, the database does not know. A day that fails does not hinder the others.
+    /// Dumps every stale or undumped day up to and including `until`, oldest first, one after the other.
+    /// `until` is dumped even without readings; the database does not know other days without any. A failed
+    /// day does not hold up the others.
     ///
-    /// Later days are left: they are not over, and would be stale at once. No day is begun after
-    /// `stop`.
+    /// Later days are left out: they are not over, and would be stale at once. It begins no day after `stop`.
     ///
     /// # Errors
-    /// Where the days cannot be listed, the database or the store does not answer any more, or
-    /// `stop` came first. What has been dumped stays.
+    /// Where the days cannot be listed, the database or the store stops answering, or `stop` came first.
+    /// Finished dumps stay.
     pub async fn dump_stale(&self, until: Day, stop: &CancellationToken) -> anyhow::Result<Swept> {
         let mut swept = Swept::default();
         let mut unanswered = 0;
@@ -61,7 +60,7 @@ impl Dumper {
                     swept.current += 1;
                     continue;
                 }
-                // Where that could not be told, dumping the day says why.
+                // If the state is unknown, dumping the day reports why.
                 match self.dump(day).await {
                     Ok(Outcome::Written(_)) => swept.dumped += 1,
                     Ok(Outcome::Unchanged(_)) => swept.current += 1,
@@ -82,7 +81,7 @@ impl Dumper {
                     dumped = swept.dumped,
                     current = swept.current,
                     failed = swept.failed,
-                    "looked at all days"
+                    "all days were checked"
                 );
                 return Ok(swept);
             }

@@ -1,7 +1,7 @@
-//! From readings to an upload: lines, gzip, checksum, in constant memory.
+//! Writes readings to an upload: lines, gzip, checksum, in constant memory.
 //!
-//! Three stages run at once, joined by short queues: whoever has the readings fills buffers of
-//! lines, a thread of its own compresses and hashes them, and the upload takes what comes out.
+//! Three stages run at once, joined by short queues. The producer fills buffers of lines, a thread compresses
+//! and hashes them, and the upload sends the result.
 
 use super::Day;
 use super::line::{Line, moment};
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use tokio::sync::mpsc;
 
-/// Lines are handed on in pieces of about this many bytes.
+/// About how many bytes of lines a piece holds.
 const PIECE: usize = 256 << 10;
 
 /// Pieces that wait between two stages.
 const QUEUE: usize = 4;
 
-/// What was written.
+/// The written file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) readings: u64,
@@ -44,8 +44,8 @@ pub(super) struct Sink {
     span: Option<(i64, i64)>,
 }
 
-/// Writes a day's dump into a blob, which the caller then finishes, or aborts after an error.
-/// `produce` gives every reading to the sink and hands it back.
+/// Writes a day's dump into a blob, which the caller then finishes, or aborts after an error. `produce`
+/// passes every reading to the sink and returns the sink.
 pub(super) async fn write<F>(
     day: Day,
     to: &mut blob::Writer,
@@ -72,7 +72,7 @@ where
     let producing = async {
         let mut sink = produce(Sink::new(day, lines)).await?;
         sink.flush().await?;
-        // Dropping the sender is what tells the next stage that this is all.
+        // Dropping the sender tells the next stage that its input is complete.
         let Sink {
             readings,
             devices,
@@ -81,8 +81,8 @@ where
         } = sink;
         anyhow::Ok((readings, devices, span))
     };
-    // The upload comes first: where it fails, the stages before it fail as a consequence, and the
-    // first error is the one to report.
+    // The upload comes first: if it fails, the earlier stages fail as a consequence, and the first error is
+    // the one to report.
     let ((), file, (readings, devices, span)) = tokio::try_join!(upload, compressed, producing)?;
     Ok(Written {
         readings,
@@ -109,15 +109,15 @@ impl Sink {
         }
     }
 
-    /// The readings that follow are of this series.
+    /// Starts a series.
     pub(super) fn series(&mut self, device: &str, sensor: &str) {
         self.series = Some((device.to_owned(), Line::new(self.day, device, sensor)));
     }
 
-    /// Takes a reading of the series: microseconds since 1970, within the day, and its value.
+    /// Adds a reading of the series: microseconds since 1970, within the day, and its value.
     pub(super) async fn reading(&mut self, timestamp: i64, value: f64) -> anyhow::Result<()> {
         let (device, line) = self.series.as_ref().context("a reading came before its series")?;
-        // JSON has no word for it. Nothing that came in through the ingestor can be such a value.
+        // JSON cannot express it, and the ingestor never accepts such a value.
         anyhow::ensure!(
             value.is_finite(),
             "the value of device {device} at {} is {value}, which a dump cannot hold; correct that row and dump the day again",
@@ -176,7 +176,7 @@ fn compress(mut lines: mpsc::Receiver<Vec<u8>>, to: mpsc::Sender<Bytes>) -> io::
     })
 }
 
-/// Counts, hashes and hands on what has been compressed.
+/// Counts, hashes and sends the compressed bytes.
 struct Outlet {
     to: mpsc::Sender<Bytes>,
     buffer: Vec<u8>,

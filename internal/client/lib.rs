@@ -1,6 +1,6 @@
-//! The clients: [`replay`] uploads recordings, [`simulate`] makes up a drive.
+//! The clients: [`replay`] uploads recordings, [`simulate`] generates a drive.
 //!
-//! Deliberately not here: following growing files, and deleting what was sent.
+//! Deliberately not here: following growing files, and deleting sent files.
 
 pub mod replay;
 pub mod simulate;

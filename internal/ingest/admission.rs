@@ -1,4 +1,4 @@
-//! How many uploads may be under way at once.
+//! Limits the uploads that run at once.
 
 use crate::Limits;
 use access::Rates;
@@ -7,18 +7,18 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Why an upload is not let in now.
+/// Why an upload is refused now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// This key has sent too many; the next is let in after this long.
+    /// This key sends too many; the next is admitted after this long.
     KeyTooFast(Duration),
-    /// This key has too many under way.
+    /// This key has too many at once.
     KeyFull,
-    /// Too many are under way.
+    /// Too many run at once.
     Full,
 }
 
-/// Lets uploads in, or not.
+/// Admits or refuses uploads.
 pub(crate) struct Admission {
     under_way: Arc<Mutex<UnderWay>>,
     max: usize,
@@ -42,10 +42,10 @@ impl Admission {
         }
     }
 
-    /// A place for one upload, free again when it is dropped.
+    /// Takes a place for one upload; dropping it frees the place.
     pub(crate) fn enter(&self, key: &Arc<str>) -> Result<Turn, Refusal> {
         if let Some(rate) = &self.rate {
-            // One upload fits into any rate.
+            // Every rate admits one upload.
             rate.take(key, NonZeroU32::MIN)
                 .map_err(|wait| Refusal::KeyTooFast(wait.unwrap_or_default()))?;
         }

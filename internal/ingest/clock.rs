@@ -1,13 +1,13 @@
-//! Whether this machine's clock can be right, for what judges readings by it.
+//! Judges whether this machine's clock can be right, before readings are judged by it.
 //!
-//! A clock that is behind makes of good readings "too far in the future", and a device deletes its
-//! file after that verdict. So a clock is wrong while it is further behind a moment that is past for
-//! certain than `--max-future` allows. Such moments are the release of this program, the last message
-//! of the event bus (or its server's own time) and the newest receipt in the database. They are asked
-//! for every few seconds; each upload only compares two numbers.
+//! A clock that is behind rejects good readings as "too far in the future", and a device deletes its file
+//! after that verdict. So the clock is compared with witnesses: the release of this program, the last message
+//! of the event bus (or its server's own time), and the newest receipt in the database. It is wrong while it
+//! is further behind one than `--max-future` allows. A task asks them every few seconds; an upload only
+//! compares two numbers.
 //!
-//! Deliberately not here: clocks that are ahead. Nothing tells them from a long sleep, so what deletes
-//! by age waits for a second look instead (`internal/store/looks.rs`).
+//! Deliberately not here: clocks that are ahead. They look like a long sleep, so deletion by age waits for a
+//! second look instead (`internal/store/looks.rs`).
 
 use crate::Limits;
 use event::Writer;
@@ -21,10 +21,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Clocks of two machines differ by this much without either being wrong, whatever `--max-future` is.
+/// Least tolerance, for any `--max-future`: two right clocks may differ by this much.
 const SKEW: i64 = 60 * SECOND;
 
-/// Between two questions to the bus and the database, and before both have answered once.
+/// Pause between two questions to the bus and the database, and until both have answered once.
 const ASK: Duration = Duration::from_secs(5);
 const ASK_FIRST: Duration = Duration::from_millis(250);
 
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the log repeats that the clock is wrong.
 const REPEAT: Duration = Duration::from_secs(600);
 
-/// This machine's clock, compared with what else tells the time. Cheap to clone.
+/// This machine's clock, compared with the witnesses. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<Inner>);
 
@@ -42,22 +42,22 @@ struct Inner {
     trusted: bool,
     /// How far behind a clock may be; microseconds.
     tolerance: i64,
-    /// A moment that is past for certain.
+    /// The latest moment that has certainly passed.
     past: AtomicI64,
-    /// The bus and the database have been asked.
+    /// The bus and the database have answered.
     asked: AtomicBool,
     latch: Latch,
 }
 
-/// Asks for a moment that is past for certain, in microseconds since 1970; `Ok(None)` where none is known,
-/// and an error where the answer cannot be had now. Its answer takes a bounded time.
+/// Asks for a moment that has certainly passed, in microseconds since 1970. `Ok(None)` where none is known,
+/// an error where the answer is unavailable now. Answers within a bounded time.
 pub type Witness = Box<dyn Fn() -> BoxFuture<'static, Result<Option<i64>, Unknown>> + Send + Sync>;
 
 /// A witness does not answer now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown;
 
-/// What tells the time beside this machine's clock.
+/// The sources that tell the time beside this machine's clock.
 struct Witnesses {
     bus: Writer,
     receipts: Option<Witness>,
@@ -67,8 +67,8 @@ struct Witnesses {
 }
 
 impl Clock {
-    /// Compares the clock with `bus` and, where there is one, with the receipts in a database. Its
-    /// task runs under `service`.
+    /// Compares the clock with `bus` and, if there is a database, with its receipts. Its task runs under
+    /// `service`.
     pub(crate) fn new(limits: &Limits, bus: Writer, receipts: Option<Witness>, service: &Service) -> Self {
         let clock = Self(Arc::new(Inner {
             trusted: limits.trust_clock,
@@ -93,17 +93,17 @@ impl Clock {
         clock
     }
 
-    /// It cannot be right.
+    /// Whether the clock cannot be right.
     pub(crate) fn is_wrong(&self) -> bool {
         !self.0.trusted && time::now() < self.earliest()
     }
 
-    /// All that tells the time has been asked, and it may be right.
+    /// Whether all witnesses have answered, and the clock can be right.
     pub(crate) fn is_plausible(&self) -> bool {
         self.0.trusted || (self.0.asked.load(Ordering::Acquire) && !self.is_wrong())
     }
 
-    /// The earliest time that it may show.
+    /// The earliest time that a right clock may show.
     fn earliest(&self) -> i64 {
         self.0.past.load(Ordering::Acquire).saturating_sub(self.0.tolerance)
     }
@@ -126,7 +126,7 @@ impl Clock {
         }
     }
 
-    /// Takes over what the witnesses said. `told` is when the log was last told of a wrong clock.
+    /// Takes over the witnesses' answers. `told` is when the log last told of a wrong clock.
     fn take(&self, witnesses: &Witnesses, told: &mut Option<Instant>) {
         let (past, whose) = witnesses.past();
         self.0.past.store(past, Ordering::Release);
@@ -147,14 +147,14 @@ impl Clock {
                     clock,
                     past,
                     whose,
-                    "this machine's clock is behind what is past, and trusted (--trust-clock)"
+                    "this machine's clock is behind a time that has passed, and trusted (--trust-clock)"
                 );
             } else {
                 tracing::warn!(
                     clock,
                     past,
                     whose,
-                    "this machine's clock is wrong: it is behind what is past; uploads are refused. Set the clock, or start with --trust-clock where it is right"
+                    "this machine's clock is wrong: it is behind a time that has passed; uploads are refused. Set the clock, or start with --trust-clock where it is right"
                 );
             }
         }
@@ -162,7 +162,7 @@ impl Clock {
 }
 
 impl Witnesses {
-    /// Asks both. One that does not answer keeps what it said before.
+    /// Asks both witnesses. One that does not answer keeps its earlier answer.
     async fn ask(&mut self) {
         if let Ok(Ok(said)) = timeout(PATIENCE, self.bus.latest_moment()).await {
             self.bus_said = Some(said);
@@ -174,7 +174,7 @@ impl Witnesses {
         }
     }
 
-    /// The latest moment that is past for certain, and what says so.
+    /// The latest moment that has certainly passed, and its witness.
     fn past(&self) -> (i64, &'static str) {
         let said = [
             (Some(RELEASED), "the release of this program"),

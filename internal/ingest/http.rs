@@ -22,27 +22,26 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 use web::{Correlation, Problem};
 
-/// How long a client that is still sending may go on after it has been answered, so that it gets
-/// to read the answer.
+/// How long a client may go on sending after the answer, so that it gets to read the answer.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// The same, once the program is short of time itself.
+/// The same, once the program is past its drain deadline.
 const HURRIED_DRAIN: Duration = Duration::from_millis(200);
 
-/// Bodies up to this size, if they come with their head and every line is good, are not worth a
-/// task of their own. Far smaller than a segment.
+/// Largest body that is read without a task, if it comes with its head and every line is good. Far smaller
+/// than a segment.
 const SMALL: usize = 16 * 1024;
 
-/// How an upload ended. In every case the counts hold: what is accepted is stored on the bus.
+/// How an upload ended. The counts hold in every case: accepted readings are stored on the bus.
 #[derive(Debug)]
 enum End {
     /// Read to the end, every value judged.
     Whole,
-    /// The session takes no more of it.
+    /// The session refuses the rest.
     Stopped(Stop),
-    /// The body broke off, could not be decoded, or went over a limit.
+    /// The body broke off, could not be decoded, or exceeded a limit.
     Body(body::Error),
-    /// Nothing came for too long, or all of it took too long.
+    /// A pause, or the upload, took too long.
     Late,
     /// The program ends.
     Ending,
@@ -54,11 +53,11 @@ impl Ingest {
         Router::new().route("/ingest", post(ingest)).with_state(Arc::new(self))
     }
 
-    /// Goes on reading a body that nobody wants any more, for a while.
+    /// Reads and discards the rest of a body for a while.
     fn drain(&self, source: BodyReader) {
         let drain_deadline = self.drain_deadline.clone();
         let patience = async move {
-            // A program that has to end has less time for this.
+            // An ending program has less time for this.
             if tokio::time::timeout(DRAIN, drain_deadline.cancelled_owned())
                 .await
                 .is_ok()
@@ -82,7 +81,7 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
     let plan = match plan(&ingest, &parts) {
         Ok(plan) => plan,
         Err(problem) => {
-            // A client that waits for permission to send has sent nothing that is in the way.
+            // A client that waits for permission to send has sent no body.
             if !parts.headers.contains_key(header::EXPECT) {
                 ingest.drain(BodyReader::new(body, Encoding::Identity, None));
             }
@@ -94,14 +93,14 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
     if let Some(body) = source.whole() {
         let mut session = Session::new(&ingest, &plan.caller, origin.clone());
         if body.len() <= SMALL && session.take_small(&body) {
-            // All that is left is to hand it over and to wait: that needs no task.
+            // Only publishing is left, which needs no task.
             let end = session.finish(true).await.map_or_else(End::Stopped, |()| End::Whole);
             return conclude(&ingest, &plan, &origin, &end, session.into_counts(), source);
         }
         source.put_back(body);
     }
-    // In a task of its own: a client that vanishes half way takes the connection's future with it,
-    // and what it had sent would be lost with that.
+    // In a task of its own: a client that vanishes drops the connection's future, and the readings received
+    // so far with it.
     let service = ingest.service.clone();
     let received = service.run_to_end(async move {
         let mut session = Session::new(&ingest, &plan.caller, origin.clone());
@@ -120,7 +119,7 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
         .unwrap_or_else(|error| Problem::internal(error).into_response())
 }
 
-/// Gives a body to its session, to the end or as far as it goes.
+/// Feeds a body to its session, to the end or until a failure.
 async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut BodyReader) -> Result<(), End> {
     let limits = &ingest.limits;
     let total = Instant::now() + limits.upload_timeout;
@@ -143,7 +142,7 @@ async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut BodyReade
     }
 }
 
-/// What the head of a request says of its body.
+/// The head's description of the body.
 struct Plan {
     caller: Caller,
     encoding: Encoding,
@@ -153,8 +152,7 @@ struct Plan {
 /// Judges a request by its head.
 fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     let headers = &head.headers;
-    // Whoever has no key leaves nothing behind but a number that is one greater: no line in the log,
-    // no memory of their own.
+    // A request without a key only increments a counter: no log line, no memory of its own.
     let caller = device(head).and_then(|device| authenticate(&ingest.keys, headers, device.as_deref()));
     let caller = caller.inspect_err(|problem| {
         if problem.status() == StatusCode::UNAUTHORIZED {
@@ -168,7 +166,7 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
             .into_iter()
             .map(|value| value.to_str().unwrap_or("?"))
     };
-    // HTTP itself has taken off the chunks, and nothing else.
+    // HTTP has removed the chunks only, no other transfer coding.
     let transfer = every(header::TRANSFER_ENCODING)
         .flat_map(|value| value.split(','))
         .map(|coding| coding.trim().to_ascii_lowercase())
@@ -197,7 +195,7 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
         .any(|name| headers.contains_key(name));
     let closing = text(header::CONNECTION).is_some_and(|value| value.to_ascii_lowercase().contains("close"));
     if !said && (closing || head.version < Version::HTTP_11) {
-        // The client may mean its body to end with the connection; HTTP takes it for empty.
+        // The client may mean the connection's end as the body's end; HTTP takes the body as empty.
         return Err(Problem::new(
             StatusCode::LENGTH_REQUIRED,
             "Say how long the body is: with Content-Length, or in HTTP/1.1 with Transfer-Encoding: chunked.",
@@ -223,7 +221,7 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     })
 }
 
-/// A new upload, and how its request is known outside.
+/// A new upload, with the ids of its request.
 fn origin(correlation: Option<Correlation>) -> Origin {
     Origin {
         upload: Uuid::now_v7(),
@@ -238,7 +236,7 @@ fn origin(correlation: Option<Correlation>) -> Origin {
     }
 }
 
-/// The answer to an upload that has ended.
+/// Answers an upload that has ended.
 fn conclude(ingest: &Ingest, plan: &Plan, origin: &Origin, end: &End, counts: Counts, source: BodyReader) -> Response {
     let (accepted, rejected, deferred) = (counts.accepted, counts.rejects.count, counts.deferred);
     let metrics = &ingest.metrics;
@@ -288,8 +286,8 @@ fn wait(refusal: Refusal) -> Problem {
     Problem::new(status, detail).retry_after(wait)
 }
 
-/// Whether a body of this type may be lines of JSON. curl's form default is taken, because that is
-/// what `curl --data-binary` sends when nobody says otherwise.
+/// Whether a body of this type may be lines of JSON. It accepts curl's form default, which `curl
+/// --data-binary` sends without a content type.
 fn is_ndjson(content_type: Option<&str>) -> bool {
     let kind = content_type
         .unwrap_or_default()
@@ -308,7 +306,7 @@ fn is_ndjson(content_type: Option<&str>) -> bool {
     )
 }
 
-/// The caller that the credentials name; `device` is the one that the address names.
+/// The caller that the credentials name; `device` is the device in the address.
 fn authenticate(keys: &Keys, headers: &HeaderMap, device: Option<&str>) -> Result<Caller, Problem> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     keys.authenticate(given, device).ok_or_else(|| {
@@ -320,7 +318,7 @@ fn authenticate(keys: &Keys, headers: &HeaderMap, device: Option<&str>) -> Resul
     })
 }
 
-/// The device that the address names, `/ingest?device=NAME`.
+/// The device in the address, `/ingest?device=NAME`.
 fn device(head: &Parts) -> Result<Option<String>, Problem> {
     let refused = || {
         Problem::new(

@@ -1,10 +1,9 @@
-//! Uploads on their way in: who may send them, which of their values are readings, and when these are
-//! safe on the event bus.
+//! Takes uploads: authenticates them, judges their values, and publishes readings to the event bus.
 //!
-//! An [`Ingest`] is what all ways in share. A `session` is one upload: it judges bytes as they come,
-//! gathers readings into segments, publishes them, and tells how it ended. `http` is `POST /ingest`:
-//! it reads a body, gives it to a session, and answers. Another way in is a neighbour of `http` and
-//! uses the same session.
+//! An [`Ingest`] is the state that all entrances share. A `session` is one upload: it judges bytes as they
+//! come, gathers readings into segments, publishes them, and tells how it ended. `http` is `POST /ingest`: it
+//! reads a body, feeds it to a session, and answers. Another entrance would sit beside `http` and use the
+//! same session.
 //!
 //! ```no_run
 //! # async fn run(service: service::Service, limits: ingest::Limits) -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! Deliberately not here: PostgreSQL. What a database knows of the time comes as a [`Witness`].
+//! Deliberately not here: PostgreSQL. A database tells the time through a [`Witness`].
 
 mod admission;
 mod clock;
@@ -43,10 +42,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Seconds between two warnings of names without room.
+/// Seconds between two warnings of series without room.
 const WARN_AGAIN: i64 = 600;
 
-/// What an ingestor is made of.
+/// The shared state of an ingestor.
 pub struct Ingest {
     writer: Writer,
     live: Publisher,
@@ -57,7 +56,7 @@ pub struct Ingest {
     clock: Clock,
     source: String,
     drain_deadline: CancellationToken,
-    /// When names without room were last warned of, in seconds since 1970.
+    /// When series without room were last warned of, in seconds since 1970.
     warned: AtomicI64,
     abandon: CancellationToken,
     keys: Keys,
@@ -79,8 +78,8 @@ struct Metrics {
 }
 
 impl Ingest {
-    /// An ingestor that publishes to `writer`. Its tasks run under `service`. Where it has a database,
-    /// the receipts there tell whether the clock can be right.
+    /// Makes an ingestor that publishes to `writer`. Its tasks run under `service`. If it has a database,
+    /// `receipts` tells whether the clock can be right.
     pub fn new(writer: Writer, keys: Keys, limits: Limits, receipts: Option<Witness>, service: &Service) -> Self {
         let source = format!("/ingestor/{}", Uuid::now_v7().simple());
         let metrics = Metrics::default();
@@ -91,7 +90,7 @@ impl Ingest {
             let (publisher, publishing) = Publisher::new(writer.clone(), lane, source.clone(), stored);
             let abandon = service.abandon();
             service.spawn("publish readings", async move {
-                // Uploads that still wait then are told that their readings are not stored.
+                // Then waiting uploads are told that their readings are not stored.
                 let _ = abandon.run_until_cancelled(publishing).await;
                 Ok(())
             });
@@ -122,7 +121,7 @@ impl Ingest {
         }
     }
 
-    /// The publisher to this lane.
+    /// The publisher of this lane.
     fn publisher(&self, lane: Lane) -> &Publisher {
         match lane {
             Lane::Live => &self.live,
@@ -130,7 +129,7 @@ impl Ingest {
         }
     }
 
-    /// Warns of names without room: once, and then seldom.
+    /// Warns of series without room: once, and then seldom.
     fn warn_of_deferred(&self, key: &str) {
         let now = jiff::Timestamp::now().as_second();
         let last = self.warned.load(Ordering::Relaxed);

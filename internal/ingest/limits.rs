@@ -80,7 +80,7 @@ impl Limits {
     }
 }
 
-/// A moment, or a date: its first moment in UTC.
+/// Parses a timestamp, or a date as its first moment in UTC.
 fn moment(text: &str) -> Result<jiff::Timestamp, String> {
     let date = || {
         Some(

@@ -1,9 +1,9 @@
-//! Segments of many requests on their way to the event bus.
+//! Publishes segments of many uploads to the event bus.
 //!
-//! Storing a message costs the bus about the same whether it holds six readings or thousands, so
-//! segments that arrive while others are on their way share the next message. An idle bus gets a
-//! segment at once. Behind a message of many segments the next one gives those who were answered a
-//! moment to come again: clients that post one after the other then share a message all together.
+//! Storing a message costs the bus about the same with six readings or with thousands. So segments that
+//! arrive while others are being published share the next message. An idle bus gets a segment at once. After
+//! a message of many segments, the next one waits a moment for the answered clients to send again. So clients
+//! that post in turn share a message.
 
 use bytes::Bytes;
 use event::{Event, Lane, Writer};
@@ -17,26 +17,26 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-/// Segments that may wait to be put into a message.
+/// Segments that may wait for a message.
 const QUEUE: usize = 256;
 
-/// Bytes of segments that wait or are on their way, over all uploads of a lane: what a bus that has
-/// stalled costs in memory.
+/// Bytes of segments that wait or are being published, over all uploads of a lane. It bounds the memory while
+/// the bus stalls.
 const ROOM: u32 = 16 << 20;
 
-/// A message holds about this many bytes, so that one never waits long for a transaction.
+/// About how many bytes a message holds, so that a message never waits long for a transaction.
 const MESSAGE: usize = 384 * 1024;
 
-/// Messages on their way at once while there is more than a message's worth to send.
+/// Messages published at once while more than a message's worth waits.
 const FULL_MESSAGES: usize = 8;
 
-/// Messages on their way at once while there is less: what comes meanwhile shares the next.
+/// Messages published at once while less waits: segments that come meanwhile share the next.
 const SMALL_MESSAGES: usize = 1;
 
-/// How long a small message waits, at the most, for as many segments as the one before had.
+/// Longest wait of a small message for as many segments as the one before had.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// Hands segments to the event bus. Cheap to clone; the publishing ends when the last clone does.
+/// Hands segments to the event bus. Cheap to clone; its task ends when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Publisher {
     queue: mpsc::Sender<Waiting>,
@@ -46,33 +46,33 @@ pub(crate) struct Publisher {
 struct Waiting {
     segment: Bytes,
     readings: u64,
-    /// Given back when the segment is stored.
+    /// Released when the segment is stored.
     room: OwnedSemaphorePermit,
     stored: oneshot::Sender<Result<(), Unavailable>>,
 }
 
-/// The bus did not take it; it may be sent again.
+/// The bus did not store it; it may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event bus cannot take readings now")]
 pub(crate) struct Unavailable;
 
-/// Tells when a segment is stored.
+/// Resolves when a segment is stored.
 pub(crate) struct Ticket(oneshot::Receiver<Result<(), Unavailable>>);
 
 impl Ticket {
     /// Waits until the bus has stored the segment.
     ///
     /// # Errors
-    /// Where it has not.
+    /// Where the bus has not stored it.
     pub(crate) async fn stored(self) -> Result<(), Unavailable> {
         self.0.await.unwrap_or(Err(Unavailable))
     }
 }
 
 impl Publisher {
-    /// A publisher to one lane, and the task that does its work, which the caller has to run.
-    /// `source` names this ingestor in the events; `stored` counts the readings that the bus has,
-    /// whether or not anybody still waits to hear of it.
+    /// Makes a publisher of one lane, and its task, which the caller has to run. `source` names this ingestor
+    /// in the events. `stored` counts the readings that the bus has stored, also those of uploads that broke
+    /// off.
     pub(crate) fn new(
         writer: Writer,
         lane: Lane,
@@ -87,7 +87,7 @@ impl Publisher {
         )
     }
 
-    /// Hands over a segment of so many readings; waits while too many wait already.
+    /// Hands over a segment with this many readings; waits while too many segments wait already.
     pub(crate) async fn publish(&self, segment: Bytes, readings: u64) -> Ticket {
         let (stored, ticket) = oneshot::channel();
         let size = u32::try_from(segment.len()).unwrap_or(ROOM).min(ROOM);
@@ -97,7 +97,7 @@ impl Publisher {
             .acquire_many_owned(size)
             .await
             .expect("the room is never closed");
-        // Where the work has ended, the ticket says so.
+        // If the task has ended, the ticket says so.
         let _ = self
             .queue
             .send(Waiting {
@@ -116,10 +116,10 @@ async fn work(writer: Writer, lane: Lane, source: String, stored: Counter, mut q
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut bytes = 0;
     let mut open = true;
-    // As many segments are likely to come, until then.
+    // About this many segments are expected by this time.
     let (mut likely, mut until) = (0, Instant::now());
     loop {
-        // Whatever is there already may share a message.
+        // Segments that wait already share a message.
         while bytes < MESSAGE {
             let Ok(next) = queue.try_recv() else { break };
             bytes += next.segment.len();
@@ -190,7 +190,7 @@ fn send(
         }
         for (answer, room) in answers {
             drop(room);
-            // An upload that broke off no longer asks.
+            // An upload that broke off has dropped its ticket.
             let _ = answer.send(result);
         }
         segments
@@ -203,7 +203,7 @@ mod tests {
     use event::Reader;
     use tokio::task::JoinHandle;
 
-    /// A publisher at work, and who reads what it publishes.
+    /// A running publisher, and a reader of its messages.
     async fn start(name: &str) -> (Publisher, Reader, JoinHandle<()>) {
         let url = format!("memory://{name}_{}", std::process::id());
         let writer = Writer::open(&url).await.unwrap();

@@ -1,4 +1,4 @@
-//! The lines of an upload that are not readings: shown to the client, published to become dead letters.
+//! Rejected lines of an upload: shown to the client, and published to become dead letters.
 
 use access::{ByteQuota, Caller};
 use base64::Engine;
@@ -17,17 +17,17 @@ const SHOWN: usize = 100;
 const SHOWN_BYTES: usize = 1024;
 const KEPT_BYTES: usize = 4096;
 
-/// A dead letter holds about this much.
+/// About how many bytes a dead letter of lines holds.
 const LETTER: usize = 128 * 1024;
 
-/// Bytes of rejected lines that one upload may bring: a body with more of them is not what its
+/// Bytes of rejected lines that one upload may bring. A body with more of them is not of the type that its
 /// head says.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// A line counts at least so many bytes, since each costs more than its own.
+/// Least bytes that a line counts, since each costs more than its own.
 const LEAST_BYTES: u64 = 64;
 
-/// Where a rejected value stands in its body.
+/// The place of a rejected value in its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     /// The number of its line, from 1.
@@ -36,13 +36,13 @@ pub(crate) struct At {
     pub(crate) value: Option<u64>,
 }
 
-/// What is no reading.
+/// A rejected value.
 #[derive(Debug)]
 pub(crate) struct Rejected<'a> {
     pub(crate) at: At,
-    /// Why it is none.
+    /// Why it is no reading.
     pub(crate) reason: String,
-    /// All of it, or its beginning where that is `cut`.
+    /// Its bytes, or only the first ones where `cut`.
     pub(crate) raw: &'a [u8],
     pub(crate) cut: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Invalid {
 pub(crate) enum Lost {
     /// The upload has too many of them.
     Upload,
-    /// The key has brought too many; there is room again after this long.
+    /// The key has brought too many; it has room again after this long.
     Key(Duration),
 }
 
@@ -71,14 +71,14 @@ pub(crate) enum Lost {
 pub(crate) struct Rejects {
     pub(crate) count: u64,
     pub(crate) shown: Vec<Invalid>,
-    /// Set once a line is not kept; then no other is.
+    /// Set once a line is not kept; from then on, none is kept.
     pub(crate) lost: Option<Lost>,
     bytes: u64,
     letter: Vec<u8>,
 }
 
 impl Rejects {
-    /// Adds what an upload has brought, or does no more than count it.
+    /// Adds a rejected value of an upload, or only counts it.
     pub(crate) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &ByteQuota, rejected: Rejected<'_>) {
         let Rejected { at, reason, raw, cut } = rejected;
         self.count += 1;
@@ -116,13 +116,13 @@ impl Rejects {
         }
     }
 
-    /// Whether enough has gathered for a dead letter.
+    /// Whether the gathered lines fill a dead letter.
     pub(crate) fn full(&self) -> bool {
         self.letter.len() >= LETTER
     }
 
-    /// Publishes what has gathered, to be kept as a dead letter, and returns when the bus has stored it.
-    /// Always on the lane of what is merely much.
+    /// Publishes the gathered lines as a dead letter to be, and returns when the bus has stored it. Always
+    /// uses the bulk lane.
     pub(crate) async fn publish(&mut self, writer: &Writer, source: &str) -> Result<(), event::Error> {
         if self.letter.is_empty() {
             return Ok(());
@@ -137,7 +137,7 @@ impl Rejects {
     }
 }
 
-/// At most `max` bytes of a line as text, no character of it halved.
+/// At most `max` bytes of a line as text, cut between characters.
 fn text(raw: &[u8], max: usize) -> String {
     let mut end = raw.len().min(max);
     while end < raw.len() && end > max - 4 && raw[end] & 0xc0 == 0x80 {

@@ -1,14 +1,14 @@
-//! How many different series each key may bring.
+//! Limits the different series of each key.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// All keys together may bring so many times the series that one may.
+/// The limit of all keys together, as a multiple of the limit of one.
 const KEYS: usize = 10;
 
-/// The series that each key has brought since the start, as hashes: at eight bytes each they cost
-/// little, and one mistaken for another only lets in a series too many.
+/// The series that each key has brought since the start, as hashes of eight bytes. A collision only admits
+/// one series too many.
 pub(crate) struct SeriesQuota {
     seen: Mutex<Seen>,
     hasher: RandomState,
@@ -21,17 +21,17 @@ struct Seen {
     all: usize,
 }
 
-/// Why a series has no room: a matter of capacity, and no verdict on its readings.
+/// Why a series has no room. It is a matter of capacity, not a verdict on its readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
     /// The share of the key is full.
     Key,
-    /// All keys together have brought as many as there may be.
+    /// The share of all keys together is full.
     All,
 }
 
 impl SeriesQuota {
-    /// Lets in `max` series of each key, and ten times as many in all.
+    /// Admits `max` series of each key, and ten times as many in all.
     pub(crate) fn new(max: usize) -> Self {
         Self {
             seen: Mutex::default(),
@@ -40,15 +40,15 @@ impl SeriesQuota {
         }
     }
 
-    /// What (device, sensor) is hashed by; it cannot be guessed from outside.
+    /// The hasher of (device, sensor); its seed cannot be guessed from outside.
     pub(crate) fn hasher(&self) -> RandomState {
         self.hasher.clone()
     }
 
-    /// Lets in the series of this hash, by that hasher, or tells why not.
+    /// Admits the series of this hash, by that hasher.
     ///
     /// # Errors
-    /// Where there is no room for a series that this key has not brought before.
+    /// Where there is no room for a series that is new to this key.
     pub(crate) fn admit(&self, key: &Arc<str>, hash: u64) -> Result<(), NoRoom> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Seen { by_key, all } = &mut *seen;

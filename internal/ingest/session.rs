@@ -1,7 +1,7 @@
-//! One upload: every value judged, every good one on the bus before the answer.
+//! One upload: judges every value, and publishes every reading before the answer.
 //!
-//! A way in gives the bytes of a body to [`Session::take`] as they come, calls [`Session::flush`] when
-//! [`Session::due`] has come, and ends with [`Session::last`] and [`Session::finish`].
+//! The caller passes the bytes of a body to [`Session::take`] as they come. It calls [`Session::flush`] at
+//! [`Session::due`], and ends with [`Session::last`] and [`Session::finish`].
 
 use crate::Ingest;
 use crate::publish::{Ticket, Unavailable};
@@ -20,49 +20,49 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A segment is handed over once it holds this many bytes or series.
+/// A segment is published once it holds this many bytes or series.
 const SEGMENT_BYTES: usize = 128 * 1024;
 const SEGMENT_SERIES: usize = 4096;
 
-/// What a slow body has brought is handed over after this long, full or not: a vehicle that
-/// streams as it drives is seen as it drives.
+/// How long readings of a slow body wait for a full segment. The readings of a vehicle that streams must
+/// appear while it drives.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Segments of one upload that may be on their way at once.
+/// Segments of one upload that may be published at once.
 const UNDER_WAY: usize = 8;
 
-/// Why an upload goes no further. What was read before counts.
+/// Why an upload ends early. What was read before counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
-    /// A line begins with another format, which is not JSON.
+    /// A line begins like another format, not JSON.
     Foreign(Foreign),
     /// The document is not JSON from this line on.
     Syntax(u64),
-    /// The bus takes no more.
+    /// The bus refuses more.
     Bus,
-    /// Values were rejected by a clock that may be wrong: they are not judged.
+    /// Values were rejected by a clock that may be wrong, so those verdicts do not count.
     Clock,
     /// The bus is not connected, or not prepared.
     NoBus,
 }
 
-/// What an upload came to.
+/// Counts of an upload.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Readings that the bus has stored.
     pub(crate) accepted: u64,
-    /// Readings of series that there is no room for now.
+    /// Readings of series that have no room now.
     pub(crate) deferred: u64,
-    /// Why there is none for one of them.
+    /// Why one of them has no room.
     pub(crate) no_room: Option<NoRoom>,
-    /// Readings of devices that the key may not write as.
+    /// Readings of devices that the key may not write for.
     pub(crate) forbidden: u64,
-    /// What is no reading.
+    /// Rejected values.
     pub(crate) rejects: Rejects,
 }
 
 impl Counts {
-    /// Whether every value was good, and is accepted.
+    /// Whether every value was accepted.
     fn clean(&self) -> bool {
         self.rejects.count == 0 && self.deferred == 0 && self.forbidden == 0
     }
@@ -72,9 +72,9 @@ impl Counts {
 #[derive(Debug, Default)]
 struct Present {
     number: u64,
-    /// Values of it that were judged.
+    /// Values judged in it.
     values: u64,
-    /// How often judging may still go on behind something that is no value.
+    /// How often judging may still resume behind invalid text.
     resumes: u32,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Session<'a> {
     /// Since when the builder holds readings.
     since: Option<Instant>,
     under_way: VecDeque<(u64, Ticket)>,
-    /// Small until it has filled a segment: what is small never waits behind what is large.
+    /// Live until the upload has filled a segment: a small upload never waits behind a large one.
     lane: Lane,
     bus_failed: bool,
     counts: Counts,
@@ -112,8 +112,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Judges a small body that is here as a whole; false where not all of it is accepted. Nothing
-    /// is on its way then, and the upload is of no more use.
+    /// Judges a small body that has come as a whole. Returns false if not all of it is accepted: then nothing
+    /// was published, and the session must be dropped.
     pub(crate) fn take_small(&mut self, body: &Bytes) -> bool {
         let bounds = self.ingest.limits.times.bounds();
         let mut rest = &body[..];
@@ -127,12 +127,12 @@ impl<'a> Session<'a> {
         self.last().is_ok() && self.counts.clean()
     }
 
-    /// Waits until everything that was judged is stored. `whole`: the upload was read to its end. Then
-    /// its totals are told with its last segment: with its only one where all of it fits there, else
-    /// when all else is stored, so that totals never promise more than there is.
+    /// Waits until every judged reading is stored. `whole`: the upload was read to its end. Then its last
+    /// segment tells its totals: the only segment if all fits there. Otherwise it comes after all others are
+    /// stored, so that totals never promise more than is stored.
     ///
     /// # Errors
-    /// Where not all of it is stored, or its verdicts do not count.
+    /// Where a reading is not stored, or the verdicts do not count.
     pub(crate) async fn finish(&mut self, whole: bool) -> Result<(), Stop> {
         let misjudged = self.is_misjudged();
         if misjudged {
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
             self.publish_rejects().await;
             self.hand_over_last().await;
         } else {
-            // However it ended, what was read is stored and counted.
+            // At any end, the readings so far are stored and counted.
             self.flush().await;
             while self.settle().await {}
             self.publish_rejects().await;
@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
         while self.settle().await {}
         match (self.bus_failed, misjudged) {
             (false, false) => Ok(()),
-            // Without a bus the clock was not compared with it yet.
+            // Without a bus, the clock has not been compared with it yet.
             _ if !self.ingest.writer.is_ready() => Err(Stop::NoBus),
             (true, _) => Err(Stop::Bus),
             (false, true) => Err(Stop::Clock),
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What it came to.
+    /// Returns the counts.
     pub(crate) fn into_counts(self) -> Counts {
         self.counts
     }
@@ -188,11 +188,11 @@ impl<'a> Session<'a> {
     /// Judges the next bytes, and publishes each segment that is full.
     ///
     /// # Errors
-    /// Where no more is to be read.
+    /// Where the rest must not be read.
     pub(crate) async fn take(&mut self, chunk: &Bytes) -> Result<(), Stop> {
         let bounds = self.ingest.limits.times.bounds();
         let mut rest = &chunk[..];
-        // Taken out for the while, so that a line borrowed from it does not lock all of `self`.
+        // Moved out for now, so that a line borrowed from it does not borrow all of `self`.
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
         while let Some((number, token)) = scanner.next(&mut rest) {
             self.judge(number, token, bounds)?;
@@ -217,12 +217,12 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// When what has gathered is to be published, whether or not more has come.
+    /// When gathered readings must be published, with or without more input.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.since.map(|since| since + PATIENCE)
     }
 
-    /// Judges what is left at the end of the body.
+    /// Judges the rest at the end of the body.
     ///
     /// # Errors
     /// As [`Session::take`].
@@ -261,7 +261,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Judges the values of a line, or of a part of one, one by one.
+    /// Judges the values of a line, or of a part of a line, one by one.
     fn judge_values(&mut self, number: u64, bytes: &[u8], part: bool, bounds: Bounds) -> Result<(), Stop> {
         if self.present.number != number {
             if let Some(format) = foreign(bytes) {
@@ -291,7 +291,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Judges a value of a document, whose braces match.
+    /// Judges a value of a document; its braces match.
     fn judge_object(&mut self, number: u64, ordinal: u64, bytes: &[u8], bounds: Bounds) -> Result<(), Stop> {
         let found = match std::str::from_utf8(bytes) {
             Ok(text) => first(text, bounds),
@@ -317,7 +317,7 @@ impl<'a> Session<'a> {
         self.counts.rejects.add(upload, self.caller, quota, rejected);
     }
 
-    /// Adds a reading to the segment, unless it cannot be accepted now, or not with this key.
+    /// Adds a reading to the segment, unless it is deferred or forbidden.
     fn add(&mut self, reading: &Decoded<'_>) {
         let device = match reading.device.as_deref() {
             Some(device) if self.caller.bound && *device != *self.caller.device => {
@@ -343,7 +343,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Publishes what has gathered.
+    /// Publishes the gathered readings.
     pub(crate) async fn flush(&mut self) {
         self.since = None;
         if self.builder.readings() > 0 {
@@ -351,8 +351,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Hands over the last segment, which tells the upload's totals and may hold no readings. All
-    /// others are stored.
+    /// Publishes the last segment, which tells the upload's totals and may hold no readings. All others are
+    /// stored.
     async fn hand_over_last(&mut self) {
         let totals = UploadTotals {
             accepted: self.counts.accepted + self.builder.readings(),
@@ -361,7 +361,7 @@ impl<'a> Session<'a> {
         self.publish(Some(totals)).await;
     }
 
-    /// Publishes the segment, waiting for earlier ones where too many are under way.
+    /// Publishes the segment, after waiting for earlier ones if too many are being published.
     async fn publish(&mut self, totals: Option<UploadTotals>) {
         let readings = self.builder.readings();
         let segment = self.builder.finish(&self.origin, totals);
@@ -374,7 +374,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits for the earliest segment under way; false where there is none.
+    /// Waits for the earliest segment being published; false where there is none.
     async fn settle(&mut self) -> bool {
         let Some((readings, ticket)) = self.under_way.pop_front() else {
             return false;

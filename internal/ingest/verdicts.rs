@@ -1,8 +1,7 @@
-//! Whatever way a body comes, the same values get the same verdicts.
+//! The same values get the same verdicts, however the body is encoded or cut.
 //!
-//! Bodies are made of pieces whose verdicts are known when they are made, so that nothing here
-//! depends on how the ingestor comes to its own. They go in through the route as a server gives
-//! them to it, and come out on a bus in memory.
+//! The test builds bodies of pieces with known verdicts, so that nothing depends on how the ingestor judges.
+//! Bodies go in through the route as a server passes them, and come out on a bus in memory.
 
 use crate::{Ingest, Limits};
 use access::Keys;
@@ -32,7 +31,7 @@ use uuid::Uuid;
 /// The longest line.
 const LONGEST: usize = 700;
 
-/// Rejected lines that an answer shows, and the bytes of each that it and a dead letter show.
+/// Rejected lines that an answer shows, and bytes of each that the answer and a dead letter show.
 const SHOWN: usize = 100;
 const SHOWN_BYTES: usize = 1024;
 
@@ -44,9 +43,9 @@ type Reading = (String, String, i64, u64);
 enum BodyLine {
     Blank(&'static str),
     Good(String, Reading),
-    /// The line, and a word of the reason.
+    /// A rejected line, and a word of the reason.
     Bad(Vec<u8>, &'static str),
-    /// A line of several values, and what each is: a reading, or a word of the reason.
+    /// A line of several values, each a reading or a word of the reason.
     Several(Vec<u8>, Vec<Result<Reading, (String, &'static str)>>),
 }
 
@@ -114,13 +113,13 @@ fn bad() -> impl Strategy<Value = BodyLine> {
         (at("9000-01-01T00:00:00Z").into(), "future"),
     ];
     let long = (LONGEST + 1..3 * LONGEST).prop_map(|length| (vec![b'x'; length], "longer than"));
-    // The carriage return is counted, too.
+    // The carriage return counts too.
     let longest = Just((vec![b'x'; LONGEST - 1], "JSON"));
     prop_oneof![8 => proptest::sample::select(few), 1 => long, 1 => longest]
         .prop_map(|(bytes, reason)| BodyLine::Bad(bytes, reason))
 }
 
-/// Several values on a line, readings and what a power cut has torn, with blanks between them.
+/// Several values on a line: readings and values torn by a power cut, with blanks between them.
 fn several() -> impl Strategy<Value = BodyLine> {
     let torn = proptest::sample::select(vec![
         r#"{"sensor":"x","val"#,
@@ -143,9 +142,9 @@ fn several() -> impl Strategy<Value = BodyLine> {
             line += blank;
             values.push(reading.ok_or((text, "breaks off")));
         }
-        // A mark of byte order is no blank within a value.
+        // A byte order mark is no blank within a value.
         let torn_mark = line.contains("\u{feff}") && values.iter().any(Result::is_err);
-        // Fields of their own hold braces, at which judging would go on.
+        // Unknown fields hold braces, at which judging would resume.
         let nested = line.contains("more") && values.iter().any(Result::is_err);
         (line.len() <= LONGEST && values[0].is_ok() && !torn_mark && !nested)
             .then(|| BodyLine::Several(line.into_bytes(), values))
@@ -172,11 +171,11 @@ enum Encoding {
 #[derive(Clone, Debug)]
 struct Way {
     encoding: Encoding,
-    /// Where one member, or frame, of an encoded body ends and the next begins.
+    /// Where the members, or frames, of an encoded body end.
     members: Vec<Index>,
-    /// Where a chunk ends; without any, the body comes as a whole.
+    /// Where the chunks end; without any, the body comes as a whole.
     cuts: Vec<Index>,
-    /// Chunks let others run before they come.
+    /// Chunks yield to other tasks before they come.
     late: bool,
 }
 
@@ -246,22 +245,22 @@ impl Way {
     }
 }
 
-/// What became of a body.
+/// Verdicts on a body.
 #[derive(Debug, Default, PartialEq)]
 struct Verdicts {
     status: u16,
     accepted: u64,
-    /// Number of the line and of the value, reason, and how it begins, of those that the answer shows.
+    /// Line number, value number, reason and beginning of each line that the answer shows.
     shown: Vec<(u64, Option<u64>, String, String)>,
-    /// Number and reason of all that is rejected, from the events of rejected lines.
+    /// Number and reason of each rejected line, from the events of rejected lines.
     rejected: Vec<(u64, String)>,
-    /// In an order of their own.
+    /// Sorted.
     readings: Vec<Reading>,
-    /// The upload's totals as its last segment told them.
+    /// The upload's totals in its last segment.
     totals: Option<(u64, u64)>,
 }
 
-/// What the bus has brought of one upload.
+/// What the bus delivered of one upload.
 #[derive(Default)]
 struct Brought {
     readings: Vec<Reading>,
@@ -275,7 +274,7 @@ struct Flags {
     limits: Limits,
 }
 
-/// An ingestor over a bus in memory, and who reads that bus.
+/// An ingestor over a bus in memory, and the readings that the bus delivered.
 struct Harness {
     routes: Router,
     brought: Arc<Mutex<HashMap<Uuid, Brought>>>,
@@ -313,7 +312,7 @@ impl Harness {
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let answer: Value = serde_json::from_slice(&body).unwrap();
-        // A body that is not even looked at, such as one that begins as gzip does.
+        // A body that is refused unread, such as one that begins like gzip.
         let Some(upload) = answer["id"].as_str() else {
             return Verdicts {
                 status,
@@ -331,7 +330,7 @@ impl Harness {
                 text(&line["reading"]),
             )
         });
-        // Everything is handled before the answer, so it is here.
+        // Everything is delivered before the answer, so it is here.
         let mut brought = self.brought.lock().unwrap().remove(&upload).unwrap_or_default();
         assert_eq!(answer["rejected"].as_u64(), Some(brought.rejected.len() as u64));
         brought.readings.sort_unstable();
@@ -373,7 +372,7 @@ fn note(message: &Message, brought: &Mutex<HashMap<Uuid, Brought>>) {
     });
 }
 
-/// The verdicts that these pieces were made for; their reasons are the words that stand for them.
+/// The verdicts that these pieces were made for; a word stands for each reason.
 fn expected(pieces: &[&Ended]) -> Verdicts {
     let mut expected = Verdicts::default();
     for (at, (piece, _)) in pieces.iter().enumerate() {
@@ -384,7 +383,7 @@ fn expected(pieces: &[&Ended]) -> Verdicts {
             BodyLine::Bad(line, reason) => {
                 expected.rejected.push((number, (*reason).to_owned()));
                 if expected.shown.len() < SHOWN {
-                    // Of a line that is too long no more is kept than may be long.
+                    // A line that is too long is kept only up to the longest length.
                     let shown = line.len().min(LONGEST).min(SHOWN_BYTES);
                     let line = String::from_utf8_lossy(&line[..shown]).into_owned();
                     expected.shown.push((number, None, (*reason).to_owned(), line));
@@ -413,7 +412,7 @@ fn expected(pieces: &[&Ended]) -> Verdicts {
     expected
 }
 
-/// Puts the words of `expected` in the place of reasons that hold them.
+/// Replaces reasons by the words of `expected` that they contain.
 fn worded(mut found: Verdicts, expected: &Verdicts) -> Verdicts {
     let shorten = |reason: &mut String, word: &str| {
         if reason.contains(word) {
@@ -444,7 +443,7 @@ fn any_lines_by_any_way_get_the_verdicts_they_deserve() {
                 body.extend_from_slice(end.as_bytes());
             }
         }
-        // What begins so is a document.
+        // A body that begins like this is a document.
         let first = all.iter().find(|(piece, _)| !matches!(piece, BodyLine::Blank(_)));
         prop_assume!(!matches!(first, Some((BodyLine::Bad(line, _), _)) if line[0] == b'['));
         let expected = expected(&all);

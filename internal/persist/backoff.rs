@@ -1,4 +1,4 @@
-//! How long to wait before something is tried again.
+//! The growing pause between tries.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! Dead letters: looked at, taken up again once their cause is mended, or dropped.
+//! Lists, redrives or drops dead letters.
 //!
-//! A letter is either a message that could not be stored, or up to 128 KiB of rejected lines of one upload.
-//! What is taken up again is dropped only once it is safe at its next place; a crash in between means that
-//! it is there twice, and then identity and the event's id make it once. What is dropped leaves its id, so
-//! that nothing brings it back.
+//! A dead letter is either a message that could not be stored, or up to 128 KiB of rejected lines of one
+//! upload. Redriving drops a dead letter only once its content is published or stored. After a crash in
+//! between, the data exists twice; identity and the event's id make it count once. A dropped dead letter
+//! leaves its id, so that neither redelivery nor a rebuild restores it.
 
 use crate::work::read;
 use ::postgres::Pool;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use reading::rejected::Line;
 pub use store::dead::StoredLetter;
 
-/// Beyond this, readings that are taken up again go the way of large uploads.
+/// Bytes of a payload above which redriven readings go through the bulk lane.
 const SMALL: usize = 16 * 1024;
 
 /// The dead letters of a database.
@@ -30,27 +30,27 @@ pub struct DeadLetters {
     bus: Option<Writer>,
 }
 
-/// What a dead letter holds.
+/// Content of a dead letter.
 #[derive(Debug)]
 pub enum Content {
     /// Rejected lines of an upload.
     Lines(Vec<Line>),
-    /// A message, with the readings in it; none where it cannot be read, and why.
+    /// A message: its number of readings, or why it cannot be read.
     Message(Result<u64, String>),
 }
 
-/// What became of a dead letter that was taken up again.
+/// Outcome of a redrive.
 #[derive(Debug, Default)]
 pub struct Redriven {
-    /// Readings that are on their way again, or stored.
+    /// Readings published or stored again.
     pub readings: u64,
-    /// Why parts of it stay dead letters: for a line its number.
+    /// Reasons why parts stay dead letters, each with its line number if it is a line.
     pub left: Vec<(Option<u64>, String)>,
 }
 
 impl DeadLetters {
-    /// Those in this database. What is taken up again is published to `bus`, while its [`Writer::run`] runs;
-    /// without one it is stored straight into the database.
+    /// Opens the dead letters of this database. A redrive publishes to `bus`, while its [`Writer::run`] runs;
+    /// without a bus it stores straight into the database.
     pub fn new(pool: Pool, bus: Option<Writer>) -> Self {
         Self {
             store: Store::new(pool.clone()),
@@ -59,7 +59,7 @@ impl DeadLetters {
         }
     }
 
-    /// The number of the newest one, 0 where there is none.
+    /// Returns the greatest number of a dead letter, 0 without any.
     ///
     /// # Errors
     /// Where the database does not answer.
@@ -67,7 +67,7 @@ impl DeadLetters {
         Ok(dead::newest(&self.pool).await?)
     }
 
-    /// The first one with a number above this.
+    /// Returns the first dead letter with a number above this.
     ///
     /// # Errors
     /// As [`DeadLetters::newest`].
@@ -75,7 +75,7 @@ impl DeadLetters {
         Ok(dead::after(&self.pool, number).await?)
     }
 
-    /// The one of this number, if it is there.
+    /// Returns the dead letter of this number, if it exists.
     ///
     /// # Errors
     /// As [`DeadLetters::newest`].
@@ -86,7 +86,7 @@ impl DeadLetters {
         Ok(self.after(before).await?.filter(|letter| letter.number == number))
     }
 
-    /// Drops one for good, and leaves its id; false where it was gone already.
+    /// Drops a dead letter for good and leaves its id; false if it was gone already.
     ///
     /// # Errors
     /// As [`DeadLetters::newest`].
@@ -94,9 +94,8 @@ impl DeadLetters {
         Ok(dead::delete(&self.pool, number).await?)
     }
 
-    /// Takes one up again: a message goes through its lane once more under its own id; lines are
-    /// judged anew by these bounds, and those that are readings go as an upload of their own.
-    /// What cannot go stays a dead letter.
+    /// Redrives a dead letter. A message goes through its lane again under its own id. Lines are judged again
+    /// by these bounds; those that are readings go as a new upload. The rest stays a dead letter.
     ///
     /// # Errors
     /// Where the database or the bus does not answer. Do it again: nothing is lost, and nothing counts twice.
@@ -115,7 +114,7 @@ impl DeadLetters {
             )));
         }
         let lane = letter.lane.as_deref().and_then(Lane::named).unwrap_or(Lane::Bulk);
-        // The bus is told even what cannot be read here: a newer persistor may read it.
+        // A message that is unreadable here is published too: a newer persistor may read it.
         if let (None, Err(reason)) = (&self.bus, &readings) {
             return Ok(Redriven::refused(reason.clone()));
         }
@@ -127,7 +126,7 @@ impl DeadLetters {
         };
         match self.send(lane, event, &letter.headers).await? {
             Ok(()) => {
-                // Refused again meanwhile, it is another letter, with another number.
+                // If it was refused again meanwhile, that dead letter has another number.
                 self.delete(kept.number).await?;
                 Ok(Redriven {
                     readings: readings.unwrap_or_default(),
@@ -142,7 +141,7 @@ impl DeadLetters {
         let mut judged = Redriven::default();
         let mut left = Vec::new();
         let mut builder = Builder::default();
-        // What becomes a reading another time is another upload.
+        // Lines that become readings in a later redrive form another upload.
         let mut upload = Sha256::new_with_prefix(kept.letter.id.as_bytes());
         for line in lines {
             match judge(&line, bounds) {
@@ -161,8 +160,8 @@ impl DeadLetters {
         if judged.readings == 0 {
             return Ok(judged);
         }
-        // An upload of its own: its readings are not among those that the first one was told are
-        // accepted, and no receipt may tell more persisted than accepted.
+        // A new upload: the first upload's receipt does not count these readings as accepted, and a receipt
+        // must not show more persisted than accepted.
         let origin = Origin {
             upload: upload_of(kept, &upload.finalize()),
             correlation: String::new(),
@@ -191,8 +190,8 @@ impl DeadLetters {
         Ok(judged)
     }
 
-    /// Publishes an event, or stores its readings where there is no bus to publish to; within, why
-    /// it is refused for good.
+    /// Publishes an event, or stores its readings where there is no bus. The inner error says why it is
+    /// refused for good.
     async fn send(&self, lane: Lane, event: Event, headers: &[(String, String)]) -> anyhow::Result<Result<(), String>> {
         if let Some(bus) = &self.bus {
             // No other copy of this event has the same mark.
@@ -218,7 +217,7 @@ impl Redriven {
     }
 }
 
-/// What a dead letter holds.
+/// Decodes the content of a dead letter.
 pub fn content(kept: &StoredLetter) -> Content {
     let letter = &kept.letter;
     if letter.is_of_lines()
@@ -254,8 +253,8 @@ fn judge(line: &Line, bounds: Bounds) -> Result<(String, String, Point), String>
     Ok((device, sensor.into_owned(), Point { timestamp, value }))
 }
 
-/// The id of the upload that some lines of a dead letter are sent in: of the time since when they are dead
-/// letters, and the same for the same lines.
+/// The id of the upload that carries redriven lines: its time is when they became a dead letter. The same
+/// lines give the same id.
 fn upload_of(kept: &StoredLetter, lines: &[u8]) -> Uuid {
     let mut bytes = [0; 10];
     bytes.copy_from_slice(&lines[..10]);
@@ -263,8 +262,8 @@ fn upload_of(kept: &StoredLetter, lines: &[u8]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid()
 }
 
-/// The id of a message made of a dead letter's lines: the same for the same ones, so that it counts
-/// once however often it is sent, and another one where more of them have become readings.
+/// The id of a message made of redriven lines. The same lines give the same id, so that it counts once
+/// however often it is sent. If more lines have become readings, the id differs.
 fn id_of(kept: &StoredLetter, payload: &[u8]) -> Uuid {
     let mut hash = Sha256::new();
     hash.update(kept.letter.id.as_bytes());

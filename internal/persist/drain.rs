@@ -1,7 +1,8 @@
-//! Dead letters that earlier versions have left on the bus are stored in the database, in their order, and
-//! only then deleted there; for as long as their stream exists, since ingestors of 0.1 go on filling it.
+//! Moves dead letters of earlier versions from the bus to the database.
 //!
-//! Several persistors do so at once without harm: a letter is stored once, and what is deleted was stored.
+//! It stores them in order, and only then deletes them on the bus. It does so as long as their stream exists,
+//! since ingestors of 0.1 go on filling it. Several persistors can do so at once: each stores a dead letter
+//! once, and deletes only stored ones.
 
 use crate::Work;
 use crate::gather::slot;
@@ -13,7 +14,7 @@ use store::DeadLetter;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How often the stream is looked at; how often, whether there is one.
+/// How often to read the stream, and how often to check whether it exists.
 const LOOK: Duration = Duration::from_secs(2);
 const SELDOM: Duration = Duration::from_secs(15);
 
@@ -52,7 +53,7 @@ impl Work {
         tell(&mut drained);
     }
 
-    /// Takes over some of what the stream holds; how many letters, or none where there is no stream.
+    /// Takes over a part of the stream. Returns how many dead letters, or none if there is no stream.
     async fn drain_once(&self, left: &DeadLetters) -> anyhow::Result<Option<u64>> {
         let found = timeout(PATIENCE, left.oldest(BATCH)).await;
         let Some(found) = found.context("the event bus took too long to send them")?? else {
@@ -89,8 +90,8 @@ fn tell(drained: &mut u64) {
     }
 }
 
-/// The letter as the database keeps it. It is a copy of its own: an earlier version may have made it of an
-/// event whose letter was dropped here.
+/// The dead letter for the database, marked as a copy of its own. An earlier version may have made it of an
+/// event whose dead letter was dropped here.
 fn taken_over(letter: &event::DeadLetter) -> DeadLetter {
     let payload = letter.event.payload.len() as u64;
     let kept = of_event(&letter.event, &letter.reason);

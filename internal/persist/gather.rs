@@ -1,4 +1,4 @@
-//! Gathers what one lane of the bus brings into batches, and has them stored.
+//! Gathers the messages of one lane into batches and starts storing them.
 
 use crate::Work;
 use crate::backoff::Backoff;
@@ -13,17 +13,17 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of a batch's messages beyond which nothing is added to it.
+/// Bytes of messages above which a batch takes no more.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// The shortest message; smaller ones are counted as this, so that a batch's messages are bounded.
+/// Least bytes that a message counts, which bounds the number of messages in a batch.
 const SMALLEST: usize = 1024;
 
-/// What a series counts, beside its bytes in a message: it takes more room than its readings where
-/// those are few.
+/// Bytes that a series counts beside its bytes in a message. With few readings, it takes more memory than
+/// they do.
 const SERIES: usize = 64;
 
-/// How often a history is looked at whether all of it was read.
+/// How often to check whether a history was read to its end.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Gathers the batches of one reader.
@@ -32,14 +32,14 @@ pub(super) struct Gatherer {
     work: Arc<Work>,
     slots: Arc<Semaphore>,
     batch_bytes: usize,
-    /// Between the beginnings of two batches that are not full.
+    /// Least time between the beginnings of two batches that are not full.
     interval: Duration,
 }
 
 impl Gatherer {
     pub(super) fn new(reader: Reader, work: Arc<Work>, options: &Storing) -> Self {
         Self {
-            // Where somebody waits for each event, letting it lie would only make them wait.
+            // Ingestors await each event: a backoff would only make them wait.
             interval: if reader.is_awaited() {
                 Duration::ZERO
             } else {
@@ -58,11 +58,11 @@ impl Gatherer {
         let mut held = Held::default();
         let mut backoff = Backoff::default();
         let mut due = Instant::now();
-        // What is no reading never waits with readings, nor they with it.
+        // Dead letters and readings never wait for each other.
         let mut letters = Held::default();
         let mut letters_due = Instant::now();
         let mut letters_full: Option<Instant> = None;
-        // Letters came since readings are held: where these never end, the readings are not left waiting.
+        // Dead letters came since readings are held. If they never end, the readings must not wait for them.
         let mut passed = false;
         let mut progress = interval(PROGRESS);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,10 +70,10 @@ impl Gatherer {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let full = held.bytes >= self.batch_bytes;
-            // A full batch may still be joined by what was asked for already: left with the
-            // client, nobody would tell the bus that it is in work.
+            // A full batch may still take messages that were requested already. Left in the client, they
+            // would not be reported to the bus as in work.
             let mut room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(held.bytes);
-            // Full of letters, a lane waits for a while until some are stored, then goes on without them.
+            // A lane full of dead letters waits for a while until some are stored, then goes on without them.
             if letters.bytes < letters::ROOM {
                 letters_full = None;
             } else if letters_full.is_none() {
@@ -110,7 +110,7 @@ impl Gatherer {
                         backoff.reset();
                         if letters::is_letter(&delivery.event) {
                             passed = !held.is_empty();
-                            // Dropped, it comes again once the bus has waited long enough for it.
+                            // If dropped here, the bus redelivers it once it has waited long enough.
                             if !leaves_letters {
                                 letters.push(delivery);
                             }
@@ -120,7 +120,7 @@ impl Gatherer {
                     }
                     Err(error @ event::Error::Unavailable(_)) => {
                         backoff.failed();
-                        // At start it is only being connected to.
+                        // At start, the client is still connecting.
                         if backoff.length > Duration::from_secs(1) && error.should_log() {
                             tracing::warn!(%error, "the event bus does not answer; trying again");
                         }
@@ -134,7 +134,7 @@ impl Gatherer {
                 () = sleep_until(letters_full.unwrap_or(due)), if letters_full.is_some() && !leaves_letters => {}
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
                 _ = look.tick(), if self.work.once && held.is_empty() && letters.is_empty() && under_way.is_empty() => {
-                    // Where the bus cannot say it now, it will.
+                    // If the bus cannot tell now, ask again at the next tick.
                     if let Some(Ok(0)) = stop.run_until_cancelled(self.reader.backlog()).await {
                         break;
                     }
@@ -162,14 +162,14 @@ impl Gatherer {
         Ok(())
     }
 
-    /// Has a batch stored while the next one gathers.
+    /// Starts storing a batch while the next one gathers.
     fn store(&self, under_way: &mut JoinSet<()>, batch: Vec<Delivery>, slot: OwnedSemaphorePermit) {
         let work = self.work.clone();
         start(under_way, slot, async move { work.finish(batch).await });
     }
 }
 
-/// Starts storing something, which holds this slot to its end.
+/// Starts storing, and holds this slot to the end.
 fn start(under_way: &mut JoinSet<()>, slot: OwnedSemaphorePermit, storing: impl Future<Output = ()> + Send + 'static) {
     under_way.spawn(async move {
         storing.await;
@@ -194,8 +194,8 @@ impl Held {
         self.deliveries.push(delivery);
     }
 
-    /// The oldest, as many as come to this many bytes. The rest waits for another transaction: what a
-    /// transaction takes in memory is a multiple of its messages.
+    /// Takes the oldest messages, up to this many bytes. The rest waits for another transaction: a
+    /// transaction takes a multiple of its messages in memory.
     fn take(&mut self, bytes: usize) -> Vec<Delivery> {
         let (mut count, mut taken) = (0, 0);
         while taken < bytes
@@ -220,13 +220,13 @@ pub(super) async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     slots.clone().acquire_owned().await.expect("the slots are never closed")
 }
 
-/// A slot, but not before this moment. Takes none when it is dropped.
+/// Waits for this moment, then for a slot. Takes none when dropped.
 async fn due_slot(slots: &Arc<Semaphore>, due: Instant) -> OwnedSemaphorePermit {
     sleep_until(due).await;
     slot(slots).await
 }
 
-/// The next delivery, after the backoff that is due. Loses nothing when it is dropped.
+/// Waits for the backoff that is due, then for the next delivery. Loses nothing when dropped.
 async fn next(reader: &mut Reader, room: usize, backoff: &Backoff) -> Result<Delivery, event::Error> {
     if let Some(until) = backoff.until {
         sleep_until(until).await;

@@ -1,4 +1,4 @@
-//! What cannot be stored becomes a dead letter, and so do rejected lines.
+//! Stores refused messages and rejected lines as dead letters.
 
 use crate::Work;
 use crate::backoff::Backoff;
@@ -11,33 +11,32 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use store::{DeadLetter, Error, InvalidLine, TOLD_LINES};
 
-/// Bytes of dead letters that one transaction stores, about.
+/// Bytes of dead letters in one transaction, about.
 pub(super) const BATCH: usize = 4 << 20;
 
-/// Bytes of dead letters beyond which a lane takes no more of them.
+/// Bytes of dead letters above which a lane takes no more of them.
 pub(super) const ROOM: usize = 2 * BATCH;
 
-/// How long a lane waits then. Later it leaves them to the bus, so that its readings go on.
+/// How long a full lane waits. After that it leaves dead letters to the bus, so that its readings go on.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Characters of an event's id and of the mark of a copy, which are keys; of its kind and its source; of a
-/// reason.
+/// Most characters of an event's id and a copy's mark, which are keys; of its kind and source; of a reason.
 const ID: usize = 160;
 const MARK: usize = 40;
 const NAME: usize = 200;
 const EXPLAINED: usize = 500;
 
-/// The reason that dead letters of rejected lines have; each line has its own.
+/// The reason of dead letters of rejected lines; each line has its own.
 const REJECTED: &str = "rejected lines";
 
-/// Whether this event is no message of readings: it becomes a dead letter without being tried.
+/// Whether this event holds no readings: it becomes a dead letter without a try.
 pub(super) fn is_letter(event: &Event) -> bool {
     event.kind != segment::KIND
 }
 
 impl Work {
-    /// Stores rejected lines, and events of unknown kinds, as dead letters, then acknowledges them; or gives
-    /// them back, where the program ends before the database can take them.
+    /// Stores rejected lines, and events of unknown kinds, as dead letters, then acknowledges them. Gives
+    /// them back where the program ends before the database takes them.
     pub(super) async fn store_letters(&self, mut batch: Vec<Delivery>) {
         let (letters, lines) = self.letters_of(&batch);
         let mut backoff = Backoff::default();
@@ -57,13 +56,13 @@ impl Work {
                     tracing::warn!(%error, letters = batch.len(), "storing dead letters one by one");
                     let mut rest = VecDeque::from(batch);
                     while let Some(delivery) = rest.pop_front() {
-                        // One level deep: a batch of one is never taken apart again.
+                        // One level deep: a batch of one is not split again.
                         let storing = Box::pin(self.store_letters(vec![delivery]));
                         in_work_meanwhile(&mut rest, storing).await;
                     }
                     return;
                 }
-                // Nothing is to hold up all others; it comes again after a while.
+                // It must not hold up the others; the bus redelivers it later.
                 Error::Data(_) => {
                     tracing::error!(event = letters[0].id, %error, "a dead letter cannot be stored; it stays on the event bus");
                     return;
@@ -84,7 +83,7 @@ impl Work {
         self.make_room(&letters).await;
     }
 
-    /// The dead letters that these events become, and the invalid lines that receipts tell of.
+    /// The dead letters of these events, and the invalid lines for receipts.
     fn letters_of(&self, batch: &[Delivery]) -> (Vec<DeadLetter>, Vec<InvalidLine>) {
         let (mut letters, mut lines) = (Vec::with_capacity(batch.len()), Vec::new());
         for delivery in batch {
@@ -124,7 +123,7 @@ impl Work {
         self.metrics.lines.inc_by(stored.saturating_sub(messages));
     }
 
-    /// Makes dead letters of messages that cannot be read, one after the other.
+    /// Stores unreadable messages as dead letters, one after the other.
     pub(super) async fn store_unreadable(&self, unreadable: Vec<Delivery>) {
         if unreadable.is_empty() {
             return;
@@ -138,8 +137,8 @@ impl Work {
         }
     }
 
-    /// Makes a dead letter of a message that cannot be read, or that the database refuses, however long that
-    /// takes; nothing, where the program ends first: then the message comes again.
+    /// Stores an unreadable or refused message as a dead letter, however long that takes. If the program ends
+    /// first, it does nothing: the bus redelivers the message.
     pub(super) async fn store_refused(&self, delivery: &mut Delivery, reason: &str) {
         let event = delivery.event.id.clone();
         let letter = letter(delivery, reason);
@@ -165,7 +164,7 @@ impl Work {
                         tracing::warn!(
                             event,
                             reason,
-                            "a message cannot be stored, as its dead letter tells or told"
+                            "a message cannot be stored; it is, or was, a dead letter"
                         );
                     }
                     return delivery.ack().await;
@@ -186,7 +185,7 @@ impl Work {
     }
 }
 
-/// The dead letter that an event becomes.
+/// The dead letter made of a delivery.
 fn letter(delivery: &Delivery, reason: &str) -> DeadLetter {
     DeadLetter {
         mark: delivery.mark().chars().take(MARK).collect(),
@@ -196,12 +195,12 @@ fn letter(delivery: &Delivery, reason: &str) -> DeadLetter {
     }
 }
 
-/// The same, of what is in the event alone.
+/// The dead letter made of the event alone.
 pub(super) fn of_event(event: &Event, reason: &str) -> DeadLetter {
     let cut = |text: &str, most| text.chars().take(most).collect::<String>();
     let mut payload = event.payload.clone();
     let length = payload.len();
-    // With the headers beside it, the bus might never take it again.
+    // With the headers added, the bus might never take a longer payload again.
     payload.truncate(MAX_PAYLOAD);
     DeadLetter {
         id: name(&event.id),
@@ -214,7 +213,7 @@ pub(super) fn of_event(event: &Event, reason: &str) -> DeadLetter {
     }
 }
 
-/// An event's id as a dead letter is known by it: the end of one that is longer than a key may be is a hash.
+/// An event's id as a dead letter's key. An id longer than a key may be ends in a hash.
 fn name(id: &str) -> String {
     if id.chars().count() <= ID {
         return id.to_owned();
@@ -224,8 +223,8 @@ fn name(id: &str) -> String {
     format!("{begins}~{}", &hash[..32])
 }
 
-/// The lines among these rejected ones that their receipt tells of. Not all of the payload is read: those
-/// come first.
+/// The rejected lines that their receipt shows. Reads only the beginning of the payload, since they come
+/// first.
 fn told(payload: &[u8]) -> Result<Vec<InvalidLine>, serde_json::Error> {
     let mut told = Vec::new();
     for line in rejected::each(payload) {

@@ -1,16 +1,16 @@
-//! Takes readings from the event bus, has them stored, and only then acknowledges them.
+//! Takes readings from the event bus, stores them, and only then acknowledges them.
 //!
-//! Each lane of the bus is read by itself and has connections of its own, so that a small upload
-//! never waits for a month of history. A batch closes when it is full, or when nothing more is
-//! waiting and a connection is free to store it: while some batches are being stored, the next one
-//! gathers. Small batches keep a short distance, because a transaction costs the database about
-//! the same whether it holds six readings or a thousand. A batch that the database
-//! cannot take now is kept and tried again without end, its messages told to be still in work. One
-//! whose data is refused is taken apart: each message alone, and one that fails alone becomes a
-//! dead letter, as what cannot be read does.
+//! Each lane of the bus has its own reader and connections, so that a small upload never waits for a month of
+//! history. A batch closes when it is full, or when no message is waiting and a connection is free. While
+//! batches are being stored, the next one gathers. Small batches keep a short distance, because a transaction
+//! costs the database about the same with six readings or a thousand.
 //!
-//! Dead letters are stored in PostgreSQL, with every event bus, and only then acknowledged. Rejected lines come
-//! as events of the bulk lane; they gather, and are stored, apart from readings and over a connection of
+//! If the database is unavailable, the persistor retries the batch without end and tells the bus that its
+//! messages are in work. If the database refuses a batch's data, the persistor stores its messages one by
+//! one. A message that fails alone becomes a dead letter, as an unreadable one does.
+//!
+//! Dead letters are stored in PostgreSQL, with every event bus, and only then acknowledged. Rejected lines
+//! come as events of the bulk lane. They are gathered and stored apart from readings, over a connection of
 //! their own.
 
 mod backoff;
@@ -37,32 +37,32 @@ use std::sync::Arc;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// Stores what the event bus brings.
+/// Stores the messages of the event bus.
 pub struct Persistor {
     lanes: Vec<Gatherer>,
     work: Arc<Work>,
     trimmer: Option<Trimmer>,
-    /// Those that earlier versions have left on the bus.
+    /// Dead letters that earlier versions left on the bus.
     left: Option<DeadLetters>,
 }
 
-/// What a persistor has done.
+/// Counts of a persistor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Readings stored.
     pub stored: u64,
-    /// Readings that were there already.
+    /// Readings that were stored already.
     pub duplicates: u64,
-    /// Readings whose identity was there already with another value.
+    /// Readings whose identity was stored already with another value.
     pub conflicts: u64,
     /// Messages that cannot be stored.
     pub dead: u64,
-    /// Dead letters of rejected lines that were not there.
+    /// New dead letters of rejected lines.
     pub lines: u64,
 }
 
 impl Persistor {
-    /// Readers of every lane of this bus.
+    /// Opens readers of every lane of this bus.
     ///
     /// # Errors
     /// [`event::Error::Url`] where the URL cannot be used.
@@ -70,8 +70,7 @@ impl Persistor {
         try_join_all(Lane::ALL.map(|lane| Reader::open(url, lane))).await
     }
 
-    /// Stores what these readers bring through `store`, and trims the history that their bus
-    /// keeps. They read one bus.
+    /// Makes a persistor over `store`, whose readers share one bus. It also trims the history of that bus.
     pub fn new(readers: Vec<Reader>, store: Store, options: Storing, history: History, service: &Service) -> Self {
         let trimmer = readers.first().and_then(Reader::trimmer);
         Self {
@@ -81,8 +80,8 @@ impl Persistor {
         }
     }
 
-    /// Stores a history, for [`Persistor::run_once`]: readings, and the dead letters that the database
-    /// does not know. The bus is only read.
+    /// Makes a persistor of a history, for [`Persistor::run_once`]. It stores readings and the dead letters
+    /// that the database does not know. It only reads the bus.
     pub fn of_history(reader: Reader, store: Store, options: Storing, service: &Service) -> Self {
         Self::over(vec![reader], store, options, service, true)
     }
@@ -98,7 +97,8 @@ impl Persistor {
         }
     }
 
-    /// Works until all that its readers have is stored, or until `stop`, and tells what it did.
+    /// Works until its readers are at their end and everything is stored, or until `stop`. Returns the
+    /// counts.
     ///
     /// # Errors
     /// As [`Persistor::run`].
@@ -114,7 +114,7 @@ impl Persistor {
         })
     }
 
-    /// Works until `stop`, then stores what it holds.
+    /// Works until `stop`, then stores the messages that it holds.
     ///
     /// # Errors
     /// Where the bus needs a person: see [`event::Error::Refused`].

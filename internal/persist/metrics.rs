@@ -1,4 +1,4 @@
-//! What a persistor counts.
+//! Metrics of a persistor.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,7 +25,7 @@ pub(super) fn signed(count: u64) -> i64 {
 }
 
 impl Metrics {
-    /// The messages that a lane holds were so many and are so many now.
+    /// Updates the gauge of messages held, from a lane's count before to its count now.
     pub(super) fn hold(&self, before: usize, now: usize) {
         self.held.inc_by(signed(now as u64) - signed(before as u64));
     }

@@ -37,7 +37,7 @@ fn dead_letter_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Fewer would hold a few letters.
+/// Fewer bytes would hold only a few dead letters.
 const LEAST_BYTES: u64 = 1 << 20;
 
 fn batch_interval(text: &str) -> Result<Duration, String> {
@@ -48,9 +48,9 @@ fn batch_interval(text: &str) -> Result<Duration, String> {
 }
 
 impl Storing {
-    /// Connections to the database that a persistor with these settings uses at the most.
+    /// The most database connections that a persistor with these settings uses.
     pub fn connections(&self) -> usize {
-        // One more, for dead letters.
+        // Plus one for dead letters.
         usize::from(self.writers) * Lane::ALL.len() + 1
     }
 }

@@ -1,7 +1,7 @@
-//! How much dead letters may take, and how long they are kept.
+//! Limits the room and the age of dead letters.
 //!
-//! Rejected lines have a bound in bytes: a client that sends enough of them must not fill the database.
-//! Messages were accepted, and go by their age alone.
+//! Rejected lines have a bound in bytes: a client that sends many of them must not fill the database. Refused
+//! messages were accepted, and go by their age alone.
 
 use crate::Work;
 use crate::gather::slot;
@@ -13,16 +13,17 @@ use store::DeadLetter;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// How often dead letters past their time are looked for.
+/// How often to delete dead letters past their age.
 const FORGET: Duration = Duration::from_secs(600);
 
 /// How long a dead letter is kept, in microseconds.
 const KEPT: i64 = 30 * DAY;
 
-/// The bytes of lines are measured after each of so many parts of what they may take, and go below by one.
+/// Rejected lines are measured each time they grow by this part of their limit. An eviction leaves one part
+/// free.
 const PARTS: u64 = 16;
 
-/// What rejected lines may take.
+/// The room of rejected lines.
 #[derive(Debug)]
 pub(super) struct Room {
     most: u64,
@@ -42,7 +43,7 @@ impl Room {
 }
 
 impl Work {
-    /// These letters were stored: where lines come to more than they may, drops the oldest.
+    /// Notes that these dead letters were stored, and evicts the oldest lines above the limit.
     pub(super) async fn make_room(&self, letters: &[DeadLetter]) {
         let lines = letters.iter().filter(|letter| letter.is_of_lines());
         let bytes = lines.map(DeadLetter::counted).sum();
@@ -54,7 +55,7 @@ impl Work {
         if bytes == 0 || unmeasured < self.room.most / PARTS {
             return;
         }
-        // Where it cannot be done now, it is due with the next letters.
+        // If this fails, the next dead letters bring another try.
         if let Some(Err(error)) = self.drain_deadline.run_until_cancelled(self.evict()).await {
             let cause = anyhow::Error::from(error);
             tracing::warn!(
@@ -64,7 +65,7 @@ impl Work {
         }
     }
 
-    /// Measures the rejected lines, and drops the oldest where they come to more than they may.
+    /// Measures the rejected lines, and evicts the oldest above the limit.
     async fn evict(&self) -> Result<(), postgres::Error> {
         let unmeasured = self.room.unmeasured.load(Ordering::Relaxed);
         let mut bytes = self.store.bytes_of_lines().await?;
@@ -77,7 +78,7 @@ impl Work {
                 letters += evicted.letters;
                 bytes = bytes.saturating_sub(evicted.bytes);
                 if evicted.letters == 0 {
-                    // Another persistor is at it.
+                    // Another persistor is evicting.
                     break;
                 }
             }
@@ -94,7 +95,7 @@ impl Work {
         Ok(())
     }
 
-    /// Forgets the dead letters that are past their time, until `stop`.
+    /// Deletes dead letters past their age, until `stop`.
     pub(super) async fn forget_dead_letters(&self, stop: CancellationToken) {
         let mut ticks = interval(FORGET);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,17 +103,16 @@ impl Work {
             match stop.run_until_cancelled(self.forget_once()).await {
                 None => return,
                 Some(Ok(0)) => {}
-                Some(Ok(letters)) => tracing::info!(letters, "forgot dead letters past their time"),
+                Some(Ok(letters)) => tracing::info!(letters, "deleted dead letters past their age"),
                 Some(Err(error)) => tracing::warn!(
                     error = format!("{:#}", anyhow::Error::from(error)),
-                    "could not forget old dead letters; trying again later"
+                    "could not delete old dead letters; trying again later"
                 ),
             }
         }
     }
 
-    /// Forgets the dead letters that were past their time at a look at the clock a day ago; how many they
-    /// were.
+    /// Deletes the dead letters that were past their age at a look at the clock a day ago. Returns how many.
     async fn forget_once(&self) -> Result<u64, postgres::Error> {
         let _slot = slot(&self.letter_slot).await;
         let confirmed = self.store.look_at_clock().await?;

@@ -1,7 +1,6 @@
-//! The history on the bus: kept for a while once it is stored, trimmed earlier where room is needed.
+//! Trims the history on the bus: by its age, and earlier where room is needed.
 //!
-//! Every persistor does this by itself. It takes nothing but a few questions a second, and what one
-//! has dropped the next one does not find.
+//! Every persistor trims on its own. That costs a few requests a second, and trimming twice does no harm.
 
 use super::backoff::Backoff;
 use super::metrics::signed;
@@ -23,13 +22,13 @@ pub struct History {
     pub history: Duration,
 }
 
-/// How often the bus is looked at: a full one refuses readings for about this long.
+/// How often to check the bus. A full bus refuses readings for about this long.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often old history is dropped, at the most.
+/// Longest time between two trims by age.
 const AGED: Duration = Duration::from_secs(60);
 
-/// How long one look, or trimming once, may take.
+/// How long one check with its trim may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Trims one bus.
@@ -61,7 +60,7 @@ impl Trimmer {
 
     /// Trims until `stop`, through every outage of the bus.
     pub(super) async fn run(&self, stop: CancellationToken) {
-        // A short history is looked after more often.
+        // A short history is trimmed more often.
         let often = (self.history / 10).clamp(LOOK, AGED);
         let (mut aged, mut next) = (Instant::now(), Instant::now());
         let mut backoff = Backoff::default();
@@ -74,14 +73,14 @@ impl Trimmer {
                     if due {
                         aged = Instant::now() + often;
                     }
-                    // Where there was nothing to drop, there will hardly be in a moment.
+                    // If nothing could be dropped now, that will hardly change in a moment.
                     if futile { backoff.failed() } else { backoff.reset() }
                 }
                 Some(Ok(Err(error))) => {
                     backoff.failed();
-                    // At start it is only being connected to.
+                    // At start, the client is still connecting.
                     if backoff.length > LOOK && error.should_log() {
-                        tracing::warn!(%error, "could not look after the history on the event bus; trying again");
+                        tracing::warn!(%error, "could not trim the history on the event bus; trying again");
                     }
                 }
                 Some(Err(_)) => {
@@ -93,7 +92,7 @@ impl Trimmer {
         }
     }
 
-    /// Looks once, and trims what is to be trimmed; whether room was needed and none could be made.
+    /// Checks once and trims. Returns whether room was needed and none could be made.
     async fn once(&self, aged: bool) -> Result<bool, event::Error> {
         let mut kept = self.history_trimmer.fill_level().await?;
         self.metrics.show(&kept);
@@ -103,7 +102,7 @@ impl Trimmer {
             let trimmed = self.history_trimmer.trim_before(moment).await?;
             self.metrics.aged.inc_by(trimmed);
             if trimmed > 0 {
-                tracing::info!(messages = trimmed, history = ?self.history, "dropped old history from the event bus");
+                tracing::info!(messages = trimmed, history = ?self.history, "trimmed old history on the event bus");
                 kept = self.history_trimmer.fill_level().await?;
             }
         }
@@ -120,7 +119,7 @@ impl Trimmer {
                 bytes_before = kept.bytes,
                 bytes = now.bytes,
                 max_bytes = now.max_bytes,
-                "dropped history from the event bus before its time, to make room"
+                "trimmed the history on the event bus early, to make room"
             );
         } else if now.nearly_full && now.unhandled != Some(0) {
             tracing::warn!(

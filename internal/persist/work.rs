@@ -1,4 +1,4 @@
-//! Storing the messages of a batch, however long that takes.
+//! Stores the messages of a batch, however long that takes.
 
 use crate::backoff::Backoff;
 use crate::metrics::Metrics;
@@ -17,32 +17,31 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Why a batch is not tried again as a whole.
+/// Why a batch as a whole is not retried.
 #[derive(Debug)]
 enum Refusal {
-    /// Its data is at fault; why.
+    /// The database refuses its data, for this reason.
     Data(String),
-    /// It is too much at once.
+    /// The batch takes too long.
     Slow,
 }
 
-/// What every batch being stored needs.
+/// Shared state of all batches being stored.
 pub(super) struct Work {
     pub(super) store: Store,
     pub(super) metrics: Metrics,
     stored: Latch,
     pub(super) drain_deadline: CancellationToken,
-    /// A history is read, beside those who store what is new.
+    /// Reads a history once, beside the live consumers.
     pub(super) once: bool,
-    /// Receipts tell of invalid lines.
+    /// Receipts show invalid lines.
     pub(super) receipt_lines: bool,
-    /// Dead letters are stored over one connection.
+    /// Admits one writer of dead letters, since they have one connection.
     pub(super) letter_slot: Arc<Semaphore>,
     pub(super) room: Room,
 }
 
-/// Tells the bus again and again that these are in work; beside the work, so that it waits for
-/// nothing.
+/// Tells the bus at intervals that these messages are in work, beside the work itself.
 async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
     let mut ticks = interval(PROGRESS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -53,7 +52,7 @@ async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
     }
 }
 
-/// Does the work of one of a batch, while the rest of it, which waits, is in work, too.
+/// Runs the task of one message, and tells the bus that the waiting rest is in work.
 pub(super) async fn in_work_meanwhile(rest: &mut VecDeque<Delivery>, task: impl Future<Output = ()>) {
     tokio::select! {
         biased;
@@ -80,15 +79,15 @@ impl Work {
         }
     }
 
-    /// Stores these messages and acknowledges them; or gives them back, where the program ends
-    /// before the database can take them.
+    /// Stores these messages and acknowledges them. Gives them back where the program ends before the
+    /// database takes them.
     pub(super) async fn finish(&self, batch: Vec<Delivery>) {
         let (batch, unreadable) = sort_out(batch);
         // Side by side: a bad message never waits for its neighbours, nor they for it.
         tokio::join!(self.store_unreadable(unreadable), self.finish_good(batch));
     }
 
-    /// The same, for messages that can be read.
+    /// Stores and acknowledges readable messages, as [`Work::finish`].
     async fn finish_good(&self, mut batch: Vec<Delivery>) {
         if batch.is_empty() {
             return;
@@ -109,7 +108,7 @@ impl Work {
                 );
                 let mut rest = VecDeque::from(batch);
                 while let Some(delivery) = rest.pop_front() {
-                    // One level deep: a batch of one is never taken apart again.
+                    // One level deep: a batch of one is not split again.
                     let finishing = Box::pin(self.finish_good(vec![delivery]));
                     in_work_meanwhile(&mut rest, finishing).await;
                 }
@@ -125,8 +124,8 @@ impl Work {
         Delivery::ack_all(&mut batch).await;
     }
 
-    /// Stores a batch, however long it takes. `None` where the program ends first; an error where
-    /// trying again with all of it is of no use.
+    /// Stores a batch, however long it takes. `None` where the program ends first; an error where another try
+    /// with the whole batch cannot succeed.
     async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
         let mut backoff = Backoff::default();
         let messages: Vec<Message> = batch
@@ -156,15 +155,15 @@ impl Work {
         }
     }
 
-    /// Waits before another try, longer each time. `None` where the program cannot wait any longer.
+    /// Waits before another try, longer each time. `None` where the program ends first.
     pub(super) async fn wait(&self, batch: &[Delivery], backoff: &mut Backoff) -> Option<()> {
         backoff.failed();
         let until = backoff.until.unwrap_or_else(Instant::now);
         self.with_progress(batch, sleep_until(until)).await
     }
 
-    /// Waits for `task`, telling the bus meanwhile that these messages are in work. `None` where
-    /// the program cannot wait any longer.
+    /// Awaits `task`, and tells the bus meanwhile that these messages are in work. `None` where the program
+    /// ends first.
     pub(super) async fn with_progress<T>(&self, batch: &[Delivery], task: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -175,14 +174,14 @@ impl Work {
     }
 }
 
-/// Messages that hold readings, and those that cannot be read.
+/// Splits messages into readable and unreadable ones.
 fn sort_out(batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<Delivery>) {
     batch
         .into_iter()
         .partition(|delivery| read_event(&delivery.event).is_ok())
 }
 
-/// The message in an event of this kind, or why there is none.
+/// Decodes the message in an event of this kind, or says why it cannot.
 pub(super) fn read(kind: &str, id: &str, payload: &Bytes) -> Result<Message, String> {
     if kind != segment::KIND {
         return Err(unknown(kind));
@@ -190,7 +189,7 @@ pub(super) fn read(kind: &str, id: &str, payload: &Bytes) -> Result<Message, Str
     Message::read(id, payload).map_err(|error| error.to_string())
 }
 
-/// Why an event of this kind is no message.
+/// The reason for an event of an unknown kind.
 pub(super) fn unknown(kind: &str) -> String {
     format!("the event type {kind:?} is unknown")
 }

@@ -1,4 +1,4 @@
-//! Questions about what is stored, and their answers over HTTP.
+//! Answers questions about stored readings over HTTP.
 //!
 //! ```no_run
 //! # async fn run(service: service::Service) -> Result<(), postgres::Error> {
@@ -10,11 +10,10 @@
 //! # }
 //! ```
 //!
-//! A module for each question: its `mod.rs` thinks, `http.rs` answers, `postgres.rs` asks. The
-//! questions know the words that they share (`words`) and never each other; the router stands above
-//! them.
+//! Each question has a module: `mod.rs` holds its logic, `http.rs` its routes, `postgres.rs` its SQL.
+//! Questions share `words` and never use each other; the router joins them.
 //!
-//! Deliberately not here: anything that writes.
+//! Deliberately not here: writes.
 
 mod location;
 mod receipt;

@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use web::Problem;
 
-/// How long a browser may remember that it may ask.
+/// How long a browser may cache a preflight answer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// When to ask a server again that is being restarted.
+/// When to retry while a server restarts.
 const RESTART: Duration = Duration::from_secs(2);
 
 /// Every route of the API. Pages of any origin may read it.
 ///
-/// `location_tolerance` is the farthest that a latitude and a longitude of one place may lie apart
-/// in time. Statements are given up after 35 seconds, so the pool's own timeout should be shorter.
-/// When `service` ends, held answers are given at once, and those that the database still owes are
-/// 503 once the end is near. It awaits the end of statements whose questions were given up.
+/// `location_tolerance` is the longest time between a latitude and a longitude of one place. Statements are
+/// cancelled after 35 seconds, so the pool's own timeout should be shorter. When `service` ends, held answers
+/// are given at once; past the drain deadline, open questions are answered with 503. `service` awaits the end
+/// of cancelled statements.
 pub fn routes(pool: Pool, location_tolerance: Duration, service: &Service) -> Router {
     let database = Database::new(pool, service.clone());
     Router::new()
@@ -34,8 +34,8 @@ pub fn routes(pool: Pool, location_tolerance: Duration, service: &Service) -> Ro
         .merge(trend::routes(database.clone()))
         .merge(receipt::routes(database.clone(), service.stop()))
         .merge(status::routes(database))
-        // Set before the layers: one set after them would take the place of the answer to a
-        // browser's preflight request.
+        // Set before the layers: a fallback set after them would replace the answer to a browser's preflight
+        // request.
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.")
         })
@@ -53,7 +53,7 @@ fn cors() -> CorsLayer {
         .max_age(CORS_MAX_AGE)
 }
 
-/// Gives a question up when `drain_deadline` is cancelled.
+/// Cancels a question when `drain_deadline` is cancelled.
 async fn until(State(drain_deadline): State<CancellationToken>, request: Request, next: Next) -> Response {
     let answer = drain_deadline.run_until_cancelled(next.run(request)).await;
     answer.unwrap_or_else(|| {
@@ -66,7 +66,7 @@ async fn until(State(drain_deadline): State<CancellationToken>, request: Request
     })
 }
 
-/// Readings of any day may still arrive, so no answer is good for later.
+/// Forbids caching, since readings of any day may still arrive.
 async fn must_be_asked_again(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers

@@ -1,5 +1,4 @@
-//! The API on a database of its own, for the tests of the domains; and what holds for all of its
-//! endpoints.
+//! The API on a database of its own, for the tests of the questions; and tests of all endpoints.
 
 mod left;
 
@@ -84,7 +83,7 @@ impl Api {
         (response.status(), json(response).await)
     }
 
-    /// The answer to a question that has one.
+    /// The JSON of a successful answer.
     pub(crate) async fn ok(&self, path: &str) -> Value {
         let (status, answer) = self.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
@@ -92,7 +91,7 @@ impl Api {
     }
 }
 
-/// As the programs show it.
+/// The routes with the layers that programs add.
 fn finished(pool: Pool) -> Router {
     let service = Service::new("test", Duration::from_secs(25));
     web::finish(routes(pool, Duration::from_secs(10), &service))
@@ -115,7 +114,7 @@ async fn json(response: Response) -> Value {
     serde_json::from_slice(&body).unwrap()
 }
 
-/// Every endpoint, asked well.
+/// Every endpoint, with a valid query.
 const ENDPOINTS: [&str; 5] = [
     "/api/statistics/latest",
     "/api/statistics/sensor/speed/date/2021-02-28",
@@ -124,7 +123,7 @@ const ENDPOINTS: [&str; 5] = [
     "/api/status",
 ];
 
-/// No server listens there, and no test needs one there.
+/// An API without a server: no test needs one here.
 fn nowhere() -> Router {
     finished(::postgres::open("postgres://nobody@127.0.0.1:1/nothing", 1, Duration::from_secs(1)).unwrap())
 }
@@ -182,7 +181,7 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
         wrong.push((format!("{endpoint}{mark}device={long}"), "not a name"));
         wrong.push((format!("{endpoint}{mark}device=%ff"), "not a name"));
         wrong.push((format!("{endpoint}{mark}device=a&device=b"), "device: given twice"));
-        // Left out in silence, each would widen the question.
+        // Ignored, each would widen the question.
         wrong.push((format!("{endpoint}{mark}devise=lada"), "write device"));
         wrong.push((format!("{endpoint}{mark}device_id=lada"), "write device"));
         wrong.push((format!("{endpoint}{mark}device=lada&Devices=saab"), "write device"));
@@ -218,7 +217,7 @@ async fn pages_of_any_origin_may_read() {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
         assert_eq!(response.headers()["access-control-allow-methods"], "GET,HEAD", "{path}");
-        // An error is for the page to read as well.
+        // A page must be able to read an error, too.
         let response = ask(&nowhere(), Method::GET, path, &preflight[..1]).await;
         assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
         let response = ask(&nowhere(), Method::POST, path, &preflight[..1]).await;
@@ -237,7 +236,7 @@ async fn answers_are_asked_for_again() {
     assert!(response.headers().contains_key("x-correlation-id"));
 }
 
-/// Both have made the averages of a day several times slower.
+/// Both settings have made the averages of a day several times slower.
 #[tokio::test]
 async fn statements_are_neither_compiled_nor_run_by_workers() {
     let api = Api::start().await;

@@ -1,4 +1,4 @@
-//! One line of JSON to one reading, or the reason why not.
+//! Decodes one JSON line into one reading, or the reason for its rejection.
 
 use super::{bad_time, is_device, is_name, time};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
-/// A reading as its line gives it.
+/// The reading of a line.
 #[derive(Debug, PartialEq)]
 pub struct Decoded<'a> {
     /// A valid name.
@@ -20,17 +20,17 @@ pub struct Decoded<'a> {
     pub value: f64,
 }
 
-/// The event times that are believed.
+/// The event times that are accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The first believed moment: earlier ones come from clocks that were never set.
+    /// The earliest accepted time: earlier ones come from clocks that were never set.
     pub oldest: i64,
-    /// The last believed moment.
+    /// The latest accepted time.
     pub newest: i64,
 }
 
 impl Bounds {
-    /// From `oldest` (microseconds since 1970) to `max_future` ahead of this machine's clock.
+    /// Accepts from `oldest` (microseconds since 1970) to `max_future` ahead of this machine's clock.
     pub fn until(oldest: i64, max_future: Duration) -> Self {
         Self {
             oldest,
@@ -39,7 +39,7 @@ impl Bounds {
     }
 }
 
-/// Bounds that let any time in, for where only the end of a value is looked for.
+/// Bounds that accept any time, where only the end of a value is searched.
 pub const ANY: Bounds = Bounds {
     oldest: i64::MIN,
     newest: i64::MAX,
@@ -48,7 +48,7 @@ pub const ANY: Bounds = Bounds {
 /// Decodes a line that holds one reading, without its line end.
 ///
 /// # Errors
-/// The reason, for the person who sent the line.
+/// The reason, for the sender of the line.
 pub fn decode<'a>(line: &'a [u8], bounds: Bounds) -> Result<Decoded<'a>, String> {
     let text = std::str::from_utf8(line).map_err(|error| not_utf8(error.valid_up_to()))?;
     match serde_json::from_str(text) {
@@ -58,27 +58,27 @@ pub fn decode<'a>(line: &'a [u8], bounds: Bounds) -> Result<Decoded<'a>, String>
     }
 }
 
-/// What a text begins with.
+/// The beginning of a text.
 #[derive(Debug)]
 pub enum First<'a> {
-    /// A whole JSON object of so many bytes: a reading, or the reason why it is none.
+    /// A whole JSON object of this many bytes: a reading, or the reason for its rejection.
     Whole(Result<Decoded<'a>, String>, usize),
     /// No JSON object, and why.
     Malformed(Malformed),
-    /// The beginning of an object, as far as the text goes.
+    /// An object that the text does not end.
     Open,
 }
 
 /// Why a text does not begin with a JSON object.
 #[derive(Debug)]
 pub enum Malformed {
-    /// A field of a reading holds something that JSON does not know, such as NaN.
+    /// A field of a reading holds something that JSON lacks, such as NaN.
     Field(String),
     /// The text is not JSON.
     Syntax(String),
 }
 
-/// Reads the object that `text` begins with, whatever follows it.
+/// Reads the object at the start of `text`, and ignores what follows it.
 pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Raw<'a>>();
     let error = match values.next() {
@@ -92,7 +92,7 @@ pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
     if !error.is_data() {
         return First::Malformed(Malformed::Syntax(reason(&error)));
     }
-    // The parser stopped at the field; where the object ends is still to be found.
+    // The parser stopped at the field; the end of the object is still unknown.
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     match values.next() {
         Some(Ok(_)) => First::Whole(Err(reason(&error)), values.byte_offset()),
@@ -105,7 +105,7 @@ pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
     }
 }
 
-/// Checks what JSON does not: names, the time, and that it lies within the bounds.
+/// Checks what JSON does not: names, and the time with its bounds.
 #[inline(always)]
 fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
     if !is_name(&raw.sensor) {
@@ -130,12 +130,12 @@ fn check(raw: Raw<'_>, bounds: Bounds) -> Result<Decoded<'_>, String> {
     })
 }
 
-/// Why a line is none that holds an invalid byte behind `valid` good ones.
+/// Why a line is rejected that holds an invalid byte behind `valid` good ones.
 pub fn not_utf8(valid: usize) -> String {
     format!("not UTF-8 at byte {}", valid + 1)
 }
 
-/// Why a value is none that lacks its end.
+/// Why a value without its end is rejected.
 pub fn breaks_off(length: usize) -> String {
     format!("not a JSON object: it breaks off after {length} bytes")
 }
@@ -150,7 +150,7 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// A line as JSON gives it, its names and its time unchecked.
+/// The JSON fields of a line, names and time unchecked.
 struct Raw<'a> {
     sensor: Cow<'a, str>,
     value: f64,
@@ -176,7 +176,7 @@ impl<'de> Visitor<'de> for Object {
     #[inline(always)]
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
         let (mut sensor, mut value, mut timestamp, mut device) = (None, None, None, None);
-        // Only lines with fields of their own pay for remembering them.
+        // Only lines with unknown fields pay for remembering them.
         let mut others: Option<HashSet<Cow<'de, str>>> = None;
         while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
             match &*key {
@@ -215,7 +215,7 @@ fn text<'de, A: MapAccess<'de>>(map: &mut A, name: &'static str) -> Result<Cow<'
     }
 }
 
-/// Why the value of a field is no text. Apart, so that the lines that are good stay short.
+/// Why the value of a field is no text. Out of line, to keep the path of good lines short.
 #[cold]
 fn no_text<E: de::Error>(name: &'static str, error: &E) -> E {
     // An IMEI is often written as a number, which many readers of JSON round.

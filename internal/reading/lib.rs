@@ -1,5 +1,5 @@
-//! What a reading is: its name, its time, its value; how bytes become readings, and how readings
-//! travel on the event bus. Opens no file, no connection and no database.
+//! A reading: its name, time and value; how bytes become readings, and how readings travel on the event bus.
+//! Opens no file, no connection and no database.
 //!
 //! ```
 //! use reading::decode::{Bounds, decode};
@@ -9,9 +9,9 @@
 //! assert_eq!(decode(line, bounds).map(|reading| reading.value), Ok(55.5));
 //! ```
 //!
-//! A body is split into pieces ([`scan`]), the values of a line are found ([`values`]) and judged
-//! ([`decode`]). Good ones are gathered into segments ([`segment`]), which are read back from a
-//! [`message`]. What is rejected travels as [`rejected`] lines.
+//! [`scan`] splits a body into pieces, [`values`] finds the values of a line, and [`decode`] judges them.
+//! [`segment`] gathers good ones into segments, which [`message`] reads back. Rejected ones travel as
+//! [`rejected`] lines.
 //!
 //! Deliberately not here: who may write, and where readings are stored.
 
@@ -30,19 +30,18 @@ pub use name::{DEFAULT_DEVICE, MAX_NAME, Name, NameRef, is_device, is_name};
 
 use uuid::Uuid;
 
-/// How long it can be asked what became of an upload, in microseconds.
+/// How long the receipt of an upload is kept, in microseconds.
 pub const KEPT_RECEIPTS: i64 = 7 * time::DAY;
 
-/// An ingestor's clock may be ahead by this many microseconds.
+/// Most microseconds that an ingestor's clock may be ahead.
 const AHEAD: i64 = time::DAY;
 
-/// Whether, at `now`, the receipt of an upload that began then is kept. Both in microseconds since
-/// 1970.
+/// Whether, at `now`, the receipt of an upload that `began` then is kept. Both in microseconds since 1970.
 pub fn has_receipt(began: i64, now: i64) -> bool {
     began > now - KEPT_RECEIPTS && began < now + AHEAD
 }
 
-/// When an upload of this id began, in microseconds since 1970; none where the id does not tell.
+/// When an upload of this id began, in microseconds since 1970; none if the id does not tell.
 pub fn uploaded(upload: Uuid) -> Option<i64> {
     if upload.get_version_num() != 7 {
         return None;
@@ -51,7 +50,7 @@ pub fn uploaded(upload: Uuid) -> Option<i64> {
     Some(milliseconds * 1000)
 }
 
-/// One value of one series at one moment.
+/// A value of a series at a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Microseconds since 1970-01-01 UTC.

@@ -1,4 +1,4 @@
-//! A message of the bus whose payload was read and found good, and what it holds of each upload.
+//! A message of the bus with a valid payload, and its share of each upload.
 
 use super::segment::{self, Builder, Malformed, Origin, Part, Series, UploadTotals};
 use super::{Name, Point};
@@ -9,28 +9,28 @@ use uuid::Uuid;
 /// A message that can be stored.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// The event's id: how the message is known when it comes again.
+    /// The event's id, by which a redelivery is recognised.
     pub id: Uuid,
-    /// What it holds of each upload, in order of the upload's id, each once.
+    /// Its share of each upload, in order of the upload's id, each once.
     pub shares: Vec<Share>,
     payload: Bytes,
 }
 
-/// What a message holds of one upload.
+/// The part of a message that is of one upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     /// The upload.
     pub upload: Uuid,
     /// Its readings in this message.
     pub readings: u64,
-    /// Its totals, where this message tells them.
+    /// Its totals, if this message tells them.
     pub totals: Option<UploadTotals>,
 }
 
 impl Message {
     /// Reads the payload of the event of this id.
     ///
-    /// # Errors
+    /// Where the payload is malformed.
     /// Where it cannot be read.
     pub fn read(id: &str, payload: &Bytes) -> Result<Self, Malformed> {
         let mut shares: Vec<Share> = Vec::new();
@@ -41,7 +41,7 @@ impl Message {
                 totals: head.totals,
             }),
             Part::Series(series) => {
-                // A series is told only after its segment.
+                // A series comes only after its segment's head.
                 if let Some(share) = shares.last_mut() {
                     share.readings += series.points.count() as u64;
                 }
@@ -63,11 +63,10 @@ impl Message {
         })
     }
 
-    /// A message of readings that no upload brings: of runs (device, sensor, points), each of which
-    /// could be in a message. It has no receipt.
+    /// Makes a message of readings without an upload, from runs (device, sensor, points). It has no receipt.
     ///
     /// # Errors
-    /// Where one could not.
+    /// Where a run is not valid in a message.
     pub fn of<'a>(runs: impl Iterator<Item = (&'a Name, &'a [Point])>) -> Result<Self, Malformed> {
         let origin = Origin {
             upload: Uuid::nil(),
@@ -86,7 +85,7 @@ impl Message {
         Self::read("", &segment::join(segments.iter()))
     }
 
-    /// Gives each run of readings to `each`, with the upload that it is from.
+    /// Calls `each` with every run of readings and its upload.
     pub fn each<'a>(&'a self, mut each: impl FnMut(Uuid, Series<'a>)) {
         let mut upload = Uuid::nil();
         let read = segment::read(&self.payload, |piece| match piece {
@@ -97,7 +96,7 @@ impl Message {
     }
 }
 
-/// An event's id as a UUID: ours are written as such, and any other's hash is as unique.
+/// An event's id as a UUID: ours are UUIDs, and the hash of any other is as unique.
 fn known_as(id: &str) -> Uuid {
     Uuid::try_parse(id).unwrap_or_else(|_| {
         let hash = Sha256::digest(id.as_bytes());

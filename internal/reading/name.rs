@@ -1,9 +1,9 @@
 //! The names of devices, sensors and series.
 
-/// Names of devices and sensors are this long at the most.
+/// Most bytes of a device's or sensor's name.
 pub const MAX_NAME: usize = 64;
 
-/// The device of readings that name none and whose credentials name none.
+/// The device of readings where neither the line nor the credentials name one.
 pub const DEFAULT_DEVICE: &str = "default";
 
 /// The name of a series.
@@ -15,7 +15,7 @@ pub struct Name {
     pub sensor: String,
 }
 
-/// The name of a series, where it lies in a message.
+/// The name of a series, borrowed from a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameRef<'a> {
     /// The device's name.
@@ -24,12 +24,12 @@ pub struct NameRef<'a> {
     pub sensor: &'a str,
 }
 
-/// Whether this can name a sensor: 1 to 64 of `A-Z a-z 0-9 _ . : -`, a letter first.
+/// Whether this is a valid sensor name: 1 to 64 of `A-Z a-z 0-9 _ . : -`, a letter first.
 pub fn is_name(name: &str) -> bool {
     is_device(name) && name.as_bytes()[0].is_ascii_alphabetic()
 }
 
-/// Whether this can name a device: as a sensor, but a digit may be first, as in an IMEI or a VIN.
+/// Whether this is a valid device name: as a sensor, but a digit may be first, as in an IMEI or a VIN.
 pub fn is_device(name: &str) -> bool {
     let bytes = name.as_bytes();
     (1..=MAX_NAME).contains(&bytes.len())

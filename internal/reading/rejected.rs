@@ -1,9 +1,9 @@
-//! Rejected lines as they travel on the event bus and rest as dead letters.
+//! Rejected lines as events on the bus and as dead letters.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The `ce-type` of events that hold rejected lines of one upload: NDJSON, a [`Line`] each.
+/// The `ce-type` of events that hold rejected lines of one upload: NDJSON, one [`Line`] each.
 pub const KIND: &str = "odograph.rejected.v1";
 
 /// A rejected line as a dead letter keeps it.
@@ -31,15 +31,15 @@ pub struct Line {
     /// It was longer than that, or than the ingestor keeps of a line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
-    /// It was not UTF-8; what was not is replaced by U+FFFD.
+    /// It was not UTF-8; invalid bytes are replaced by U+FFFD.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub altered: bool,
-    /// Where it is altered: its bytes as they came, as many, in base64.
+    /// If altered: the original bytes, equally many, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
 }
 
-/// The lines that a dead letter of this kind holds.
+/// Reads the lines of a dead letter of this kind.
 ///
 /// # Errors
 /// Where it holds something else.
@@ -47,13 +47,13 @@ pub fn read(payload: &[u8]) -> Result<Vec<Line>, serde_json::Error> {
     each(payload).collect()
 }
 
-/// The same, read one by one.
+/// Reads the lines one by one.
 pub fn each(payload: &[u8]) -> impl Iterator<Item = Result<Line, serde_json::Error>> {
     let lines = payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(serde_json::from_slice)
 }
 
-/// The payload of a dead letter that holds these lines.
+/// Writes the payload of a dead letter of these lines.
 pub fn write<'a>(lines: impl Iterator<Item = &'a Line>) -> Vec<u8> {
     let mut payload = Vec::new();
     for line in lines {

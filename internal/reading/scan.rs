@@ -1,14 +1,14 @@
-//! Splits a body into pieces that hold values, whatever its chunks, holding about a line of it.
+//! Splits a body, in chunks of any size, into pieces that hold values; holds about a line of it.
 //!
 //! A body comes in one of two forms, known by its beginning:
-//! - **lines**, the usual one. A line holds values one after the other (`values.rs` finds them). One
-//!   bad line costs no other.
-//! - **a document**: objects over several lines, or one array of objects. It begins with `[`, or its
-//!   first line is only the beginning of an object and its second line begins with no object. Its
-//!   syntax is strict: behind an error there is no telling where a value begins.
+//! - **lines**, the usual one. A line holds values one after the other (`values.rs` finds them). A bad line
+//!   spoils no other line.
+//! - **a document**: objects over several lines, or one array of objects. It begins with `[`, or its first
+//!   line is only the beginning of an object and its second line begins with no object. Its syntax is strict:
+//!   after an error, it is unknown where a value begins.
 //!
-//! NULs, which a power cut leaves in files, and byte order marks are blanks between values; NULs
-//! count towards no limit.
+//! NULs, which a power cut leaves in files, and byte order marks are blanks between values. NULs count
+//! towards no limit.
 
 mod document;
 mod line;
@@ -27,19 +27,19 @@ pub struct Scanner {
     form: Form,
     lines: Lines,
     document: Document,
-    /// What was held back until the form was known, and how far it has been read since.
+    /// Bytes held back until the form was known, and how far they have been read since.
     held: Vec<u8>,
     replayed: usize,
     /// The number of the first line held.
     first: u64,
-    /// How much of a mark of byte order has come where one may stand.
+    /// How many bytes of a possible byte order mark have come.
     mark: usize,
 }
 
-/// What is known of a body's form.
+/// The form of a body, as far as known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Nothing but blanks has come.
+    /// Only blanks have come.
     Blank,
     /// The first line is being gathered.
     First,
@@ -66,18 +66,18 @@ pub enum Token<'a> {
         /// Its number among the values that begin on the same line, from 1.
         ordinal: u64,
     },
-    /// The beginning of a value, or of a line that begins with none, that is longer than allowed.
+    /// The kept beginning of a value, or of a line without one, that is longer than allowed.
     TooLong {
-        /// As much as is kept.
+        /// The kept bytes.
         bytes: &'a [u8],
         /// In a document, its number among the values that begin on the same line.
         ordinal: Option<u64>,
     },
-    /// A document is not JSON from here on. Nothing comes after this.
+    /// From here on the document is not JSON. No token follows.
     Syntax(&'a [u8]),
 }
 
-/// A token that was found: the number of its line, what it is, and where its bytes are.
+/// A found token: its line number, its kind, and the place of its bytes.
 #[derive(Debug)]
 struct Found {
     number: u64,
@@ -95,14 +95,14 @@ enum Kind {
 
 #[derive(Debug)]
 enum Place {
-    /// In the bytes that were given.
+    /// In the given bytes.
     Here(Range<usize>),
-    /// In what was kept of earlier ones, from its beginning.
+    /// In the kept bytes, from their beginning.
     Kept(usize),
 }
 
 impl Scanner {
-    /// Values of at most `max` bytes are given whole.
+    /// Makes a scanner that returns values of at most `max` bytes whole.
     pub fn new(max: usize) -> Self {
         Self {
             form: Form::Blank,
@@ -115,11 +115,11 @@ impl Scanner {
         }
     }
 
-    /// The next token that ends in `chunk`, which is shortened by what was looked at, and the number
-    /// of the line on which it begins, from 1; blank lines count. `None` when the chunk is used up.
+    /// Returns the next token that ends in `chunk`, and the number of its first line. Lines count from 1,
+    /// blank ones too. Shortens `chunk` by the bytes read. `None` when the chunk is used up.
     pub fn next<'a, 'c: 'a>(&'a mut self, chunk: &mut &'c [u8]) -> Option<(u64, Token<'a>)> {
         if self.form == Form::Lines && self.held.is_empty() {
-            // The plain path.
+            // The fast path.
             if let Some(bytes) = self.lines.whole(chunk) {
                 return Some((self.lines.number(), Token::Line { bytes, part: false }));
             }
@@ -161,7 +161,7 @@ impl Scanner {
         }
     }
 
-    /// What is left at the end of the body, to be asked until there is nothing more.
+    /// Returns a token left at the end of the body. Call it until there is none.
     pub fn finish(&mut self) -> Option<(u64, Token<'_>)> {
         loop {
             if self.replayed < self.held.len() {
@@ -201,13 +201,13 @@ impl Scanner {
         }
     }
 
-    /// Passes over blanks at the beginning of the body.
+    /// Skips blanks at the beginning of the body.
     fn begin(&mut self, chunk: &mut &[u8]) {
         while let Some((byte, rest)) = chunk.split_first() {
             if *byte == MARK[self.mark] {
                 self.mark = (self.mark + 1) % MARK.len();
             } else if self.mark > 0 {
-                // It was none: a line begins so.
+                // It was no mark: a line begins like this.
                 self.lines.put(&MARK[..self.mark]);
                 self.form = Form::First;
                 return;
@@ -225,15 +225,15 @@ impl Scanner {
         }
     }
 
-    /// Decides by the first lines what form the body has. False where the line that was found is to
-    /// be given at once; else it is held, and comes again. `ended`: by a line end.
+    /// Decides the form of the body by its first lines. Returns false if the found line is to be returned at
+    /// once; else it is held, and comes again. `ended`: by a line end.
     fn decide(&mut self, found: &Found, whole: &[u8], ended: bool) -> bool {
         let line = matches!(found.kind, Kind::Line { part: false });
         let kept;
         let bytes = match &found.place {
             Place::Here(range) => &whole[range.clone()],
             Place::Kept(_) if self.form == Form::Second => {
-                // All of it, a value that is not whole yet included.
+                // All of it, with a value that is not whole yet.
                 kept = self.lines.withdraw();
                 &kept
             }
@@ -248,7 +248,7 @@ impl Scanner {
             self.held.extend_from_slice(bytes);
             self.first = found.number;
             self.form = Form::Second;
-            // Nothing of what is held is read before the form is known.
+            // Held bytes are read only once the form is known.
             self.replayed = self.held.len();
             return true;
         }
@@ -304,14 +304,14 @@ impl Scanner {
 
 /// Whether this is only the beginning of an object.
 fn opens(line: &[u8]) -> bool {
-    // What ends with the only brace that it opened is whole: so nearly every first line is.
+    // A line that ends with the only brace that it opened is whole: nearly every first line is.
     let whole = || line.ends_with(b"}") && memchr::memchr_iter(b'{', line).take(2).count() == 1;
     line.first() == Some(&b'{')
         && !whole()
         && matches!(std::str::from_utf8(line).map(|text| first(text, ANY)), Ok(First::Open))
 }
 
-/// Whether no object begins so.
+/// Whether no object can begin like this.
 fn malformed(text: &[u8]) -> bool {
     !std::str::from_utf8(text).is_ok_and(|text| matches!(first(text, ANY), First::Whole(..) | First::Open))
 }

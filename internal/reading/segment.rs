@@ -1,6 +1,6 @@
 //! Readings as they travel on the event bus.
 //!
-//! The payload of an `odograph.readings.v1` event is a row of segments, each from one upload.
+//! The payload of an `odograph.readings.v1` event is a sequence of segments, each from one upload.
 //! Numbers are little endian; a *text* is one byte of length, then that many bytes of UTF-8.
 //!
 //! ```text
@@ -18,9 +18,9 @@
 //!            value: f64
 //! ```
 //!
-//! Readings lie by series because that is how they are stored: the name is written, hashed and
-//! looked up once a run instead of once a reading, and 16 bytes a reading are a sixth of its JSON.
-//! Payloads of version 1, which are the same without the totals, are read as well.
+//! Readings are grouped by series, as they are stored. The name is written, hashed and looked up once a run
+//! instead of once a reading. With 16 bytes, a reading takes a sixth of its JSON. Payloads of version 1,
+//! which lack the totals, are read as well.
 
 mod builder;
 
@@ -36,13 +36,13 @@ pub const KIND: &str = "odograph.readings.v1";
 /// First byte of every payload.
 const VERSION: u8 = 2;
 
-/// The version before, whose segments tell no totals.
+/// The version before, whose segments have no totals.
 const WITHOUT_TOTALS: u8 = 1;
 
 /// Bytes of one point.
 const POINT: usize = 16;
 
-/// What a segment says of the upload it is from.
+/// The origin of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The upload, a UUID of version 7.
@@ -53,16 +53,16 @@ pub struct Origin {
     pub traceparent: String,
 }
 
-/// What an upload came to, told with its last segment.
+/// Counts of a whole upload, told with its last segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadTotals {
-    /// Readings of the upload that are on the bus, those of this segment included.
+    /// Readings of the upload that are on the bus, with those of this segment.
     pub accepted: u64,
-    /// Lines that are not readings.
+    /// Rejected lines.
     pub rejected: u64,
 }
 
-/// One payload of these segments.
+/// Joins these segments into one payload.
 pub fn join<'a>(segments: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
     let size: usize = segments.clone().map(Bytes::len).sum();
     let mut payload = Vec::with_capacity(size + 1);
@@ -84,7 +84,7 @@ pub struct Series<'a> {
     pub points: Points<'a>,
 }
 
-/// Points as they lie in a payload.
+/// Points in the bytes of a payload.
 #[derive(Clone, Debug)]
 pub struct Points<'a>(&'a [u8]);
 
@@ -109,12 +109,12 @@ impl Iterator for Points<'_> {
 
 impl ExactSizeIterator for Points<'_> {}
 
-/// Why a payload cannot be read. Trying again is of no use.
+/// The payload is malformed. Retrying is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the payload cannot be read: {0}")]
 pub struct Malformed(&'static str);
 
-/// What a segment says beside its readings.
+/// The head of a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The upload.
@@ -136,12 +136,11 @@ pub enum Part<'a> {
     Series(Series<'a>),
 }
 
-/// Reads a whole payload, giving it to `each` piece by piece. Nothing in it is trusted: names,
-/// times and values are checked as the ingestor checks them, so that no producer of messages can
-/// make the database refuse a batch.
+/// Reads a whole payload, and calls `each` with every piece. It checks names, times and values as the
+/// ingestor does: no producer of messages may make the database refuse a batch.
 ///
 /// # Errors
-/// Where the payload is not as described above; `each` may have been called before that is found.
+/// Where the payload is malformed; `each` may have been called before.
 pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Part<'a>)) -> Result<(), Malformed> {
     let mut rest = Cursor(payload);
     let version = rest.version()?;
@@ -168,7 +167,7 @@ pub fn read<'a>(payload: &'a [u8], mut each: impl FnMut(Part<'a>)) -> Result<(),
     Ok(())
 }
 
-/// Counts the runs of a payload by the heads of its segments, as far as they can be read.
+/// Counts the runs of a payload by the heads of its segments, as far as they are readable.
 pub fn runs(payload: &[u8]) -> usize {
     let mut rest = Cursor(payload);
     let Ok(version) = rest.version() else { return 0 };
@@ -334,7 +333,7 @@ mod tests {
         };
         builder.push("d", "s", point, |_| true);
         let segment = builder.finish(&origin(), None);
-        // Its totals stand after the length, the upload and two texts.
+        // Its totals follow the length, the upload and two texts.
         let at = 4 + 16 + 1 + origin().correlation.len() + 1;
         let mut old = vec![WITHOUT_TOTALS];
         old.extend((u32::try_from(segment.len()).unwrap() - 5).to_le_bytes());

@@ -1,7 +1,7 @@
-//! Recognises what is no line of JSON by its first bytes: gzip, zstd, UTF-16, and compression that is
-//! not taken.
+//! Recognises other formats than JSON lines by their first bytes: gzip, zstd, UTF-16, and unsupported
+//! compression.
 
-/// A format that a body may be in without its head saying so.
+/// A format of a body that its head may not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreign {
     /// A gzip member.
@@ -10,16 +10,16 @@ pub enum Foreign {
     Zstd,
     /// UTF-16 in either order, with or without a mark.
     Utf16,
-    /// Compressed in a way that is not taken, such as xz, bzip2, zip or zlib.
+    /// Compressed in an unsupported way, such as xz, bzip2, zip or zlib.
     Compressed,
 }
 
-/// A mark of byte order in UTF-8.
+/// The byte order mark in UTF-8.
 pub const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// Compression that is not taken: xz, bzip2, zip, 7z, rar, lzip, lz4, snappy in frames, compress, and zlib
-/// of its three usual levels.
+/// Unsupported compression: xz, bzip2, zip, 7z, rar, lzip, lz4, framed snappy, compress, and zlib of its
+/// three usual levels.
 const NOT_TAKEN: [&[u8]; 12] = [
     b"\xfd7zXZ\0",
     b"BZh",
@@ -37,7 +37,7 @@ const NOT_TAKEN: [&[u8]; 12] = [
 /// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
-/// The foreign format that begins at `start`, after blanks.
+/// The foreign format at `start`, after blanks.
 #[inline]
 pub fn foreign(start: &[u8]) -> Option<Foreign> {
     match start {
@@ -64,7 +64,7 @@ pub fn is_blank(byte: u8) -> bool {
     byte == 0 || byte.is_ascii_whitespace()
 }
 
-/// Whether the bytes behind `start` may still change what [`foreign`] says of it.
+/// Whether the bytes after `start` may still change the result of [`foreign`].
 pub fn undecided(start: &[u8]) -> bool {
     match &start[blanks(start)..] {
         [] | [0xff | 0xfe | b'{' | b'['] => true,
@@ -81,8 +81,8 @@ pub fn undecided(start: &[u8]) -> bool {
 fn of(start: &[u8]) -> Option<Foreign> {
     match start {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(Foreign::Utf16),
-        // In either order, a zero follows each of the first characters. A reading that a power cut
-        // has torn has several zeros there.
+        // In either order, a zero follows each of the first characters. A reading torn by a power cut has
+        // several zeros there.
         [b'{' | b'[', 0] | [b'{' | b'[', 0, 1..=0xff, 0, ..] => Some(Foreign::Utf16),
         [0x50..=0x5f, rest @ ..] if rest.starts_with(&SKIPPABLE) => Some(Foreign::Zstd),
         start if start.starts_with(&GZIP) => Some(Foreign::Gzip),
@@ -160,7 +160,7 @@ mod tests {
             ] {
                 let padded = [before, &start].concat();
                 assert_eq!(foreign(&padded), expected, "{padded:x?}");
-                // However it is cut, what is decided stays so.
+                // Any cut of it keeps a decided result.
                 for end in 0..padded.len() {
                     let cut = &padded[..end];
                     assert!(undecided(cut) || foreign(cut) == expected, "{cut:x?} of {padded:x?}");

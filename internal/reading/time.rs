@@ -1,7 +1,7 @@
 //! Event times as text and as microseconds.
 //!
-//! RFC 3339 and no more: `jiff`'s own parser also takes the wider ISO 8601 and turns second 60 into
-//! 59, and this runs once a line.
+//! RFC 3339 only: `jiff`'s own parser also accepts the wider ISO 8601 and turns second 60 into 59, and this
+//! runs once a line.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ pub const SECOND: i64 = 1_000_000;
 /// Microseconds in a UTC day.
 pub const DAY: i64 = 86_400 * SECOND;
 
-/// The date of this release, 2026-11-01 at 00:00 UTC in microseconds since 1970. No clock that is
-/// right shows an earlier one. CONTRIBUTING says when to move it.
+/// The date of this release, 2026-11-01 at 00:00 UTC in microseconds since 1970. No right clock shows an
+/// earlier one. CONTRIBUTING says when to move it.
 pub const RELEASED: i64 = 1_793_491_200 * SECOND;
 
-/// Reads an RFC 3339 timestamp with an offset; microseconds since 1970 UTC. Further digits are cut.
-/// `None` where it is not one, or where no such moment exists.
+/// Parses an RFC 3339 timestamp with an offset into microseconds since 1970 UTC. Cuts further digits. `None`
+/// where it is malformed, or no such moment exists.
 pub fn parse(text: &str) -> Option<i64> {
     let b = text.as_bytes();
     if b.len() < 20 {
@@ -80,13 +80,13 @@ pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// The year and month that a moment lies in, in UTC.
+/// The UTC year and month of a timestamp.
 pub fn month_of(timestamp: i64) -> (i64, i64) {
     let (year, month, _) = civil_from_days(timestamp.div_euclid(DAY));
     (year, month)
 }
 
-/// The date (year, month, day) so many days after 1970-01-01.
+/// The date (year, month, day) this many days after 1970-01-01.
 pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -109,18 +109,18 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The moment this is called.
+/// The present moment, in microseconds since 1970.
 pub fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
-/// A moment as people read it, to the second.
+/// A timestamp as text for people, to the second.
 pub fn text(moment: i64) -> String {
     let moment = jiff::Timestamp::from_microsecond(moment.div_euclid(SECOND) * SECOND);
     moment.map_or_else(|_| "no date".to_owned(), |moment| moment.to_string())
 }
 
-/// Microseconds of a span, as many as there can be.
+/// Microseconds of a span, at most `i64::MAX`.
 pub fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }

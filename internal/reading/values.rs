@@ -1,13 +1,13 @@
-//! The values of a line, one after the other, each a reading or the reason why it is none.
+//! The values of a line, each a reading or the reason for its rejection.
 //!
-//! A client that was cut off leaves half a value, and what it writes next may stand on the same
-//! line. So judging goes on at the next `{`.
+//! A client that was cut off leaves half a value, and may write its next value on the same line. So judging
+//! resumes at the next `{`.
 
 use super::decode::{ANY, Bounds, Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
 use super::signature::{blanks, is_blank};
 use std::borrow::Cow;
 
-/// How often judging goes on within a line after something that is no value.
+/// How often judging resumes within a line behind invalid text.
 pub const RESUMES: u32 = 16;
 
 /// A value of a line.
@@ -15,7 +15,7 @@ pub const RESUMES: u32 = 16;
 pub struct Value<'a> {
     /// Its bytes, without blanks around them.
     pub raw: &'a [u8],
-    /// The reading, or the reason why it is none.
+    /// The reading, or the reason for its rejection.
     pub verdict: Result<Decoded<'a>, String>,
 }
 
@@ -23,17 +23,18 @@ pub struct Value<'a> {
 #[derive(Debug)]
 pub struct Values<'a> {
     rest: &'a [u8],
-    /// What of the rest is known to be UTF-8, from its beginning: each byte is looked at once.
+    /// The beginning of the rest that is known to be UTF-8: each byte is checked once.
     text: &'a str,
-    /// Nothing but, perhaps, the beginning of a character is behind the text.
+    /// Only, perhaps, the beginning of a character follows the text.
     whole: bool,
     bounds: Bounds,
-    /// How often judging may still go on at a next `{`.
+    /// How often judging may still resume at a next `{`.
     resumes: u32,
 }
 
 impl<'a> Values<'a> {
-    /// `resumes` is [`RESUMES`], less what was used up by earlier parts of the same line.
+    /// Makes the values of a line. `resumes` is [`RESUMES`], less those used by earlier parts of the same
+    /// line.
     pub fn new(line: &'a [u8], bounds: Bounds, resumes: u32) -> Self {
         Self {
             rest: trimmed(line),
@@ -44,17 +45,17 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// How often judging may still go on behind something that is no value.
+    /// How often judging may still resume behind invalid text.
     pub fn resumes(&self) -> u32 {
         self.resumes
     }
 
-    /// Whether there is nothing more than blanks.
+    /// Whether only blanks are left.
     pub fn is_empty(&self) -> bool {
         blanks(self.rest) == self.rest.len()
     }
 
-    /// How many bytes at the beginning of a line hold values that are decided, whatever follows.
+    /// Bytes at the beginning of a line that hold decided values: what follows cannot change them.
     pub fn decided(line: &'a [u8]) -> usize {
         let mut values = Self {
             rest: line,
@@ -79,7 +80,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Passes over so many bytes.
+    /// Skips this many bytes.
     fn pass(&mut self, length: usize) {
         self.rest = &self.rest[length..];
         self.text = self.text.get(length..).unwrap_or_default();
@@ -120,8 +121,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// How many bytes of the rest are passed over because they are no value, and whether judging
-    /// goes on behind them.
+    /// How many bytes of the rest to skip as invalid, and whether judging resumes behind them.
     fn resumed(&self) -> (usize, bool) {
         match next_object(self.rest) {
             Some(length) if self.resumes > 0 => (length, true),
@@ -131,9 +131,9 @@ impl<'a> Values<'a> {
 }
 
 enum Found<'a> {
-    /// A whole value of so many bytes.
+    /// A whole value of this many bytes.
     Value(Result<Decoded<'a>, String>, usize),
-    /// Not a value, and why where that is known.
+    /// Not a value, and why if that is known.
     None(Option<String>),
     /// The beginning of a value, up to the end of the rest.
     Open,
@@ -166,7 +166,7 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
-/// How many bytes lie before the next object that `rest` may hold behind its first byte.
+/// Bytes before the next object in `rest`, behind its first byte.
 fn next_object(rest: &[u8]) -> Option<usize> {
     Some(memchr::memchr(b'{', rest.get(1..)?)? + 1)
 }
@@ -176,7 +176,7 @@ pub fn trimmed(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len() - bytes.iter().rev().take_while(|byte| is_blank(**byte)).count()]
 }
 
-/// A line with one NUL for each run of them, as it is gathered where chunks cut it.
+/// A line with one NUL for each run of them, as where chunks cut it.
 pub fn without_runs(line: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(0, line).is_none() {
         return line.into();

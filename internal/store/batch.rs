@@ -1,4 +1,4 @@
-//! Readings of many messages on their way into one transaction, by series and in order of time.
+//! Readings of many messages for one transaction, by series and in order of time.
 
 use hashbrown::HashTable;
 use reading::message::Message;
@@ -7,8 +7,8 @@ use reading::{NameRef, Point, time};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-/// Readings gathered for one transaction: where they lie in their messages, by series. Series have
-/// numbers, from 0, in order of appearance.
+/// Readings gathered for one transaction: references into their messages, by series. Series have numbers,
+/// from 0, in order of appearance.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
     names: Numbers<'a>,
@@ -30,25 +30,25 @@ impl<'a> Batch<'a> {
         });
     }
 
-    /// Readings in it, repeated ones counted as often as they came.
+    /// Number of readings, repeated ones counted as often as they came.
     pub fn readings(&self) -> usize {
         self.readings
     }
 
-    /// The names of the series in it, by number.
+    /// The names of its series, by number.
     pub fn names(&self) -> &[NameRef<'a>] {
         &self.names.names
     }
 
-    /// The batch in the order in which it is stored. `ids` holds the id of each series, by number.
+    /// Sorts the batch into the order in which it is stored. `ids` holds the id of each series, by number.
     ///
     /// # Panics
     /// With fewer ids than series.
     pub fn sorted(self, ids: Vec<i32>) -> Sorted<'a> {
         let mut order: Vec<usize> = (0..self.names.names.len()).collect();
         order.sort_unstable_by_key(|number| ids[*number]);
-        // One list for all points, each series with its place in it: lists that grow by themselves
-        // took twice the room.
+        // One list for all points, with a range for each series: lists that grew by themselves took twice the
+        // memory.
         let mut places = vec![0; order.len()];
         for (number, points) in &self.runs {
             places[*number] += points.len();
@@ -106,7 +106,7 @@ impl<'a> Numbers<'a> {
         self.index.find(self.hasher.hash_one(name), is_it).copied()
     }
 
-    /// The number of this name, the next one where it is new.
+    /// Returns the number of this name, the next free one if it is new.
     fn number(&mut self, name: NameRef<'a>) -> usize {
         if let Some(number) = self.find(name) {
             return number;
@@ -142,10 +142,11 @@ struct Placed {
 }
 
 impl Sorted<'_> {
-    /// Sorts the points of one series by time, the first of each moment in front; how many those are.
+    /// Sorts the points of one series by time, the first of each timestamp in front. Returns how many those
+    /// are.
     fn settle(&mut self, place: Range<usize>) -> usize {
         let points = &mut self.points[place];
-        // Stable: of two readings of one identity the one that came first stays first.
+        // Stable: of two readings of one identity, the first to arrive stays first.
         if !points.is_sorted_by_key(|point| point.timestamp) {
             points.sort_by_key(|point| point.timestamp);
         }
@@ -202,7 +203,7 @@ impl Sorted<'_> {
             .map_or(&[], |placed| &self.points[placed.points.clone()])
     }
 
-    /// The parts of the batch by UTC month, earliest first; in each the series in order of id.
+    /// The parts of the batch by UTC month, earliest first; in each month the series in order of id.
     pub fn months(&self) -> Vec<Month<'_>> {
         let mut parts: std::collections::BTreeMap<(i64, i64), Vec<Part<'_>>> = std::collections::BTreeMap::new();
         for placed in &self.series {
@@ -246,7 +247,7 @@ pub struct Part<'a> {
     pub points: &'a [Point],
 }
 
-/// The moments of a month.
+/// The span of a month, in microseconds since 1970.
 pub fn span_of((year, month): (i64, i64)) -> Range<i64> {
     let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
     let start = |(year, month)| time::days_from_civil(year, month, 1) * time::DAY;

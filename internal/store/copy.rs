@@ -1,4 +1,4 @@
-//! Readings and moments as PostgreSQL's binary format has them.
+//! Readings and timestamps in PostgreSQL's binary format.
 
 use crate::batch::Part;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -17,14 +17,14 @@ const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Bytes of a row: the number of fields, then three fields each after its length.
 const ROW: usize = 2 + (4 + 4) + (4 + 8) + (4 + 8);
 
-/// About how much goes out at once.
+/// About how many bytes are sent at once.
 const CHUNK: usize = 64 * 1024;
 
 /// Microseconds since 1970 as a `timestamptz`.
 #[derive(Debug)]
 pub struct Timestamptz(pub i64);
 
-/// A moment as PostgreSQL counts it.
+/// A timestamp as PostgreSQL counts it.
 fn moment(timestamp: i64) -> i64 {
     timestamp - EPOCH
 }
@@ -53,7 +53,7 @@ impl<'a> FromSql<'a> for Timestamptz {
     }
 }
 
-/// Rows of (series id, timestamp, value), as chunks to be sent one after the other.
+/// Rows of (series id, timestamp, value), as chunks to be sent in order.
 pub struct Rows<'a> {
     parts: std::slice::Iter<'a, Part<'a>>,
     part: Part<'a>,
@@ -62,7 +62,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The rows of these parts, in their order.
+    /// Makes the rows of these parts, in their order.
     pub fn new(parts: &'a [Part<'a>]) -> Self {
         let mut buffer = BytesMut::with_capacity(CHUNK + ROW);
         buffer.put_slice(HEADER);

@@ -1,10 +1,10 @@
-//! Dead letters: rejected lines, and messages that could not be stored for what they hold.
+//! Dead letters: rejected lines, and messages that could not be stored.
 //!
-//! What a letter holds is written by clients, so the payload is bytes, and the texts beside it are
-//! encoded as `text.rs` has it.
+//! Clients write the content of a dead letter. So the payload is bytes, and its texts are encoded as in
+//! `text.rs`.
 //!
-//! A letter that was dropped on purpose leaves its id and its mark in `dead_letter_gone`, in the same
-//! transaction: its event may be delivered again, and a rebuild reads it again.
+//! A dead letter that was dropped on purpose leaves its id and its mark in `dead_letter_gone`, in the same
+//! transaction. A redelivery or a rebuild may bring its event again.
 
 mod insert;
 mod room;
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use reading::rejected;
 use tokio_postgres::Row;
 
-/// Now, for what counts its age from now: the latest of this machine's clock and the last look at one.
+/// Now, as the start of an age: the later of this machine's clock and the last look at the clock.
 const PLAUSIBLE: &str = "greatest(now(), (SELECT max(at) FROM clock_look))";
 
 /// An event that could not be handled, and why.
@@ -28,7 +28,7 @@ const PLAUSIBLE: &str = "greatest(now(), (SELECT max(at) FROM clock_look))";
 pub struct DeadLetter {
     /// `ce-id` of the event. At most 160 characters: it is a key.
     pub id: String,
-    /// Which copy of the event this is: empty for the event as it came first. At most 40 characters.
+    /// Which copy of the event this is: empty for the first one. At most 40 characters.
     pub mark: String,
     /// `ce-type` of the event.
     pub kind: String,
@@ -36,7 +36,7 @@ pub struct DeadLetter {
     pub source: String,
     /// Its data.
     pub payload: Bytes,
-    /// Bytes that its data had, where less than all of it was kept.
+    /// Bytes of its data before it was cut; none if all of it was kept.
     pub cut_from: Option<u64>,
     /// The name of the lane that it came through; none for rejected lines.
     pub lane: Option<String>,
@@ -49,29 +49,29 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Whether it holds rejected lines, which go first where dead letters take too much.
+    /// Whether it holds rejected lines, which are evicted first where dead letters take too much.
     pub fn is_of_lines(&self) -> bool {
         self.kind == rejected::KIND
     }
 
-    /// The bytes that it counts: those of its payload, and 512 more.
+    /// Bytes that it counts: those of its payload, and 512 more.
     pub fn counted(&self) -> u64 {
         self.payload.len() as u64 + room::OVERHEAD
     }
 }
 
-/// A dead letter as the database keeps it.
+/// A stored dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredLetter {
-    /// How it is named; later ones have higher numbers.
+    /// Its number; later ones have greater numbers.
     pub number: u64,
     /// Since when it is a dead letter, in microseconds since 1970.
     pub since: i64,
-    /// What was kept.
+    /// Its content.
     pub letter: DeadLetter,
 }
 
-/// The number of the newest one, 0 where there is none.
+/// Returns the greatest number of a dead letter, 0 without any.
 ///
 /// # Errors
 /// Where the database cannot do that now.
@@ -84,7 +84,7 @@ pub async fn newest(pool: &Pool) -> Result<u64, Error> {
     Ok(newest.unsigned_abs())
 }
 
-/// The first one with a number above this.
+/// Returns the first dead letter with a number above this.
 ///
 /// # Errors
 /// Where the database cannot do that now.
@@ -128,7 +128,7 @@ fn kept(row: &Row) -> Result<StoredLetter, tokio_postgres::Error> {
     })
 }
 
-/// Gives a dead letter another payload.
+/// Replaces the payload of a dead letter.
 ///
 /// # Errors
 /// Where the database cannot do that now.
@@ -139,7 +139,7 @@ pub async fn replace(pool: &Pool, number: u64, payload: &[u8]) -> Result<(), Err
     Ok(())
 }
 
-/// Drops a dead letter for good, and leaves its id; false where it was gone already.
+/// Drops a dead letter for good and leaves its id; false if it was gone already.
 ///
 /// # Errors
 /// Where the database cannot do that now.

@@ -1,9 +1,9 @@
-//! Finds out which readings of a batch are there already.
+//! Finds out which readings of a batch are stored already.
 //!
-//! Late readings come in two kinds. Nearly all lie as densely in their span as what is there: a
-//! file that is sent again, a gap that is filled. For them the span is read as it is, in the order
-//! of the index, several times faster than looking up one identity after the other. A few are
-//! spread thinly over much that is there; only those are looked up one by one.
+//! Late readings come in two kinds. Nearly all are as dense in their span as the stored readings: a file that
+//! is sent again, or a gap that is filled. For them the whole span is read in the order of the index, several
+//! times faster than looking up each identity. A few are spread thinly over many stored readings; only those
+//! are looked up one by one.
 
 use super::copy::Timestamptz;
 use super::{Stored, index};
@@ -17,14 +17,14 @@ use std::pin::pin;
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 
-/// Readings of a series that are looked for at once.
+/// Readings of a series that one piece looks for.
 const PIECE: usize = 8_192;
 
-/// Readings that one statement may find, unless it looks for one piece: what was found takes memory.
+/// Readings that one statement may find, unless it looks for one piece: results take memory.
 const FOUND: usize = 32_768;
 
-/// The readings of a month's parts that are not in `table` yet, by series. Those that are, are
-/// counted, and kept in `there` where that is asked for. Only parts that are late are looked for.
+/// Returns the readings of a month's parts that `table` does not hold yet, by series. Counts the stored ones,
+/// and keeps them in `there` if given. Looks only for late parts.
 pub(super) async fn fresh<'a>(
     transaction: &Transaction<'_>,
     table: &str,
@@ -68,16 +68,15 @@ pub(super) async fn fresh<'a>(
     Ok(fresh)
 }
 
-/// Gives each part to `each`, piece by piece in order of time, with its place among the parts and
-/// with what is in `table` at the piece's moments, in order of time. There may be readings of other
-/// moments among it.
+/// Calls `each` with every part, piece by piece in order of time. It passes the part's index and the readings
+/// in `table` at the piece's timestamps, in order of time. Readings of other timestamps may be among them.
 async fn find<'a>(
     transaction: &Transaction<'_>,
     table: &str,
     parts: &[Part<'a>],
     mut each: impl FnMut(usize, &'a [Point], Vec<Point>),
 ) -> Result<(), Error> {
-    // Always by the primary key, whatever the planner thinks of a table it never analysed.
+    // Forces the primary key, also on a table that the planner never analysed.
     transaction
         .batch_execute(
             "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
@@ -107,12 +106,12 @@ async fn find<'a>(
     Ok(())
 }
 
-/// As many readings of a piece's span are worth reading, beside its own.
+/// How many readings of a piece's span are worth reading, its own included.
 fn most(piece: &Part<'_>) -> usize {
     2 * piece.points.len() + 8
 }
 
-/// How many of these pieces one statement looks for.
+/// How many of these pieces fit one statement.
 fn fitting(pieces: &[Part<'_>]) -> usize {
     let mut found = 0;
     let fitting = pieces.iter().take_while(|piece| {
@@ -122,8 +121,8 @@ fn fitting(pieces: &[Part<'_>]) -> usize {
     fitting.count().max(1)
 }
 
-/// What is between the first and the last reading of each piece, in order of time, but no more than
-/// is worth it.
+/// Reads the span of each piece, in order of time, up to as many readings as are worth it. A span is from its
+/// first to its last reading.
 async fn spans(transaction: &Transaction<'_>, table: &str, pieces: &[Part<'_>]) -> Result<Vec<Vec<Point>>, Error> {
     let ids: Vec<i32> = pieces.iter().map(|piece| piece.series).collect();
     let first: Vec<Timestamptz> = pieces
@@ -168,7 +167,7 @@ async fn spans(transaction: &Transaction<'_>, table: &str, pieces: &[Part<'_>]) 
     Ok(found)
 }
 
-/// The same for some of these pieces, by the moments of their own readings.
+/// Reads some of these pieces by the timestamps of their own readings.
 async fn one_by_one(
     transaction: &Transaction<'_>,
     table: &str,

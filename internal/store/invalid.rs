@@ -9,10 +9,10 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-/// Invalid lines of one upload that its receipt tells of.
+/// Invalid lines of one upload that its receipt shows.
 pub const TOLD_LINES: u32 = 100;
 
-/// Characters that it tells of such a line.
+/// Characters of such a line that the receipt shows.
 const TOLD_CHARACTERS: usize = 256;
 
 /// A line of an upload that is no reading.
@@ -40,7 +40,7 @@ impl Store {
     }
 }
 
-/// Writes these lines, where they are not there yet. Those of uploads without a receipt are left out.
+/// Writes these lines, unless they are stored. Leaves out those of uploads without a receipt.
 pub(crate) async fn write(transaction: &Transaction<'_>, lines: &[InvalidLine]) -> Result<(), tokio_postgres::Error> {
     let mut by_day: BTreeMap<i64, Vec<&InvalidLine>> = BTreeMap::new();
     for line in lines {
@@ -49,7 +49,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, lines: &[InvalidLine]) 
         }
     }
     for (day, mut rows) in by_day {
-        // One order for all writers.
+        // The same order in all writers, so that they cannot deadlock.
         rows.sort_unstable_by_key(|row| (row.upload, row.ordinal));
         let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let uploads: Vec<Uuid> = rows.iter().map(|row| row.upload).collect();

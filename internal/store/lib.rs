@@ -10,17 +10,20 @@
 //! # }
 //! ```
 //!
-//! In this order, the same in every process, so that no two writers can deadlock: readings by
-//! month, series and time; then receipts by upload and message; then latest values by id; then the
-//! versions of the days touched. Dead letters come after receipts, by event id. Partitions and series are
-//! made before, each in a transaction of its own.
+//! Every process writes in one order, so that no two writers deadlock:
 //!
-//! Readings go by COPY straight into their month's partition. Identity is the primary key, and
-//! COPY fails on the first reading that is there already; so what may be there is looked up first
-//! (`existing.rs`), but for readings newer than their series' latest. When another writer commits the
-//! same identity in between, the transaction fails, is done again with everything looked up, and
-//! finds it. So does one that meets the receipt of a message that was stored before: the message is
-//! left out then.
+//! 1. readings by month, series and time;
+//! 2. receipts by upload and message, then dead letters by event id;
+//! 3. latest values by id;
+//! 4. the versions of the days touched.
+//!
+//! Partitions and series are made before, each in a transaction of its own.
+//!
+//! COPY writes readings straight into their month's partition. Identity is the primary key, and COPY fails on
+//! the first stored identity. So readings are looked up first (`existing.rs`), except those newer than their
+//! series' latest. If another writer commits the same identity in between, the transaction fails, and the
+//! next try looks everything up. If a receipt shows that a message was stored before, the next try leaves
+//! that message out.
 
 pub mod batch;
 mod copy;
@@ -40,7 +43,7 @@ mod series_tests;
 mod tests;
 pub mod text;
 
-// For the micro-benchmarks as well, which have to call what they measure.
+// Public for the micro-benchmarks.
 pub use copy::Rows;
 
 use self::receipts::OnExisting;
@@ -61,7 +64,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// How often messages have their partitions made again before they are left to whoever tries anew.
+/// Retries after a partition was dropped concurrently.
 const VANISHED: usize = 3;
 
 /// Stores messages of readings.
@@ -76,38 +79,38 @@ pub struct Store {
     history: bool,
 }
 
-/// What became of messages; the three add up to the readings of those that were not stored before.
+/// Counts of a write: together, the readings of messages that were not stored before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// New rows.
     pub stored: u64,
-    /// Readings that were there already, with the same value.
+    /// Readings that were stored already, with the same value.
     pub duplicates: u64,
-    /// Readings whose identity was there already, with another value, which stays.
+    /// Readings whose identity was stored already, with another value, which stays.
     pub conflicts: u64,
 }
 
-/// Why a batch was not stored; nothing of it was.
+/// Why a batch was not stored; none of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data itself is at fault; the same data will fail again.
     #[error("the database refused the readings (SQLSTATE {0})")]
     Data(String),
-    /// It took longer than a statement may: less at once can do.
+    /// It took longer than a statement may; a smaller batch may succeed.
     #[error("the database took too long to store the readings")]
     Slow(#[source] tokio_postgres::Error),
-    /// Not the data's fault; try again, without end.
+    /// The database is unavailable; retry without end.
     #[error("the database cannot store readings now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Store {
-    /// A store over this pool.
+    /// Makes a store over this pool.
     pub fn new(pool: Pool) -> Self {
         Self::remembering(pool, series::REMEMBERED)
     }
 
-    /// A store that remembers so many series at the most.
+    /// Makes a store that remembers at most this many series.
     fn remembering(pool: Pool, most: usize) -> Self {
         Self {
             pool,
@@ -119,9 +122,8 @@ impl Store {
         }
     }
 
-    /// A store for messages that were stored before, in this database or in another: their
-    /// readings are looked up once more, and receipts that are there stay as they are, but for what
-    /// failed before.
+    /// Makes a store for messages that this or another database stored before. Their readings are looked up
+    /// once more. Receipts stay as they are, except for readings that failed before.
     pub fn of_history(pool: Pool) -> Self {
         Self {
             history: true,
@@ -129,8 +131,8 @@ impl Store {
         }
     }
 
-    /// Looks at the clock, and tells the moment (in microseconds since 1970) by which ages are judged:
-    /// a look a day earlier. None: nothing may be deleted yet.
+    /// Looks at the clock. Returns the moment by which ages are judged, in microseconds since 1970: a look a
+    /// day earlier. None: nothing may be deleted yet.
     ///
     /// # Errors
     /// Where the database cannot do that now.
@@ -138,8 +140,8 @@ impl Store {
         Ok(Look::now().remember(&*self.pool.get().await?).await?)
     }
 
-    /// Stores messages: all of them, in one transaction, or nothing. One that was stored before is
-    /// left out.
+    /// Stores all these messages in one transaction, or none of them. Leaves out messages that were stored
+    /// before.
     ///
     /// # Errors
     /// See [`Error`].
@@ -148,9 +150,9 @@ impl Store {
         let mut doubts = Doubts::default();
         let mut vanished = 0;
         loop {
-            // A connection whose statement failed is not used again: a COPY that is refused before
-            // it has begun leaves an answer too many on it (tokio-postgres 0.7 sends a second
-            // Sync), and a later COMMIT would be taken for done by an earlier answer.
+            // Do not reuse a connection whose statement failed. A COPY that is refused before it begins
+            // leaves an extra answer on it (tokio-postgres 0.7 sends a second Sync). A later COMMIT would
+            // take an earlier answer for its own.
             let mut client = self.client().await?;
             self.prepare_receipts(&mut client, messages).await?;
             let timer = tries.timer();
@@ -162,8 +164,8 @@ impl Store {
             let (reason, error) = match attempt {
                 Ok(stored) => return Ok(stored),
                 Err(Failed::Database(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-                    // A partition is gone that this process knew, as when retention has dropped it:
-                    // forget what is known of them, and make them anew.
+                    // A partition that this process knew is gone, for example dropped by retention. Forget
+                    // the known partitions, and make them again.
                     vanished += 1;
                     if vanished > VANISHED {
                         return Err(failed(error));
@@ -205,8 +207,8 @@ impl Store {
             .await
             .map_err(|error| Error::Unavailable(error.into()))?;
         if Object::metrics(&client).recycle_count == 0 {
-            // A new connection may lead to another database: one restored from a backup, or a
-            // replica that took over before it had everything. What was known may not hold there.
+            // A new connection may lead to another database: one restored from a backup, or a replica that
+            // took over while behind. What was known may not hold there.
             self.forget();
         }
         Ok(client)
@@ -229,8 +231,8 @@ impl Store {
         .await
     }
 
-    /// The series of these names, in their order. What is not known of them is looked up, and made
-    /// where it is missing; `doubted`: nothing is taken to be known.
+    /// Returns the series of these names, in their order. Looks up unknown ones, and makes missing ones. If
+    /// `doubted`, looks up all of them.
     async fn prepare_series(
         &self,
         client: &Client,
@@ -269,7 +271,7 @@ impl Store {
         Ok(())
     }
 
-    /// One try.
+    /// Tries once.
     async fn attempt(
         &self,
         client: &mut ClientWrapper,
@@ -298,8 +300,8 @@ impl Store {
             duplicates: sorted.duplicates,
             conflicts: sorted.conflicts,
         };
-        // Whose readings were there makes a difference only between uploads, or where some receipts
-        // of an upload stay as they are.
+        // Which upload brought a stored reading matters only between uploads, or where some receipts of an
+        // upload stay as they are.
         let is_told_apart = self.history || !receipts::is_of_one_upload(&messages);
         let mut there = is_told_apart.then(HashMap::new);
         // By number of the series.
@@ -375,21 +377,21 @@ impl Store {
     }
 }
 
-/// What is not taken for granted any more, after a try that failed.
+/// Assumptions of the next try.
 #[derive(Clone, Copy, Debug, Default)]
 struct Doubts {
-    /// Readings newer than their series' latest are new; no message was stored before.
+    /// Readings newer than their series' latest are new, and no message was stored before.
     readings: bool,
-    /// Series are what they are remembered to be.
+    /// Remembered series are right.
     series: bool,
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 enum Failed {
     Database(tokio_postgres::Error),
-    /// A message was stored before after all.
+    /// A message turned out to be stored before.
     Again,
-    /// What was taken for known of the series does not hold in this database.
+    /// Remembered series do not match this database.
     Elsewhere,
 }
 
@@ -399,8 +401,8 @@ impl From<tokio_postgres::Error> for Failed {
     }
 }
 
-/// Takes the locks that COPY takes, in order, before anything is read: from here on the partitions
-/// cannot be dropped. Where one has been, this says so, and harms the connection less than a COPY.
+/// Takes the locks of the COPYs, in order, before anything is read. From here on, partitions cannot be
+/// dropped. If one was dropped, this statement fails, which harms the connection less than a COPY does.
 async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Result<(), tokio_postgres::Error> {
     if months.is_empty() {
         return Ok(());
@@ -413,7 +415,7 @@ async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Res
     transaction.batch_execute(&lock).await
 }
 
-/// Counts the change of these days (days since 1970), in order.
+/// Increments the versions of these days (days since 1970), in order.
 async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Result<(), tokio_postgres::Error> {
     if days.is_empty() {
         return Ok(());
@@ -426,7 +428,7 @@ async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Resu
     Ok(())
 }
 
-/// Adds the days (since 1970) that these readings, in order of time, lie in.
+/// Adds the days (since 1970) of these readings, which are in order of time.
 fn note_days(mut points: &[Point], days: &mut BTreeSet<i64>) {
     while let Some(first) = points.first() {
         let day = first.timestamp.div_euclid(time::DAY);

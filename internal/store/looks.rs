@@ -1,20 +1,20 @@
-//! Looks at the clock, remembered in the database, for what is deleted by its age.
+//! Remembered looks at the clock, by which data is deleted for its age.
 //!
-//! A clock that jumps ahead for an hour must delete nothing. So ages are judged by an earlier look at
-//! the clock instead of the clock itself:
+//! A clock that jumps ahead for an hour must delete nothing. So ages are judged by an earlier look at the
+//! clock, not by the clock itself:
 //!
-//! - Whatever deletes by age looks at its clock first. One look an hour is remembered.
-//! - A thing goes if it was past its age at a remembered look that is 24 hours old at least. Without
-//!   such a look nothing goes.
+//! - A program looks at its clock before it deletes by age. It remembers one look an hour.
+//! - Data goes if it was past its age at a remembered look that is at least 24 hours old. Without such a
+//!   look nothing goes.
 //! - A look later than the clock shows now was made while the clock was ahead: it is forgotten.
-//! - A look of the same process counts only once its timer, which cannot be set, has run for 24 hours as
-//!   well: a clock that jumps twice within an hour makes no day.
+//! - A look of the same process counts only once its timer, which cannot be set, has also run for 24 hours.
+//!   So a clock that jumps twice within an hour makes no day.
 //! - A clock that is behind the release of this program cannot be right, and does not look.
 //!
 //! Months need no look where they were too old at the release already (`internal/archive/postgres/month.rs`).
 //!
-//! Between two runs of a program only the clock tells the time: one that is ahead at two looks a day
-//! apart, and not seen right in between, deletes.
+//! Between two runs of a program only the clock tells the time. A clock that is ahead at two looks a day
+//! apart, and is not seen right in between, causes deletion.
 
 use super::copy::Timestamptz;
 use reading::time::{self, DAY, RELEASED};
@@ -23,7 +23,7 @@ use std::time::Instant;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
-/// This process, and when it began to count.
+/// The id of this process, and when its timer began.
 static PROCESS: LazyLock<(Uuid, Instant)> = LazyLock::new(|| (Uuid::now_v7(), Instant::now()));
 
 /// A look at the clock.
@@ -33,12 +33,12 @@ pub struct Look {
     pub at: i64,
     /// The process that looks.
     pub process: Uuid,
-    /// How long it has run, in microseconds.
+    /// How long the process has run, in microseconds.
     pub running: i64,
 }
 
 impl Look {
-    /// A look of this process at this moment.
+    /// Looks at the clock now.
     pub fn now() -> Self {
         let (process, began) = *PROCESS;
         Self {
@@ -48,7 +48,7 @@ impl Look {
         }
     }
 
-    /// Remembers this look; then as [`Look::confirmed`].
+    /// Remembers this look; then returns [`Look::confirmed`].
     ///
     /// # Errors
     /// Where the database cannot do that now.
@@ -65,14 +65,14 @@ impl Look {
         client.execute(remember, &[&at, &self.process, &self.running]).await?;
         let confirmed = self.confirmed(client).await?;
         if let Some(confirmed) = confirmed {
-            // A day more than this clock needs: another one may be behind it.
+            // A day more than this clock needs: another machine's clock may be behind it.
             let forget = "DELETE FROM clock_look WHERE at < $1";
             client.execute(forget, &[&Timestamptz(confirmed - DAY)]).await?;
         }
         Ok(confirmed)
     }
 
-    /// The moment by which ages are judged, in microseconds since 1970: the latest remembered look that
+    /// The moment by which ages are judged, in microseconds since 1970. It is the latest remembered look that
     /// is a day old. None: nothing may be deleted yet. Changes nothing.
     pub async fn confirmed(&self, client: &Client) -> Result<Option<i64>, Error> {
         if self.at < RELEASED {
@@ -101,8 +101,8 @@ mod tests {
         (pool, database)
     }
 
-    /// Looks (process, hours that the clock shows, hours that the process has run), and the hour by
-    /// which ages are judged then.
+    /// Checks looks: process, hours on its clock, hours that it has run, and the hour by which ages are
+    /// judged.
     async fn check(looks: &[(u128, i64, i64, Option<i64>)]) {
         let (pool, _database) = database().await;
         let client = pool.get().await.unwrap();

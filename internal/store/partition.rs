@@ -1,4 +1,4 @@
-//! Partitions, made on demand: of `reading` by month, and of whatever else has some.
+//! Partitions, made on demand: of `reading` by month, of receipts and invalid lines by day.
 
 use crate::batch::span_of;
 use tokio_postgres::{Client, Error};
@@ -12,7 +12,7 @@ pub(super) fn name(year: i64, month: i64) -> String {
     format!("reading_{year:04}_{month:02}")
 }
 
-/// The year and month whose partition has this name; none where a partition has another kind of name.
+/// The year and month of a partition's name; none for another kind of name.
 pub fn month_of_name(name: &str) -> Option<(i64, i64)> {
     let (year, month) = name.strip_prefix("reading_")?.split_once('_')?;
     let (year, month) = (year.parse().ok()?, month.parse().ok()?);
@@ -20,7 +20,7 @@ pub fn month_of_name(name: &str) -> Option<(i64, i64)> {
     (exists && self::name(year, month) == name).then_some((year, month))
 }
 
-/// Makes the partition of this month where it is missing.
+/// Makes the partition of this month if it is missing.
 pub(super) async fn make(client: &Client, year: i64, month: i64) -> Result<(), Error> {
     let span = span_of((year, month));
     let (from, to) = (literal(span.start), literal(span.end));
@@ -28,11 +28,11 @@ pub(super) async fn make(client: &Client, year: i64, month: i64) -> Result<(), E
     Ok(())
 }
 
-/// Makes this partition of `parent` where it is missing, in a committed transaction of its own;
-/// true where it was.
+/// Makes this partition of `parent` if it is missing, in a committed transaction of its own. Returns whether
+/// it was missing.
 ///
-/// By a function that runs as the tables' owner (`migrations/V4__partitions.sql`): the role that
-/// writes readings need not be able to change or drop them.
+/// Calls a function that runs as the tables' owner (`migrations/V4__partitions.sql`): the role that writes
+/// readings need not be able to change or drop partitions.
 pub(super) async fn attach(client: &Client, parent: &str, name: &str, from: &str, to: &str) -> Result<bool, Error> {
     let _timer = ::postgres::Timer::of("make_partition");
     let made = client
@@ -48,7 +48,7 @@ pub(super) async fn attach(client: &Client, parent: &str, name: &str, from: &str
     Ok(made)
 }
 
-/// The start of a month as PostgreSQL reads it. The year 10000 follows the last one with a partition.
+/// The start of a month as SQL text. The year 10000 follows the last one with a partition.
 fn literal(start: i64) -> String {
     let (year, month) = reading::time::month_of(start);
     format!("{year:04}-{month:02}-01 00:00:00+00")

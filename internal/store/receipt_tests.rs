@@ -1,4 +1,4 @@
-//! Receipts are exact, whatever comes again, and in whatever company.
+//! Receipts stay exact, however often messages come and with which others.
 
 use super::{DeadLetter, Look, Store, Stored, receipts};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ struct Setting {
     _database: testutil::Database,
 }
 
-/// Persisted, duplicates, conflicts, failed, accepted and rejected, as the rows of an upload say.
+/// Persisted, duplicates, conflicts, failed, accepted and rejected, summed over the rows of an upload.
 type Sums = (i64, i64, i64, i64, Option<i64>, Option<i64>);
 
 impl Setting {
@@ -93,7 +93,7 @@ async fn a_message_that_comes_again_is_not_counted_twice() {
     let first = message(&[segment(one, &[(1, 1.0), (2, 1.0)], None)]);
     let stored = store.write(std::slice::from_ref(&first)).await.unwrap();
     assert_eq!(stored.stored, 2);
-    // Again, in the company of what is new, by a persistor that remembers nothing, and twice in a batch.
+    // Again: beside new messages, through a store that remembers nothing, and twice in a batch.
     let second = message(&[
         segment(one, &[(2, 1.0), (3, 1.0)], totals(4, 1)),
         segment(other, &[(3, 1.0), (1, 9.0), (4, 1.0)], totals(3, 0)),
@@ -205,14 +205,14 @@ async fn a_history_is_stored_again_and_its_receipts_stay() {
     assert_eq!(stored.stored, 2);
     assert_eq!(setting.sums(upload).await, (2, 0, 0, 0, Some(2), Some(0)));
     setting.rows(2).await;
-    // But for what failed when it came first.
+    // Except for a message that failed when it came first.
     let unlucky = Uuid::now_v7();
     let bad = [message(&[segment(unlucky, &[(3, 1.0)], totals(1, 0))])];
     fail(&Store::new(setting.pool.clone()), &bad[0]).await;
     Store::of_history(setting.pool.clone()).write(&bad).await.unwrap();
     assert_eq!(setting.sums(unlucky).await, (1, 0, 0, 0, Some(1), Some(0)));
     setting.rows(3).await;
-    // Beside another message of its upload that did not, in either order.
+    // Beside another message of its upload that did not fail, in either order.
     for first in 0..2 {
         let upload = Uuid::now_v7();
         let at = 10 + 10 * first;
@@ -229,7 +229,7 @@ async fn a_history_is_stored_again_and_its_receipts_stay() {
     }
 }
 
-/// A message that was driven again is in the history twice.
+/// A redriven message is in the history twice.
 #[tokio::test]
 async fn a_history_may_hold_a_message_twice() {
     let setting = Setting::start().await;
@@ -288,8 +288,8 @@ async fn receipts_are_kept_for_a_week_and_go_by_the_day() {
         })
     };
     assert_eq!(kept(None).await, 6, "no look a day earlier found any of them too old");
-    // Today's, yesterday's, and that of seven days ago: a clock that is ahead, and right again, takes
-    // what was too old at the look before, and no more.
+    // Today's, yesterday's, and that of seven days ago. A clock that is ahead, and right again, drops only
+    // what was too old at the look before.
     for (process, days) in [(1, 400), (1, 0), (2, 401), (2, 0)] {
         assert_eq!(kept(look(process, days)).await, 3, "day {days}");
     }

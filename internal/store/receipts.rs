@@ -1,7 +1,7 @@
-//! What became of each upload, written in the transaction that stores its readings.
+//! Receipts of uploads, written in the transaction that stores their readings.
 //!
-//! A row for each (upload, message): a message that comes again is found by it and not counted
-//! twice. Rows go straight into the partition of the upload's day.
+//! Each (upload, message) has a row. A message that comes again is found by its row and not counted twice.
+//! Rows go straight into the partition of the upload's day.
 
 use super::partition;
 use super::{Look, Stored, lock};
@@ -19,14 +19,13 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
-/// Days of uploads that may be written at one time: those that are kept, the one that begins, and one for
-/// a clock that is ahead.
+/// Most days with receipts: the kept ones, the one that begins, and one for a clock that is ahead.
 const DAYS: usize = 9;
 
-/// A day's partition is dropped only if nobody uses it for this long; else another time.
+/// How long dropping a day's partition waits for its lock; else the next drop tries again.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a message came to for one upload.
+/// Outcome of a message for one upload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receipt {
     message: Uuid,
@@ -49,29 +48,28 @@ pub(super) enum OnExisting {
     ReplaceFailedOrRetry,
 }
 
-/// The day (since 1970) of an upload whose receipt is kept; none where it is too old, or has an id
-/// that tells no time.
+/// The day (since 1970) of an upload whose receipt is kept; none if it is too old, or its id tells no time.
 pub(super) fn day(upload: Uuid) -> Option<i64> {
     let (at, now) = (uploaded(upload)?, time::now());
     has_receipt(at, now).then(|| at.div_euclid(time::DAY))
 }
 
-/// The days whose partitions these messages' receipts go into.
+/// The days whose partitions take these messages' receipts.
 pub(super) fn days<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<i64> {
     let shares = messages.flat_map(|message| &message.shares);
     shares.filter_map(|share| day(share.upload)).collect()
 }
 
-/// The name of the partition of this table for the uploads of a day.
+/// The name of the partition of table `parent` for the uploads of a day.
 pub(super) fn table(parent: &str, day: i64) -> String {
     let (year, month, day) = time::civil_from_days(day);
     format!("{parent}_{year:04}_{month:02}_{day:02}")
 }
 
-/// Makes the partitions of this table for these days, but for those in `made`.
+/// Makes the partitions of table `parent` for these days, except those in `made`.
 ///
 /// # Errors
-/// [`super::Error::Unavailable`]: what is wrong with a partition is not the readings' fault.
+/// [`super::Error::Unavailable`]: a fault of a partition is not the data's fault.
 pub(super) async fn prepare(
     client: &mut Client,
     parent: &str,
@@ -87,7 +85,7 @@ pub(super) async fn prepare(
             .map_err(|error| super::Error::Unavailable(error.into()))?;
         let mut made = lock(made);
         made.insert(day);
-        // As many as are kept; an older one would only be made once more.
+        // The number of days kept; a forgotten older day would only be made again.
         while made.len() > DAYS {
             made.pop_first();
         }
@@ -95,10 +93,10 @@ pub(super) async fn prepare(
     Ok(())
 }
 
-/// How long the newest receipt may be looked for.
+/// How long the query for the newest receipt may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// When the newest upload began that has a receipt, in microseconds since 1970; none without one.
+/// When the newest upload with a receipt began, in microseconds since 1970; none without one.
 ///
 /// # Errors
 /// Where the database cannot tell within ten seconds.
@@ -108,7 +106,7 @@ pub async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
     let found = match timeout(PATIENCE, client.query_opt(newest, &[])).await {
         Ok(found) => found?,
         Err(elapsed) => {
-            // Given back with its statement under way, it would have the next question wait.
+            // If the pool got it back now, the running statement would delay the next query.
             pool.reclaim(client).await;
             return Err(::postgres::Error::Unavailable(elapsed.into()));
         }
@@ -116,19 +114,18 @@ pub async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
     Ok(found.map(|row| row.try_get(0)).transpose()?.and_then(uploaded))
 }
 
-/// Makes the partition of this table for a day's uploads, and drops those whose time was over a day ago
-/// already: see `looks.rs`.
+/// Makes the partition of table `parent` for a day's uploads, and drops old ones: see `looks.rs`.
 async fn make(client: &mut Client, parent: &str, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
     if partition::attach(client, parent, &table(parent, day), &first(day), &first(day + 1)).await?
         && let Err(error) = drop_old(client, Look::now()).await
     {
-        tracing::warn!(%error, "could not drop old receipts; they go with the next day's");
+        tracing::warn!(%error, "could not drop old receipts; trying again with the next day's");
     }
     Ok(())
 }
 
-/// Drops the partitions whose time is over, as of a look a day before this one.
+/// Drops the partitions that are too old as of a look a day before this one.
 pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Error> {
     let Some(confirmed) = look.remember(client).await? else {
         return Ok(());
@@ -149,13 +146,13 @@ pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Erro
                 .execute("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
                 .await?;
             transaction.commit().await?;
-            tracing::info!(partition = name, "dropped receipts whose time is over");
+            tracing::info!(partition = name, "dropped receipts past their age");
         }
     }
     Ok(())
 }
 
-/// Those of these messages that were not stored before.
+/// Returns the messages that were not stored before.
 pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message]) -> Result<Vec<&'a Message>, Error> {
     let mut shares: BTreeMap<i64, (Vec<Uuid>, Vec<Uuid>)> = BTreeMap::new();
     for message in messages {
@@ -167,8 +164,8 @@ pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message])
             }
         }
     }
-    // A message whose rows tell of no failure was stored. Where some do, those that do not are of
-    // uploads that it brought no readings of.
+    // A message none of whose rows failed was stored. If some rows failed, the others are of uploads that it
+    // brought no readings of.
     let (mut known, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for (day, (uploads, ids)) in shares {
         let table = table(partition::RECEIPTS, day);
@@ -191,13 +188,13 @@ pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message])
     Ok(left)
 }
 
-/// A batch may hold a message twice; it counts once.
+/// Leaves out repeated messages, so that each counts once.
 pub(super) fn once(messages: &[Message]) -> Vec<&Message> {
     let mut seen = BTreeSet::new();
     messages.iter().filter(|message| seen.insert(message.id)).collect()
 }
 
-/// Writes these receipts; false where a message of them was stored before after all.
+/// Writes these receipts; false if a message of them turned out to be stored before.
 pub(super) async fn write(
     transaction: &Transaction<'_>,
     receipts: &[Receipt],
@@ -210,7 +207,7 @@ pub(super) async fn write(
         }
     }
     for (day, mut rows) in by_day {
-        // One order for all writers.
+        // The same order in all writers, so that they cannot deadlock.
         rows.sort_unstable_by_key(|row| (row.share.upload, row.message));
         let int = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
         let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -252,8 +249,7 @@ pub(super) async fn write(
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
              {on_conflict}"
         );
-        // Not prepared for later: its text has a day in it, and each day's would stay for as long as
-        // the connection.
+        // Not prepared: its text names a day, and each day's statement would stay as long as the connection.
         let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
             (&uploads, Type::UUID_ARRAY),
             (&messages, Type::UUID_ARRAY),
@@ -272,7 +268,7 @@ pub(super) async fn write(
     Ok(true)
 }
 
-/// The receipts of messages that cannot be stored at all.
+/// The receipts of messages that the database refused.
 pub(super) fn of_failed(message: &Message) -> Vec<Receipt> {
     let receipt = |share: &Share| Receipt {
         message: message.id,
@@ -283,9 +279,9 @@ pub(super) fn of_failed(message: &Message) -> Vec<Receipt> {
     message.shares.iter().map(receipt).collect()
 }
 
-/// The receipts of messages that one transaction stores. `there` holds, in order of time, what of
-/// the batch was in the database before; nothing where all rows are written, and of one upload: then
-/// which of its messages a reading came with makes no difference.
+/// The receipts of messages that one transaction stores. `there` holds, in order of time, the batch's
+/// readings that the database held before. It is none if all rows are written and are of one upload: then it
+/// does not matter which message brought a reading.
 pub(super) fn of_stored(
     messages: &[&Message],
     outcome: Stored,
@@ -300,7 +296,7 @@ pub(super) fn of_stored(
         failed: 0,
     };
     if outcome.conflicts == 0 && (outcome.duplicates == 0 || outcome.stored == 0) {
-        // Nearly always all are new, or all were existing.
+        // Nearly always all readings are new, or all are stored already.
         for message in messages {
             for share in &message.shares {
                 let stored = if outcome.duplicates == 0 {
@@ -328,7 +324,7 @@ pub(super) fn of_stored(
         }
         return receipts;
     };
-    // Each reading has its fate: there before, the first of its identity in the batch, or a later one.
+    // Each reading is stored before, the first of its identity in the batch, or a later one.
     let mut claimed: HashMap<i32, Vec<bool>> = HashMap::new();
     for message in messages {
         let mut stored: BTreeMap<Uuid, Stored> = BTreeMap::new();

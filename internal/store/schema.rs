@@ -22,8 +22,8 @@ pub fn version() -> i32 {
         .unwrap_or(0)
 }
 
-/// Waits for the database, then brings it to [`version`]; with `apply` off, waits until another
-/// program has done that.
+/// Waits for the database, then migrates it to [`version`]. With `apply` off, waits until another program has
+/// migrated it.
 ///
 /// # Errors
 /// Where a migration fails for good.
@@ -39,8 +39,8 @@ pub async fn prepare(pool: &Pool, apply: bool) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    /// The versions that a release has applied, with their checksums: a database that has applied
-    /// other bytes is refused.
+    /// The versions that a release has applied, with their checksums. A database that applied other bytes is
+    /// refused.
     const APPLIED: [(i32, u64); 6] = [
         (1, 3_825_866_066_436_518_244),
         (2, 14_877_413_562_270_828_390),
@@ -50,7 +50,7 @@ mod tests {
         (6, 16_469_019_713_409_482_184),
     ];
 
-    /// Not ASCII, and applied: its characters, all in comments, are replaced as it is sent.
+    /// Applied, but not ASCII: those characters, all in comments, are replaced when the file is sent.
     const NOT_ASCII: [(i32, u64); 1] = [APPLIED[3]];
 
     fn migrations() -> Vec<refinery::Migration> {

@@ -1,4 +1,4 @@
-//! Ids of series: found or made before the readings that need them, remembered, and checked in the
+//! Ids of series. They are found or made before the readings that need them, remembered, and checked in the
 //! transaction that uses them.
 
 use super::copy::Timestamptz;
@@ -12,24 +12,23 @@ use std::pin::pin;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-/// Series remembered at the most; one costs some 100 bytes.
+/// Most remembered series; one takes about 100 bytes.
 pub(super) const REMEMBERED: usize = 50_000;
 
-/// Series named in one statement, which bounds what it takes in memory.
+/// Series named in one statement, which bounds its memory.
 const PAGE: usize = 5_000;
 
-/// What is known of a series.
+/// A known series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Series {
     pub(super) id: i32,
-    /// Microseconds since 1970 of a committed reading, the latest seen. Other processes write, too:
-    /// there may be later ones.
+    /// Latest committed reading seen, in microseconds since 1970. Other processes write too: later ones may
+    /// exist.
     pub(super) latest: Option<i64>,
 }
 
-/// The series used of late, in two generations: whatever is used moves to the young one, and once
-/// that is full, it replaces the old one. A batch takes what it needs from here and never depends on
-/// what stays.
+/// Recently used series, in two generations. A used series moves to the young generation; once that is full,
+/// it replaces the old one. A batch copies the series that it needs and never depends on which ones stay.
 pub(super) struct Cache {
     young: Generation,
     old: Generation,
@@ -37,8 +36,8 @@ pub(super) struct Cache {
     most: usize,
 }
 
-/// Series by name. All lie in a few lists that are freed together: names with a place of their own
-/// each, kept while batches come and go, left the heap full of holes.
+/// Series by name, in a few lists that are freed together. A separate allocation for each name, kept while
+/// batches come and go, fragmented the heap.
 #[derive(Default)]
 struct Generation {
     names: String,
@@ -69,7 +68,7 @@ impl Generation {
         self.index.find(hash, is_it).copied()
     }
 
-    /// Adds a series that is not there.
+    /// Adds a new series.
     fn add(&mut self, hash: u64, name: NameRef<'_>, series: Series) {
         let device = self.names.len();
         self.names.push_str(name.device);
@@ -88,7 +87,7 @@ impl Generation {
 }
 
 impl Cache {
-    /// Remembers so many series at the most.
+    /// Remembers at most this many series.
     pub(super) fn new(most: usize) -> Self {
         Self {
             young: Generation::default(),
@@ -113,7 +112,7 @@ impl Cache {
         Some(series)
     }
 
-    /// Remembers a series, and the later of two timestamps where it was remembered before.
+    /// Remembers a series, and the later of two timestamps if it was known.
     pub(super) fn learn(&mut self, name: NameRef<'_>, mut series: Series) {
         if let Some(known) = self.get(name).filter(|known| known.id == series.id) {
             series.latest = series.latest.max(known.latest);
@@ -138,9 +137,8 @@ impl Cache {
     }
 }
 
-/// The series of these names, in their order; those that do not exist are made, each page in a
-/// transaction of its own: an id that is remembered must not be rolled back with a batch. None where
-/// one was made and is gone again.
+/// Returns the series of these names, in their order. Makes missing ones, each page in a transaction of its
+/// own: a batch's rollback must not take back a remembered id. None if one was made and is gone again.
 pub(super) async fn find_or_make(client: &Client, names: &[NameRef<'_>]) -> Result<Option<Vec<Series>>, Error> {
     let mut order: Vec<usize> = (0..names.len()).collect();
     order.sort_unstable_by_key(|at| names[*at]);
@@ -157,7 +155,7 @@ pub(super) async fn find_or_make(client: &Client, names: &[NameRef<'_>]) -> Resu
     Ok(found.into_iter().collect())
 }
 
-/// In order of name, so that two writers that make the same series cannot deadlock.
+/// Makes series in order of name, so that two writers of the same series cannot deadlock.
 async fn make(client: &Client, names: &[NameRef<'_>], which: &[usize]) -> Result<(), Error> {
     let _timer = ::postgres::Timer::of("make_series");
     let (devices, sensors) = columns(which.iter().map(|at| names[*at]));
@@ -173,7 +171,7 @@ async fn make(client: &Client, names: &[NameRef<'_>], which: &[usize]) -> Result
     Ok(())
 }
 
-/// Finds those of these names that exist.
+/// Finds the existing ones of these names.
 async fn find(
     client: &Client,
     names: &[NameRef<'_>],
@@ -201,17 +199,17 @@ async fn find(
     Ok(())
 }
 
-/// A series as a batch takes it to be.
+/// A series as a batch assumes it.
 pub(super) struct Taken<'a> {
     pub(super) name: NameRef<'a>,
     pub(super) series: Series,
 }
 
-/// Whether each of these series, in order of id, has this id in this database, and a latest reading
-/// no older than the one remembered. What is remembered may be of another database: after a failover
-/// behind a proxy, a connection leads elsewhere without a word. `lock`: their rows are locked.
+/// Checks these series, in order of id: each must have this id in this database, and a latest reading no
+/// older than the remembered one. Remembered series may be of another database: after a failover behind a
+/// proxy, a connection leads elsewhere without notice. With `lock`, locks their rows.
 pub(super) async fn check(transaction: &Transaction<'_>, taken: &[Taken<'_>], lock: bool) -> Result<bool, Error> {
-    // Two statements, so that each is planned once for a connection.
+    // Two statements, each planned once for a connection.
     let statement = if lock {
         "SELECT FROM series JOIN unnest($1::int4[], $2::text[], $3::text[], $4::timestamptz[])
              AS taken (id, device, sensor, latest) USING (id, device, sensor)
@@ -236,7 +234,7 @@ pub(super) async fn check(transaction: &Transaction<'_>, taken: &[Taken<'_>], lo
     Ok(true)
 }
 
-/// Moves the latest values forward; the series, by id, are locked.
+/// Moves the latest values forward; the caller has locked the series, by id.
 pub(super) async fn move_latest(transaction: &Transaction<'_>, latest: &[(i32, Point)]) -> Result<(), Error> {
     if latest.is_empty() {
         return Ok(());
@@ -286,7 +284,7 @@ mod tests {
             known.learn(name("speed"), series(latest));
             assert_eq!(known.get(name("speed")), Some(series(expected)));
         }
-        // Another id is another database.
+        // Another id means another database.
         let other = Series { id: 2, latest: None };
         known.learn(name("speed"), other);
         assert_eq!(known.get(name("speed")), Some(other));

@@ -1,5 +1,4 @@
-//! Readings land under the names that they came with, however many series there are and whatever
-//! becomes of the database.
+//! Readings are stored under their own names, with any number of series and after a failover.
 
 use super::{Error, Store, Stored};
 use reading::Point;
@@ -19,7 +18,7 @@ struct Setting {
 impl Setting {
     async fn start() -> Self {
         let database = testutil::database().await;
-        // One connection, so that what a store remembers is never forgotten for a new one.
+        // One connection, so that no new one makes the store forget what it remembers.
         let pool = ::postgres::open(&database.url(), 1, Duration::from_secs(60)).unwrap();
         crate::schema::prepare(&pool, true).await.unwrap();
         Self {
@@ -97,7 +96,7 @@ async fn batches_of_more_series_than_are_remembered() {
     let store = Store::remembering(setting.pool.clone(), 50);
     assert_eq!(write_each(&store, 0..60, 1).await, 60);
     assert_eq!(write_each(&store, 2..64, 2).await, 62);
-    // Here and there, known or not.
+    // A mix of known and unknown series.
     for second in 3..20_u32 {
         let from = second * 37 % 100;
         assert_eq!(
@@ -128,7 +127,7 @@ async fn remembered_ids_that_belong_to_others() {
     let store = Store::new(setting.pool.clone());
     let first = [("fuel", 1, 50.0), ("speed", 1, 7.0)];
     write(&store, &first).await;
-    // Restored from before the second series, which another vehicle's took the place of.
+    // Restored from before the second series; another vehicle's series took its place.
     setting
         .execute(
             "DELETE FROM reading; DELETE FROM day;
@@ -142,7 +141,7 @@ async fn remembered_ids_that_belong_to_others() {
     let fuel = ("fuel".to_owned(), 2, 51.0, Some(2), Some(51.0));
     let speed = ("speed".to_owned(), 2, 8.0, Some(2), Some(8.0));
     assert_eq!(setting.rows().await, [fuel, speed]);
-    // Readings that were there are not taken for another's, either: those are both new.
+    // Nor are readings taken for stored ones of another series: both are new.
     setting
         .execute(
             "UPDATE series SET sensor = 'tmp' || id;
@@ -171,7 +170,7 @@ async fn remembered_ids_that_belong_to_none() {
     assert_eq!(setting.count("reading").await, 4);
 }
 
-/// What a database that was set back holds as a series' latest is older than what is remembered.
+/// A restored database holds an older latest reading of a series than the remembered one.
 #[tokio::test]
 async fn remembered_latest_readings_that_are_gone() {
     let setting = Setting::start().await;
@@ -189,7 +188,7 @@ async fn remembered_latest_readings_that_are_gone() {
     assert_eq!(setting.rows().await, expected);
 }
 
-/// A transaction that conflicts a few times is stored; one that conflicts for ever says so.
+/// A transaction that conflicts a few times is stored; one that always conflicts fails.
 #[tokio::test]
 async fn conflicts_are_tried_again_but_not_for_ever() {
     let setting = Setting::start().await;
@@ -223,7 +222,7 @@ async fn conflicts_are_tried_again_but_not_for_ever() {
     };
     assert!(of("postgres_transaction_retries_total") >= 4);
     assert!(of("postgres_transaction_seconds_count") >= 5);
-    // The day is there, so that its version grows: that is refused each time.
+    // The day exists, so its version grows, which is refused each time.
     let again = store.write(&[message(Uuid::nil(), [("speed", 2, 2.0)])]).await;
     assert!(matches!(again, Err(Error::Unavailable(_))), "{again:?}");
     setting.execute("DROP TRIGGER conflict ON day").await;
@@ -231,7 +230,7 @@ async fn conflicts_are_tried_again_but_not_for_ever() {
     assert_eq!(setting.count("readings").await, 2);
 }
 
-/// Receipts go into a table a day; what is remembered of statements does not grow with the days.
+/// Receipts go into a table for each day; the prepared statements do not grow with the days.
 #[tokio::test]
 async fn statements_are_not_kept_for_each_day() {
     let setting = Setting::start().await;
@@ -240,7 +239,7 @@ async fn statements_are_not_kept_for_each_day() {
     for days in 0..7 {
         let milliseconds = u128::try_from((reading::time::now() - days * reading::time::DAY) / 1000).unwrap();
         let upload = Uuid::from_u128(milliseconds << 80 | 0x7000 << 64 | 0x8000 << 48 | 1);
-        // Once, since a connection on which a message came again is not used any more.
+        // Once: a connection on which a message came again is not reused.
         let message = message(upload, [("speed", days, 1.0)]);
         store.write(&[message]).await.unwrap();
         kept.push(setting.pool.get().await.unwrap().statement_cache.size());

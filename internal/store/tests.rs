@@ -8,7 +8,7 @@ use std::time::Duration;
 /// 2024-05-31T23:00:00Z, so that an hour later another month begins.
 const START: i64 = 1_717_196_400_000_000;
 
-/// A store over a database of its own, and what it has to hold.
+/// A store over a database of its own, and the readings it must hold.
 struct Setting {
     store: Store,
     pool: ::postgres::Pool,
@@ -29,8 +29,8 @@ impl Setting {
         }
     }
 
-    /// Stores these readings (sensor, seconds since the start, value) as one batch, and checks
-    /// what the store says of them against what was there.
+    /// Stores these readings (sensor, seconds since the start, value) as one batch. Checks the store's
+    /// counts.
     async fn write(&mut self, readings: &[(&str, i64, f64)]) -> Stored {
         let mut builder = Builder::default();
         let mut expected = Stored::default();
@@ -59,7 +59,7 @@ impl Setting {
         stored
     }
 
-    /// What is there is what has to be, and so are the latest values.
+    /// Checks the stored readings and the latest values.
     async fn check(&self) {
         let client = self.pool.get().await.unwrap();
         let rows = client
@@ -99,13 +99,13 @@ async fn a_batch_that_comes_again_is_all_duplicates() {
         .collect();
     assert_eq!(setting.write(&batch).await.stored, 12_000);
     assert_eq!(setting.write(&batch).await.duplicates, 12_000);
-    // Another process, which remembers nothing of it.
+    // Another process, which remembers nothing.
     setting.store = Store::new(setting.pool.clone());
     assert_eq!(setting.write(&batch).await.duplicates, 12_000);
     setting.check().await;
 }
 
-/// So few over so much that each is looked up by itself.
+/// So few readings over so many that each is looked up by itself.
 #[tokio::test]
 async fn a_few_readings_spread_over_many_that_are_there() {
     let mut setting = Setting::start().await;

@@ -1,4 +1,4 @@
-//! Two sides' readings of a day, both in order, compared one identity after the other.
+//! Compares two sides' readings of a day, both in order, identity by identity.
 
 use archive::chunks::SeriesChunk;
 use reading::Name;
@@ -7,14 +7,14 @@ use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use tokio::sync::mpsc::Receiver;
 
-/// What one side holds of a day, each identity counted once.
+/// Counts of one side of a day, each identity once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Readings.
     pub readings: u64,
-    /// The sum, modulo 2^128, of the first 16 bytes (little-endian) of each reading's SHA-256 over
-    /// device, 0, sensor, 0, timestamp (microseconds since 1970, i64) and value (bits of the
-    /// double, u64), both little-endian. So the order of the readings makes no difference.
+    /// The sum, modulo 2^128, of the first 16 bytes (little-endian) of each reading's SHA-256. It hashes
+    /// device, 0, sensor, 0, timestamp (microseconds since 1970, i64) and value (bits of the double, u64),
+    /// both little-endian. So the order of the readings makes no difference.
     pub checksum: u128,
 }
 
@@ -25,13 +25,13 @@ pub struct Difference {
     pub only_first: u64,
     /// Identities that only the second side has.
     pub only_second: u64,
-    /// Identities that both sides have, with no value in common.
+    /// Identities with values on both sides, but none in common.
     pub other_value: u64,
-    /// The first such identity: its series, and microseconds since 1970.
+    /// The first different identity: its series, and microseconds since 1970.
     pub example: Option<(Name, i64)>,
 }
 
-/// What a comparison came to.
+/// Result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
     pub(super) first: Tally,
@@ -39,7 +39,7 @@ pub(super) struct Compared {
     pub(super) difference: Difference,
 }
 
-/// A side whose readings do not come in order, or come twice.
+/// An error: a side's readings are unordered or repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Disorder {
     pub(super) second: bool,
@@ -47,9 +47,9 @@ pub(super) struct Disorder {
     pub(super) timestamp: i64,
 }
 
-/// Compares two sides of a day. Either may hold several values of one identity, in order of their
-/// bits: a value that both sides have makes the identity equal, and counts in the checksums;
-/// otherwise the least one does.
+/// Compares two sides of a day. Either may hold several values of one identity, in order of their bits. A
+/// value that both sides have makes the identity equal, and counts in the checksums; otherwise the least one
+/// counts.
 pub(super) async fn compare(first: Receiver<SeriesChunk>, second: Receiver<SeriesChunk>) -> Result<Compared, Disorder> {
     let mut sides = (Cursor::new(first, false), Cursor::new(second, true));
     let mut hash = Hash::default();
@@ -97,7 +97,7 @@ struct Values {
     common: Option<u64>,
 }
 
-/// Takes all values of an identity from both sides, without keeping them: there may be any number.
+/// Consumes all values of an identity from both sides, without keeping them: their number is unbounded.
 async fn values(sides: (&mut Cursor, &mut Cursor), name: &Name, timestamp: i64) -> Result<Values, Disorder> {
     let (one, other) = sides;
     let mut values = Values::default();
@@ -132,7 +132,7 @@ async fn values(sides: (&mut Cursor, &mut Cursor), name: &Name, timestamp: i64) 
     }
 }
 
-/// The reading that comes next.
+/// The next reading.
 struct Head<'a> {
     name: &'a Name,
     timestamp: i64,
@@ -145,7 +145,7 @@ impl Head<'_> {
     }
 }
 
-/// Where a side is read.
+/// The position in a side.
 struct Cursor {
     from: Receiver<SeriesChunk>,
     chunk: Option<SeriesChunk>,
@@ -173,7 +173,7 @@ impl Cursor {
         })
     }
 
-    /// Makes sure that there is a head, unless that was all.
+    /// Makes sure that there is a head, unless the side has ended.
     async fn fill(&mut self) -> Result<(), Disorder> {
         while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.points.len()) {
             let Some(next) = self.from.recv().await else {
@@ -187,7 +187,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// Each reading of a chunk comes after the one before.
+    /// Checks that each reading of a chunk comes after the one before.
     fn check(&self, next: &SeriesChunk) -> Result<(), Disorder> {
         let key = |point: &Point| (point.timestamp, point.value.to_bits());
         let mut before = self.chunk.as_ref().and_then(|chunk| {
@@ -209,7 +209,7 @@ impl Cursor {
     }
 }
 
-/// Hashes readings; what is the same for a series is hashed once.
+/// Hashes readings; hashes the constant part of a series once.
 #[derive(Default)]
 struct Hash {
     series: Option<(Name, Sha256)>,
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// A side that holds these readings, in chunks of so many.
+    /// A side of these readings, in chunks of `points`.
     fn side(readings: &[(&str, i64, f64)], points: usize) -> Receiver<SeriesChunk> {
         let mut chunks: Vec<SeriesChunk> = Vec::new();
         for (sensor, timestamp, value) in readings {
@@ -291,7 +291,7 @@ mod tests {
             (3, Difference::default())
         );
         assert_eq!(same.first, same.second);
-        // Of its own, and of what each reading is; computed by hand with sha256sum.
+        // The checksum of a single reading, computed by hand with sha256sum.
         let single = compared(&[("s", 1, 1.0)], &[("s", 1, 1.0)]).await;
         let digest = Sha256::digest(b"lada\0s\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\xf0\x3f");
         let mut head = [0; 16];

@@ -1,7 +1,7 @@
-//! The readings that an event bus still keeps, put in order.
+//! Reads and sorts the readings that an event bus still has.
 //!
-//! One task reads the bus, and a thread sorts. While the thread writes its files the bus is still read
-//! and told that what waits is in work: left alone for longer, it would give all of it again.
+//! One task reads the bus, and a thread sorts. While the thread writes its files, the task goes on reading
+//! and tells the bus that waiting messages are in work. Otherwise the bus would redeliver all of them.
 
 use super::Comparing;
 use super::sort::{Sorted, Sorter};
@@ -16,16 +16,16 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-/// How often to look whether that is all.
+/// How often to check whether the history was read to its end.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Bytes of events that wait for the sorter.
 const ROOM: usize = 2 * event::MIN_ROOM;
 
-/// Events that the sorter has not taken up yet.
+/// Events that wait for the sorter.
 const HANDED: usize = 1;
 
-/// Reads all that the bus keeps, by a consumer of its own.
+/// Reads the whole history of the bus, with a consumer of its own.
 pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::Result<Sorted> {
     let mut reader = Reader::history(url, None).await?;
     let memory = usize::try_from(options.sort_memory).unwrap_or(usize::MAX);
@@ -33,7 +33,7 @@ pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::
     let (to_sorter, events) = mpsc::channel(HANDED);
     let sorting = tokio::task::spawn_blocking(move || sort(sorter, events));
     let read = hand_over(&mut reader, to_sorter, options.patience).await;
-    // However it went, nothing is held back for it any more.
+    // In any case, the bus must hold nothing back for this reader.
     reader.end().await;
     let sorted = sorting.await.context("the sorting thread ended")?;
     let sorter = sorted
@@ -45,8 +45,8 @@ pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::
         .context("sort the stream's readings in temporary files")
 }
 
-/// Hands on everything that the reader has; less, where nobody takes it any more. Fails once it has
-/// waited for the bus, and for nothing else, for longer than `patience`.
+/// Sends all events of the reader to `to`, until `to` is closed. Fails once the bus alone was silent for
+/// longer than `patience`.
 async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Duration) -> anyhow::Result<()> {
     let mut held = VecDeque::new();
     let mut bytes = 0;
@@ -60,7 +60,7 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
             biased;
             _ = progress.tick(), if !held.is_empty() => Delivery::progress_all(held.make_contiguous()).await,
             taken = to.reserve(), if !held.is_empty() => {
-                // The sorter tells why it has ended.
+                // The sorter reports why it has ended.
                 let Ok(place) = taken else { return Ok(()) };
                 if let Some(mut delivery) = held.pop_front() {
                     bytes -= delivery.size();
@@ -84,7 +84,7 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
             _ = look.tick() => match reader.backlog().await {
                 Ok(0) if held.is_empty() => return Ok(()),
                 Ok(_) => heard = Instant::now(),
-                // Before the first pull there is no consumer that could be asked for.
+                // Before the first pull, there is no consumer to ask about.
                 Err(_) => {}
             },
         }
@@ -98,11 +98,11 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
     }
 }
 
-/// Takes up the readings of all events. Blocks.
+/// Sorts the readings of all events. Blocks.
 fn sort(mut sorter: Sorter, mut events: mpsc::Receiver<Event>) -> io::Result<Sorter> {
     let mut foreign = 0_u64;
     while let Some(event) = events.blocking_recv() {
-        // Whole or not at all, as the persistor takes it.
+        // Whole or not at all, as the persistor stores it.
         if event.kind == rejected::KIND {
             continue;
         }
@@ -117,10 +117,7 @@ fn sort(mut sorter: Sorter, mut events: mpsc::Receiver<Event>) -> io::Result<Sor
         }
     }
     if foreign > 0 {
-        tracing::warn!(
-            messages = foreign,
-            "messages of the stream hold nothing that is read as readings"
-        );
+        tracing::warn!(messages = foreign, "some messages of the stream hold no readings");
     }
     Ok(sorter)
 }
@@ -130,11 +127,10 @@ mod tests {
     use super::*;
     use event::{Lane, Writer};
 
-    /// Past this, the client throws away what it holds of a pull.
+    /// After this time, the client discards the messages of a pull.
     const LONG_SORT: Duration = Duration::from_secs(12);
 
-    /// A sorter that takes longer than the bus may be silent: nothing is given up, and nothing has to
-    /// come again.
+    /// A sorter that takes longer than the bus may be silent: nothing is dropped, and nothing is redelivered.
     #[tokio::test]
     async fn a_long_sort_is_no_silence_of_the_bus() {
         let url = testutil::nats_url("long_sort");
@@ -159,7 +155,7 @@ mod tests {
             let mut taken = Vec::new();
             while let Some(event) = events.recv().await {
                 if taken.is_empty() {
-                    // The time itself is what is tested.
+                    // The test is about the time itself.
                     sleep(LONG_SORT).await;
                 }
                 taken.push(event.id);

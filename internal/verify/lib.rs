@@ -1,17 +1,15 @@
-//! Compares two places that hold readings, day by day and reading by reading: databases, event
-//! buses and dumps, any two of them.
+//! Compares two sources of readings, day by day and reading by reading. A source is a database, an event bus
+//! or dumps.
 //!
-//! For `odograph verify` alone: nothing that serves compares.
+//! Only `odograph verify` uses it, no service.
 //!
-//! Each side hands on a day's readings in one order, bytewise by device, sensor and time, and the
-//! two are walked along together (`compare.rs`), so that memory does not grow with the day. A
-//! database is read in that order, in one snapshot. A dump has it already.
-//! What a stream holds comes in any order and several times, and is sorted first, by way of
+//! Each side returns a day's readings in one order, bytewise by device, sensor and time. `compare.rs` walks
+//! both together, so that memory does not grow with the day. A database is read in that order, in one
+//! snapshot. A dump has that order. A stream has any order and repetitions, so it is sorted first, in
 //! temporary files (`events.rs`, `sort.rs`).
 //!
-//! A stream may hold several values of one identity, of which a database keeps the one that was
-//! committed first; nobody can tell from the stream which that was. So an identity is equal where
-//! the other side's value is any of them.
+//! A stream may hold several values of one identity. A database keeps the one committed first, and the stream
+//! does not tell which that was. So an identity is equal if the other side's value is any of them.
 
 mod compare;
 mod events;
@@ -33,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A read of a day takes as long as it takes; the pauses in it are bounded.
+/// Unbounded, since a day takes as long as it takes; the pauses in between are bounded.
 const STATEMENT_TIMEOUT: Duration = Duration::ZERO;
 
 /// How readings are compared, as flags.
@@ -54,17 +52,17 @@ pub struct Comparing {
     pub patience: Duration,
 }
 
-/// A place that holds readings.
+/// A source of readings.
 enum Source {
-    /// A database, as it stood when this was opened.
+    /// A snapshot of a database, taken when this was opened.
     Database(Snapshot),
-    /// What an event bus kept when this was opened.
+    /// The history of an event bus when this was opened.
     Stream(Arc<sort::Sorted>),
     /// The dumps in a blob store.
     Dumps(blob::Store),
 }
 
-/// Where a source is, from its URL; nothing of it has been read.
+/// The location of a source, from its URL; not opened yet.
 #[derive(Debug)]
 pub enum Address {
     /// A database.
@@ -76,11 +74,11 @@ pub enum Address {
 }
 
 impl Address {
-    /// Reads a URL: `postgres://…` is a database, `nats://…` or `tls://…` an event bus, anything
-    /// else a blob store.
+    /// Parses a URL: `postgres://…` is a database, `nats://…` or `tls://…` an event bus. Any other is a blob
+    /// store.
     ///
     /// # Errors
-    /// Where the URL cannot be used.
+    /// Where the URL is invalid.
     pub fn parse(url: &str) -> anyhow::Result<Self> {
         Ok(match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Self::Database(::postgres::open(url, 1, STATEMENT_TIMEOUT)?),
@@ -92,7 +90,7 @@ impl Address {
         })
     }
 
-    /// Opens it; a stream is read whole, which may take long.
+    /// Opens the source. A stream is read whole, which may take long.
     ///
     /// # Errors
     /// Where it does not answer, or the temporary files cannot be written.
@@ -114,21 +112,21 @@ impl Address {
     }
 }
 
-/// A source, and the days of the range that it may have readings of.
+/// A source, and the days of the range that may have readings in it.
 struct Listed {
     source: Source,
     days: BTreeSet<Day>,
 }
 
-/// Two places that are to be compared.
+/// Two sources to compare.
 pub struct Verification {
     first: Listed,
     second: Listed,
 }
 
 impl Verification {
-    /// Opens both. A stream goes first: what it holds takes a while to read, and a database that
-    /// was frozen before would lack what arrived meanwhile.
+    /// Opens both sources. A stream goes first: reading it takes a while, and an earlier snapshot of a
+    /// database would lack readings that arrived meanwhile.
     ///
     /// # Errors
     /// Where one does not answer.
@@ -149,11 +147,11 @@ impl Verification {
         Ok(Self { first, second })
     }
 
-    /// Compares every day in turn and tells `each` about those on which one side has readings or
-    /// cannot be read, however they compare.
+    /// Compares every day in turn. Calls `each` with every day on which a side has readings or cannot be
+    /// read, equal or not.
     ///
     /// # Errors
-    /// Where a source fails altogether. A dump that is damaged is a difference, not an error.
+    /// Where a source as a whole fails. A damaged dump is a difference, not an error.
     pub async fn run(&self, mut each: impl FnMut(&DayReport)) -> anyhow::Result<DaysCompared> {
         let mut totals = DaysCompared::default();
         for day in self.first.days.union(&self.second.days) {
@@ -192,7 +190,7 @@ impl Verification {
     }
 }
 
-/// Why a source has no readings of a day that could be relied on.
+/// Why a source has no reliable readings of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Damaged(String);
 
@@ -218,7 +216,7 @@ impl Listed {
 }
 
 impl Source {
-    /// The days of this range that it may have readings of.
+    /// The days of this range that may have readings.
     async fn days(&self, range: Days) -> anyhow::Result<BTreeSet<Day>> {
         match self {
             Self::Database(snapshot) => snapshot.days(range).await,
@@ -227,7 +225,7 @@ impl Source {
         }
     }
 
-    /// Hands on the readings of a day. The inner error says that what is there cannot be relied on.
+    /// Sends the readings of a day to `to`. The inner error says that they are unreliable.
     async fn read(&self, day: Day, to: mpsc::Sender<SeriesChunk>) -> anyhow::Result<Result<(), Damaged>> {
         match self {
             Self::Database(snapshot) => snapshot.read(day, to).await.map(Ok),

@@ -1,4 +1,4 @@
-//! What a comparison says of a day, as text and as JSON.
+//! Reports on the comparison of a day, as text and as JSON.
 
 use super::Damaged;
 use super::compare::{Compared, Difference, Tally};
@@ -6,16 +6,16 @@ use archive::Day;
 use serde_json::{Value, json};
 use std::fmt;
 
-/// What one side holds of a day.
+/// One side of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Side {
-    /// Count and checksum; of what could be read, where it is damaged.
+    /// Count and checksum; only of the readable part of a damaged side.
     pub tally: Tally,
-    /// Why what is there cannot be relied on.
+    /// Why the side is unreliable.
     pub damaged: Option<String>,
 }
 
-/// How a day compares.
+/// The comparison of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayReport {
     /// The UTC day.
@@ -24,16 +24,16 @@ pub struct DayReport {
     pub first: Side,
     /// The second source.
     pub second: Side,
-    /// How they differ; means nothing where a side is damaged.
+    /// How they differ; meaningless if a side is damaged.
     pub difference: Difference,
 }
 
-/// What all days came to.
+/// Counts of all days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DaysCompared {
-    /// Days on which both sides hold the same.
+    /// Days on which both sides are equal.
     pub equal_days: u64,
-    /// Days on which they do not, or on which one cannot be read.
+    /// Days on which they are not, or on which one cannot be read.
     pub different_days: u64,
 }
 
@@ -93,7 +93,7 @@ impl DayReport {
         self.first.damaged.is_some() || self.second.damaged.is_some()
     }
 
-    /// Whether neither side has anything to tell.
+    /// Whether neither side has readings or damage to report.
     pub(super) fn is_empty(&self) -> bool {
         self.is_equal() && self.first.tally.readings == 0
     }
@@ -128,7 +128,7 @@ impl Side {
     }
 }
 
-/// Microseconds since 1970 as people read them.
+/// A timestamp in microseconds since 1970, as text for people.
 pub(super) fn moment(timestamp: i64) -> String {
     jiff::Timestamp::from_microsecond(timestamp).map_or_else(|_| timestamp.to_string(), |moment| moment.to_string())
 }

@@ -1,9 +1,8 @@
-//! Readings that come in any order and any number of times, put in order by way of temporary
-//! files.
+//! Sorts readings in any order, with repetitions, in temporary files.
 //!
-//! What fits in memory is sorted and written out as a run; sixteen runs are merged into one. So
-//! memory is what the caller allows, and the disk holds each reading once or twice, at 16 bytes
-//! and its share of a name. The files have no names and vanish with the process.
+//! Readings that fit in memory are sorted and written out as a run; sixteen runs are merged into one. So the
+//! caller bounds the memory, and the disk holds each reading once or twice, at 16 bytes and its share of a
+//! name. The files have no names and vanish with the process.
 
 use archive::chunks::{POINTS, SeriesChunk};
 use archive::{Day, Days};
@@ -19,29 +18,29 @@ use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 
-/// Runs that are merged at once.
+/// Runs merged at once.
 const FAN: usize = 16;
 
-/// What a series of a day takes in memory beside its readings, about.
+/// About how many bytes of memory a series of a day takes beside its readings.
 const OVERHEAD: usize = 256;
 
 /// Days since 1970 and the series.
 type Key = (i64, Name);
 
-/// Takes readings in any order.
+/// Sorts readings.
 pub(super) struct Sorter {
     folder: PathBuf,
     days: Days,
     budget: usize,
     held: BTreeMap<Key, Vec<Point>>,
     bytes: usize,
-    /// Each with how often it has been merged; never more often than the one before.
+    /// Runs, each with how often it was merged; never more often than the one before.
     runs: Vec<(u32, Run)>,
 }
 
 impl Sorter {
-    /// A sorter that holds about `budget` bytes in memory and the rest in `folder`. Readings of
-    /// other days than these are left out.
+    /// Makes a sorter that holds about `budget` bytes in memory and the rest in `folder`. It leaves out
+    /// readings of other days.
     pub(super) fn new(folder: PathBuf, budget: usize, days: Days) -> Self {
         Self {
             folder,
@@ -53,7 +52,7 @@ impl Sorter {
         }
     }
 
-    /// Takes readings of one series.
+    /// Adds readings of one series.
     pub(super) fn add(&mut self, device: &str, sensor: &str, points: impl Iterator<Item = Point>) {
         let mut last: Option<(i64, Vec<Point>)> = None;
         for point in points {
@@ -80,7 +79,7 @@ impl Sorter {
             device: device.to_owned(),
             sensor: sensor.to_owned(),
         };
-        // Twice the points: a list that grows has room to spare.
+        // Twice the points: a growing list has spare room.
         self.bytes += points.len() * 32;
         match self.held.entry((day, name)) {
             Entry::Vacant(entry) => {
@@ -91,12 +90,12 @@ impl Sorter {
         }
     }
 
-    /// Whether it holds as much as it may: [`Sorter::spill`] is due.
+    /// Whether its memory is full, and [`Sorter::spill`] is due.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= self.budget
     }
 
-    /// Writes out what it holds. Blocks.
+    /// Writes the readings in memory to a run. Blocks.
     pub(super) fn spill(&mut self) -> io::Result<()> {
         if self.held.is_empty() {
             return Ok(());
@@ -138,7 +137,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// Everything, in order. Blocks.
+    /// Sorts everything. Blocks.
     pub(super) fn finish(mut self) -> io::Result<Sorted> {
         self.spill()?;
         while self.runs.len() > 1 {
@@ -148,23 +147,23 @@ impl Sorter {
     }
 }
 
-/// What two values of one identity are ordered by as well.
+/// Order of the values of a series; values of one identity are ordered by their bits.
 fn order(point: &Point) -> (i64, u64) {
     (point.timestamp, point.value.to_bits())
 }
 
-/// Readings in order: by day, device, sensor, time and bits of the value; each pair of an identity
-/// and a value is there once.
+/// Readings in order: by day, device, sensor, time and bits of the value. Each pair of an identity and a
+/// value is in it once.
 pub(super) struct Sorted(Option<Run>);
 
 impl Sorted {
-    /// The days that have readings.
+    /// The days with readings.
     pub(super) fn days(&self) -> impl Iterator<Item = Day> {
         let days = self.0.iter().flat_map(|run| run.days.keys());
         days.filter_map(|day| Day::at(*day))
     }
 
-    /// Hands on the readings of a day, until nobody wants them. Blocks.
+    /// Sends the readings of a day to `to`, until it is closed. Blocks.
     pub(super) fn read(&self, day: Day, to: &mpsc::Sender<SeriesChunk>) -> io::Result<()> {
         let number = day.start().div_euclid(DAY);
         let Some((run, offset)) = self.0.as_ref().and_then(|run| Some((run, *run.days.get(&number)?))) else {
@@ -198,7 +197,7 @@ impl Run {
     }
 }
 
-/// Some readings of a series and a day: day, two names each after its length, number of points,
+/// Some readings of a series and a day. Its bytes: day, two names each after its length, number of points,
 /// points; numbers in little-endian.
 struct Block {
     key: Key,
@@ -314,7 +313,7 @@ impl Out {
     }
 }
 
-/// A run that is being merged. The greatest in a heap is the one whose next reading is the least.
+/// A run being merged. The greatest in a heap is the one whose next reading is the least.
 struct Merging<'a> {
     blocks: Blocks<'a>,
     block: Block,
@@ -331,7 +330,7 @@ impl<'a> Merging<'a> {
         self.block.points[self.at]
     }
 
-    /// Goes on to the next reading; false where there is none.
+    /// Advances to the next reading; false where there is none.
     fn advance(&mut self) -> io::Result<bool> {
         self.at += 1;
         if self.at == self.block.points.len() {
@@ -375,7 +374,7 @@ mod tests {
         Days::new(Some(from.parse().unwrap()), Some(to.parse().unwrap())).unwrap()
     }
 
-    /// All that a sorter has, day by day.
+    /// All readings of a sorter, day by day.
     fn all(sorted: &Sorted) -> Vec<(String, Name, i64, u64)> {
         let mut all = Vec::new();
         for day in sorted.days() {

@@ -108,7 +108,7 @@ async fn a_row_that_was_changed_or_is_missing_or_too_much_is_found() {
             (1, 0, 0),
             "1 only in the first",
         ),
-        // Beyond what the series' latest value says, and of a day that the table of days has.
+        // Later than the series' latest value, and of a day that the table of days has.
         (
             "INSERT INTO reading VALUES (1, '2024-05-01 23:59:59.999999Z', 5)".to_owned(),
             (0, 1, 0),
@@ -137,7 +137,7 @@ async fn a_row_that_was_changed_or_is_missing_or_too_much_is_found() {
             assert_eq!(found.json()["equal"], false);
         }
     }
-    // Of a day that nobody else knows of.
+    // Of a day that only this side has.
     let setting = Setting::new().await;
     setting
         .tamper("INSERT INTO reading VALUES (1, '2024-05-20 12:00:00Z', 5)")
@@ -170,7 +170,7 @@ async fn a_dump_that_is_damaged_or_missing_differs() {
         missing.starts_with("2024-05-01 DIFFERS: the first has none of 864 readings"),
         "{missing}"
     );
-    // Damaged on both sides is not equal.
+    // Two damaged sides are not equal.
     let (_, totals) = setting.compare(2, 2, Days::default()).await;
     assert_eq!((totals.equal_days, totals.different_days), (0, 1));
 }

@@ -7,15 +7,15 @@ use sha2::digest::Output;
 use std::io::Read;
 use std::path::Path;
 
-/// Keys files larger than this are refused: some 150,000 keys.
+/// Largest keys file: some 150,000 keys.
 const MAX_FILE: u64 = 16 << 20;
 
-/// The text of a keys file, all of it.
+/// Reads the whole text of a keys file.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let failed = |error| Error::Read(path.to_owned(), error);
     let mut text = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    // One byte more than may be there: a file that is cut off would lack keys in silence.
+    // One byte over the limit: a truncated file would silently lack keys.
     file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_FILE {
         return Err(Error::TooLarge(path.to_owned(), MAX_FILE));
@@ -28,14 +28,14 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
 }
 
 pub(super) fn parse(text: &str) -> Result<Table, Error> {
-    // Some editors begin a file with a byte order mark, and files are joined.
+    // Some editors begin a file with a byte order mark, and files may be joined.
     let lines = text.lines().map(|line| line.trim_start_matches('\u{feff}'));
     let lines = lines.map(|line| line.split('#').next().unwrap_or_default());
     let mut keys = Table::new();
     for (number, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let (digest, key) = key(line).map_err(|why| Error::Line(number + 1, why))?;
         if keys.insert(digest, key).is_some() {
-            // Bound to another device there, perhaps: which of the two counts would be a guess.
+            // It may be bound to another device there: either choice would be a guess.
             return Err(Error::Line(number + 1, "an earlier line has the same key"));
         }
     }
@@ -58,7 +58,7 @@ fn key(line: &str) -> Result<(Digest, Key), &'static str> {
     Ok((digest, Key::new(id, device)))
 }
 
-/// The line of a keys file that lets in the key of this digest.
+/// The line of a keys file for the key of this digest.
 pub(super) fn line(id: &str, device: Option<&str>, digest: &Digest) -> String {
     format!("{id} {} {}", device.unwrap_or("*"), hex(digest))
 }

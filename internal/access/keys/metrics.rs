@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Keys shown at the most: those used last. A fleet's every key would fill the page.
+/// Most keys shown, those used last: all keys of a fleet would fill the page.
 const SHOWN: usize = 1000;
 
 impl Collector for Keys {
@@ -35,7 +35,7 @@ impl Collector for Keys {
 }
 
 impl Keys {
-    /// The ids of keys in force that were used, and when; each once, also where keys share an id.
+    /// The ids of the used keys in force, and when; each id once, also if keys share it.
     pub(super) fn last_used(&self) -> Vec<(Arc<str>, i64)> {
         let mut by_id: BTreeMap<Arc<str>, i64> = BTreeMap::new();
         for key in self.tables().iter().flat_map(|table| table.values()) {

@@ -1,4 +1,4 @@
-//! The days that have readings, or had, and their dumps.
+//! Days that have or had readings, and their dumps.
 
 use super::with_timeout;
 use crate::Day;
@@ -6,8 +6,8 @@ use anyhow::Context;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
-/// Days after `last` up to and including `until`, each with the ids of the dumps that hold its
-/// present version, oldest first, so many at the most.
+/// At most `most` days after `last` up to and including `until`. Each has the ids of the dumps that hold its
+/// present version, oldest first.
 pub(crate) async fn after(
     pool: &::postgres::Pool,
     last: Option<Day>,

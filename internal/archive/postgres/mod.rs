@@ -1,7 +1,7 @@
-//! Reads a day as it stood at one moment.
+//! Reads a day in one snapshot.
 //!
-//! What retention has dropped of a day is not in the database any more: then the dump in force is
-//! read along (`merge.rs`).
+//! Readings that retention has dropped are not in the database any more: then the dump in force is read along
+//! (`merge.rs`).
 
 mod day;
 mod days;
@@ -16,7 +16,7 @@ pub use snapshot::Snapshot;
 use anyhow::Context;
 use std::time::Duration;
 
-/// The longest that the server may take for the next piece of an answer.
+/// The longest that the server may take for the next part of an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn with_timeout<T>(work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> anyhow::Result<T> {

@@ -1,4 +1,4 @@
-//! The months that are older than the retention, and how one is dropped.
+//! Months older than the retention, and how to drop one.
 
 use super::with_timeout;
 use crate::{Day, Retention};
@@ -12,15 +12,15 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
-/// How long a lock is waited for. Whoever writes to the month, and whoever reads anything, queues
-/// behind us meanwhile. Less than the server's `deadlock_timeout` (1 s), so that it is always we who
-/// give way.
+/// How long to wait for a lock. Meanwhile, writers to the month and all readers queue behind this
+/// transaction. It is less than the server's `deadlock_timeout` (1 s), so that in a deadlock this transaction
+/// always gives way.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// How often to try, a pause apart; a test has no time.
+/// Number of tries, a pause apart; fewer in tests.
 const TRIES: usize = if cfg!(test) { 2 } else { 10 };
 
-/// Between two tries, others go on.
+/// Pause between two tries, in which other transactions go on.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest that counting a month may take.
@@ -32,45 +32,44 @@ pub(crate) struct Partition {
     name: String,
     /// `2017-06`.
     pub(crate) month: String,
-    /// Its first day.
+    /// The first day of the month.
     first: Day,
-    /// The day after its last.
+    /// The day after the last.
     end: Day,
-    /// On disk, indexes included.
+    /// Bytes on disk, with indexes.
     pub(crate) bytes: u64,
-    /// It was past its age at a look at the clock a day ago, too.
+    /// Whether it was past its age at a look at the clock a day ago, too.
     pub(crate) confirmed: bool,
 }
 
-/// How a day of a month stands.
+/// State of a day of a month.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) version: i64,
-    /// The version that was dropped, if one was.
+    /// The version that retention dropped, if any.
     pub(crate) dropped: Option<i64>,
-    /// The dumps that hold the version.
+    /// Ids of the dumps that hold the present version.
     pub(crate) fresh: Vec<Uuid>,
 }
 
-/// How the days of a month stand.
+/// The states of a month's days.
 pub(crate) type States = BTreeMap<Day, State>;
 
 /// How many readings each day has.
 pub(crate) type Counted = BTreeMap<Day, u64>;
 
-/// What dropping a month came to.
+/// Outcome of dropping a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drop {
-    /// It is gone.
+    /// The month was dropped.
     Dropped,
     /// It has changed since its versions were read; nothing was done.
     Changed,
-    /// Others were using it; nothing was done.
+    /// Other transactions were using it; nothing was done.
     Busy,
 }
 
-/// The partitions that are past `retention` at this look, oldest first. The look is remembered but for
-/// a dry run.
+/// The partitions past `retention` at this look, oldest first. Remembers the look unless it is a dry run.
 pub(crate) async fn expired(
     pool: &::postgres::Pool,
     retention: Retention,
@@ -89,7 +88,7 @@ pub(crate) async fn expired(
         .await
         .context("look at the clock (retention needs the role that owns the tables)")?;
     let before = retention.before(look.at);
-    // Readings have their own time, so a month that was too old at the release is too old for certain.
+    // Readings have their own time, so a month that was too old at the release is certainly too old.
     let released = (look.at >= RELEASED + DAY).then_some(RELEASED);
     let confirmed = confirmed.max(released).map(|confirmed| retention.before(confirmed));
     let statement = "
@@ -123,16 +122,16 @@ pub(crate) async fn expired(
     Ok(found)
 }
 
-/// How the days of a month stand.
+/// Reads the states of a month's days.
 pub(crate) async fn states(pool: &::postgres::Pool, month: &Partition) -> anyhow::Result<States> {
     let client = pool.get().await.context("connect to the database")?;
     with_timeout(read_states(&client, month)).await?
 }
 
-/// How many readings each day has; a day without any is left out. Reads the whole month; none where
-/// another retention has just dropped it.
+/// Counts the readings of each day, and leaves out days without any. Reads the whole month. None if another
+/// retention has just dropped it.
 pub(crate) async fn count(pool: &::postgres::Pool, month: &Partition) -> anyhow::Result<Option<Counted>> {
-    // Taken out of the pool: broken off, it is closed.
+    // Taken out of the pool: if interrupted, it is closed.
     let client = Object::take(pool.get().await.context("connect to the database")?);
     let counting = async {
         let limit = format!("SET statement_timeout = {}", COUNTING.as_millis());
@@ -158,8 +157,8 @@ pub(crate) async fn count(pool: &::postgres::Pool, month: &Partition) -> anyhow:
     counted.map(Some)
 }
 
-/// Drops a month whose days still stand like this, and records that those in `dropped` are now
-/// in these revisions of their dumps alone.
+/// Drops a month whose states are still as expected. Records that the days in `dropped` are now only in these
+/// revisions of their dumps.
 pub(crate) async fn drop_month(
     pool: &::postgres::Pool,
     month: &Partition,
@@ -170,20 +169,20 @@ pub(crate) async fn drop_month(
         if attempt > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        // Taken out of the pool: however this ends, the locks end with it.
+        // Taken out of the pool: at any end, the locks end with it.
         let mut client = Object::take(pool.get().await.context("connect to the database")?);
         match with_timeout(async { Ok(attempt_drop(&mut client, month, expected, dropped).await) }).await? {
             Ok(true) => return Ok(Drop::Dropped),
             Ok(false) => return Ok(Drop::Changed),
             Err(error) if is_code(&error, &[SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED]) => {
-                tracing::debug!(month = month.month, "others use the month, or read; trying again");
+                tracing::debug!(month = month.month, "the month is in use; trying again");
             }
             Err(error) if is_code(&error, &[SqlState::INSUFFICIENT_PRIVILEGE]) => {
                 return Err(error).context(
                     "the database's role may not drop partitions; run retention with the role that owns the tables",
                 );
             }
-            // Another retention was faster.
+            // Another retention has dropped it.
             Err(error) if is_code(&error, &[SqlState::UNDEFINED_TABLE]) => return Ok(Drop::Changed),
             Err(error) => return Err(error),
         }
@@ -196,7 +195,7 @@ fn is_code(error: &anyhow::Error, codes: &[SqlState]) -> bool {
     code.is_some_and(|code| codes.contains(code))
 }
 
-/// Says whether the month was dropped; it was not where it has changed.
+/// Returns whether the month was dropped; if it has changed, it was not.
 async fn attempt_drop(
     client: &mut Client,
     month: &Partition,
@@ -205,9 +204,9 @@ async fn attempt_drop(
 ) -> anyhow::Result<bool> {
     let _timer = ::postgres::Timer::of("drop_month");
     let transaction = client.transaction().await?;
-    // First against writers of this month only: whoever has put readings into it counts its days
-    // before letting go of it, so that under the lock the versions tell everything. Then
-    // PostgreSQL's own DROP locks the parent as well, for as long as it takes to commit.
+    // First lock against writers of this month only. A writer of readings increments the versions of its days
+    // in the same transaction, so under the lock the versions tell every change. Then PostgreSQL's own DROP
+    // also locks the parent, until the commit.
     let name = &month.name;
     let lock = format!(
         "SET LOCAL lock_timeout = {};

@@ -1,4 +1,4 @@
-//! The readings of a database as they stood at one moment, day by day.
+//! The readings of a database in one snapshot, day by day.
 
 use super::with_timeout;
 use crate::chunks::{ChunkWriter, Closed, SeriesChunk};
@@ -53,8 +53,8 @@ impl Snapshot {
         }
     }
 
-    /// The days of this range that may have readings: those of the months that have a partition.
-    /// The table of days would leave out what was inserted by hand.
+    /// The days of this range that may have readings: those of months with a partition. The table of days
+    /// would miss readings inserted by hand.
     ///
     /// # Errors
     /// Where the database fails.

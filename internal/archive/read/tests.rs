@@ -1,4 +1,4 @@
-//! Dumps that are whole, and all the ways in which one can not be.
+//! Whole dumps, and every kind of damage.
 
 use super::*;
 use crate::write;
@@ -15,7 +15,7 @@ fn store(name: &str) -> Store {
     Store::open(&format!("memory:///dump-read/{name}")).unwrap()
 }
 
-/// Writes these bytes as a revision, with a manifest that is true of them.
+/// Writes these bytes as a revision, with a manifest that matches them.
 async fn file(store: &Store, bytes: Vec<u8>, readings: u64) -> Manifest {
     let file = testutil::unique("revision");
     let sha256 = format!("{:x}", Sha256::digest(&bytes));
@@ -59,7 +59,7 @@ async fn readings(store: &Store, manifest: &Manifest) -> Result<Vec<Reading>, Re
 const A: &str = r#"{"sensor":"speed","value":1,"timestamp":"2017-06-03T10:00:00Z","device":"a"}"#;
 const B: &str = r#"{"sensor":"fuel","value":-0,"timestamp":"2017-06-03T00:00:00.000001Z","device":"b"}"#;
 
-/// What comes out equals what went in, many batches and pieces long.
+/// Reads back what was written, many batches and pieces long.
 #[tokio::test]
 async fn what_was_written_is_read() {
     let store = store("written");
@@ -217,7 +217,7 @@ async fn lines_that_are_not_a_dumps() {
     }
 }
 
-/// Whoever has enough may go; what is left behind ends by itself.
+/// A receiver may stop early; the thread then ends by itself.
 #[tokio::test]
 async fn a_reader_may_be_left_in_the_middle() {
     let store = store("left");
@@ -234,11 +234,11 @@ async fn a_reader_may_be_left_in_the_middle() {
     let decoding = reader.decoding.take().unwrap();
     drop(reader);
     let verdict = tokio::time::timeout(std::time::Duration::from_secs(20), decoding).await;
-    verdict.expect("the thread goes on for ever").unwrap().unwrap_err();
+    verdict.expect("the thread does not end").unwrap().unwrap_err();
 }
 
 proptest! {
-    /// No bytes make it panic, or hang, or pass for a dump of another content.
+    /// No bytes make it panic, or hang, or accept them as a dump of another content.
     #[test]
     fn any_bytes_end_in_a_verdict(bytes in proptest::collection::vec(any::<u8>(), 0..300), compressed: bool) {
         let runtime = tokio::runtime::Runtime::new().unwrap();

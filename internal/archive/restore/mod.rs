@@ -1,12 +1,11 @@
 //! Loads dumps into a database.
 //!
-//! A dump is read twice: first to see that it is what its manifest says, to the last byte, then to
-//! load it; so a damaged one leaves nothing behind. It is loaded as the persistor stores what the
-//! bus brings, so that readings that are there already are duplicates, a restore can be broken off
-//! and started again, and live readings may come in beside it.
+//! A dump is read twice: first to verify it to the last byte, then to load it; so a damaged one loads
+//! nothing. It is stored as the persistor stores messages. So readings that are stored already are
+//! duplicates, a restore can be interrupted and repeated, and live readings may arrive beside it.
 //!
-//! The database knows the dumps that were loaded into it (`postgres.rs`), as it knows those that were
-//! written from it: a day that holds exactly its dump is up to date.
+//! The database records the dumps that were loaded into it (`postgres.rs`), like those that were written from
+//! it. So a day that holds exactly its dump is up to date.
 
 mod postgres;
 #[cfg(test)]
@@ -23,10 +22,10 @@ use store::{Store, Stored};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-/// How long the database may fail to take readings.
+/// How long the database may fail to store readings.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two tries to store the same readings.
+/// Pause between two tries to store the same readings.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Loads dumps from a blob store into a database.
@@ -37,46 +36,45 @@ pub struct Restorer {
     batch: usize,
 }
 
-/// What happened; as text, a line for whoever watches.
+/// An event of a restore; as text, a line for the operator.
 #[derive(Debug)]
 pub enum Step {
-    /// These days, both included, lie between days that have dumps, or within the range that was
-    /// asked for, and have none.
+    /// These days, both included, have no dump. They lie between days with dumps, or within the given range.
     Missing(Day, Day),
-    /// A day's dump is in the database.
+    /// A day's dump was stored in the database.
     Restored {
-        /// What was loaded.
+        /// The manifest of the loaded dump.
         manifest: Box<Manifest>,
-        /// What became of its readings.
+        /// Outcome of its readings.
         stored: Stored,
-        /// Which of how many days that have dumps.
+        /// The position among the days with dumps, and their number.
         number: (usize, usize),
     },
-    /// A day's dump cannot be relied on, or could not be read; why.
+    /// A day's dump is damaged or could not be read.
     Failed {
         /// The day.
         day: Day,
-        /// What to tell.
+        /// The reason.
         error: anyhow::Error,
-        /// Which of how many days that have dumps.
+        /// The position among the days with dumps, and their number.
         number: (usize, usize),
     },
 }
 
-/// What a restore came to.
+/// Counts of a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Days that were restored.
+    /// Restored days.
     pub days: u64,
-    /// Days that failed.
+    /// Failed days.
     pub failed: u64,
-    /// What became of the readings.
+    /// Outcome of the readings.
     pub stored: Stored,
 }
 
 impl Restorer {
-    /// Loads from `dumps` into the database of `pool`, whose schema is prepared, so many readings
-    /// a transaction, about.
+    /// Makes a restorer from `dumps` into the database of `pool`, whose schema is prepared. A transaction
+    /// takes about `batch` readings.
     pub fn new(dumps: blob::Store, pool: ::postgres::Pool, batch: usize) -> Self {
         Self {
             dumps,
@@ -86,13 +84,12 @@ impl Restorer {
         }
     }
 
-    /// Restores every day of this range that has a dump, in order, and tells `each` how it goes. A
-    /// day whose dump fails holds up none of the others. May be dropped at any moment and begun
-    /// again.
+    /// Restores every day of this range that has a dump, in order, and reports to `each`. A failed day does
+    /// not hold up the others. It may be cancelled at any moment and repeated.
     ///
     /// # Errors
-    /// Where the store cannot list its dumps or has none of these days, or where the database
-    /// takes no readings.
+    /// Where the store cannot list its dumps or has none of these days, or where the database stores no
+    /// readings.
     pub async fn restore(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Restored> {
         let days = range.dumped(&self.dumps).await?;
         anyhow::ensure!(
@@ -143,7 +140,7 @@ impl Restorer {
         let stored = stored.with_context(|| format!("store the readings of {day}"))?;
         let manifest = match loaded {
             Ok(manifest) => manifest,
-            // It was whole a moment ago.
+            // It was verified a moment ago.
             Err(error) => return Ok(Err(error.context("part of it was loaded; start again"))),
         };
         let recorded = postgres::record(&self.pool, &manifest, stored).await;
@@ -151,7 +148,7 @@ impl Restorer {
         Ok(Ok((manifest, stored)))
     }
 
-    /// Stores what comes, so many readings a transaction.
+    /// Stores the received readings, about `batch` in a transaction.
     async fn store(&self, mut chunks: mpsc::Receiver<SeriesChunk>) -> anyhow::Result<Stored> {
         let mut total = Stored::default();
         let (mut held, mut readings) = (Vec::new(), 0);
@@ -170,7 +167,7 @@ impl Restorer {
         Ok(total)
     }
 
-    /// Stores these readings in one transaction, waiting for the database a while.
+    /// Stores these readings in one transaction; waits for the database for a while.
     async fn write(&self, chunks: &[SeriesChunk]) -> anyhow::Result<Stored> {
         let runs = chunks.iter().map(|chunk| (&chunk.name, &chunk.points[..]));
         let message = Message::of(runs).context("the dump holds what no reading can be")?;
@@ -200,8 +197,7 @@ fn sum(one: Stored, other: Stored) -> Stored {
     }
 }
 
-/// The spans of days without a dump: between those that have one, and to the ends of the range
-/// where they were named.
+/// The spans of days without a dump: between days with one, and up to the given ends of the range.
 fn missing(dumped: &BTreeSet<Day>, range: Days) -> Vec<(Day, Day)> {
     let mut spans = Vec::new();
     let mut next = range.from().or(dumped.first().copied());

@@ -1,21 +1,21 @@
-//! What the database knows of a dump that was loaded.
+//! Records a loaded dump in the database.
 
 use crate::Manifest;
 use anyhow::Context;
 use store::Stored;
 
-/// The version of a day that holds more than the dump: no day has it.
+/// The recorded version if the day holds more than the dump: no day has it.
 const OTHER: i64 = -1;
 
-/// Has the database know a dump that was just loaded: as one of the day's present version where the
-/// day holds exactly the dump, and otherwise as one that the day holds more than. Where a value is
-/// another than the dump's, nothing is recorded: the next dump keeps the value that was published.
+/// Records a dump that was just loaded. If the day holds exactly the dump, it is recorded as the day's
+/// present version; otherwise as one that the day exceeds. If a value differs from the dump's, nothing is
+/// recorded: the next dump keeps the published value.
 ///
-/// Of a day that was dropped, what is known of a dump's version stays as it is: a dump that is older
-/// than the dropped one would pass for it.
+/// For a dropped day, the recorded version of a dump stays: otherwise a dump older than the dropped one would
+/// pass for it.
 ///
-/// Whoever writes readings counts the day as the last thing before the commit. So while the day's
-/// row is locked, either what they wrote is seen here, or the version does not stay what is recorded.
+/// A writer of readings increments the day's version last before its commit. So while the day's row is
+/// locked, its readings are either visible here, or the version moves past the recorded one.
 pub(super) async fn record(pool: &::postgres::Pool, dump: &Manifest, stored: Stored) -> anyhow::Result<()> {
     let all = stored.conflicts == 0 && stored.stored + stored.duplicates == dump.readings;
     let (day, Some(id), true) = (dump.date, dump.id, all) else {
@@ -27,7 +27,7 @@ pub(super) async fn record(pool: &::postgres::Pool, dump: &Manifest, stored: Sto
     let locked = format!("SELECT version FROM day WHERE day = '{day}' FOR UPDATE");
     let version = match transaction.query_opt(&locked, &[]).await? {
         Some(row) => row.try_get(0)?,
-        // Of a day that has no readings.
+        // The day has no readings.
         None => 0,
     };
     transaction

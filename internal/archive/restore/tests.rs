@@ -57,7 +57,7 @@ impl Setting {
             .unwrap()
     }
 
-    /// Restores into the second database: what it told, and what it came to.
+    /// Restores into the second database, and returns the reports and the counts.
     async fn restore(&self, range: Days) -> (Vec<String>, Restored) {
         let mut told = Vec::new();
         let restorer = Restorer::new(self.dumps.clone(), self.second.clone(), 70);
@@ -81,7 +81,7 @@ impl Setting {
         row.map(|row| row.get(0))
     }
 
-    /// What the dumper would make of the restored day.
+    /// Dumps the restored day again.
     async fn dump_again(&self, day: &str) -> Outcome {
         Dumper::new(self.second.clone(), self.dumps.clone())
             .dump(day.parse().unwrap())
@@ -98,7 +98,7 @@ impl Setting {
         self.folder.path().join(self.manifest(day).file)
     }
 
-    /// Replaces a dump by these lines, its manifest true of the file.
+    /// Replaces a dump by these lines, with a manifest that matches the file.
     fn forge(&self, day: &str, lines: &str, readings: u64) {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(lines.as_bytes()).unwrap();
@@ -249,12 +249,12 @@ async fn a_damaged_dump_leaves_nothing_behind_and_holds_up_no_other_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_off_and_started_again_it_is_whole() {
     let setting = Setting::new().await;
-    // As far as a restore came: some readings of the second day.
+    // An interrupted restore: some readings of the second day.
     write(&Store::new(setting.second.clone()), DAYS[1], "fuel", 0..70).await;
     let (_, totals) = setting.restore(Days::default()).await;
     assert_eq!(counts(totals), (3, 0, 830, 70, 0));
     assert!(setting.rows(&setting.first).await == setting.rows(&setting.second).await);
-    // Its version has come further than the manifest's; the database knows the dump all the same.
+    // Its version is past the manifest's; the database knows the dump all the same.
     let manifest = setting.manifest(DAYS[1]);
     assert!(setting.version(DAYS[1]).await > Some(manifest.day_version));
     assert_eq!(setting.dump_again(DAYS[1]).await, Outcome::Unchanged(manifest));
@@ -264,7 +264,7 @@ async fn broken_off_and_started_again_it_is_whole() {
 async fn a_day_that_holds_more_than_its_dump_is_stale_and_what_was_published_stays() {
     let setting = Setting::new().await;
     let live = Store::new(setting.second.clone());
-    // A day that holds a reading that is not in the dump, and one where a value is another.
+    // A day with a reading beyond the dump, and one with another value.
     write(&live, DAYS[0], "fuel", 100..101).await;
     let client = setting.second.get().await.unwrap();
     write(&live, DAYS[1], "fuel", 0..1).await;
@@ -278,7 +278,7 @@ async fn a_day_that_holds_more_than_its_dump_is_stale_and_what_was_published_sta
         panic!("passes for dumped");
     };
     assert_eq!(more.readings, 301);
-    // What was published first stays, now and later.
+    // The published value stays, now and later.
     let published = setting.manifest(DAYS[1]);
     for _ in 0..2 {
         let Outcome::Unchanged(again) = setting.dump_again(DAYS[1]).await else {
@@ -286,7 +286,7 @@ async fn a_day_that_holds_more_than_its_dump_is_stale_and_what_was_published_sta
         };
         assert_eq!((again.sha256, again.revision), (published.sha256.clone(), 1));
     }
-    // What comes later makes it stale in any case.
+    // A later reading makes it stale in any case.
     write(&live, DAYS[2], "fuel", 100..101).await;
     assert!(matches!(setting.dump_again(DAYS[2]).await, Outcome::Written(_)));
 }
@@ -296,7 +296,7 @@ async fn live_readings_may_come_in_beside_it() {
     let setting = Setting::new().await;
     let live = Store::new(setting.second.clone());
     let storing = async {
-        // What the dump has as well, and what it does not, one after the other.
+        // Readings in the dump and others, in turn.
         for minute in 0..150 {
             write(&live, DAYS[1], "speed", minute..minute + 1).await;
         }

@@ -1,5 +1,5 @@
-//! Databases that are not the one a dump was written from: a new one, and one that was set back. What
-//! was published stays published, whatever the versions of the days come to.
+//! Dumps over a database that did not write them: a new one, or one set back. Published readings stay
+//! published, with any versions of the days.
 
 use super::{Setting, Written, day};
 use crate::restore::Restorer;
@@ -21,7 +21,7 @@ async fn holding(minutes: &[&str]) -> Setting {
     setting
 }
 
-/// The minutes of a day that are in its dump.
+/// The minutes of the readings in a day's dump.
 async fn minutes(setting: &Setting) -> Vec<i64> {
     let dumped = setting.dumped(DAY).await;
     dumped
@@ -49,7 +49,7 @@ async fn a_new_database_adds_to_what_the_lost_one_has_dumped() {
     assert_eq!(sweep(&new).await, (1, 0));
     assert_eq!(minutes(&new).await, [0, 1, 2, 5]);
     assert_eq!(sweep(&new).await, (0, 1));
-    // Up to the version that the lost one had, and beyond it.
+    // Up to the version of the lost database, and beyond it.
     for (minute, found) in [
         ("2017-06-01T00:06:00Z", vec![0, 1, 2, 5, 6]),
         ("2017-06-01T00:07:00Z", vec![0, 1, 2, 5, 6, 7]),
@@ -59,14 +59,14 @@ async fn a_new_database_adds_to_what_the_lost_one_has_dumped() {
         assert_eq!(sweep(&new).await, (1, 0));
         assert_eq!(minutes(&new).await, found);
     }
-    // The month goes, and the next late reading comes to all of it.
+    // The month goes, and the next late reading is merged with all of it.
     assert!(new.retain("2017-07-01", false).await[0].starts_with("2017-06: goes: 4 readings"));
     new.write(&reading("2017-06-01T00:09:00Z")).await;
     assert_eq!(sweep(&new).await, (1, 0));
     assert_eq!(minutes(&new).await, [0, 1, 2, 5, 6, 7, 8, 9]);
 }
 
-/// As many transactions as the lost one had: a late reading must not pass for dumped, nor be dropped.
+/// As many transactions as in the lost database: a late reading must not count as dumped, nor be dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_version_by_chance_is_not_the_same() {
     let lost = holding(&["2017-06-01T00:00:00Z", "2017-06-01T00:01:00Z"]).await;
@@ -85,7 +85,7 @@ async fn the_same_version_by_chance_is_not_the_same() {
     assert_eq!(minutes(&new).await, [0, 1, 5]);
 }
 
-/// A database that came back from its backup knows less than its dumps do.
+/// A database restored from its backup knows less than its dumps do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_was_set_back_keeps_what_it_had_dumped() {
     let setting = holding(&["2017-06-01T00:00:00Z"]).await;
@@ -102,7 +102,7 @@ async fn a_database_that_was_set_back_keeps_what_it_had_dumped() {
              UPDATE series SET latest_timestamp = '2017-06-01T00:00:00Z'",
         )
         .await;
-    // The same store remembers nothing of what it wrote.
+    // The same store forgets what it wrote.
     for (minute, found) in [
         ("2017-06-01T00:05:00Z", vec![0, 1, 2, 5]),
         ("2017-06-01T00:06:00Z", vec![0, 1, 2, 5, 6]),
@@ -114,7 +114,7 @@ async fn a_database_that_was_set_back_keeps_what_it_had_dumped() {
     }
 }
 
-/// Once the dumps are restored, the database holds everything, and says so.
+/// Once the dumps are restored, the database holds everything, and knows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_may_come_after_any_dump() {
     let lost = holding(&["2017-06-01T00:00:00Z", "2017-06-01T00:01:00Z"]).await;
@@ -127,14 +127,14 @@ async fn a_restore_may_come_after_any_dump() {
     restorer.restore(Days::default(), |_| ()).await.unwrap();
     assert_eq!((new.rows().await, new.number(whole).await), (3, 1));
     assert_eq!(sweep(&new).await, (0, 1));
-    // Damage to a file of which the database has everything is mended from the database.
+    // A damaged file is written again if the database has all of its readings.
     let manifest = new.manifest(DAY).await;
     new.store.delete(&manifest.file).await.unwrap();
     assert_eq!(sweep(&new).await, (1, 0));
     assert_eq!(minutes(&new).await, [0, 1, 5]);
 }
 
-/// What may be nowhere else is not written over, and it is said which file is missing.
+/// Readings that may exist only in a dump are not overwritten; the error names the missing file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_dump_of_another_database_is_kept() {
     let lost = holding(&["2017-06-01T00:00:00Z"]).await;
@@ -154,8 +154,8 @@ async fn a_damaged_dump_of_another_database_is_kept() {
     assert_eq!(minutes(&new).await, [0, 5]);
 }
 
-/// A dropped day that is restored beside a late reading holds more than its dump, which is known as
-/// well as before.
+/// A dropped day, restored beside a late reading, holds more than its dump. The database still knows that
+/// dump.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_day_that_is_restored_goes_on() {
     let setting = holding(&["2017-06-01T00:00:00Z", "2017-06-01T00:01:00Z"]).await;
@@ -170,8 +170,7 @@ async fn a_dropped_day_that_is_restored_goes_on() {
     assert!(setting.retain("2017-07-01", false).await[0].contains("goes"));
 }
 
-/// The dump in force of a dropped day was written after the backup: it was built upon one that the
-/// database knows.
+/// The dump in force of a dropped day was written after the backup, upon a dump that the database knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_was_set_back_goes_on_with_its_dropped_days() {
     let setting = holding(&["2017-06-01T00:00:00Z"]).await;
@@ -189,7 +188,7 @@ async fn a_database_that_was_set_back_goes_on_with_its_dropped_days() {
     fresh.write(&[late]).await.unwrap();
     assert_eq!(sweep(&setting).await, (1, 0));
     assert_eq!(minutes(&setting).await, [0, 1, 2, 5]);
-    // A store that was set back to before the drop is another matter.
+    // A store that was set back to before the drop is refused.
     setting.execute("UPDATE dropped_day SET version = 100").await;
     setting.write(&reading("2017-06-01T00:06:00Z")).await;
     assert_eq!(setting.sweep(DAY).await.failed, 1);

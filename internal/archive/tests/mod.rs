@@ -1,4 +1,4 @@
-//! Dumps of a real database into a real folder, of readings that the persistor's own code stores.
+//! Dumps a real database into a real folder; the persistor's own code stores the readings.
 
 mod lineage;
 mod retention;
@@ -25,7 +25,7 @@ type Written<'a> = (&'a str, &'a str, &'a str, f64);
 /// Why a month stays that was not old enough a day ago.
 const EARLY: &str = "its age was not seen a day earlier yet";
 
-/// A look by a process of this number, so many days after the release.
+/// A look by the process of this number, this many days after the release.
 fn look(process: u128, days: i64) -> Look {
     Look {
         at: time::RELEASED + days * time::DAY,
@@ -96,15 +96,15 @@ impl Setting {
         swept.unwrap()
     }
 
-    /// Drops the months that were over before this day, as of a look a day earlier; what became of
-    /// each, as people read it, but for those of the day since.
+    /// Drops the months that were over before this day, as of a look a day earlier. Returns each fate as
+    /// text, without months not old enough a day ago.
     async fn retain(&self, before: &str, dry_run: bool) -> Vec<String> {
         let mut months = self.retain_at(look(1, 1), before, dry_run).await;
         months.retain(|month| !month.contains(EARLY));
         months
     }
 
-    /// The same at this look, with a retention from the release back to this day.
+    /// Drops months at this look, with a retention from the release back to this day.
     async fn retain_at(&self, look: Look, before: &str, dry_run: bool) -> Vec<String> {
         let before: Timestamp = format!("{}T00:00:00Z", day(before)).parse().unwrap();
         let days = (time::RELEASED - before.as_microsecond()) / time::DAY;
@@ -130,8 +130,7 @@ impl Setting {
         text
     }
 
-    /// The readings of the dump in force, once it and its copy were found to be what the manifest
-    /// says.
+    /// The readings of the dump in force, after verifying it and its copy against the manifest.
     async fn dumped(&self, of: &str) -> BTreeMap<(String, String, i64), f64> {
         let manifest = self.manifest(of).await;
         let mut reader = Reader::open(&self.store, &manifest).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is dropped, what keeps a month, and that nothing is lost in between.
+//! What retention drops, what keeps a month, and that no reading is lost in between.
 
 use super::{EARLY, Setting, day, look, message};
 use crate::postgres::OfDay;
@@ -80,7 +80,7 @@ async fn a_dry_run_says_what_would_go_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_goes_only_if_it_was_too_old_a_day_ago_as_well() {
     let setting = dumped_summer().await;
-    // Too old is what was over before June, and with each day that the clock shows a day more.
+    // Months before June are too old, and with each day on the clock a day more.
     let retain = async |process, days, dry_run| {
         let look = look(process, days);
         setting.retain_at(look, "2017-06-01", dry_run).await
@@ -108,7 +108,7 @@ async fn a_month_goes_only_if_it_was_too_old_a_day_ago_as_well() {
     );
 }
 
-/// Whatever is wrong with a single day's dump keeps the month, and says so; mended, the month goes.
+/// Every fault of a single day's dump keeps the month, and is reported; once it is fixed, the month goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_that_cannot_be_relied_upon_keeps_the_month() {
     let setting = dumped_summer().await;
@@ -140,7 +140,7 @@ async fn a_dump_that_cannot_be_relied_upon_keeps_the_month() {
     stays("is not there").await;
     put(&manifest.file, data).await;
 
-    // Fewer readings, in a dump that is otherwise true.
+    // Fewer readings, in an otherwise valid dump.
     let fewer = setting.lines("2017-06-30.json.gz").await.lines().count() as u64 - 1;
     let fewer = String::from_utf8(text.to_vec())
         .unwrap()
@@ -153,7 +153,7 @@ async fn a_dump_that_cannot_be_relied_upon_keeps_the_month() {
     stays("2017-06-30 has no dump").await;
     put(name, text).await;
 
-    // Readings that no writer has counted, on a day of their own.
+    // Readings inserted by hand, on a day of their own.
     setting
         .execute("INSERT INTO reading SELECT id, '2017-06-20T12:00:00Z', 1 FROM series LIMIT 1")
         .await;
@@ -167,13 +167,13 @@ async fn a_dump_that_cannot_be_relied_upon_keeps_the_month() {
     assert_eq!(setting.rows().await, 1);
 }
 
-/// A late reading for a day that was dropped: the next revision is what the whole day would give.
+/// A late reading for a dropped day: the next revision equals one of the whole day.
 #[tokio::test(flavor = "multi_thread")]
 async fn late_readings_of_a_dropped_day_are_merged_with_its_dump() {
     let setting = dumped_summer().await;
     setting.retain("2017-08-01", false).await;
     assert_eq!(setting.rows().await, 0);
-    // The same store, which remembers a partition that is gone; before, between and after.
+    // The same store, which remembers a dropped partition; before, between and after.
     let late = [
         ("Zis", "speed", "2017-06-03T00:00:00Z", 1.5),
         ("lada", "fuel", "2017-06-03T12:00:00.000001Z", 1.5),
@@ -204,7 +204,7 @@ async fn late_readings_of_a_dropped_day_are_merged_with_its_dump() {
     assert_eq!(setting.dumped("2017-06-30").await.len(), 1);
 }
 
-/// What was committed first stays, although the database has forgotten it.
+/// The value committed first stays, although the database has forgotten it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_with_a_dropped_reading_changes_nothing() {
     let setting = dumped_summer().await;
@@ -216,7 +216,7 @@ async fn a_conflict_with_a_dropped_reading_changes_nothing() {
     assert!(setting.dumped("2017-06-03").await.values().all(|value| *value != 99.0));
 }
 
-/// A file that is replayed comes into the database again, but neither into a dump nor a revision.
+/// A replayed file is stored in the database again, but changes neither dump nor revision.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_again_after_a_drop_gives_no_revision_and_goes_again() {
     let setting = dumped_summer().await;
@@ -234,7 +234,7 @@ async fn what_comes_again_after_a_drop_gives_no_revision_and_goes_again() {
     assert_eq!(setting.dumped("2017-06-03").await.len(), 3);
 }
 
-/// Without the dump that holds them, the late readings alone must not pass for the day.
+/// Without the dump that holds the rest, the late readings alone must not pass for the day.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_day_needs_its_dump() {
     let setting = dumped_summer().await;
@@ -254,7 +254,7 @@ async fn a_dropped_day_needs_its_dump() {
         .unwrap();
     assert_eq!((swept.dumped, swept.failed), (0, 2));
 
-    // And a damaged one is never built upon.
+    // A damaged dump is never built upon.
     let manifest = setting.manifest("2017-06-03").await;
     let (data, _) = setting.store.get(&manifest.file).await.unwrap().unwrap();
     let mut flipped = data.to_vec();
@@ -274,8 +274,7 @@ async fn a_dropped_day_needs_its_dump() {
     assert_eq!(setting.dumped("2017-06-03").await.len(), 4);
 }
 
-/// A writer that is in the month when it is to go: it is waited for, not long, and its readings
-/// keep the month.
+/// A writer in the month that is to go: retention waits for it briefly, and its readings keep the month.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_was_first_keeps_the_month() {
     let setting = dumped_summer().await;
@@ -287,7 +286,7 @@ async fn a_writer_that_was_first_keeps_the_month() {
     let months = setting.retain("2017-07-31", false).await;
     assert!(months[0].contains("it is in use"), "{months:?}");
 
-    // It commits while the lock is waited for.
+    // It commits while retention waits for the lock.
     let retaining = setting.retain("2017-07-31", false);
     let committing = async {
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'reading_2017_06'::regclass";
@@ -309,8 +308,7 @@ async fn a_writer_that_was_first_keeps_the_month() {
     assert_eq!(setting.dumped("2017-06-03").await.len(), 4);
 }
 
-/// A writer that waits for the lock under which its month goes: its readings are in the month's
-/// next partition.
+/// A writer waits for the lock under which its month goes: its readings end up in the next partition.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_waits_for_the_drop_writes_into_the_next_partition() {
     let setting = Arc::new(dumped_summer().await);
@@ -345,7 +343,7 @@ async fn a_writer_that_waits_for_the_drop_writes_into_the_next_partition() {
     assert_eq!(setting.dumped("2017-06-03").await.len(), 7);
 }
 
-/// A dump that is under way keeps every month: it would find a table gone that its snapshot has.
+/// A running dump keeps every month: otherwise its snapshot would lose a table.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_under_way_keeps_the_month() {
     let setting = dumped_summer().await;
@@ -366,8 +364,8 @@ async fn a_dump_under_way_keeps_the_month() {
     gone.await;
 }
 
-/// Writers, dumpers and retention at once, all at old days, for a while: every reading is in its
-/// day's dump once, whatever went when.
+/// Writers, dumpers and retention at once, all at old days, for a while. In the end every reading is once in
+/// its day's dump.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_lost_while_everything_happens_at_once() {
     const ROUNDS: u32 = 120;
@@ -404,11 +402,11 @@ async fn nothing_is_lost_while_everything_happens_at_once() {
                         .iter()
                         .map(|time| (&*device, "speed", &**time, f64::from(round)))
                         .collect();
-                    // As a bus does: what cannot be stored now comes again, and so does some that was.
+                    // Like a bus: a failed message comes again, and so do some stored ones.
                     for _ in 0..=round % 2 {
                         while setting.readings.write(&[message(&readings)]).await.is_err() {}
                     }
-                    // Now and then they let a month go.
+                    // Now and then, retention drops a month.
                     if round % 20 == 19 {
                         let before = gone.load(Ordering::SeqCst);
                         let more = async || (gone.load(Ordering::SeqCst) > before).then_some(());

@@ -1,4 +1,4 @@
-//! Days as a database has them, and what becomes of their dumps.
+//! Days of a database, and their dumps.
 
 use super::{Setting, day};
 use crate::postgres::OfDay;
@@ -71,7 +71,7 @@ async fn late_readings_give_a_new_revision_and_none_gives_none() {
     assert_eq!(setting.lines("2017-06-30.r1.json.gz").await, "");
 }
 
-/// Version and readings are of one moment, although readings arrive in between.
+/// Version and readings are of one snapshot, although readings arrive in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_that_arrive_after_the_version_was_read_are_left_to_the_next_dump() {
     let setting = Setting::start().await;
@@ -100,7 +100,7 @@ async fn readings_that_arrive_after_the_version_was_read_are_left_to_the_next_du
 #[tokio::test(flavor = "multi_thread")]
 async fn more_series_than_are_looked_up_at_once() {
     let setting = Setting::start().await;
-    // So that the month has its partition.
+    // Makes the month's partition.
     setting.write(&[("lada", "speed", "2017-06-01T00:00:00Z", 0.0)]).await;
     let fill = "
             INSERT INTO series (device, sensor, latest_timestamp) SELECT 'd' || n, 'speed', '2017-06-30T12:00:00Z' FROM generate_series(1, 2500) n;
@@ -117,7 +117,7 @@ async fn more_series_than_are_looked_up_at_once() {
     assert!(devices.is_sorted());
 }
 
-/// A dump gives its connection up; a pool of one must still serve the next.
+/// A dump returns its connection; a pool of one must still serve the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pool_is_as_before_after_each_dump() {
     let setting = Setting::start().await;
@@ -149,7 +149,7 @@ async fn a_program_that_starts_dumps_yesterday_and_ends_when_asked_to() {
             .find_map(|meta| meta.name.strip_suffix(".manifest.json").map(str::to_owned))
     };
     let day: Day = testutil::poll(Duration::from_secs(20), dumped).await.parse().unwrap();
-    // Right after midnight, the day that is surely over is the one before.
+    // Right after midnight, the day that is certainly over is the one before.
     assert!(day >= before && day <= before.next().next(), "{day}");
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(10), running)

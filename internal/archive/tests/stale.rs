@@ -1,4 +1,4 @@
-//! Which days are dumped, and what may happen meanwhile.
+//! The days that a sweep dumps, and events during the sweep.
 
 use super::{Setting, day};
 use crate::Swept;
@@ -36,7 +36,7 @@ async fn every_day_that_changed_or_was_never_dumped_but_no_later_one() {
     assert_eq!(setting.dumped("2017-06-02").await.len(), 2);
     assert_eq!(setting.manifest("2017-06-02").await.revision, 2);
     assert_eq!(setting.dumped("2017-05-01").await.len(), 1);
-    // The last day is dumped whatever it holds.
+    // The last day is dumped even without readings.
     assert_eq!(setting.sweep("2017-06-10").await, swept(2, 8, 0));
     assert_eq!(setting.manifest("2017-06-10").await.readings, 0);
     assert_eq!(setting.sweep("2017-06-10").await, swept(0, 10, 0));
@@ -97,7 +97,7 @@ async fn a_day_that_fails_does_not_hinder_the_others() {
     assert_eq!(setting.sweep("2017-06-03").await, swept(2, 1, 0));
 }
 
-/// A store that is gone fails every day; a hundred thousand of them need not be tried.
+/// A lost store fails every day; the sweep need not try a hundred thousand of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_gone_ends_it() {
     let setting = Setting::start().await;
@@ -124,7 +124,7 @@ async fn no_day_is_begun_after_the_end_was_asked_for() {
     assert_eq!(setting.names().await, [""; 0]);
 }
 
-/// The manifest's version does not cover what was not committed, however long ago it was written.
+/// The manifest's version does not cover uncommitted readings, however long ago they were written.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_began_before_the_dump_and_commits_after_it() {
     let setting = Setting::start().await;
@@ -169,7 +169,7 @@ async fn several_at_once_end_in_one_valid_revision_of_each_day() {
     assert_eq!(setting.names().await.len(), 27, "{:?}", setting.names().await);
 }
 
-/// Broken off anywhere, the next run ends with valid dumps of all.
+/// Interrupted anywhere, the next run ends with valid dumps of all days.
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_off_and_begun_again() {
     let setting = Setting::start().await;

@@ -1,4 +1,4 @@
-//! Sends chunks to the ingestor until it has judged them, however long that takes.
+//! Sends chunks to the ingestor and retries until it has judged them.
 
 use std::time::Duration;
 
@@ -21,22 +21,22 @@ const FIRST_WAIT: Duration = Duration::from_millis(125);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// A server may ask for a longer wait than ours, but not for one without end.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
-/// An answer lists at most a hundred lines; a longer one is not from an ingestor.
+/// Longest answer that is read: an ingestor lists at most a hundred lines.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
-/// What the ingestor made of a body, every line of which it has judged.
+/// The ingestor's answer to a body that it has judged as a whole.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
-    /// The upload's, by which the API knows it.
+    /// The upload's id, by which the API knows it.
     pub(super) id: Uuid,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
-    /// The first hundred.
+    /// The first hundred rejected lines.
     #[serde(default)]
     pub(super) invalid: Vec<Invalid>,
 }
 
-/// A line that was not accepted.
+/// A rejected line.
 #[derive(Debug, Deserialize)]
 pub(super) struct Invalid {
     /// Its number in the body, from 1.
@@ -44,7 +44,7 @@ pub(super) struct Invalid {
     pub(super) reason: String,
 }
 
-/// The ingestor, as seen from here.
+/// A client of the ingestor.
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
@@ -54,7 +54,7 @@ pub(super) struct Client {
     max_retry_time: Option<Duration>,
 }
 
-/// One try's outcome, where it is not an answer.
+/// Why a try had no answer.
 enum Failure {
     Refused(Error),
     Again { reason: String, after: Option<Duration> },
@@ -88,8 +88,8 @@ impl Client {
         })
     }
 
-    /// Sends a body until there is an answer, an error that no repetition mends, or the time for
-    /// tries is over. Counts the repetitions.
+    /// Sends a body until it is answered, a retry is useless, or the time for retries is over. Counts the
+    /// retries.
     pub(super) async fn send(&self, body: &Bytes, retries: &mut u64, progress: &mut Progress) -> Result<Answer, Error> {
         let waits = ExponentialBuilder::new()
             .with_min_delay(FIRST_WAIT)
@@ -139,7 +139,7 @@ impl Client {
 
         match status {
             StatusCode::OK | StatusCode::BAD_REQUEST => {
-                // Only this shape is an ingestor's word; a portal's welcome page is not.
+                // Only an ingestor's answer has this shape; a portal's welcome page has not.
                 let text = text?;
                 serde_json::from_slice(&text).map_err(|_| Failure::Again {
                     reason: answered(status, &headers, &text).words,
@@ -178,7 +178,7 @@ impl Client {
     }
 }
 
-/// The address of the endpoint, from that of the ingestor.
+/// The address of the endpoint at an ingestor's address.
 fn ingest(url: &str) -> Result<Url, Error> {
     let help = "--url is the ingestor's address, such as http://127.0.0.1:5000";
     let wrong = |reason: String| Error::Usage(format!("{reason}; {help}"));
@@ -197,7 +197,7 @@ pub(super) async fn body_of(mut response: Response) -> Result<Bytes, reqwest::Er
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LONGEST_ANSWER {
-            // Cut off, it is no answer any more, and is treated as what it is.
+            // A truncated answer is no JSON, and counts as none.
             break;
         }
         body.extend_from_slice(&chunk);
@@ -216,7 +216,7 @@ fn advice(status: StatusCode, ours: bool) -> &'static str {
     }
 }
 
-/// `Retry-After` in either of its forms, within reason.
+/// `Retry-After` in either of its forms, bounded.
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match value.parse() {

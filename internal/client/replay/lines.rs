@@ -1,8 +1,8 @@
 //! Cuts a stream of bytes, arriving in blocks of any size, into chunks with one value a line.
 //!
-//! Values are found as the ingestor finds them: an input may hold lines, several values on a line, or
-//! a document. No chunk is longer than the limit. A value that alone is longer is skipped without
-//! being kept, and handed out with its beginning: no ingestor takes values of that length.
+//! Values are found as the ingestor finds them: an input may hold lines, several values on a line, or a
+//! document. No chunk is longer than the limit. A longer value is skipped, and only its beginning is
+//! returned: no ingestor accepts a value of that length.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -13,17 +13,17 @@ use reading::decode::ANY;
 use reading::scan::{self, Scanner};
 use reading::values::{RESUMES, Values};
 
-/// How much of a value that is too long is kept, to recognise it by.
+/// Bytes kept of a value that is too long, to recognise it by.
 const SHOWN: usize = 1024;
 
-/// What the stream holds next.
+/// The next piece of the stream.
 #[derive(Debug, PartialEq)]
 pub(super) enum Output {
     /// Lines to send.
     Chunk(Chunk),
     /// A value longer than any chunk.
     TooLong(TooLong),
-    /// The stream is a document, and no JSON from this line on.
+    /// The stream is a document, and not JSON from this line on.
     Syntax(u64),
 }
 
@@ -31,11 +31,11 @@ pub(super) enum Output {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Chunk {
     pub(super) bytes: Bytes,
-    /// For each of its lines, the number in the stream of the one where the value begins, from 1.
+    /// For each line, the number of the line in the stream where its value begins, from 1.
     numbers: VecDeque<u64>,
 }
 
-/// A value that was skipped.
+/// A skipped value.
 #[derive(Debug, PartialEq)]
 pub(super) struct TooLong {
     /// The number of its line in the stream, from 1.
@@ -43,14 +43,14 @@ pub(super) struct TooLong {
     pub(super) beginning: Vec<u8>,
 }
 
-/// The stream so far: what has arrived and was not handed out.
+/// The part of the stream that has arrived and was not returned.
 pub(super) struct Lines {
     limit: usize,
     scanner: Scanner,
-    /// The chunk that is being gathered.
+    /// The chunk being gathered.
     lines: Vec<u8>,
     numbers: VecDeque<u64>,
-    /// What is to be handed out before it.
+    /// Pieces to return before it.
     ready: VecDeque<Output>,
 }
 
@@ -59,7 +59,7 @@ impl Lines {
         let limit = limit.max(1);
         Self {
             limit,
-            // A line's end is part of the chunk.
+            // The chunk includes the line's end.
             scanner: Scanner::new(limit - 1),
             lines: Vec::new(),
             numbers: VecDeque::new(),
@@ -67,7 +67,7 @@ impl Lines {
         }
     }
 
-    /// Takes in the next block; [`Lines::full`] must be false.
+    /// Adds the next block; [`Lines::full`] must be false.
     pub(super) fn push(&mut self, mut block: &[u8]) {
         let mut scanner = mem::replace(&mut self.scanner, Scanner::new(0));
         while let Some((number, piece)) = scanner.next(&mut block) {
@@ -76,12 +76,12 @@ impl Lines {
         self.scanner = scanner;
     }
 
-    /// Whether there is enough for [`Lines::take`] to be called before anything more is pushed.
+    /// Whether [`Lines::take`] must be called before the next block.
     pub(super) fn full(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Hands out what is there, up to the limit.
+    /// Returns the next piece, up to the limit.
     pub(super) fn take(&mut self) -> Option<Output> {
         if self.ready.is_empty() {
             self.close();
@@ -89,8 +89,8 @@ impl Lines {
         self.ready.pop_front()
     }
 
-    /// Hands out what is left at the end of the stream: `whole` if the stream ended as it should,
-    /// otherwise a last line without its line feed may be half a line, and is dropped.
+    /// Returns the rest at the end of the stream. `whole`: the stream ended properly. Otherwise a last line
+    /// without its line feed may be half a line, and is dropped.
     pub(super) fn finish(&mut self, whole: bool) -> Option<Output> {
         if whole {
             let mut scanner = mem::replace(&mut self.scanner, Scanner::new(0));
@@ -105,7 +105,7 @@ impl Lines {
     fn add(&mut self, number: u64, piece: scan::Token<'_>) {
         match piece {
             scan::Token::Line { bytes, part } => {
-                // Only what has another brace can hold several values.
+                // Only a line with another brace can hold several values.
                 if !part && memchr::memchr_iter(b'{', bytes).take(2).count() < 2 {
                     return self.line(number, bytes);
                 }
@@ -145,7 +145,7 @@ impl Lines {
         self.numbers.push_back(number);
     }
 
-    /// Ends the chunk that is being gathered, where it holds something.
+    /// Ends the chunk being gathered, unless it is empty.
     fn close(&mut self) {
         if !self.lines.is_empty() {
             let bytes = Bytes::from(mem::take(&mut self.lines));
@@ -156,14 +156,14 @@ impl Lines {
 }
 
 impl Chunk {
-    /// Its lines, without their ends, with the numbers that they have in the stream.
+    /// Its lines, without their ends, with their numbers in the stream.
     pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let lines = self.bytes.split_inclusive(|byte| *byte == b'\n');
         let lines = lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line));
         self.numbers.iter().copied().zip(lines)
     }
 
-    /// Its first lines, so many of them, and the others; either may be empty.
+    /// Splits it into its first `lines` lines and the others; either may be empty.
     pub(super) fn split(&self, lines: usize) -> (Self, Self) {
         let cut = match lines.checked_sub(1) {
             None => 0,
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Feeds the blocks as the replay does, taking when `take_early` says or when it must.
+    /// Feeds the blocks as the replay does, and takes when `take_early` says so or when it must.
     fn pieces(blocks: &[Vec<u8>], limit: usize, whole: bool, take_early: bool) -> Vec<Output> {
         let mut lines = Lines::new(limit);
         let mut pieces = Vec::new();

@@ -1,14 +1,11 @@
-//! Uploads recordings to an ingestor: files or standard input, newline-delimited JSON, plain or
-//! gzip.
+//! Uploads recordings to an ingestor: files or standard input, newline-delimited JSON, plain or gzip.
 //!
-//! An input goes in chunks of whole lines, each one request. A chunk is through when the ingestor
-//! has judged every line of it (200 or 400); a refusal that no repetition mends ends the replay;
-//! everything else is tried again, which is safe, since a reading that arrives twice counts once.
-//! Rejected lines are kept beside the input with the reasons. Memory holds one chunk being sent
-//! and one being read, whatever the size of the input.
+//! An input goes in chunks of whole lines, each one request. A chunk is done when the ingestor has judged
+//! every line of it (200 or 400). A refusal that a retry cannot change ends the replay. Every other failure
+//! is retried, which is safe, since a reading that arrives twice counts once. Rejected lines are kept beside
+//! the input with the reasons. For inputs of any size, memory holds one chunk being sent and one being read.
 //!
-//! Deliberately not here: following a file that grows, deleting what was sent, and memory of
-//! earlier runs.
+//! Deliberately not here: following growing files, deleting sent files, and memory of earlier runs.
 
 mod client;
 mod lines;
@@ -35,109 +32,109 @@ use self::proof::Prover;
 pub use self::source::Input;
 use self::upload::Upload;
 
-/// What to send, and where.
+/// Inputs, destination and limits of a replay.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The ingestor's address; `/ingest` is appended.
     pub url: String,
     /// The key to authenticate with.
     pub api_key: Option<SecretString>,
-    /// The device whose key it is, and whose readings these are where they do not say.
+    /// The device that the key is for, and that readings without a device are of.
     pub device: Option<String>,
     /// Sent in this order.
     pub inputs: Vec<Input>,
-    /// The most that a request carries. A line that is longer is not sent.
+    /// Most bytes of a request. A longer line is not sent.
     pub chunk_bytes: usize,
-    /// The most that a request may take, from connecting to the last byte of the answer.
+    /// Longest time of a request, from connecting to the last byte of the answer.
     pub request_timeout: Duration,
-    /// How long one chunk is tried again and again; for ever where there is nothing.
+    /// Longest time of retries of one chunk; none: without end.
     pub max_retry_time: Option<Duration>,
-    /// The API's address, to be asked what became of each upload.
+    /// The API's address, for the receipt of each upload.
     pub api_url: Option<String>,
-    /// How long it is asked while no upload is proved.
+    /// How long to ask while no upload is proved.
     pub prove_timeout: Duration,
 }
 
-/// What a replay has done.
+/// Counts of a replay.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Carried by every request of the run, and found in the ingestor's log.
+    /// Sent with every request of the run, and logged by the ingestor.
     pub correlation_id: String,
-    /// Inputs that were read, the last perhaps in part.
+    /// Inputs read, the last perhaps in part.
     pub inputs: u64,
-    /// Readings that the ingestor has accepted.
+    /// Accepted readings.
     pub accepted: u64,
-    /// Lines that it has not, and those that were too long to be sent.
+    /// Rejected lines, and lines too long to be sent.
     pub rejected: u64,
-    /// Bytes of the lines that were sent, each counted once.
+    /// Bytes of the sent lines, each counted once.
     pub bytes: u64,
-    /// Requests that were repeated.
+    /// Retried requests.
     pub retries: u64,
-    /// How long it took.
+    /// The duration of the run.
     pub elapsed: Duration,
-    /// Files that hold the rejected lines, and how many each.
+    /// Files of rejected lines, with the number in each.
     pub rejects: Vec<(PathBuf, u64)>,
     /// Inputs that could not be read to their end.
     pub broken: Vec<Broken>,
-    /// What became of the accepted readings, where the API was asked.
+    /// The receipts' counts, if the API was asked.
     pub proof: Option<Proof>,
 }
 
 /// An input that could not be read to its end.
 #[derive(Clone, Debug)]
 pub struct Broken {
-    /// Which one.
+    /// The input.
     pub input: Input,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 /// Why a replay ended before its inputs did.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It was told to: run it again.
+    /// It was stopped: run it again.
     #[error("stopped half way; run it again whenever you like, what has arrived counts once")]
     Interrupted,
-    /// The options make no sense together: correct them.
+    /// The options contradict each other: correct them.
     #[error("{0}")]
     Usage(String),
     /// An input cannot be opened; nothing was sent.
     #[error("cannot read {input}; nothing was sent")]
     Input {
-        /// Which one.
+        /// The input.
         input: Input,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The ingestor says no, and would again.
+    /// The ingestor refuses, and would again.
     #[error("the answer was {answer}\n{advice}")]
     Refused {
         /// The status and the ingestor's own words.
         answer: String,
-        /// What to do about it.
+        /// Advice for the user.
         advice: &'static str,
     },
-    /// The time for trying again is over: run it again later.
+    /// The time for retries is over: run it again later.
     #[error("gave up after the time that --max-retry-time allows: {reason}")]
     GaveUp {
-        /// What kept the last try from succeeding.
+        /// Why the last try failed.
         reason: String,
     },
     /// Rejected lines cannot be told from accepted ones.
     #[error("the server counts rejected lines but does not list them; is --url an Odograph ingestor?")]
     Unlisted,
-    /// The rejected lines cannot be kept: make room for them and run it again.
+    /// The rejected lines cannot be written: make room for them and run it again.
     #[error("cannot keep rejected lines in {}; make that possible and run it again", path.display())]
     Rejects {
-        /// The file meant for them.
+        /// The file for them.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Sends everything, unless `stop` comes first. Tells what was done in either case, and why it
-/// ended early if it did. Lines in a request that was under way may have arrived uncounted.
+/// Sends everything, unless `stop` comes first. Returns the counts in either case, and why it ended early if
+/// it did. Lines of an interrupted request may have arrived uncounted.
 ///
 /// A TLS provider must have been installed.
 pub async fn run(
@@ -169,7 +166,7 @@ pub async fn run(
 }
 
 impl Summary {
-    /// Whether every line was read, and accepted, and proved to have arrived where that was asked.
+    /// Whether every line was read, accepted, and, if asked, proved to be stored.
     #[must_use]
     pub fn complete(&self) -> bool {
         let proved = self

@@ -1,5 +1,4 @@
-//! Tells the user how far a replay is: a bar on a terminal, a line now and then elsewhere.
-//! Everything goes to standard error.
+//! Shows the progress of a replay on standard error: a bar on a terminal, a line at intervals elsewhere.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -8,9 +7,9 @@ use indicatif::{BinaryBytes, FormattedDuration, HumanCount, ProgressBar, Progres
 
 use super::Summary;
 
-/// Lines come no more often than this.
+/// Least time between two lines.
 const EVERY: Duration = Duration::from_secs(5);
-/// What a reason may take of a line that also holds a bar; the narrowest terminal has 80 columns.
+/// Columns of a reason beside a bar; the narrowest terminal has 80 columns.
 const REASON: usize = 40;
 
 /// How a replay shows its progress.
@@ -18,9 +17,9 @@ pub struct Progress {
     shown: Shown,
     total: Option<u64>,
     began: Instant,
-    /// When something was said last, apart from what the bar shows.
+    /// When the last message was written, apart from the bar.
     said: Option<Instant>,
-    /// Whether the server's absence has been told.
+    /// Whether the server's absence was reported.
     away: bool,
 }
 
@@ -31,19 +30,19 @@ enum Shown {
 }
 
 impl Progress {
-    /// Shows nothing.
+    /// Makes a progress that shows nothing.
     #[must_use]
     pub fn none() -> Self {
         Self::new(Shown::Nothing)
     }
 
-    /// A bar, for a terminal of 80 columns or more.
+    /// Makes a bar, for a terminal of 80 columns or more.
     #[must_use]
     pub fn bar() -> Self {
         Self::new(Shown::Bar(ProgressBar::no_length()))
     }
 
-    /// A line every few seconds, for a log.
+    /// Makes a line every few seconds, for a log.
     #[must_use]
     pub fn lines() -> Self {
         Self::new(Shown::Lines)
@@ -59,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// Begins; `total` is the size of all inputs in bytes, if it is known.
+    /// Begins; `total` is the size of all inputs in bytes, if known.
     pub(super) fn start(&mut self, total: Option<u64>) {
         self.total = total.filter(|total| *total > 0);
         self.began = Instant::now();
@@ -78,7 +77,7 @@ impl Progress {
         }
     }
 
-    /// A chunk is through: what has been done so far, and how far into the inputs that is.
+    /// Shows the counts after a chunk, and the position in the inputs.
     pub(super) fn advanced(&mut self, summary: &Summary, position: u64) {
         let state = || state(summary, self.began, self.total, position);
         match &self.shown {
@@ -95,7 +94,7 @@ impl Progress {
         }
     }
 
-    /// The server does not take the chunk now; the next try comes after `pause`.
+    /// Reports that the server does not take the chunk now; the next try comes after `pause`.
     pub(super) fn waiting(&mut self, reason: &str, pause: Duration) {
         let next = format!("next try in {:.1} s", pause.as_secs_f64());
         let quiet = self.said.is_none_or(|said| said.elapsed() >= EVERY);
@@ -111,14 +110,14 @@ impl Progress {
         }
     }
 
-    /// The server has taken a chunk.
+    /// Notes that the server has taken a chunk.
     pub(super) fn answered(&mut self) {
         if std::mem::take(&mut self.away) {
             self.say("the server answers again");
         }
     }
 
-    /// Clears the bar, so that what is printed next stands by itself.
+    /// Clears the bar, so that later output stands by itself.
     pub(super) fn finish(&self) {
         if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
@@ -131,15 +130,14 @@ impl Progress {
             Shown::Nothing => {}
             Shown::Bar(bar) => bar.println(line),
             Shown::Lines => {
-                // Nobody reading standard error is no reason to stop sending.
+                // A closed standard error must not stop the replay.
                 let _unread = writeln!(io::stderr().lock(), "{line}");
             }
         }
     }
 }
 
-/// Readings, bytes, readings a second and the time left, in columns that do not move: 60 of
-/// them at the most.
+/// Readings, bytes, readings a second and the time left, in fixed columns: at most 60.
 fn state(summary: &Summary, began: Instant, total: Option<u64>, position: u64) -> String {
     let elapsed = began.elapsed();
     let readings = summary.accepted + summary.rejected;

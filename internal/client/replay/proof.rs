@@ -1,6 +1,6 @@
-//! Proves that what was accepted has arrived: asks the API for the receipt of each upload.
+//! Proves that accepted readings were stored: asks the API for the receipt of each upload.
 //!
-//! Uploads are sent on meanwhile; only so many may be unproved before the oldest is waited for.
+//! Uploads go on meanwhile, up to a number of unproved ones; then the oldest is awaited.
 
 use super::client::{Answer, body_of};
 use super::reason::{answered, root_cause, unanswered};
@@ -12,30 +12,30 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// Uploads that may be unproved while more are sent.
+/// Most unproved uploads while more are sent.
 const OUTSTANDING: usize = 64;
 
 /// How long the API is asked to hold an answer.
 const HOLD: Duration = Duration::from_secs(5);
 
-/// Between two questions where the API gives no answer.
+/// Pause between two requests if the API gives no answer.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest that a question may take beyond that.
+/// Longest time of a request beyond that.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What became of the accepted readings, as the receipts say.
+/// What became of the accepted readings, by the receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// Uploads of which every accepted reading is accounted for.
+    /// Uploads with every accepted reading accounted for.
     pub uploads: u64,
     /// New rows.
     pub persisted: u64,
-    /// Were there already.
+    /// Stored already.
     pub duplicates: u64,
-    /// Were there already with another value, which stays.
+    /// Stored already with another value, which stays.
     pub conflicts: u64,
-    /// Could not be stored: dead letters.
+    /// In dead letters.
     pub failed: u64,
     /// Uploads that could not be proved.
     pub unproved: u64,
@@ -58,14 +58,14 @@ pub(super) struct Prover {
     http: reqwest::Client,
     url: Url,
     patience: Duration,
-    /// Moves on with every upload that is proved.
+    /// Extended by every proved upload.
     deadline: Instant,
     outstanding: VecDeque<(Uuid, u64)>,
     proof: Proof,
 }
 
 impl Prover {
-    /// A prover, where an API is given.
+    /// Makes a prover, if an API is given.
     pub(super) fn new(options: &Options) -> Result<Option<Self>, Error> {
         let Some(api) = &options.api_url else { return Ok(None) };
         let wrong = |reason: String| {
@@ -93,7 +93,7 @@ impl Prover {
         }))
     }
 
-    /// Notes an upload that was answered.
+    /// Adds an answered upload.
     pub(super) async fn add(&mut self, answer: &Answer) {
         if self.outstanding.is_empty() {
             self.deadline = Instant::now() + self.patience;
@@ -104,14 +104,14 @@ impl Prover {
         }
     }
 
-    /// Waits for all that is outstanding.
+    /// Waits for all outstanding uploads.
     pub(super) async fn finish(&mut self) {
         while !self.outstanding.is_empty() {
             self.prove_first().await;
         }
     }
 
-    /// What is proved by now; what is not yet, counts as unproved.
+    /// Returns the proof so far; outstanding uploads count as unproved.
     pub(super) fn proof(&self) -> Proof {
         Proof {
             unproved: self.proof.unproved + self.outstanding.len() as u64,
@@ -124,7 +124,7 @@ impl Prover {
             return;
         };
         let proved = self.prove(id, accepted).await;
-        // Only now: dropped while it waits, the upload is still outstanding.
+        // Only now: if cancelled while it waits, the upload is still outstanding.
         self.outstanding.pop_front();
         match proved {
             Ok(receipt) => {
@@ -165,11 +165,11 @@ impl Prover {
         }
     }
 
-    /// One question. An outer error ends it; an inner one may be asked again.
+    /// Asks once. An outer error is final; an inner one may be retried.
     async fn ask(&self, id: Uuid) -> Result<Result<Receipt, String>, String> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{id}", self.url.path()));
-        // Once the time is over, the others are only looked at.
+        // Once the time is over, the others are asked without a wait.
         let hold = HOLD.min(self.deadline.saturating_duration_since(Instant::now()));
         url.set_query(Some(&format!("wait={}ms", hold.as_millis())));
         let asked = async {

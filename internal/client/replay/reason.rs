@@ -1,4 +1,4 @@
-//! Says why a request was not answered by the server that was meant, in the user's words.
+//! Explains to the user why the intended server did not answer a request.
 
 use std::error::Error as _;
 
@@ -6,18 +6,18 @@ use reqwest::header::{HeaderMap, LOCATION, SERVER};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-/// The longest text of a server that is shown, in characters.
+/// Most characters of a server's text that are shown.
 const SHOWN: usize = 200;
 
 /// A server's answer in words.
 pub(super) struct Answered {
-    /// The status, and what the server says of it.
+    /// The status, and the server's explanation.
     pub(super) words: String,
-    /// Whether an Odograph says so, and nothing on the way to it.
+    /// Whether an Odograph answered, not a server in between.
     pub(super) ours: bool,
 }
 
-/// What a server answered instead of counts or a receipt.
+/// Explains an answer without counts or a receipt.
 pub(super) fn answered(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answered {
     if let Some(detail) = problem(status, body) {
         return Answered {
@@ -42,7 +42,7 @@ pub(super) fn answered(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
     Answered { words, ours: false }
 }
 
-/// What kept a request from being answered.
+/// Explains why a request had no answer.
 pub(super) fn unanswered(error: &reqwest::Error, url: &Url) -> String {
     let (host, cause) = (host(url), root_cause(error));
     if url.scheme() == "https" && cause.starts_with(NO_TLS) {
@@ -56,8 +56,8 @@ pub(super) fn unanswered(error: &reqwest::Error, url: &Url) -> String {
     }
 }
 
-/// The words of rustls for an answer that is no TLS, and those of hyper for one that is no HTTP, as
-/// the alert of a TLS server; a test pins them.
+/// The words of rustls and hyper for an answer of the other protocol: no TLS, and no HTTP, such as a TLS
+/// server's alert. A test pins them.
 const NO_TLS: &str = "received corrupt message";
 const NO_HTTP: &str = "invalid HTTP version parsed";
 
@@ -66,18 +66,18 @@ pub(super) fn root_cause(error: &reqwest::Error) -> String {
     while let Some(deeper) = cause.and_then(std::error::Error::source) {
         cause = Some(deeper);
     }
-    // The outermost error would spell out the URL, password and all.
+    // The outermost error would show the URL with its password.
     cause.map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }
 
-/// Without what else the address may hold: a password has no place in a log.
+/// The host and port only: the address may hold a password, which must not be logged.
 fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default()
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// The detail of a problem document as Odograph writes it.
+/// The detail of a problem document in Odograph's form.
 fn problem(status: StatusCode, body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Problem {

@@ -1,4 +1,4 @@
-//! Keeps the lines that the ingestor did not accept, with its reasons, in a file beside the input.
+//! Writes rejected lines, with the ingestor's reasons, to a file beside the input.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use tokio::io::AsyncWriteExt;
 
 use super::Error;
 
-/// The rejected lines of one input. Its file is made with the first of them.
+/// The rejected lines of one input. The first one creates the file.
 pub(super) struct Rejects {
     path: PathBuf,
     file: Option<File>,
     written: u64,
 }
 
-/// One rejected line, as it stands in the file.
+/// A rejected line in the file.
 #[derive(Serialize)]
 pub(super) struct Record<'a> {
     /// The number of the line in the input, from 1.
     pub(super) line: u64,
     pub(super) reason: &'a str,
-    /// The line as it was; bytes that are no UTF-8 appear as U+FFFD.
+    /// The original line; invalid UTF-8 becomes U+FFFD.
     pub(super) reading: &'a str,
 }
 
@@ -35,7 +35,7 @@ impl Rejects {
         }
     }
 
-    /// Removes what an earlier run has left: the file speaks of the last run only.
+    /// Removes an earlier run's file, since the file describes the last run only.
     pub(super) async fn forget(path: &Path) -> Result<(), Error> {
         match fs::remove_file(path).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(path, error)),
@@ -43,7 +43,7 @@ impl Rejects {
         }
     }
 
-    /// Adds `lines`, already in the file's form, which are so many.
+    /// Adds `count` lines, already in the file's form.
     pub(super) async fn write(&mut self, lines: &[u8], count: u64) -> Result<(), Error> {
         if count == 0 {
             return Ok(());
@@ -53,7 +53,7 @@ impl Rejects {
         Ok(())
     }
 
-    /// Brings it all to the disk; the path and how many lines are there, if any.
+    /// Syncs the file to disk. Returns its path and number of lines, if any.
     pub(super) async fn finish(mut self) -> Result<Option<(PathBuf, u64)>, Error> {
         let Some(file) = &mut self.file else {
             return Ok(None);

@@ -1,7 +1,7 @@
-//! Opens an input and reads it ahead on a thread of its own, unpacking gzip where there is any.
+//! Opens an input, reads it ahead on a thread of its own, and decompresses gzip.
 //!
-//! A plain thread rather than the runtime's pool: reading standard input may block for as long
-//! as the other end likes, and a program that was told to end must not wait for it.
+//! A plain thread rather than the runtime's pool: reading standard input may block without end, and an ending
+//! program must not wait for it.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -16,22 +16,22 @@ use tokio::sync::mpsc;
 
 use super::lines::{Lines, Output};
 
-/// Read at once.
+/// Bytes read at once.
 const BLOCK: usize = 64 * 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Where readings come from.
+/// An input of readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A file; a pipe by name is taken for a live stream, as standard input is.
+    /// A file; a named pipe is a live stream, like standard input.
     File(PathBuf),
-    /// Standard input, a live stream: what has come in is sent without waiting for more.
+    /// Standard input, a live stream: its bytes are sent without waiting for more.
     Stdin,
 }
 
 impl Input {
-    /// The file that its rejected lines go to: beside it, or in the current folder.
+    /// The file of its rejected lines: beside it, or in the current folder.
     #[must_use]
     pub fn rejects(&self) -> PathBuf {
         match self {
@@ -44,7 +44,7 @@ impl Input {
         }
     }
 
-    /// Its length in bytes, as it lies there; `None` for a stream, whose end nobody knows.
+    /// Its length in bytes, still compressed; `None` for a stream of unknown length.
     pub(super) fn length(&self) -> io::Result<Option<u64>> {
         let Self::File(path) = self else {
             return Ok(None);
@@ -56,8 +56,8 @@ impl Input {
         if !about.is_file() {
             return Ok(None);
         }
-        // What may not be read is better found before anything is sent. Not so with a pipe:
-        // its writer would see it opened and closed.
+        // Finds an unreadable file before anything is sent. Not so with a pipe: its writer would see it
+        // opened and closed.
         File::open(path)?;
         Ok(Some(about.len()))
     }
@@ -90,7 +90,7 @@ pub(super) struct InputReader {
     live: bool,
     read: u64,
     ended: Option<End>,
-    /// What an input broke off with, until it is handed out.
+    /// The error that ended the input, until it is returned.
     error: Option<io::Error>,
 }
 
@@ -101,14 +101,14 @@ enum End {
 }
 
 enum Block {
-    /// Unpacked bytes, and how many of the input's own had been read for them.
+    /// Decompressed bytes, and how many of the input's own bytes were read for them.
     Bytes(Vec<u8>, u64),
     End,
     Broken(io::Error),
 }
 
 impl InputReader {
-    /// Begins to read ahead, by at most one chunk.
+    /// Starts to read ahead, by at most one chunk.
     pub(super) fn open(input: &Input, chunk_bytes: usize) -> io::Result<Self> {
         let live = input.length()?.is_none();
         let (sender, blocks) = mpsc::channel((chunk_bytes / BLOCK).max(1));
@@ -118,7 +118,7 @@ impl InputReader {
                 Ok(()) => Block::End,
                 Err(error) => Block::Broken(error),
             };
-            // Nobody is left to tell where the replay has ended first.
+            // If the replay has ended first, the receiver is closed.
             let _gone = sender.blocking_send(last);
         })?;
         Ok(Self {
@@ -131,7 +131,7 @@ impl InputReader {
         })
     }
 
-    /// The next piece, `None` at the end. An input that breaks off gives its whole lines first,
+    /// Returns the next piece, `None` at the end. An input that breaks off returns its whole lines first,
     /// then the error, then nothing more.
     pub(super) async fn next(&mut self) -> io::Result<Option<Output>> {
         while self.ended.is_none() {
@@ -171,7 +171,7 @@ impl InputReader {
         self.error = Some(error);
     }
 
-    /// How many bytes of the input itself have been handed out, for a progress bar.
+    /// How many bytes of the input itself were returned, for a progress bar.
     pub(super) fn read(&self) -> u64 {
         self.read
     }
@@ -189,7 +189,7 @@ fn unpack(input: impl Read, sender: &mpsc::Sender<Block>) -> io::Result<()> {
     let mut input = Counting { input, count: &count };
     let mut magic = [0; 4];
     let mut known = 0;
-    // No further than the magic agrees: a live stream may have sent two bytes and wait.
+    // Reads on only while the bytes match: a live stream may send two bytes and wait.
     while known < magic.len()
         && [&GZIP[..], &ZSTD[..]]
             .iter()
@@ -218,7 +218,7 @@ fn unpack(input: impl Read, sender: &mpsc::Sender<Block>) -> io::Result<()> {
     }
 }
 
-/// Unpacks one gzip member after the other. Zeros behind a member are padding.
+/// Decompresses one gzip member after the other. Zeros behind a member are padding.
 fn members(mut input: impl BufRead, count: &Cell<u64>, sender: &mpsc::Sender<Block>) -> io::Result<()> {
     while hand_on(GzDecoder::new(&mut input), count, sender)? {
         loop {
@@ -240,7 +240,7 @@ fn members(mut input: impl BufRead, count: &Cell<u64>, sender: &mpsc::Sender<Blo
     Ok(())
 }
 
-/// Hands on all of `input`; false where nothing takes it any more.
+/// Sends all of `input`; false if the receiver is closed.
 fn hand_on(mut input: impl Read, count: &Cell<u64>, sender: &mpsc::Sender<Block>) -> io::Result<bool> {
     let mut buffer = vec![0; BLOCK];
     loop {
@@ -258,7 +258,7 @@ fn hand_on(mut input: impl Read, count: &Cell<u64>, sender: &mpsc::Sender<Block>
     }
 }
 
-/// Says of an error in gzip data what the user can make of it.
+/// Adds advice for the user to an error in gzip data.
 fn explain(error: io::Error) -> io::Error {
     let reason = match error.kind() {
         io::ErrorKind::UnexpectedEof => "its gzip data breaks off: was it copied whole?",
@@ -268,7 +268,7 @@ fn explain(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{reason} The lines before that were sent"))
 }
 
-/// Counts what is read through it.
+/// Counts the bytes read through it.
 struct Counting<'a, R> {
     input: R,
     count: &'a Cell<u64>,

@@ -1,4 +1,4 @@
-//! Takes the inputs through, one after another, chunk by chunk.
+//! Sends the inputs one after another, chunk by chunk.
 
 use std::time::Instant;
 
@@ -9,14 +9,14 @@ use super::rejects::{Record, Rejects};
 use super::source::{Input, InputReader};
 use super::{Broken, Error, Options, Progress, Summary};
 
-/// A replay under way.
+/// A running replay.
 pub(super) struct Upload {
     client: Client,
     prover: Option<Prover>,
     progress: Progress,
     summary: Summary,
     began: Instant,
-    /// How many bytes of input lie behind, in those that are finished.
+    /// Bytes of the finished inputs.
     behind: u64,
     rejects: Option<Rejects>,
 }
@@ -39,7 +39,7 @@ impl Upload {
     pub(super) async fn all(&mut self, options: &Options) -> Result<(), Error> {
         let total = check(&options.inputs)?;
         for input in &options.inputs {
-            // What came over standard input may stand nowhere else: its file is only added to.
+            // Lines of standard input may exist nowhere else: their file is only appended to.
             if *input != Input::Stdin {
                 Rejects::forget(&input.rejects()).await?;
             }
@@ -57,8 +57,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Brings what was kept to the disk and tells what was done, also where [`Upload::all`] was
-    /// dropped half way.
+    /// Syncs the kept lines to disk and returns the counts, also after [`Upload::all`] was cancelled.
     pub(super) async fn finish(mut self) -> (Summary, Result<(), Error>) {
         let kept = self.keep_rejects().await;
         self.progress.finish();
@@ -80,7 +79,7 @@ impl Upload {
                 Ok(Some(Output::Chunk(chunk))) => self.chunk(&chunk).await?,
                 Ok(Some(Output::TooLong(long))) => self.too_long(&long, chunk_bytes).await?,
                 Ok(Some(Output::Syntax(_)) | None) => break,
-                // The other inputs may be sound.
+                // The other inputs may be whole.
                 Err(error) => self.broken(input, &error),
             }
             self.progress.advanced(&self.summary, self.behind + source.read());
@@ -98,17 +97,17 @@ impl Upload {
         let unlisted = answer.rejected.saturating_sub(listed.count);
         if unlisted > 0 {
             let found = self.find(chunk, listed.lines()?, unlisted).await?;
-            // What was refused at first and then taken (a clock ahead of the server's, say) has
-            // been accepted after all.
+            // Lines refused at first and accepted later (with a clock ahead of the server's, say) count as
+            // accepted.
             self.summary.rejected -= unlisted - found;
             self.summary.accepted += unlisted - found;
         }
         Ok(())
     }
 
-    /// Finds the rejected lines that an answer was too short to list, all of them behind the first
-    /// `listed` lines, by sending those behind it again: no line counts twice, so that is safe. In
-    /// parts about as long as the one that an answer could list, so that each is sent about once more.
+    /// Finds the rejected lines that an answer was too short to list. All of them are behind the first
+    /// `listed` lines. It sends the lines behind them again, which is safe: no line counts twice. The parts
+    /// are about as long as the listed one, so that each is sent about once more.
     async fn find(&mut self, chunk: &Chunk, listed: usize, unlisted: u64) -> Result<u64, Error> {
         let mut found = 0;
         let mut span = listed;
@@ -140,7 +139,7 @@ impl Upload {
         Ok(answer)
     }
 
-    /// Keeps the lines that an answer lists as invalid.
+    /// Keeps the lines that an answer lists as rejected.
     async fn keep(&mut self, chunk: &Chunk, answer: &Answer) -> Result<Listed, Error> {
         let mut listed = Listed { count: 0, lines: 0 };
         let mut kept = Vec::new();
@@ -191,15 +190,15 @@ impl Upload {
     }
 }
 
-/// What of an answer's list was found in the chunk.
+/// The part of an answer's list that was found in the chunk.
 struct Listed {
     count: u64,
-    /// How many lines of the chunk lie before the end of the last one listed.
+    /// How many lines of the chunk lie before the end of the last listed one.
     lines: usize,
 }
 
 impl Listed {
-    /// How many lines are done with, where the list is not complete.
+    /// How many lines are done if the list is not complete.
     fn lines(&self) -> Result<usize, Error> {
         if self.lines == 0 {
             Err(Error::Unlisted)
@@ -216,13 +215,13 @@ fn record(kept: &mut Vec<u8>, line: u64, reason: &str, reading: &[u8]) {
         reason,
         reading: &reading,
     };
-    // Numbers and strings always serialise, and a vector takes whatever it is given.
+    // Numbers and strings always serialise, and writing to a vector never fails.
     let _infallible = serde_json::to_writer(&mut *kept, &record);
     kept.push(b'\n');
 }
 
-/// The size of all inputs if it is known. Finds before anything is sent what cannot be opened,
-/// and where one input's rejected lines would overwrite another input.
+/// The size of all inputs, if known. Fails before anything is sent if an input cannot be opened, or if one
+/// input's rejected lines would overwrite another input.
 fn check(inputs: &[Input]) -> Result<Option<u64>, Error> {
     let mut total = Some(0_u64);
     let mut seen = Vec::new();

@@ -6,9 +6,9 @@
 use super::random::Random;
 use super::route::{self, Halt, METRES_EAST, METRES_NORTH, Stretch};
 
-/// What a comfortable driver brakes at, in m/s².
+/// A comfortable deceleration, in m/s².
 const BRAKING: f64 = 1.8;
-/// How far ahead the driver looks, in metres: well over the way to stop from the highest limit.
+/// How far ahead the driver looks, in metres: well over the stopping distance from the highest limit.
 const HORIZON: f64 = 300.0;
 /// Kilograms, with a driver.
 const MASS: f64 = 1_120.0;
@@ -16,17 +16,17 @@ const MASS: f64 = 1_120.0;
 const TANK: f64 = 45.0;
 /// Engine turns a minute for each km/h, by gear.
 const GEARS: [f64; 5] = [125.0, 69.0, 46.0, 34.0, 27.5];
-/// Below this percentage the driver turns in at the filling station.
+/// Percentage of fuel below which the driver stops at the filling station.
 const LOW: f64 = 15.0;
-/// Where the driver stops filling, in per cent.
+/// Percentage of fuel at which the driver stops filling.
 const FULL: f64 = 97.0;
 
-/// What the driver is doing.
+/// The driver's state.
 enum Doing {
     Driving,
-    /// Standing at a junction for so many seconds more.
+    /// Standing at a junction for this many more seconds.
     Standing(f64),
-    /// At the pump, engine off, so many seconds from paying.
+    /// Filling up, engine off, this many seconds before paying.
     Filling(f64),
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Car {
     stretch: usize,
     metres: f64,
     doing: Doing,
-    /// How the driver takes speed limits on this stretch, 1 being to the letter.
+    /// How the driver takes speed limits on this stretch; 1 is exactly.
     keenness: f64,
-    /// Seconds left behind someone slower, and until the next such encounter.
+    /// Seconds left behind a slower car, and until the next one.
     held_up: f64,
     until_held_up: f64,
     /// In m/s and m/s².
@@ -52,12 +52,12 @@ pub(super) struct Car {
     ambient: f64,
     temperature: f64,
     litres: f64,
-    /// How far the GPS is off, in metres north and east; it wanders.
+    /// The error of the GPS, in metres north and east; it wanders.
     drift: (f64, f64),
 }
 
 impl Car {
-    /// A car that was parked overnight in Višnjan.
+    /// Makes a car that was parked overnight in Višnjan.
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let road = route::stretches();
@@ -88,7 +88,7 @@ impl Car {
         car
     }
 
-    /// Lets `seconds` pass; at most a tenth, or braking turns coarse.
+    /// Advances by `seconds`; at most a tenth, or braking turns coarse.
     pub(super) fn step(&mut self, seconds: f64) {
         match self.doing {
             Doing::Driving => self.drive(seconds),
@@ -106,7 +106,7 @@ impl Car {
         self.speed * 3.6
     }
 
-    /// Engine turns a minute, with the flutter of a real sensor.
+    /// Engine turns a minute, with a sensor's flutter.
     pub(super) fn revolutions(&mut self) -> f64 {
         if self.engine_off() {
             return 0.0;
@@ -119,12 +119,12 @@ impl Car {
         self.temperature
     }
 
-    /// What is left in the tank, in per cent.
+    /// The fuel in the tank, in per cent.
     pub(super) fn fuel(&self) -> f64 {
         self.litres / TANK * 100.0
     }
 
-    /// Latitude and longitude as a GPS receiver would have them, asked once a second.
+    /// Latitude and longitude as a GPS receiver reports them, called once a second.
     pub(super) fn fix(&mut self) -> (f64, f64) {
         self.drift.0 += 0.4 * self.random.noise() - 0.05 * self.drift.0;
         self.drift.1 += 0.4 * self.random.noise() - 0.05 * self.drift.1;
@@ -145,7 +145,7 @@ impl Car {
         self.acceleration = if wanted < self.speed {
             ((wanted - self.speed) / seconds).max(-4.0)
         } else {
-            // Pulling power fades as air resistance and taller gears eat it.
+            // Acceleration falls with air resistance and higher gears.
             let pull = (2.4 - self.speed * 0.06).max(0.3);
             ((wanted - self.speed) / 1.5).min(pull)
         };
@@ -187,13 +187,13 @@ impl Car {
 
     fn set_off(&mut self) {
         self.doing = Doing::Driving;
-        // A drive begins at the start of a stretch, every other halt is at the end of one.
+        // A drive begins at the start of a stretch; every other halt is at the end of one.
         if self.metres > 0.0 {
             self.pass(0.0);
         }
     }
 
-    /// Goes on to the next stretch, `metres` into it.
+    /// Enters the next stretch, `metres` into it.
     fn pass(&mut self, metres: f64) {
         self.draw_junction(self.stretch);
         self.stretch = (self.stretch + 1) % self.road.len();
@@ -217,7 +217,7 @@ impl Car {
         }
     }
 
-    /// The speed at which everything ahead can still be met comfortably.
+    /// The speed that still allows comfortable braking for everything ahead.
     fn allowed(&self) -> f64 {
         let patience = if self.held_up > 0.0 { 0.65 } else { 1.0 };
         let keen = self.keenness * patience;
@@ -247,7 +247,7 @@ impl Car {
         }
     }
 
-    /// What the engine delivers to the wheels, in kW.
+    /// The engine's power at the wheels, in kW.
     fn power(&self) -> f64 {
         let rolling = 0.013 * MASS * 9.81;
         let air = 0.41 * self.speed * self.speed;

@@ -1,8 +1,8 @@
-//! Makes up a believable drive: the readings that a car on a loop through Istria would record.
+//! Generates a believable drive: the readings of a car on a loop through Istria.
 //!
-//! The engine warms up, the fuel falls and is filled up again, the driver keeps to the limits
-//! more or less, stands at junctions and gets stuck behind someone slower. The same options give
-//! the same bytes on every platform. It never ends; whoever asks decides how much to take.
+//! The engine warms up, the fuel falls and is filled up again. The driver keeps to the limits more or less,
+//! stands at junctions and gets stuck behind slower cars. The same options give the same bytes on every
+//! platform. The drive never ends; the caller decides how much to take.
 
 mod car;
 mod play;
@@ -17,16 +17,16 @@ use jiff::Timestamp;
 
 pub use self::play::{as_fast_as_possible, in_real_time};
 
-/// What to simulate.
+/// The options of a drive.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where chance begins: the same seed gives the same drive.
+    /// The random seed: the same seed gives the same drive.
     pub seed: u64,
-    /// The device to name in every line; without one the receiver decides by the credentials.
+    /// The device in every line; without one, the receiver takes the credentials' device.
     pub device: Option<String>,
     /// The time of the first readings, cut to the microsecond.
     pub start: Timestamp,
-    /// Readings of each sensor in a second; the position comes once a second whatever the rate.
+    /// Readings of each sensor in a second; the position always comes once a second.
     pub rate: NonZeroU8,
 }
 
@@ -37,9 +37,9 @@ pub struct Reading {
     pub sensor: &'static str,
     /// In the sensor's unit: km/h, per cent, turns a minute, degrees Celsius, degrees.
     pub value: f64,
-    /// When it was taken, in whole microseconds.
+    /// The time of the reading, in whole microseconds.
     pub timestamp: Timestamp,
-    /// Which vehicle, if the options name one.
+    /// The device, if the options name one.
     pub device: Option<Arc<str>>,
 }
 
@@ -55,7 +55,7 @@ pub struct Drive {
 }
 
 impl Drive {
-    /// Gets into the car; nothing has been read yet.
+    /// Starts the drive, before the first reading.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Drive {
         }
     }
 
-    /// Reads every sensor that is due at the present tick. `None` at the end of time.
+    /// Reads every sensor that is due at this tick. `None` at the end of time.
     fn read(&mut self) -> Option<()> {
         let rate = i64::from(self.rate.get());
         let micros = self.tick.checked_mul(1_000_000)? / rate;
@@ -93,7 +93,7 @@ impl Drive {
         Some(())
     }
 
-    /// Drives on to the next tick, in steps fine enough for the physics at any rate.
+    /// Advances to the next tick, in steps fine enough for the physics at any rate.
     fn go_on(&mut self) {
         let rate = self.rate.get();
         let steps = 10_u8.div_ceil(rate);

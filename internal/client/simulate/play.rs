@@ -1,7 +1,7 @@
-//! Writes a drive to an output: in the time it takes, or all at once.
+//! Writes a drive to an output: in real time, or all at once.
 //!
-//! Both block, so they want a thread of their own; a word on the `stop` channel, or its other
-//! end gone, ends them between two ticks, with whole lines written.
+//! Both functions block, so they need a thread of their own. A message on the `stop` channel, or its closed
+//! sender, ends them between two ticks, with whole lines written.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -11,14 +11,14 @@ use jiff::Timestamp;
 
 use super::{Drive, write_line};
 
-/// Written at once where nobody waits for it.
+/// Bytes written at once where no reader waits for a single line.
 const BLOCK: usize = 64 * 1024;
 
-/// Writes the readings that lie before `end`.
+/// Writes the readings before `end`.
 ///
 /// # Errors
 ///
-/// Whatever the output says; a reader that went away is [`io::ErrorKind::BrokenPipe`].
+/// Errors of the output; a closed reader is [`io::ErrorKind::BrokenPipe`].
 pub fn as_fast_as_possible(
     drive: Drive,
     end: Timestamp,
@@ -40,11 +40,11 @@ pub fn as_fast_as_possible(
     output.flush()
 }
 
-/// Writes each reading when its time has come, the first at once.
+/// Writes each reading at its time, the first at once.
 ///
 /// # Errors
 ///
-/// Whatever the output says; a reader that went away is [`io::ErrorKind::BrokenPipe`].
+/// Errors of the output; a closed reader is [`io::ErrorKind::BrokenPipe`].
 pub fn in_real_time(drive: Drive, output: &mut impl Write, stop: &Receiver<()>) -> io::Result<()> {
     let began = Instant::now();
     let mut drive = drive.peekable();
@@ -60,7 +60,7 @@ pub fn in_real_time(drive: Drive, output: &mut impl Write, stop: &Receiver<()>) 
         output.flush()?;
         tick.clear();
 
-        // Each tick has its own moment on the clock: being late once makes nothing later late.
+        // Each tick has its own time: one late tick delays no later one.
         let Some((first, next)) = first.zip(drive.peek()) else {
             break;
         };

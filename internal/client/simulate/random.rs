@@ -1,7 +1,7 @@
-//! A small seeded source of chance (splitmix64), so that one seed gives one drive on every
-//! platform and with every version of every dependency.
+//! A small seeded random generator (splitmix64). One seed gives one drive on every platform and with every
+//! version of every dependency.
 
-/// The generator; its whole state is one number.
+/// The generator; its state is one number.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -20,8 +20,8 @@ impl Random {
         low + (high - low) * self.unit()
     }
 
-    /// Bell-shaped around 0 and never beyond 2 either way: a sum of four, since the logarithm of
-    /// the textbook's way may differ in its last bit between platforms.
+    /// Bell-shaped around 0 and never beyond 2 either way. It is a sum of four: the textbook's logarithm may
+    /// differ in its last bit between platforms.
     pub(super) fn noise(&mut self) -> f64 {
         self.unit() + self.unit() + self.unit() + self.unit() - 2.0
     }

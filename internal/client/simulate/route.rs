@@ -1,12 +1,12 @@
-//! The road: a closed loop of some 35 km in Istria, from Višnjan down to Poreč on the coast,
-//! north to Tar, and home by way of Kaštelir.
+//! The road: a closed loop of some 35 km in Istria. It leads from Višnjan down to Poreč on the coast, north
+//! to Tar, and home by way of Kaštelir.
 //!
 //! Drawn by hand after the roads: good enough to look right on a map, not to navigate by.
 
-/// What may make a car stand still at the end of a stretch.
+/// Why a car may stop at the end of a stretch.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Halt {
-    /// Nothing.
+    /// It never stops.
     Never,
     /// A junction or a light: sometimes.
     Junction,
@@ -16,7 +16,7 @@ pub(super) enum Halt {
 
 use Halt::{Junction, Never, Station};
 
-/// Latitude, longitude, the limit in km/h from here on, and what may make one stand here.
+/// Latitude, longitude, the limit in km/h from here on, and the kind of halt here.
 const WAYPOINTS: [(f64, f64, f64, Halt); 60] = [
     // Višnjan
     (45.27634, 13.71978, 40.0, Never),
@@ -87,8 +87,8 @@ const WAYPOINTS: [(f64, f64, f64, Halt); 60] = [
     (45.27760, 13.71970, 40.0, Junction),
 ];
 
-/// Metres to a degree north and to a degree east at these latitudes; a plane is true enough for
-/// a loop this small, and needs no sine that differs between platforms.
+/// Metres to a degree north and to a degree east at these latitudes. A plane is exact enough for a loop this
+/// small, and needs no sine that differs between platforms.
 pub(super) const METRES_NORTH: f64 = 111_140.0;
 pub(super) const METRES_EAST: f64 = 78_420.0;
 
@@ -102,14 +102,14 @@ pub(super) struct Stretch {
     pub(super) length: f64,
     /// The speed limit in m/s.
     pub(super) limit: f64,
-    /// How fast one can turn into the next stretch, in m/s.
+    /// Highest speed of the turn into the next stretch, in m/s.
     pub(super) turn: f64,
-    /// What may make one stand at its end.
+    /// The kind of halt at its end.
     pub(super) halt: Halt,
 }
 
 impl Stretch {
-    /// Latitude and longitude at so many metres from its beginning.
+    /// Latitude and longitude at this many metres from its beginning.
     pub(super) fn at(&self, metres: f64) -> (f64, f64) {
         let part = metres / self.length;
         (
@@ -119,7 +119,7 @@ impl Stretch {
     }
 }
 
-/// The loop, stretch by stretch; after the last comes the first.
+/// The stretches of the loop; the first follows the last.
 pub(super) fn stretches() -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = (0..WAYPOINTS.len()).map(stretch).collect();
     for index in 0..stretches.len() {
@@ -146,7 +146,7 @@ fn stretch(index: usize) -> Stretch {
     }
 }
 
-/// Straight on costs no speed; a right angle is taken at walking pace and a half.
+/// Straight on costs no speed; a right angle is taken at one and a half times walking pace.
 fn turn(from: &Stretch, to: &Stretch) -> f64 {
     let cosine = (from.north * to.north + from.east * to.east) / (from.length * to.length);
     let straight = cosine.max(0.0);

@@ -1,4 +1,4 @@
-//! Whether the drive is one that a car could make.
+//! Checks that a car could drive the drive.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU8;
@@ -46,8 +46,8 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_ne!(first, bytes(&options(8, 4), 1));
 }
 
-/// The promise holds across platforms and releases, so the bytes themselves are pinned: a change
-/// of the physics changes this number on purpose.
+/// Pins the bytes, since the promise holds across platforms and releases: only a deliberate change of the
+/// physics changes this number.
 #[test]
 fn the_bytes_are_pinned() {
     let digest = Sha256::digest(bytes(&options(7, 2), 2));
@@ -156,7 +156,7 @@ fn positions_follow_from_the_speed() {
         let fastest = speeds[2 * (second - 1)..=2 * second]
             .iter()
             .fold(0.0_f64, |fastest, (_, speed)| fastest.max(*speed));
-        // Three metres: what the receiver's own noise may add in a second.
+        // Three metres: the receiver's own noise in a second.
         assert!(
             moved <= fastest / 3.6 + 3.0,
             "{moved} m at {fastest} km/h, second {second}"
@@ -174,7 +174,7 @@ fn the_speed_is_that_of_a_road_car() {
         let speeds = of("speed", seed, 10, 2);
         for pair in speeds.windows(2) {
             assert!((0.0..100.0).contains(&pair[1].1));
-            // 0.1 s apart and rounded to 0.1 km/h; nobody brakes at more than 6 m/s².
+            // 0.1 s apart and rounded to 0.1 km/h; the driver never brakes at more than 6 m/s².
             assert!((pair[1].1 - pair[0].1).abs() <= 6.0 * 3.6 * 0.1 + 0.1, "{pair:?}");
         }
         assert!(speeds.iter().any(|(_, speed)| *speed > 75.0), "never got going");

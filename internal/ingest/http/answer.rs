@@ -1,4 +1,4 @@
-//! What the client of an upload is told.
+//! Answers to the client of an upload.
 
 use super::{End, body};
 use crate::Limits;
@@ -12,13 +12,13 @@ use std::time::Duration;
 use uuid::Uuid;
 use web::Problem;
 
-/// After how long a client whose series have no room may try again: an operator has to act.
+/// Retry delay for a client whose series have no room: an operator has to act.
 const NO_ROOM: Duration = Duration::from_secs(300);
 
-/// The same for one that the server's clock has turned away.
+/// Retry delay while the server's clock is wrong.
 const CLOCK: Duration = Duration::from_secs(30);
 
-/// The answer to an upload that has ended so.
+/// Answers an upload by how it ended.
 pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Response {
     let problem = match end {
         End::Whole => read(&counts),
@@ -45,7 +45,7 @@ pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Re
     problem.into_response()
 }
 
-/// What keeps an upload that was read to its end from being done with, if anything does.
+/// The reason why the client must not discard an upload that was read to its end; none if it may.
 fn read(counts: &Counts) -> Option<Problem> {
     let new = |status, detail| Some(Problem::new(status, detail));
     match counts.rejects.lost {
@@ -90,7 +90,7 @@ fn read(counts: &Counts) -> Option<Problem> {
     None
 }
 
-/// What ended an upload before its end.
+/// The reason why an upload ended early.
 fn broken(limits: &Limits, end: &End) -> Problem {
     match end {
         End::Whole => Problem::internal("an upload that was read to its end did not break off"),
@@ -175,7 +175,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
     }
 }
 
-/// The answer while the server's clock is wrong, or not compared with anything yet.
+/// The answer while the server's clock is wrong, or not compared yet.
 pub(super) fn wrong_clock() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -184,7 +184,7 @@ pub(super) fn wrong_clock() -> Problem {
     .retry_after(CLOCK)
 }
 
-/// A body that is larger than this is refused.
+/// The refusal of a body larger than this.
 pub(super) fn too_large(max: u64) -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -192,7 +192,7 @@ pub(super) fn too_large(max: u64) -> Problem {
     )
 }
 
-/// The answer to an upload that a client is done with: every value is accepted, or can never be.
+/// The answer to an upload that the client may discard: every value is accepted, or can never be.
 fn judged(id: Uuid, counts: Counts) -> Response {
     #[derive(serde::Serialize)]
     struct Answer {

@@ -1,7 +1,7 @@
-//! A request's body as plain bytes, whatever its content encoding, in constant memory.
+//! A request's body as plain bytes, of any content encoding, in constant memory.
 //!
-//! What the body begins with decides how it is read: one layer of gzip or zstd that its head does
-//! not name is decoded too, and plain JSON is taken under any name.
+//! A body's first bytes decide how it is read. One layer of gzip or zstd that its head does not name is
+//! decoded too, and plain JSON is accepted under any name.
 
 mod layer;
 
@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use layer::{Layer, Step};
 use reading::signature::{Foreign, blanks, foreign, undecided};
 
-/// How a body is encoded, by its head.
+/// The encoding of a body, by its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Identity,
@@ -22,8 +22,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// By the values of all `Content-Encoding` headers; `None` where one is not known here, or where
-    /// there are several.
+    /// Parses all `Content-Encoding` headers; `None` for an unknown encoding, or for several.
     pub(super) fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut codings = headers
             .into_iter()
@@ -40,7 +39,7 @@ impl Encoding {
     }
 }
 
-/// Why there is no more to read. What was read before stands.
+/// Why reading stopped. What was read before stands.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the body broke off")]
@@ -53,14 +52,14 @@ pub(super) enum Error {
     Bomb,
     #[error("the zstd window is larger than 8 MiB")]
     Window,
-    /// The body came whole, and its gzip or zstd data is cut.
+    /// The body came whole, but its gzip or zstd data is cut.
     #[error("the compressed data is cut")]
     Damaged,
     #[error("the body is not in its content encoding")]
     Mislabelled,
     #[error("something else follows the compressed data")]
     Mixed,
-    /// UTF-16, or one more layer of compression than is decoded.
+    /// UTF-16, or one layer of compression too many.
     #[error("the body is {0:?}")]
     Foreign(Foreign),
 }
@@ -68,30 +67,30 @@ pub(super) enum Error {
 /// A body being read.
 pub(super) struct BodyReader {
     body: Body,
-    /// The body's head says how long it is.
+    /// The head says how long the body is.
     sized: bool,
     max: Option<u64>,
     received: u64,
-    /// What was received before it was asked for.
+    /// The result received ahead of the first request for bytes.
     first: Option<Result<Option<Bytes>, Error>>,
-    /// What is decoded, from the outermost to the innermost; two at the most.
+    /// Decoders, from the outermost to the innermost; two at most.
     layers: Vec<Layer>,
-    /// Nothing but blanks has been given out.
+    /// Set until something other than blanks was returned.
     beginning: Option<Beginning>,
 }
 
-/// What is known at the beginning of a body, or of what a layer gives.
+/// State at the beginning of a body, or of a layer's output.
 struct Beginning {
-    /// The start of what may be a signature.
+    /// The start of a possible signature.
     held: Bytes,
-    /// The encoding that the head names, until it is found.
+    /// The encoding in the head, until it is found.
     declared: Option<Foreign>,
     /// Whether a layer that the head does not name has been found.
     undeclared: bool,
 }
 
 impl BodyReader {
-    /// Reads `body`, of which no more than `max` encoded bytes are taken.
+    /// Reads `body`, up to `max` encoded bytes.
     pub(super) fn new(body: Body, encoding: Encoding, max: Option<u64>) -> Self {
         Self {
             sized: body.size_hint().exact().is_some(),
@@ -143,8 +142,8 @@ impl BodyReader {
         }
     }
 
-    /// All of the body, where it is plain and came together with its head, as small ones do. To be
-    /// asked before anything else; loses nothing where it answers `None`.
+    /// Returns the whole body if it is plain and came together with its head, as small ones do. Call it
+    /// first; it loses nothing where it returns `None`.
     pub(super) fn whole(&mut self) -> Option<Bytes> {
         if self.beginning.as_ref()?.declared.is_some() {
             return None;
@@ -159,18 +158,17 @@ impl BodyReader {
         }
     }
 
-    /// Gives back what [`BodyReader::whole`] gave, to be read again.
+    /// Takes back the result of [`BodyReader::whole`], to be read again.
     pub(super) fn put_back(&mut self, whole: Bytes) {
         self.first = Some(Ok(Some(whole)));
     }
 
-    /// Reads on without looking at what comes, so that a client that is still sending gets to see
-    /// its answer.
+    /// Reads and discards the rest, so that a client that is still sending gets to see its answer.
     pub(super) async fn drain(mut self) {
         while let Ok(Some(_)) = data(&mut self.body).await {}
     }
 
-    /// The next bytes of the body as they come.
+    /// The next bytes of the body, still encoded.
     async fn receive(&mut self) -> Result<Option<Bytes>, Error> {
         if let Some(first) = self.first.take() {
             return first;
@@ -183,7 +181,7 @@ impl BodyReader {
         Ok(chunk)
     }
 
-    /// Looks at what comes first; gives out what is known to be plain, perhaps nothing yet.
+    /// Examines the first bytes. Returns those known to be plain, perhaps none yet.
     fn begin(&mut self, beginning: Beginning, chunk: Option<Bytes>) -> Result<Option<Bytes>, Error> {
         let Beginning {
             held,
@@ -204,7 +202,7 @@ impl BodyReader {
         let found = foreign(&start);
         let plain = start.is_empty() || matches!(start[0], b'{' | b'[');
         let format = match (declared, found) {
-            // Less than a signature, and no more comes.
+            // The body ends within a signature.
             (Some(declared), None) if undecided(&start) && !plain => Some(declared),
             (Some(declared), _) if found != Some(declared) && (found.is_some() || !plain) => {
                 return Err(Error::Mislabelled);
@@ -230,7 +228,7 @@ impl BodyReader {
     }
 }
 
-/// The next bytes of a body. Trailers are passed over.
+/// The next bytes of a body, without trailers.
 async fn data(body: &mut Body) -> Result<Option<Bytes>, Error> {
     loop {
         match body.frame().await {
@@ -245,7 +243,7 @@ async fn data(body: &mut Body) -> Result<Option<Bytes>, Error> {
     }
 }
 
-/// Both, one after the other; copied only where neither is empty.
+/// Joins both; copies only where neither is empty.
 fn joined(first: Bytes, second: Bytes) -> Bytes {
     if first.is_empty() {
         return second;

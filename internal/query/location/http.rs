@@ -12,12 +12,11 @@ use serde::Deserialize;
 use std::time::Duration;
 use web::Problem;
 
-/// No place is put together from readings farther apart, whatever the tolerance, in microseconds: a
-/// year.
+/// Largest tolerance between the two readings of a place, in microseconds: a year.
 const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
 
-/// The routes of this domain. `tolerance` is the farthest that the two readings of one place may
-/// lie apart in time. `?device=` keeps to one device.
+/// The routes of this question. `tolerance` is the longest time between the two readings of one place.
+/// `?device=` selects one device.
 pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
     let tolerance = time::micros(tolerance);
     Router::new()

@@ -1,12 +1,11 @@
-//! Where the vehicles are.
+//! The latest place of the vehicles.
 //!
-//! A place is two readings, of the sensors `location_latitude` and `location_longitude`, and they
-//! arrive one by one and in any order. So it is put together when it is asked for: `pairing` says
-//! which two belong together, `search` finds the last two that are a place.
+//! A place is two readings, of the sensors `location_latitude` and `location_longitude`. They arrive one by
+//! one and in any order, so each question pairs them. `pairing` decides which two belong together, `search`
+//! finds the last two that are a place.
 //!
-//! Coordinates out of range, and 0,0 exactly, are readings as all others, and no place. They have
-//! their pairs all the same: what was read beside a wrong latitude is not the longitude of another
-//! moment.
+//! Coordinates out of range, and 0,0 exactly, are readings like all others, but no place. They are paired all
+//! the same: the longitude beside a wrong latitude does not belong to another moment.
 
 mod http;
 mod pairing;
@@ -22,7 +21,7 @@ use crate::words::Time;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// A place of one moment.
+/// A place at a moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Location {
     /// Degrees, WGS 84.
@@ -42,7 +41,7 @@ struct Latest {
     value: f64,
 }
 
-/// A device that has both sensors.
+/// A device with both sensors.
 #[derive(Clone, Debug, PartialEq)]
 struct Candidate {
     device: String,
@@ -51,7 +50,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// The latest moment that its place can be of: beyond, one of the two has no reading.
+    /// The latest moment that its place can have: later, one of the two has no reading.
     fn bound(&self, tolerance: i64) -> i64 {
         let (latitude, longitude) = (self.latitude.time, self.longitude.time);
         latitude
@@ -59,7 +58,7 @@ impl Candidate {
             .min(latitude.min(longitude).saturating_add(tolerance))
     }
 
-    /// Its last pair, where both were read at the same moment: nothing is nearer.
+    /// Its last pair, if both were read at the same moment: no pair can be nearer.
     fn settled(&self) -> Option<Pair> {
         (self.latitude.time == self.longitude.time).then_some(Pair {
             latitude: self.latitude.value,
@@ -69,7 +68,7 @@ impl Candidate {
     }
 }
 
-/// A moment in answers and statements; times beyond the calendar are its ends.
+/// A moment for answers and statements; times beyond the calendar become its ends.
 fn timestamp(time: i64) -> Timestamp {
     let end = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_microsecond(time).unwrap_or(end)

@@ -1,19 +1,19 @@
-//! Which latitude and which longitude belong together.
+//! Decides which latitude and longitude belong together.
 
-/// Which coordinate a reading is.
+/// The coordinate that a reading holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
     Latitude,
     Longitude,
 }
 
-/// A coordinate that was read.
+/// A reading of a coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Point {
     pub(super) axis: Axis,
     /// Microseconds since 1970-01-01 UTC.
     pub(super) time: i64,
-    /// Degrees, or what a sensor sent in their place.
+    /// Degrees, or another number that the sensor sent.
     pub(super) value: f64,
 }
 
@@ -45,29 +45,27 @@ impl Pair {
     }
 }
 
-/// Pairs one device's points, which are given backwards in time.
+/// Pairs one device's points, given backwards in time.
 ///
-/// Two points are a pair where each is the nearest of the other axis to the other one, within the
-/// tolerance. Of two at the same distance the nearer is, to a latitude, the longitude after it, and to
-/// a longitude the latitude before it: sensors that read in turn begin with the latitude. So each point
-/// is in one pair at most.
+/// Two points are a pair if each is the nearest of the other axis to the other one, within the tolerance. At
+/// equal distances, a latitude prefers the longitude after it, and a longitude the latitude before it. That
+/// is because sensors that read in turn begin with the latitude. So each point is in one pair at most.
 ///
-/// No third point lies between the two of a pair, or it would be nearer. So it takes no more than the
-/// points on both sides to tell.
+/// No third point lies between the two of a pair, or it would be nearer. So the points on both sides decide.
 #[derive(Clone, Debug)]
 pub(super) struct Pairing {
     tolerance: i64,
-    /// The point before this one in order of taking.
+    /// The point taken before this one.
     last: Option<Point>,
     /// The time of the last latitude and of the last longitude.
     latitude: Option<i64>,
     longitude: Option<i64>,
-    /// A pair, older and newer, unless the next points are nearer to the older one.
+    /// A pair, older and newer, unless a coming point is nearer to the older one.
     waiting: Option<(Point, Point)>,
 }
 
 impl Pairing {
-    /// Of points at most `tolerance` microseconds apart.
+    /// Makes a pairing of points at most `tolerance` microseconds apart.
     pub(super) fn new(tolerance: i64) -> Self {
         Self {
             tolerance,
@@ -78,7 +76,7 @@ impl Pairing {
         }
     }
 
-    /// Takes the next point, and tells the pair that is certain by it.
+    /// Takes the next point, and returns the pair that it makes certain.
     pub(super) fn take(&mut self, point: Point) -> Option<Pair> {
         let certain = self.decide(point);
         if let Some(last) = self.last
@@ -93,8 +91,7 @@ impl Pairing {
         certain
     }
 
-    /// Tells the pair that is certain once all latitudes since one moment were taken, and all
-    /// longitudes since another.
+    /// Returns the pair that is certain once both axes were taken back to these times.
     pub(super) fn reached(&mut self, latitude: i64, longitude: i64) -> Option<Pair> {
         let (older, newer) = self.waiting?;
         let since = match newer.axis {
@@ -113,7 +110,7 @@ impl Pairing {
         self.waiting.map(|(_, newer)| newer.time)
     }
 
-    /// What this point means for the pair that waits.
+    /// Decides by this point about the waiting pair.
     fn decide(&mut self, point: Point) -> Option<Pair> {
         let (older, newer) = self.waiting?;
         let (distance, other) = (newer.time - older.time, older.time - point.time);
@@ -152,7 +149,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// Every pair in order of time, each found by looking at all points. Times and values by axis.
+    /// Finds every pair in order of time by comparing all points. Times and values by axis.
     pub(crate) fn brute_force(
         latitudes: &BTreeMap<i64, f64>,
         longitudes: &BTreeMap<i64, f64>,
@@ -183,7 +180,7 @@ pub(super) mod tests {
         pairs
     }
 
-    /// Every pair in order of time, told as the points come.
+    /// The pairs in order of time, returned as the points come.
     fn told(latitudes: &BTreeMap<i64, f64>, longitudes: &BTreeMap<i64, f64>, tolerance: i64) -> Vec<Pair> {
         let points = |axis, points: &BTreeMap<i64, f64>| -> Vec<Point> {
             let points = points.iter();
@@ -244,7 +241,7 @@ pub(super) mod tests {
             // In turn, at equal distances.
             (vec![0, 2, 4], vec![1, 3, 5], vec![(0, 1), (2, 3), (4, 5)]),
             (vec![1, 3, 5], vec![0, 2, 4], vec![(1, 2), (3, 4)]),
-            // What is left over has no second choice.
+            // The rest has no second choice.
             (vec![0, 4], vec![5, 6], vec![(4, 5)]),
         ] {
             let series = |times: &[i64]| -> BTreeMap<i64, f64> {

@@ -1,7 +1,7 @@
-//! Asks Postgres for devices that may have a place, and for their readings.
+//! Reads devices that may have a place, and their readings, from PostgreSQL.
 //!
-//! Short statements, one after the other, and not a single long one: the moments are known before the
-//! months are looked at, so that no other month's partition is touched (see [`query`]).
+//! Short statements, one after the other, replace a single long one. So the times are known when a statement
+//! is planned, and no other month's partition is touched (see [`query`]).
 
 use super::{Candidate, Latest, timestamp};
 use crate::words::{Database, query, query_series};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-/// Readings of a series, the latest first: their times in microseconds, and values.
+/// Readings of a series, the latest first: times in microseconds, and values.
 pub(super) type Readings = Vec<(i64, f64)>;
 
 /// A part of a series, in microseconds since 1970-01-01 UTC.
@@ -23,8 +23,8 @@ pub(super) struct Window {
     pub(super) before: i64,
 }
 
-/// Devices with both sensors in the order of [`Candidate::bound`], the latest first, and of their
-/// names: at most `most` of those after `last`.
+/// Devices with both sensors, at most `most` of those after `last`. They are in order of
+/// [`Candidate::bound`], the latest first, then of their names.
 pub(super) async fn candidates(
     database: &Database,
     device: Option<&str>,
@@ -80,8 +80,8 @@ pub(super) async fn pages(database: &Database, windows: &[Window], most: usize) 
     let (Some(least), Some(greatest)) = (since.iter().min(), before.iter().max()) else {
         return Ok(Vec::new());
     };
-    // The last two bounds follow from the two before, but are known when the plan is made. As arrays,
-    // a run of many readings comes out in half of the time of rows.
+    // The last two bounds follow from the two before, but are known when the plan is made. Arrays return many
+    // readings in half the time of rows.
     let statement = format!(
         "SELECT times, readings
          FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY

@@ -1,9 +1,8 @@
-//! Finds the last place, of one device or of all, without reading more than is later than it.
+//! Finds the last place of one device or of all, and reads no more than is later than it.
 //!
-//! Each device is searched backwards in time, page by page, and the one first whose next place can be
-//! the latest. A page has few readings at first, and more each time, so that a run of readings
-//! without a place costs what its readings cost, however long the history before it is. Every
-//! statement is bounded in readings and in time.
+//! Each device is searched backwards in time, page by page; the device whose next place can be the latest
+//! comes first. Pages grow from few readings, so a run of readings without a place costs only those readings,
+//! however long the history before it is. Every statement is bounded in readings and in time.
 
 use super::pairing::{Axis, Pair, Pairing, Point};
 use super::postgres::{self, Readings, Window};
@@ -13,26 +12,26 @@ use crate::words::{Database, Time};
 use ::postgres::Error;
 use std::cmp::Ordering;
 
-/// Candidates taken at first. The best one nearly always has a place.
+/// Candidates in the first query. The best one nearly always has a place.
 const FIRST_CANDIDATES: usize = 16;
 
-/// Candidates taken at once, and devices searched at a time.
+/// Most candidates in a query, and most devices searched at a time.
 const MOST_CANDIDATES: usize = 4096;
 
 /// Readings of a series in the first page.
 const FIRST_READINGS: usize = 16;
 
-/// How much larger the next page is.
+/// Growth from a page to the next.
 const GROWTH: u8 = 4;
 
-/// Readings of a series in a page.
+/// Most readings of a series in a page.
 const MOST_READINGS: usize = 16_384;
 
-/// Readings in one answer of the database.
+/// Most readings in one answer of the database.
 const ANSWER: usize = 65_536;
 
-/// The place with the latest moment, of one device or of all; at equal moments that of the device
-/// whose name is bytewise smaller. `tolerance` is in microseconds.
+/// Finds the place with the latest moment, of one device or of all. At equal moments, it is that of the
+/// device whose name is bytewise smaller. `tolerance` is in microseconds.
 pub(super) async fn latest(
     database: &Database,
     device: Option<&str>,
@@ -73,10 +72,10 @@ pub(super) async fn latest(
     }
 }
 
-/// Reads the next page of the first searches, and tells the places that end theirs.
+/// Reads the next page of the first searches, and returns the places that end them.
 ///
-/// In a window of many months a page has few readings, or else the planner, where it does not know
-/// the tables yet, sorts all that the window holds. So far looks are taken together.
+/// In a window of many months a page has few readings. Otherwise the planner, while it does not know the
+/// tables yet, sorts the whole window. So far looks are taken together.
 async fn advance(database: &Database, searches: &mut Vec<Search>, width: usize) -> Result<Vec<Location>, Error> {
     let far = searches.first().is_some_and(Search::looks_far);
     let readings = match searches.first() {
@@ -107,19 +106,19 @@ async fn advance(database: &Database, searches: &mut Vec<Search>, width: usize) 
     Ok(found)
 }
 
-/// Devices in order of the latest moment that their places can be of.
+/// Devices in order of the latest moment that their places can have.
 struct Candidates<'a> {
     database: &'a Database,
     device: Option<&'a str>,
     tolerance: i64,
-    /// The last one that was taken.
+    /// The last candidate taken.
     last: Option<(i64, String)>,
     page: usize,
     more: bool,
 }
 
 impl Candidates<'_> {
-    /// Whether those that were not taken yet may have a later place than what is known.
+    /// Whether candidates not taken yet may have a later place than the known one.
     fn come_next(&self, first: Option<&Search>, best: Option<&Location>) -> bool {
         let Some(last) = &self.last else { return self.more };
         let last = (last.0, &*last.1);
@@ -147,7 +146,7 @@ struct Search {
     latitude: Side,
     longitude: Side,
     pairing: Pairing,
-    /// In the next page, of each series.
+    /// Readings of each series in the next page.
     readings: usize,
 }
 
@@ -155,12 +154,12 @@ struct Search {
 #[derive(Clone, Copy)]
 struct Side {
     series: i32,
-    /// Everything since this moment was looked at.
+    /// Everything since this moment was searched.
     before: i64,
     reach: Reach,
 }
 
-/// What a page has brought.
+/// The result of a page.
 enum Step {
     Found(Pair),
     Ended,
@@ -186,7 +185,7 @@ impl Search {
         search
     }
 
-    /// The latest moment that its place can be of.
+    /// The latest moment that its place can have.
     fn bound(&self) -> i64 {
         let next = self.latitude.before.max(self.longitude.before) - 1;
         self.pairing.waits().unwrap_or(next)
@@ -197,7 +196,7 @@ impl Search {
         self.latitude.reach.is_far() || self.longitude.reach.is_far()
     }
 
-    /// What it has to look at next: of its latitudes and of its longitudes.
+    /// The next windows to read: of its latitudes and of its longitudes.
     fn windows(&self) -> [Window; 2] {
         [self.latitude, self.longitude].map(|side| Window {
             series: side.series,
@@ -206,11 +205,11 @@ impl Search {
         })
     }
 
-    /// Takes the pages of these windows, of which each has at most so many readings, the latest first.
+    /// Takes the pages of these windows, each with at most `most` readings, the latest first.
     fn take(&mut self, latitudes: &Readings, longitudes: &Readings, most: usize) -> Step {
         let [latitude, longitude] = self.windows();
         let (of_latitude, of_longitude) = (since(latitude, latitudes, most), since(longitude, longitudes, most));
-        // Beyond, one of them is not known.
+        // Before this, one of them is unknown.
         let known = of_latitude.max(of_longitude);
         let mut points = Points { latitudes, longitudes };
         while let Some(point) = points.next_since(known) {
@@ -233,7 +232,7 @@ impl Search {
             return Step::GoesOn;
         }
         self.pass_over();
-        // Without one of the two there are no more pairs.
+        // Without one of the two series there are no more pairs.
         if self.latitude.before.min(self.longitude.before) <= BEGINNING {
             Step::Ended
         } else {
@@ -241,7 +240,7 @@ impl Search {
         }
     }
 
-    /// Passes over what is too far from the next reading of the other series.
+    /// Skips readings too far from the next reading of the other series.
     fn pass_over(&mut self) {
         let (latitude, longitude) = (self.latitude.before, self.longitude.before);
         self.latitude.before = latitude.min(longitude.saturating_add(self.tolerance));
@@ -250,10 +249,10 @@ impl Search {
 }
 
 impl Side {
-    /// Goes back to the next of the readings that are left, or to where they were looked for.
+    /// Goes back to the next of the readings left, or to the start of the searched window.
     fn look_back(&mut self, since: i64, left: &[(i64, f64)], full: bool) {
         if full {
-            // As many readings as the next page has.
+            // A window for about as many readings as the next page has.
             self.reach = Reach::near((self.before - since).saturating_mul(GROWTH.into()));
         } else if left.is_empty() {
             self.reach.widen();
@@ -277,7 +276,7 @@ struct Points<'a> {
 }
 
 impl Points<'_> {
-    /// The next one, unless it is earlier than this moment.
+    /// Returns the next point, unless it is earlier than this moment.
     fn next_since(&mut self, since: i64) -> Option<Point> {
         let is_latitude = match (self.latitudes.first(), self.longitudes.first()) {
             (Some((latitude, _)), Some((longitude, _))) => latitude >= longitude,
@@ -314,7 +313,7 @@ fn of(location: &Location) -> (i64, &str) {
     (location.timestamp.0.as_microsecond(), &location.device)
 }
 
-/// The order of preference of places: the latest first; at equal moments by name.
+/// Orders places by preference: the latest first; at equal moments by name.
 fn order(one: (i64, &str), other: (i64, &str)) -> Ordering {
     other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1))
 }

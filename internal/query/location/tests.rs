@@ -55,11 +55,11 @@ async fn the_last_two_that_are_nearest_to_each_other() {
         ("lada", LONGITUDE, "2021-02-28T09:59:50Z", 13.0),
     ])
     .await;
-    // Exactly as far apart as they may be.
+    // Exactly the tolerance apart.
     assert_eq!(api.ok(PATH).await, place("lada", "2021-02-28T10:00:00Z", 45.0, 13.0));
     api.add(&[("lada", LONGITUDE, "2021-02-28T10:00:01Z", 14.0)]).await;
     assert_eq!(api.ok(PATH).await, place("lada", "2021-02-28T10:00:01Z", 45.0, 14.0));
-    // Late.
+    // A late reading.
     api.add(&[("lada", LONGITUDE, "2021-02-28T09:59:59.500Z", 13.5)]).await;
     assert_eq!(api.ok(PATH).await, place("lada", "2021-02-28T10:00:00Z", 45.0, 13.5));
     api.add(&[("lada", LATITUDE, "2021-02-28T10:00:01.250Z", 46.0)]).await;
@@ -69,7 +69,7 @@ async fn the_last_two_that_are_nearest_to_each_other() {
     );
 }
 
-/// A receiver that tells a place every so often, the longitude 0.1 s after the latitude.
+/// A receiver that reports a place at intervals, the longitude 0.1 s after the latitude.
 #[tokio::test]
 async fn the_two_of_one_moment() {
     for (seconds, expected) in [(15, "10:04:45.100Z"), (9, "10:02:51.100Z")] {
@@ -107,13 +107,13 @@ async fn the_latest_device_that_has_a_place() {
     let api = Api::with(&[
         ("saab", LATITUDE, "2021-02-28T10:00:00Z", 1.0),
         ("saab", LONGITUDE, "2021-02-28T10:00:00Z", 2.0),
-        // In bytes, capitals come first.
+        // Bytewise, capitals come first.
         ("Volvo", LATITUDE, "2021-02-28T10:00:00Z", 3.0),
         ("Volvo", LONGITUDE, "2021-02-28T10:00:00Z", 4.0),
         // Later, but its two readings are too far apart.
         ("lada", LATITUDE, "2021-02-28T11:00:00Z", 5.0),
         ("lada", LONGITUDE, "2021-02-28T12:00:00Z", 6.0),
-        // Later, but no place on earth.
+        // Later, but not on earth.
         ("niva", LATITUDE, "2021-02-28T11:00:00Z", 91.0),
         ("niva", LONGITUDE, "2021-02-28T11:00:00Z", 6.0),
     ])
@@ -137,7 +137,7 @@ async fn the_latest_device_that_has_a_place() {
 
 #[tokio::test]
 async fn a_fleet_without_places_before_one_with() {
-    // More than a page of them, at two moments, so that pages end within a moment.
+    // More than a page of devices, at two moments, so that pages end within a moment.
     let names: Vec<String> = (0..40).map(|at| format!("car{at}")).collect();
     let mut readings = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -157,7 +157,7 @@ async fn a_fleet_without_places_before_one_with() {
     );
 }
 
-/// Adds a reading each second of a span to a series that is there, all of them later.
+/// Adds a reading for each second of a span to an existing series, all of them later.
 async fn each_second(api: &Api, device: &str, sensor: &str, from: &str, seconds: i32, value: f64) {
     let statement = format!(
         "WITH series AS (SELECT id FROM series WHERE device = '{device}' AND sensor = '{sensor}'), made AS (
@@ -193,7 +193,7 @@ async fn a_series_that_goes_on_alone() {
         let api = Api::with(&[
             ("lada", alone, "2019-05-01T10:00:03Z", 13.0),
             ("lada", other, "2019-05-01T10:00:00Z", 45.0),
-            // Without its other half, and then with it far off.
+            // Without its counterpart, and then with it far off.
             ("lada", other, "2019-12-24T18:00:00Z", 46.0),
             ("lada", alone, "2020-01-31T00:00:00Z", 14.0),
             ("lada", alone, "2021-01-01T00:00:00Z", 14.0),
@@ -209,12 +209,12 @@ async fn a_series_that_goes_on_alone() {
     }
 }
 
-/// In one database, random points of a few devices: each a device of its own.
+/// Random points, each set under a device of its own, in one database.
 #[tokio::test]
 async fn as_by_looking_at_all_points() {
     const CASES: usize = 60;
     let value = prop_oneof![Just(0.0), -100.0..100.0, Just(999.0), Just(-270.6)];
-    // Whole and tenths of seconds, so that some are at equal distances.
+    // Whole and tenths of seconds, so that some points are at equal distances.
     let points = prop::collection::btree_map(0..600_i64, value, 0..60);
     let (mut runner, both) = (TestRunner::deterministic(), (points.clone(), points));
     let api = Api::start().await;

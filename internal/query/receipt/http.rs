@@ -19,7 +19,7 @@ use web::Problem;
 /// The longest that an answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What the answers are made of.
+/// The state of the routes.
 #[derive(Clone)]
 struct Receipts {
     database: Database,
@@ -27,7 +27,7 @@ struct Receipts {
     stop: CancellationToken,
 }
 
-/// The routes of this domain. No answer is held beyond `stop`.
+/// The routes of this question. No answer is held beyond `stop`.
 pub(crate) fn routes(database: Database, stop: CancellationToken) -> Router {
     let waiting = Waiting::new(database.clone());
     let receipts = Receipts {
@@ -45,8 +45,8 @@ struct Wait {
     wait: Option<String>,
 }
 
-/// The receipt of an upload. With `?wait=5s` the answer is held while it is pending, 30 s at most
-/// and not beyond the program's end.
+/// Answers with the receipt of an upload. With `?wait=5s` it holds the answer while the receipt is pending,
+/// for 30 s at most and not beyond the program's end.
 async fn receipt(
     State(receipts): State<Receipts>,
     id: Result<Path<String>, PathRejection>,
@@ -67,12 +67,12 @@ async fn receipt(
             "wait: longer than 30s; ask again after each answer that is pending",
         ));
     }
-    // Whatever is no id, be it text or not, is nobody's.
+    // Malformed ids, text or not, are answered with 404.
     let id = id
         .ok()
         .and_then(|Path(id)| Uuid::try_parse(&id).ok())
         .ok_or_else(unknown)?;
-    // An id that can be nobody's is not worth a question.
+    // An id that no upload can have needs no query.
     judge(id, None, time::now()).ok_or_else(unknown)?;
     let until = Instant::now() + wait;
     let sums = postgres::sums(&receipts.database, &[id]).await.map_err(problem)?;

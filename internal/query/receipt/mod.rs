@@ -1,4 +1,4 @@
-//! Receipts: what became of an upload, from the answer to `POST /ingest` to the last row.
+//! Receipts: what became of an upload, from the answer to `POST /ingest` to the last stored row.
 
 mod http;
 mod postgres;
@@ -11,34 +11,34 @@ pub(crate) use http::routes;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// An upload without totals that nothing has come of for this long broke off.
+/// Microseconds without progress after which an upload without totals is incomplete.
 const BROKEN_OFF: i64 = 3600 * 1_000_000;
 
-/// What became of an upload, in readings. In the end
-/// `accepted = persisted + duplicates + conflicts + failed`.
+/// The receipt of an upload, in readings. In the end `accepted = persisted + duplicates + conflicts +
+/// failed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Receipt {
     id: Uuid,
     status: Status,
-    /// Readings that the upload was told are accepted; null until its last message is stored.
+    /// Accepted readings, as the upload was answered; null until its last message is stored.
     accepted: Option<u64>,
-    /// Lines that are not readings; null likewise.
+    /// Rejected lines; null likewise.
     rejected: Option<u64>,
     /// New rows.
     persisted: u64,
-    /// Were there already, with the same value.
+    /// Stored already, with the same value.
     duplicates: u64,
-    /// Were there already with another value, which stays.
+    /// Stored already with another value, which stays.
     conflicts: u64,
-    /// Are dead letters.
+    /// In dead letters.
     failed: u64,
-    /// The first of the lines that are not readings, where persistors keep them (`--receipt-lines`). They
-    /// may follow a moment after the totals.
+    /// The first rejected lines, if persistors keep them (`--receipt-lines`). They may follow a moment after
+    /// the totals.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     invalid: Vec<Invalid>,
 }
 
-/// A line that is no reading.
+/// A rejected line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Invalid {
     /// Its number in the body, from 1.
@@ -46,23 +46,23 @@ struct Invalid {
     /// Its number among the values of that line, from 1, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<u64>,
-    /// Why it is none.
+    /// Why it is no reading.
     reason: String,
     /// Its first 256 characters.
     reading: String,
 }
 
-/// How far an upload is.
+/// The state of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Status {
-    /// More is to come.
+    /// More messages may follow.
     Pending,
     /// Every accepted reading is in the database.
     Persisted,
-    /// All that came is done, but some readings could not be stored.
+    /// All messages are handled, but some readings could not be stored.
     Failed,
-    /// It broke off: what came of it counts, its client has to send it again.
+    /// The upload broke off: its stored readings count, and its client has to send it again.
     Incomplete,
 }
 
@@ -78,7 +78,7 @@ struct Sums {
     last: Option<i64>,
 }
 
-/// The receipt of an upload with these sums; none where there can be no such upload.
+/// Makes the receipt of an upload with these sums; none if there can be no such upload.
 fn judge(id: Uuid, sums: Option<Sums>, now: i64) -> Option<Receipt> {
     let began = reading::uploaded(id)?;
     if !reading::has_receipt(began, now) {
@@ -108,7 +108,7 @@ fn judge(id: Uuid, sums: Option<Sums>, now: i64) -> Option<Receipt> {
 }
 
 impl Receipt {
-    /// Whether there may be invalid lines to tell of: an upload that broke off has no totals.
+    /// Whether it may have invalid lines: an upload that broke off has no totals.
     fn may_have_lines(&self) -> bool {
         match self.rejected {
             Some(rejected) => rejected > 0,

@@ -1,4 +1,4 @@
-//! Adds up the rows of uploads, and finds their invalid lines.
+//! Sums up the rows of uploads, and reads their invalid lines.
 
 use super::{Invalid, Sums};
 use crate::words::{Database, query};
@@ -9,8 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// The sums of these uploads' rows; none for one without a row. One statement, however many they
-/// are.
+/// The sums of these uploads' rows; none for one without a row. One statement for any number of uploads.
 pub(super) async fn sums(database: &Database, uploads: &[Uuid]) -> Result<HashMap<Uuid, Sums>, Error> {
     let statement = "SELECT upload, coalesce(sum(persisted), 0)::int8, coalesce(sum(duplicates), 0)::int8,
                 coalesce(sum(conflicts), 0)::int8, coalesce(sum(failed), 0)::int8, max(accepted), max(rejected),

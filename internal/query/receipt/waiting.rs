@@ -1,4 +1,4 @@
-//! Looks up the uploads that clients wait for: all of them in one statement, ten times a second.
+//! Looks up the awaited uploads, all in one statement, ten times a second.
 
 use super::{Sums, postgres};
 use crate::words::{Database, Questions, problem};
@@ -8,13 +8,13 @@ use std::time::Duration;
 use uuid::Uuid;
 use web::Problem;
 
-/// Between two look-ups.
+/// Pause between two look-ups.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What a look-up found, of every upload that was waited for.
+/// Result of a look-up of all awaited uploads.
 type Found = Result<Arc<HashMap<Uuid, Sums>>, Problem>;
 
-/// The uploads that clients wait for. Cheap to clone.
+/// The awaited uploads. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Waiting {
     database: Database,
@@ -22,11 +22,11 @@ pub(super) struct Waiting {
     rounds: Questions<(), Found>,
 }
 
-/// How many wait for each upload; no more in all than there are connections.
+/// Number of waiting clients of each upload; in all, at most the number of connections.
 #[derive(Clone, Default)]
 struct Uploads(Arc<Mutex<HashMap<Uuid, usize>>>);
 
-/// One that waits, until it is dropped.
+/// The place of a waiting client, until it is dropped.
 struct Place {
     uploads: Uploads,
     upload: Uuid,
@@ -41,10 +41,10 @@ impl Waiting {
         }
     }
 
-    /// The sums of an upload at the next look-up.
+    /// Returns the sums of an upload at the next look-up.
     ///
     /// # Errors
-    /// What the client is told where the database does not answer.
+    /// The client's answer where the database does not answer.
     pub(super) async fn next(&self, upload: Uuid) -> Result<Option<Sums>, Problem> {
         let _place = self.uploads.enter(upload);
         let (database, uploads) = (self.database.clone(), self.uploads.clone());

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use web::Problem;
 
-/// The routes of this domain. `?device=` keeps to the readings of one device.
+/// The routes of this question. `?device=` selects the readings of one device.
 pub(crate) fn routes(database: Database) -> Router {
     Router::new()
         .route("/api/statistics/latest", get(latest))
@@ -51,7 +51,7 @@ struct AveragesOf {
     fill: Fill,
 }
 
-/// As the original answers; other endpoints leave empty buckets out.
+/// The default of the original; other endpoints leave empty buckets out.
 fn zero() -> Fill {
     Fill::Zero
 }

@@ -1,6 +1,6 @@
-//! What the sensors read: the latest value of each, and the averages of a day.
+//! The latest value of each sensor, and the averages of a day.
 //!
-//! Averages are over readings, whichever device they come from.
+//! Averages are over the readings of all devices, unless one is selected.
 
 mod http;
 mod postgres;
@@ -19,14 +19,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// What an average is over, in microseconds: a quarter of an hour.
+/// The width of an average, in microseconds: a quarter of an hour.
 const QUARTER: i64 = 15 * 60 * SECOND;
 
-/// The latest reading of every sensor that was ever seen.
+/// The latest reading of every sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Latest {
-    /// km/h, from the sensor `speed`; null where there is none.
+    /// km/h, from the sensor `speed`; null without a reading.
     speed: Option<f64>,
     /// %, from `fuel`.
     fuel: Option<f64>,
@@ -81,7 +81,7 @@ struct Day {
 }
 
 impl Day {
-    /// The quarters of an hour that it has, 96 of them.
+    /// The 96 quarters of an hour of the day.
     fn quarters(self) -> Buckets {
         Buckets::new(self.start, self.end, QUARTER)
     }
@@ -90,7 +90,7 @@ impl Day {
 impl FromStr for Day {
     type Err = &'static str;
 
-    /// `YYYY-MM-DD` and nothing else: the parser that is used below knows more ways to write it.
+    /// Accepts `YYYY-MM-DD` only: the parser below accepts more forms.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const HELP: &str = "not a date: write a day of the calendar as YYYY-MM-DD";
         const LAST: &str = "beyond the last day that can be asked for, 9999-12-29";
@@ -107,7 +107,7 @@ impl FromStr for Day {
         let date: Date = text.parse().map_err(|_| HELP)?;
         let midnight = |date: Date| date.to_zoned(TimeZone::UTC).map(|midnight| midnight.timestamp());
         let start = midnight(date).map_err(|_| LAST)?;
-        // The day after is needed for its end.
+        // The next day gives its end.
         let end = date.tomorrow().and_then(midnight).map_err(|_| LAST)?;
         Ok(Self { start, end })
     }
@@ -117,13 +117,13 @@ impl FromStr for Day {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Average {
     sensor: String,
-    /// Null where there is none and nothing is put in its place.
+    /// Null without readings, unless filled.
     value: Option<f64>,
     /// Where the quarter begins.
     timestamp: Time,
 }
 
-/// The averages of a day, filled; with [`Fill::None`] those that there are.
+/// The averages of a day, filled; with [`Fill::None`], only those with readings.
 fn quarters(sensor: &str, day: Day, values: Vec<Option<f64>>, fill: Fill) -> Vec<Average> {
     let average = |(start, value)| Average {
         sensor: sensor.to_owned(),

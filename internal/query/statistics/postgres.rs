@@ -1,4 +1,4 @@
-//! Latest values from Postgres.
+//! Reads latest values from PostgreSQL.
 
 use super::{Sensor, unit};
 use crate::words::{Database, Time, query_series};
@@ -6,10 +6,10 @@ use ::postgres::Error;
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
-/// The latest reading of each sensor, of one device or of all; at equal times that of the device
-/// whose name is bytewise smaller.
+/// The latest reading of each sensor, of one device or of all. At equal times, it is that of the device whose
+/// name is bytewise smaller.
 pub(super) async fn latest(database: &Database, device: Option<&str>) -> Result<BTreeMap<String, Sensor>, Error> {
-    // A series whose first reading is still under way has no latest one.
+    // A series whose first reading is not committed yet has no latest one.
     let statement = "
         SELECT DISTINCT ON (sensor) sensor, device, latest_value, latest_timestamp
         FROM series

@@ -49,7 +49,7 @@ async fn the_latest_of_each_sensor() {
         "sensors": {
             "speed": {"device": "lada", "value": 55.5, "unit": "km/h", "timestamp": "2021-02-28T10:00:00Z"},
             "fuel": {"device": "saab", "value": 42.0, "unit": "%", "timestamp": "2020-01-01T00:00:00.000001Z"},
-            // In bytes, capitals come first.
+            // Bytewise, capitals come first.
             "oil": {"device": "Volvo", "value": 2.0, "unit": null, "timestamp": "2021-02-28T10:00:00Z"},
             "revolution": {"device": "saab", "value": 900.0, "unit": "rpm", "timestamp": "2021-02-01T00:00:00.100Z"},
         },
@@ -62,7 +62,7 @@ async fn the_latest_of_each_sensor() {
     assert_eq!(api.ok("/api/statistics/latest?device=nobody").await, nobody);
 }
 
-/// The buckets that hold something else than a filled zero: their number in the day and value.
+/// The buckets that are not a filled zero: their number in the day and value.
 fn set(day: &Value) -> Vec<(usize, f64)> {
     let buckets = day.as_array().unwrap();
     assert_eq!(buckets.len(), 96);

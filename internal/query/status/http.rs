@@ -8,8 +8,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use web::Problem;
 
-/// The routes of this domain. `?device=` asks for one device's last timestamp; the counts are of
-/// all.
+/// The routes of this question. `?device=` selects one device's last timestamp; the counts are of all
+/// devices.
 pub(crate) fn routes(database: Database) -> Router {
     Router::new().route("/api/status", get(status)).with_state(database)
 }

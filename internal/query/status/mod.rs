@@ -1,4 +1,4 @@
-//! How the whole system stands: how far the readings go, and what an operator wants beside that.
+//! The state of the whole system: the last timestamp, and counts and versions for operators.
 
 mod http;
 mod postgres;
@@ -14,14 +14,14 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
-    /// The greatest event time of all readings, or of one device's; null when there is none.
+    /// The greatest event time of all readings, or of one device's; null without readings.
     last_ingest_timestamp: Option<Time>,
-    /// Devices that have readings.
+    /// Devices with readings.
     devices: i64,
-    /// Series that have readings: each is a sensor of a device.
+    /// Series with readings: each is a sensor of a device.
     series: i64,
-    /// The version of the program that answers.
+    /// The version of the answering program.
     version: &'static str,
-    /// The version of the schema that it found.
+    /// The schema version of the database.
     schema_version: i32,
 }

@@ -1,4 +1,4 @@
-//! The status from Postgres.
+//! Reads the status from PostgreSQL.
 
 use super::Status;
 use crate::words::{Database, Time, query};

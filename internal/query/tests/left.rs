@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Statements of the API end by nothing but what the tests are about.
+/// Only the tested cancellation may end statements of the API.
 const UNBOUNDED: Duration = Duration::ZERO;
 
 const CONNECTIONS: usize = 4;
@@ -19,7 +19,7 @@ const LEAVING: usize = 40;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The API on a port of its own.
+/// Serves the API on a port of its own.
 async fn serve(pool: Pool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,7 +28,7 @@ async fn serve(pool: Pool) -> SocketAddr {
     address
 }
 
-/// A session beside the API's.
+/// Opens a session beside the API's.
 async fn session(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -47,7 +47,7 @@ async fn until_running(monitor: &tokio_postgres::Client, expected: i64) {
     .await;
 }
 
-/// Asks these paths in turn, from many clients at once; dropped, all of them leave.
+/// Asks these paths in turn, from many clients at once; dropping the set makes all of them leave.
 fn ask(address: SocketAddr, paths: &[String]) -> JoinSet<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut asking = JoinSet::new();
@@ -107,7 +107,7 @@ async fn statements_end_with_the_clients_that_asked() {
         drop(asking);
         until_running(&monitor, 0).await;
         of_series.batch_execute("COMMIT").await.unwrap();
-        // The readings are locked as before.
+        // The readings are still locked.
         assert_eq!(answer(address, &latest).await, StatusCode::OK, "after {paths:?}");
     }
     of_readings.batch_execute("COMMIT").await.unwrap();
@@ -116,15 +116,15 @@ async fn statements_end_with_the_clients_that_asked() {
     }
 }
 
-/// How many of these questions run at once, asked by more clients than there are connections: as
-/// many as there are connections, or one of each kind that is shared.
+/// How many of these questions run at once, asked by more clients than connections: the number of
+/// connections, or one of each shared kind.
 fn running(paths: &[String]) -> i64 {
     let shared = ["/api/statistics/latest", "/api/location/latest"];
     let only_shared = paths.iter().all(|path| shared.contains(&&**path));
     i64::try_from(if only_shared { paths.len() } else { CONNECTIONS }).unwrap()
 }
 
-/// What a client left is cancelled in the way in which the connection was made.
+/// An abandoned statement is cancelled over the same kind of connection that it ran on.
 #[tokio::test]
 async fn statements_end_over_tls() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());

@@ -12,13 +12,13 @@ use reading::time;
 use serde::Deserialize;
 use web::Problem;
 
-/// The routes of this domain.
+/// The routes of this question.
 ///
-/// `GET /api/trends?sensor=NAME` answers the average of each quarter of an hour of the last 24
-/// hours that has readings. `device` keeps to one device, `from` (inclusive) and `to` (exclusive)
-/// are moments, `aggregation` says how wide a bucket is (`15m`), `function` what is told of it
-/// (`avg`; some of `avg,min,max,count,first,last`), `fill` what stands for an empty one (`none`,
-/// `null`, `zero`, `previous`, `linear`; a count is null or 0).
+/// `GET /api/trends?sensor=NAME` answers with the average of each quarter of an hour of the last 24 hours
+/// that has readings. `device` selects one device; `from` (inclusive) and `to` (exclusive) are moments;
+/// `aggregation` is the width of a bucket (`15m`). `function` is the value of a bucket (`avg`; some of
+/// `avg,min,max,count,first,last`). `fill` is the value of an empty one (`none`, `null`, `zero`, `previous`,
+/// `linear`; a count is null or 0).
 ///
 /// 400 with the reason where the question is wrong or has more than 10,000 buckets.
 pub(crate) fn routes(database: Database) -> Router {

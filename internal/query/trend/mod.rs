@@ -1,7 +1,7 @@
-//! How a sensor's readings went over time: buckets of raw readings, and what functions tell of them.
+//! Trends: a sensor's raw readings in buckets of time, and functions of each bucket.
 //!
-//! Deliberately not here: how buckets lie, are filled and asked for. That is `api::bucket`, which
-//! the averages of a day share.
+//! Deliberately not here: how buckets are aligned, filled and read. That is `words::bucket`, which the
+//! averages of a day share.
 
 mod http;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use reading::time::SECOND;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Buckets in one answer, those that are left out included. Bounds its memory.
+/// Most buckets of an answer, with those that are left out. Bounds its memory.
 const MOST_BUCKETS: usize = 10_000;
 
 /// The widest bucket in microseconds: a hundred years.
@@ -26,26 +26,25 @@ const WIDEST: i64 = 36_500 * 86_400 * SECOND;
 #[derive(Debug, Serialize)]
 struct Trend<'a> {
     sensor: &'a str,
-    /// Whose readings these are; null: every device's.
+    /// The device of the readings; null: all devices.
     device: Option<&'a str>,
-    /// The first moment asked for.
+    /// The beginning of the span.
     from: Time,
-    /// The first moment no longer asked for.
+    /// The end of the span, exclusive.
     to: Time,
-    /// How wide the buckets are, as it was asked for.
+    /// The width of the buckets, as in the request.
     aggregation: &'a str,
     /// In order of time.
     buckets: Vec<Bucket>,
 }
 
-/// What the functions that were asked for tell of a bucket, each a member of its name.
+/// The values of the requested functions in a bucket, each a member of its name.
 #[derive(Clone, Debug, PartialEq)]
 struct Bucket {
-    /// Where the bucket begins, aligned to the Unix epoch. The first one may begin before `from`
-    /// and holds the readings since then.
+    /// Where the bucket begins, aligned to the Unix epoch. The first bucket may begin before `from`, and
+    /// holds only the readings since then.
     timestamp: Time,
-    /// In the sensor's unit, but for the count. Null where there are no readings and nothing is
-    /// put in their place.
+    /// In the sensor's unit, except the count. Null without readings, unless filled.
     values: Vec<(Function, Option<f64>)>,
 }
 
@@ -64,7 +63,7 @@ impl Serialize for Bucket {
     }
 }
 
-/// The functions by the names that they have in questions and answers.
+/// The functions by their names in requests and answers.
 const FUNCTIONS: [(&str, Function); 6] = [
     ("avg", Function::Avg),
     ("min", Function::Min),
@@ -79,7 +78,7 @@ fn name(function: Function) -> &'static str {
     named.map_or("", |(name, _)| name)
 }
 
-/// Functions as they are asked for: `avg,max`, each at most once.
+/// Functions in a request: `avg,max`, each at most once.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct Functions(Vec<Function>);
@@ -107,7 +106,7 @@ impl TryFrom<String> for Functions {
     }
 }
 
-/// How wide buckets are: a span of time such as `30s`, `15m`, `1h` or `1d`.
+/// The width of buckets: a span of time such as `30s`, `15m`, `1h` or `1d`.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct Width {
@@ -145,7 +144,7 @@ impl TryFrom<String> for Width {
     }
 }
 
-/// The buckets of a span, unless it is none or they are too many.
+/// The buckets of a span; an error where the span is empty or they are too many.
 fn buckets(from: Timestamp, to: Timestamp, width: &Width) -> Result<Buckets, String> {
     if from >= to {
         return Err("from is not before to: swap them, or ask for a longer span".to_owned());
@@ -160,7 +159,7 @@ fn buckets(from: Timestamp, to: Timestamp, width: &Width) -> Result<Buckets, Str
     Ok(buckets)
 }
 
-/// What the functions tell of each bucket, filled; with [`Fill::None`] of those that have readings.
+/// The values of each bucket, filled; with [`Fill::None`], only of those with readings.
 fn told(buckets: Buckets, functions: &[Function], columns: Vec<Column>, fill: Fill) -> Vec<Bucket> {
     let columns = functions.iter().zip(columns);
     let mut columns: Vec<_> = columns

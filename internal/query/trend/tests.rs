@@ -24,7 +24,7 @@ fn widths() {
         ("15", None),
         ("", None),
         ("soon", None),
-        // Months and years have no width.
+        // Months and years have no fixed width.
         ("1mo", None),
         ("1y", None),
     ] {
@@ -185,7 +185,7 @@ async fn filling_with_the_previous_begins_before_the_span() {
     .await;
     let four = |values: [Option<f64>; 4]| values.to_vec();
     for (from, query, expected) in [
-        // At equal times the bytewise smaller device's.
+        // At equal times, the bytewise smaller device's.
         (
             "2021-02-28T10:00:00Z",
             "",
@@ -198,7 +198,7 @@ async fn filling_with_the_previous_begins_before_the_span() {
         ),
         ("2021-02-28T10:00:00Z", "&device=lada", four([Some(2.0); 4])),
         ("2021-02-28T10:00:00Z", "&device=nobody", four([None; 4])),
-        // Two years ago; what is read in the span itself is not before it.
+        // Two years ago; a reading in the span is not before it.
         ("2021-02-28T09:00:00Z", "", four([Some(2.5); 4])),
         (
             "2021-02-28T08:45:00Z",
@@ -225,7 +225,7 @@ async fn filling_with_the_previous_begins_before_the_span() {
         assert_eq!(buckets[0]["last"].is_null(), expected[0].is_none(), "{query}");
         assert!(buckets.iter().all(|bucket| bucket["count"].is_u64()), "{query}");
     }
-    // A span that begins within a bucket: what is before it stands for that one.
+    // A span that begins within a bucket: readings before the span fill that bucket.
     let within = "sensor=x&device=saab&from=2021-02-28T09:00:00.000001Z&to=2021-02-28T09:30:00Z&fill=previous";
     assert_eq!(
         column(&api, within, "avg").await,
@@ -252,7 +252,7 @@ async fn a_sensor_never_seen_has_empty_buckets() {
 
 #[tokio::test]
 async fn at_equal_times_the_bytewise_smaller_device_is_first_and_last() {
-    // In bytes, capitals come first; stored in another order than that.
+    // Bytewise, capitals come first; stored in another order.
     let mut readings = vec![
         ("b", "x", "2021-02-28T10:00:00Z", 1.0),
         ("a", "x", "2021-02-28T10:00:00Z", 2.0),
@@ -260,7 +260,7 @@ async fn at_equal_times_the_bytewise_smaller_device_is_first_and_last() {
         ("b", "x", "2021-02-28T10:00:59Z", 4.0),
         ("a", "x", "2021-02-28T10:00:59Z", 5.0),
     ];
-    // Enough series for the other way of asking.
+    // Enough series for a sweep.
     let many: Vec<String> = (0..3).map(|number| format!("many{number}")).collect();
     readings.extend(many.iter().map(|device| (&**device, "x", "2021-02-28T10:00:30Z", 9.0)));
     let api = Api::with(&readings).await;
@@ -326,7 +326,7 @@ async fn months_meet() {
         ("lada", "x", "2021-02-01T00:00:00Z", 2.0),
         ("lada", "x", "2021-03-01T00:00:00Z", 6.0),
         ("lada", "x", "2021-02-28T23:59:30Z", 3.0),
-        // No partition was ever made for December.
+        // December has no partition.
     ])
     .await;
     for (width, expected) in [
@@ -497,7 +497,7 @@ async fn the_ends_of_the_calendar() {
     ] {
         let found = buckets_of(&api, &format!("sensor=x&{query}&fill=null")).await;
         assert_eq!(found.len(), buckets, "{query}");
-        // The database is asked as well.
+        // The query reaches the database, too.
         let api = Api::with(&[("lada", "x", "2021-02-28T10:00:00Z", 1.0)]).await;
         buckets_of(&api, &format!("sensor=x&{query}&fill=null")).await;
     }

@@ -1,4 +1,4 @@
-//! Answers and failures as clients see them.
+//! Answers and failures for clients.
 
 use ::postgres::Error;
 use axum::http::header;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use web::Problem;
 
-/// An answer that several may be given: its JSON, written once.
+/// An answer that several clients may share: its JSON, written once.
 pub(crate) type Answer = Result<Bytes, Problem>;
 
 /// Writes an answer as JSON.
@@ -23,7 +23,7 @@ pub(crate) fn respond(answer: Answer) -> Response {
     }
 }
 
-/// What the client is told of a failure of the database.
+/// The client's answer to a failure of the database.
 pub(crate) fn problem(error: Error) -> Problem {
     match error {
         Error::Unavailable(_) | Error::SharedSessions => Problem::unavailable(error),

@@ -1,4 +1,4 @@
-//! Asks the database for the API, each time within a deadline.
+//! Queries the database for the API, each time within a deadline.
 
 use ::postgres::{Error, Pool};
 use deadpool_postgres::{ClientWrapper, Object};
@@ -10,21 +10,20 @@ use tokio::time::{error::Elapsed, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-/// Longer than the statement timeout that the server keeps: this one is for a server that has
-/// stopped answering altogether.
+/// Longer than the server's statement timeout: this one is for a server that has stopped answering.
 const PATIENCE: Duration = Duration::from_secs(35);
 
-/// How long a statement may still be cancelled once the program's end is near.
+/// How long cancelling a statement may take past the drain deadline.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
-/// The database as the API asks it. Cheap to clone.
+/// The API's connection to the database. Cheap to clone.
 ///
-/// A question may be given up at any moment: its client leaves, or its time is over. Its statement is
-/// then cancelled, and no other question waits behind it.
+/// A question may be dropped at any moment: its client leaves, or its time is over. Its statement is then
+/// cancelled, and no other question waits behind it.
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: Pool,
-    /// Awaits the cancelling at the program's end.
+    /// Awaits cancellations at the program's end.
     service: Service,
 }
 
@@ -42,7 +41,7 @@ impl Database {
     }
 }
 
-/// The answer to one statement that touches no partition: planned once for each connection.
+/// Runs one statement that touches no partition: planned once for each connection.
 ///
 /// # Errors
 /// As [`query`].
@@ -60,14 +59,14 @@ pub(crate) async fn query_series(
     client.answered(answer)
 }
 
-/// The answer to one statement.
+/// Runs one statement.
 ///
-/// It is planned for these very parameters: a plan for any parameters would have to lock and look
-/// at every month's partition. (Planned without the bounds at hand, with a partition a month since
-/// 2000: 50 ms and 650 locks; with them 0.4 ms and 3.)
+/// It is planned for these very parameters: a plan for any parameters would have to lock and examine every
+/// month's partition. (Planned without the bounds at hand, with a partition a month since 2000: 50 ms and 650
+/// locks; with them 0.4 ms and 3.)
 ///
 /// # Errors
-/// As the pool and the server have them; [`Error::Unavailable`] past the deadline.
+/// The errors of the pool and the server; [`Error::Unavailable`] past the deadline.
 pub(crate) async fn query(
     database: &Database,
     statement: &str,
@@ -86,7 +85,7 @@ struct Lent<'a> {
 }
 
 impl Lent<'_> {
-    /// Gives the connection back, unless the time is over.
+    /// Returns the connection to the pool, unless the time is over.
     fn answered(mut self, answer: Result<Result<Vec<Row>, tokio_postgres::Error>, Elapsed>) -> Result<Vec<Row>, Error> {
         let answer = answer.map_err(|elapsed| Error::Unavailable(elapsed.into()))?;
         drop(self.connection.take());
@@ -103,7 +102,7 @@ impl Deref for Lent<'_> {
 }
 
 impl Drop for Lent<'_> {
-    /// Here when a question is given up: a request that is dropped ends nowhere else.
+    /// Runs when a question is dropped: a dropped request ends nowhere else.
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else {
             return;

@@ -1,6 +1,4 @@
-//! The words that all questions share: parameters are read ([`Parameters`], [`Name`]), times read and
-//! written ([`Time`]), readings gathered over time ([`bucket`]), the database asked and its failures
-//! told in one way.
+//! Shared by all questions: parameters, times, buckets, queries, and answers to failures.
 
 mod answer;
 pub(crate) mod bucket;

@@ -10,7 +10,7 @@ use serde::forward_to_deserialize_any;
 use std::collections::HashMap;
 use web::Problem;
 
-/// How like a name has to be to be the one that was meant, from 0 to 1.
+/// Least similarity of a suggested name, from 0 to 1.
 const LIKE: f64 = 0.75;
 
 /// Characters of an unknown name that an answer repeats.
@@ -18,8 +18,8 @@ const SHOWN: usize = 64;
 
 /// A question's parameters, which are the fields of the structure `T`.
 ///
-/// 400 where one is not such a field, with the one that was meant where one is near: left out in
-/// silence, it would widen the question. 400 as well where one is given twice or does not fit.
+/// An unknown parameter is answered with 400, and with a similar known one: if ignored, it would widen the
+/// question. A repeated or malformed one is answered with 400, too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameters<T>(pub(crate) T);
 
@@ -29,13 +29,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = |rejection: QueryRejection| {
             let text = rejection.body_text();
-            // What comes before says which library has read it.
+            // The text before it names the library.
             let (_, reason) = text.split_once(": ").unwrap_or(("", &text));
             Problem::bad_request(own_words(reason))
         };
         let given: Query<Vec<(String, String)>> = Query::from_request_parts(parts, state).await.map_err(text)?;
         check(names::<T>(), given.0.iter().map(|(name, _)| &**name)).map_err(Problem::bad_request)?;
-        // The text names the client's own parameter and why it does not fit.
+        // The text names the client's own parameter and its fault.
         let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(text)?;
         Ok(Self(parameters))
     }
@@ -86,10 +86,10 @@ fn unknown(known: &[&str], name: &str) -> String {
     format!("{shown:?}: unknown parameter{meant}. This endpoint takes {all}.")
 }
 
-/// The known name that is the most like this one, if one is like it: but for some letters, in
-/// another case, in the plural, or with words before or after it.
+/// The known name most similar to this one, if any. It may have other letters or case, be in the plural, or
+/// have words before or after it.
 fn meant<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
-    // No name is that long, and the time to compare grows with it.
+    // No name is longer, and the time to compare grows with the length.
     if name.len() > SHOWN {
         return None;
     }
@@ -97,7 +97,7 @@ fn meant<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
     let name = plain(name);
     let like = known.iter().map(|known| {
         let plain = plain(known);
-        // Short names are like many.
+        // Short names are similar to many.
         let holds = plain.len() > 2 && name.contains(&plain);
         let like = strsim::jaro(&plain, &name);
         (*known, if holds { like.max(LIKE) } else { like })
@@ -109,12 +109,12 @@ fn meant<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
 /// The names of the fields of a structure.
 fn names<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
-    // Fails always: it is only asked what it would read.
+    // Fails always: it only reports the fields that it would read.
     let _failed = T::deserialize(Names(&mut names));
     names
 }
 
-/// Reads nothing, and keeps the names of what was to be read.
+/// Reads nothing, and keeps the names of the requested fields.
 struct Names<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Names<'_> {

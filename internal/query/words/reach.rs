@@ -1,19 +1,19 @@
-//! How far a look back in time goes.
+//! How far a search back in time goes.
 
 use reading::time::DAY;
 
-/// Earlier than every reading, in microseconds since 1970-01-01 UTC: the year before the calendar
-/// of RFC 3339 begins. PostgreSQL knows it.
+/// Earlier than every reading, in microseconds since 1970-01-01 UTC. It is in the year before the calendar of
+/// RFC 3339 begins. PostgreSQL accepts it.
 pub(crate) const BEGINNING: i64 = -62_198_755_200_000_000;
 
-/// How much farther the next look goes where one has found nothing.
+/// Growth of the window after an empty one.
 const WIDER: i64 = 8;
 
-/// How far a look back in time goes, in microseconds.
+/// How far a search back in time goes, in microseconds.
 ///
-/// A look without a lower bound would be planned for every month that has a partition. So it is done
-/// in windows: the first is a day and touches two months at most; where they are empty, each is wider
-/// than the one after it, and eight reach back to the beginning.
+/// A search without a lower bound would be planned for every month that has a partition. So it goes in
+/// windows. The first is a day and touches two months at most. While windows are empty, the next one is
+/// wider, and eight reach back to the beginning.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach(i64);
 
@@ -24,22 +24,22 @@ impl Default for Reach {
 }
 
 impl Reach {
-    /// Where the window begins that ends at this moment.
+    /// The beginning of the window that ends at `before`.
     pub(crate) fn since(self, before: i64) -> i64 {
         before.saturating_sub(self.0).max(BEGINNING)
     }
 
-    /// As far as this, but no farther than the first look.
+    /// Makes a reach of `span`, at most that of the first window.
     pub(crate) fn near(span: i64) -> Self {
         Self(span.clamp(1, DAY))
     }
 
-    /// Whether it goes farther than the first look.
+    /// Whether it is wider than the first window.
     pub(crate) fn is_far(self) -> bool {
         self.0 > DAY
     }
 
-    /// The next look goes farther.
+    /// Widens the next window.
     pub(crate) fn widen(&mut self) {
         self.0 = self.0.saturating_mul(WIDER);
     }

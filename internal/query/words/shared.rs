@@ -1,4 +1,4 @@
-//! One look at the database for everybody who asks the same at the same moment.
+//! Shares one query among all clients that ask the same question at the same moment.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -10,28 +10,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Questions remembered before those are forgotten that nobody waits for any more.
+/// Entries kept before abandoned ones are evicted.
 const REMEMBERED: usize = 1024;
 
-/// Shares answers between those who ask the same question.
+/// Shares answers among callers of the same question.
 ///
-/// Every answer is of a moment after it was asked for: who comes while the question is being put
-/// to the database waits, together with all others who come, for the next time it is put. So a
-/// reading that was stored before somebody asked is always in the answer, and a crowd costs the
-/// database no more than one caller. Cheap to clone.
+/// Every answer is from after its question: callers that come while a query runs wait together for the next
+/// query. So the answer has every reading stored before the question, and a crowd costs the database no more
+/// than one caller. Cheap to clone.
 #[derive(Debug)]
 pub(crate) struct Questions<K, T: Clone> {
     known: Arc<Mutex<HashMap<K, Question<T>>>>,
-    /// Before a question is put to the database, after it was put the last time.
+    /// Pause after a question's last query, before the next.
     pause: Duration,
 }
 
-/// The last question of its kind.
+/// The last query of a question.
 #[derive(Debug)]
 struct Question<T: Clone> {
-    /// Gone once nobody waits for it.
+    /// Gone once no caller waits for it.
     answer: WeakShared<BoxFuture<'static, T>>,
-    /// It is being put to the database, or was: too late to join.
+    /// Its query has begun: too late to join.
     put: Arc<AtomicBool>,
 }
 
@@ -51,8 +50,8 @@ impl<K, T: Clone> Default for Questions<K, T> {
 }
 
 impl<K, T: Clone> Questions<K, T> {
-    /// Each question is put after this pause, so that a question asked again and again costs the
-    /// database one look in so much time.
+    /// Makes questions that pause this long before each query. So a repeated question costs the database one
+    /// query in that time.
     pub(crate) fn every(pause: Duration) -> Self {
         Self {
             known: Arc::default(),
@@ -62,8 +61,8 @@ impl<K, T: Clone> Questions<K, T> {
 }
 
 impl<K: Eq + Hash, T: Clone + Send + Sync + 'static> Questions<K, T> {
-    /// The answer to this question; `put` puts it to the database, unless somebody else's will do.
-    /// Runs for as long as anybody waits for it.
+    /// Returns the answer to this question. `put` queries the database, unless another caller's query will
+    /// do. Runs as long as a caller waits for it.
     pub(crate) async fn ask<F>(&self, question: K, put: impl FnOnce() -> F) -> T
     where
         F: Future<Output = T> + Send + 'static,
@@ -152,7 +151,7 @@ mod tests {
         assert!(never.as_mut().now_or_never().is_none());
         drop(never);
         assert_eq!(questions.ask(1, || async { 7 }).await, 7);
-        // Another question does not wait at all.
+        // Another question does not wait.
         let mut never = Box::pin(questions.ask(1, std::future::pending));
         assert!(never.as_mut().now_or_never().is_none());
         assert_eq!(questions.ask(2, || async { 8 }).await, 8);

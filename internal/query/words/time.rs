@@ -5,8 +5,8 @@ use reading::{bad_time, time};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
-/// A moment, written as RFC 3339 in UTC with 0, 3 or 6 digits of a second, the shortest that is
-/// exact to the microsecond; read as RFC 3339 with any offset.
+/// A moment. It is written as RFC 3339 in UTC with 0, 3 or 6 digits of a second, the shortest that is exact
+/// to the microsecond. It is read as RFC 3339 with any offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Time(pub(crate) Timestamp);
@@ -26,11 +26,11 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match time::parse(&text) {
-            // The calendar of what answers ends a day before what RFC 3339 can write.
+            // `jiff`'s calendar ends a day before RFC 3339's.
             Some(moment) => Timestamp::from_microsecond(moment)
                 .map(Self)
                 .map_err(|_| "beyond the last moment that can be asked for, 9999-12-30T22:00:00Z".to_owned()),
-            // A bare + in a query string is a space, so an offset that was written well may still fail.
+            // A bare + in a query string is a space, so a correct offset may still fail.
             None => Err(format!(
                 "{}; write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL",
                 bad_time::malformed(&text)

@@ -1,36 +1,36 @@
 //! The values of a document: objects one after the other, or one array of objects.
 //!
-//! Each byte is looked at once here, to find where an object ends; the decoder judges what is
-//! inside. A value that is too long is passed over, and what comes after it is not lost.
+//! Each byte is read once here, to find where an object ends; the decoder judges its content. A value that is
+//! too long is skipped, and the next ones are kept.
 
 use super::{Found, Kind, Place};
 use crate::signature::{MARK, is_blank};
 
-/// So many bytes of what is no JSON tell a foreign format from a mistake.
+/// Bytes of text that is no JSON, enough to tell a foreign format from a mistake.
 const STRAY: usize = 4;
 
-/// Finds values, holding at most as many bytes as one may have.
+/// Finds values, and holds at most as many bytes as a value may have.
 #[derive(Debug)]
 pub(super) struct Document {
     max: usize,
     expect: Expect,
     /// Values are elements of an array.
     array: bool,
-    /// The number of the line that is being read.
+    /// The number of the line being read.
     number: u64,
     /// Values that began on it.
     ordinal: u64,
-    /// What is kept of the present value, and whether it was given out and is to be forgotten.
+    /// Kept bytes of the present value, and whether they were returned and can be cleared.
     partial: Vec<u8>,
     given: bool,
-    /// The present value: where it began, how deep it is nested at this point, whether in a string
-    /// and behind a backslash, whether it is longer than allowed.
+    /// The present value: its beginning, its nesting depth, whether in a string, whether behind a backslash,
+    /// whether longer than allowed.
     begun: (u64, u64),
     depth: usize,
     string: bool,
     escaped: bool,
     long: bool,
-    /// How much of a mark of byte order has come.
+    /// How many bytes of a byte order mark have come.
     mark: usize,
 }
 
@@ -50,9 +50,9 @@ enum Expect {
     End,
     /// More of a value.
     Inside,
-    /// More of what is no JSON.
+    /// More text that is no JSON.
     Stray,
-    /// Nothing: it was no JSON.
+    /// Nothing: the text was no JSON.
     Nothing,
 }
 
@@ -80,12 +80,12 @@ impl Document {
         self.number = number;
     }
 
-    /// The first bytes of what is kept.
+    /// The first kept bytes.
     pub(super) fn kept(&self, length: usize) -> &[u8] {
         &self.partial[..length]
     }
 
-    /// The next value that ends in `chunk`, which is shortened by what was looked at.
+    /// Returns the next value that ends in `chunk`; shortens `chunk` by the bytes read.
     pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Option<Found> {
         self.forget();
         let all = chunk.len();
@@ -119,14 +119,14 @@ impl Document {
         }
     }
 
-    /// What is wrong with the document's end.
+    /// The error at the document's end, if any.
     pub(super) fn finish(&mut self) -> Option<Found> {
         self.forget();
         let whole = matches!(self.expect, Expect::Value | Expect::End | Expect::Nothing) && self.mark == 0;
         (!whole).then(|| self.syntax())
     }
 
-    /// Reads on to the next value, or to what is no JSON; `None` when the chunk is used up.
+    /// Reads on to the next value, or to text that is no JSON; `None` when the chunk is used up.
     fn between(&mut self, chunk: &mut &[u8]) -> Option<()> {
         let (byte, rest) = chunk.split_first()?;
         self.expect = match (self.expect, *byte) {

@@ -4,17 +4,17 @@ use super::{Found, Kind, Place};
 use crate::signature::{MARK, blanks};
 use crate::values::Values;
 
-/// Gathers lines, holding at most as many bytes as a value may have.
+/// Gathers lines, and holds at most as many bytes as a value may have.
 #[derive(Debug)]
 pub(super) struct Lines {
     max: usize,
-    /// What is kept of the present line, without blanks before it; of NULs in a row, one.
+    /// Kept bytes of the present line, without blanks before it; one of each run of NULs.
     partial: Vec<u8>,
-    /// So much of it was given out, and is to be forgotten.
+    /// How many of them were returned, and can be dropped.
     given: usize,
-    /// Parts of the present line were given out.
+    /// Parts of the present line were returned.
     parted: bool,
-    /// The rest of the present line is passed over: its value is too long.
+    /// The rest of the present line is skipped: its value is too long.
     skipping: bool,
     /// The number of the last line that has ended.
     number: u64,
@@ -37,7 +37,7 @@ impl Lines {
         self.number
     }
 
-    /// Begins anew behind the line of this number.
+    /// Begins again after the line of this number.
     pub(super) fn rewind(&mut self, number: u64) {
         *self = Self {
             partial: std::mem::take(&mut self.partial),
@@ -47,14 +47,14 @@ impl Lines {
         self.partial.clear();
     }
 
-    /// Takes back all that is kept of the present line.
+    /// Takes back all kept bytes of the present line.
     pub(super) fn withdraw(&mut self) -> Vec<u8> {
         let kept = std::mem::take(&mut self.partial);
         self.rewind(self.number);
         kept
     }
 
-    /// The first bytes of what is kept.
+    /// The first kept bytes.
     pub(super) fn kept(&self, length: usize) -> &[u8] {
         &self.partial[..length]
     }
@@ -64,8 +64,8 @@ impl Lines {
         self.partial.extend_from_slice(bytes);
     }
 
-    /// The next line, where it is all in `chunk` and begins with a value: nearly all do. `chunk` is
-    /// shortened by it.
+    /// Returns the next line if `chunk` holds all of it and it begins with a value: nearly all do. Shortens
+    /// `chunk` by it.
     #[inline]
     pub(super) fn whole<'c>(&mut self, chunk: &mut &'c [u8]) -> Option<&'c [u8]> {
         let begun = !self.partial.is_empty() || self.parted || self.skipping;
@@ -79,7 +79,7 @@ impl Lines {
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// The next line, or part of one, that ends in `chunk`, which is shortened by what was looked at.
+    /// Returns the next line, or part of one, that ends in `chunk`; shortens `chunk` by the bytes read.
     pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Option<Found> {
         self.forget();
         let all = chunk.len();
@@ -113,14 +113,14 @@ impl Lines {
         }
     }
 
-    /// The last line, when the body does not end with a line end.
+    /// Returns the last line, when the body does not end with a line end.
     pub(super) fn finish(&mut self) -> Option<Found> {
         self.forget();
         self.number += 1;
         self.end()
     }
 
-    /// What is left of the line that has just ended.
+    /// Returns the rest of the line that has just ended.
     fn end(&mut self) -> Option<Found> {
         let skipped = std::mem::take(&mut self.skipping);
         if skipped || blanks(&self.partial) == self.partial.len() {
@@ -141,7 +141,7 @@ impl Lines {
         }
     }
 
-    /// The values that are whole in a line that has just proved longer than a value may be.
+    /// The whole values in a line that has just proved longer than a value may be.
     fn part(&mut self) -> Found {
         self.given = Values::decided(&self.partial);
         let kind = if self.given == 0 {
@@ -159,8 +159,8 @@ impl Lines {
         }
     }
 
-    /// Keeps `part` of the present line, which is shortened by what was kept or passed over; false
-    /// where there is no room for all of it.
+    /// Keeps `part` of the present line, and shortens it by the bytes kept or skipped. Returns false where
+    /// there is no room for all of it.
     fn gather(&mut self, part: &mut &[u8]) -> bool {
         if self.skipping {
             *part = &[];
@@ -173,7 +173,7 @@ impl Lines {
                     continue;
                 }
             } else if self.partial.len() < MARK.len() && MARK.starts_with(&self.partial) {
-                // A mark of byte order that a chunk's end has cut is a blank, too.
+                // A byte order mark that a chunk's end cuts is a blank too.
                 self.partial.push(*byte);
                 *part = rest;
                 if self.partial == MARK {

@@ -2,7 +2,7 @@ use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A token as text: its line, what it is, its bytes. Zeros in a row are one, as where chunks cut.
+/// A token as text: its line, kind and bytes. Zeros in a row show as one, as where chunks cut them.
 fn show((number, token): (u64, Token<'_>)) -> String {
     let text = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();
@@ -19,7 +19,7 @@ fn show((number, token): (u64, Token<'_>)) -> String {
     }
 }
 
-/// The pieces of a body that comes in chunks which end at `cuts`.
+/// The pieces of a body in chunks that end at `cuts`.
 fn scan(body: &[u8], cuts: &[usize], max: usize) -> Vec<String> {
     let mut scanner = Scanner::new(max);
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
@@ -39,7 +39,7 @@ fn scan(body: &[u8], cuts: &[usize], max: usize) -> Vec<String> {
     found
 }
 
-/// Whole, and in chunks of each size.
+/// Checks the body whole, and in chunks of each size.
 fn check(body: &str, max: usize, expected: &[&str]) {
     assert_eq!(scan(body.as_bytes(), &[], max), expected, "{body:?}");
     for size in 1..4 {
@@ -116,7 +116,7 @@ fn a_torn_first_line_is_no_document() {
     check("{\"a\":\n\n{}\n", 9, &["1 {\"a\":", "3 {}"]);
     check("{\"a\n{\"b\n{}", 9, &["1 {\"a", "2 {\"b", "3 {}"]);
     check("{\"a\n{}{}{}{}{}\n", 6, &["1 {\"a", "2 part {}{}{}", "2 part {}{}"]);
-    // There is none.
+    // There is no second line.
     check("{\"a", 9, &["1 {\"a"]);
     check("{\"a\n\n", 9, &["1 {\"a"]);
 }

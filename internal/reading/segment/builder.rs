@@ -1,4 +1,4 @@
-//! Writing a segment.
+//! Writes a segment.
 
 use super::{Origin, POINT, UploadTotals};
 use crate::Point;
@@ -7,36 +7,36 @@ use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-/// Gathers readings of one upload into a segment. What is gathered lies in a few flat lists, so that
-/// a post of six readings costs a few allocations and not a few for each series.
+/// Gathers readings of one upload into a segment. It keeps them in a few flat lists: a post of six readings
+/// costs a few allocations, not a few for each series.
 #[derive(Debug, Default)]
 pub struct Builder {
-    /// The names of each run as they are written, one after the other: text, text.
+    /// The written names of each run, one after the other: text, text.
     names: Vec<u8>,
     runs: Vec<Run>,
-    /// Hashes of series, and the numbers of their runs; empty while there are few.
+    /// Hashes of series, and the numbers of their runs; empty while they are few.
     index: HashTable<(u64, usize)>,
     hasher: RandomState,
     /// In order of arrival, each with the number of its run.
     readings: Vec<(usize, Point)>,
-    /// The run after that of the last reading: sensors are mostly read in turn.
+    /// The run expected next, after that of the last reading: sensors are mostly read in turn.
     likely: usize,
     size: usize,
 }
 
 #[derive(Debug)]
 struct Run {
-    /// Where its names begin and end.
+    /// Where its names lie.
     names: Range<usize>,
     hash: u64,
     points: usize,
 }
 
-/// So many series are found faster by looking at each.
+/// Up to this many series, comparing each is faster than the index.
 const FEW: usize = 8;
 
 impl Builder {
-    /// A builder that knows series by this hasher.
+    /// Makes a builder that hashes series by this hasher.
     pub fn new(hasher: RandomState) -> Self {
         Self {
             hasher,
@@ -44,8 +44,8 @@ impl Builder {
         }
     }
 
-    /// Adds a reading; both names have been checked. False where the series is new to this segment
-    /// and `admit`, asked only then and by the hash of (device, sensor), did not let it in.
+    /// Adds a reading; the caller has checked both names. Returns false if the series is new to this segment
+    /// and `admit`, called only then with the hash of (device, sensor), refused it.
     pub fn push(&mut self, device: &str, sensor: &str, point: Point, admit: impl FnOnce(u64) -> bool) -> bool {
         let likely = self
             .runs
@@ -66,7 +66,7 @@ impl Builder {
         true
     }
 
-    /// The number of this series' run, a new one where `admit` lets it in.
+    /// The number of this series' run, a new one if `admit` allows it.
     fn run(&mut self, device: &str, sensor: &str, admit: impl FnOnce(u64) -> bool) -> Option<usize> {
         let hash = self.hasher.hash_one((device, sensor));
         let found = if self.runs.len() <= FEW {
@@ -89,7 +89,7 @@ impl Builder {
         self.runs.push(Run { names, hash, points: 0 });
         let from = match self.runs.len() {
             ..=FEW => return Some(run),
-            // The first that is one too many to look at each.
+            // The first series too many to compare each.
             count if count == FEW + 1 => 0,
             _ => run,
         };
@@ -103,7 +103,7 @@ impl Builder {
         split_names(&self.names[run.names.clone()]) == (device.as_bytes(), sensor.as_bytes())
     }
 
-    /// Bytes that the segment takes by now, but for its head.
+    /// Bytes of the segment so far, without its head.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -118,7 +118,7 @@ impl Builder {
         self.readings.len() as u64
     }
 
-    /// The segment, written; the builder is empty afterwards. `totals` where it is the upload's last.
+    /// Writes the segment and empties the builder. `totals` if it is the upload's last.
     pub fn finish(&mut self, origin: &Origin, totals: Option<UploadTotals>) -> Bytes {
         let mut body = Vec::with_capacity(self.size + 256);
         body.put_u32_le(0);
@@ -133,7 +133,7 @@ impl Builder {
         body.put_u16_le(
             u16::try_from(self.runs.len()).expect("the caller finishes a segment before it holds 65,536 series"),
         );
-        // First the room of each run, then each point into the place that is next in its run.
+        // First the room of each run, then each point into the next place of its run.
         let mut next = Vec::with_capacity(self.runs.len());
         for run in &self.runs {
             body.put_slice(&self.names[run.names.clone()]);
@@ -161,7 +161,7 @@ impl Builder {
     }
 }
 
-/// The two names of a run that this program has written.
+/// Splits the two names of a run that this program has written.
 fn split_names(written: &[u8]) -> (&[u8], &[u8]) {
     let (device, sensor) = written[1..].split_at(written[0].into());
     (device, &sensor[1..])

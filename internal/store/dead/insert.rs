@@ -1,4 +1,4 @@
-//! Storing dead letters: each once, and none that was dropped.
+//! Stores dead letters: each once, and none that was dropped.
 
 use super::{DeadLetter, PLAUSIBLE};
 use crate::copy::Timestamptz;
@@ -13,9 +13,9 @@ use reading::time::{self, RELEASED};
 use std::collections::BTreeSet;
 
 impl Store {
-    /// Stores dead letters and the invalid lines of receipts, in one transaction, and tells how many of
-    /// the letters are new. One that is there is not stored twice, nor one whose id and mark were left by
-    /// a letter that was dropped. A copy with a mark takes the place of every other copy of its event.
+    /// Stores dead letters and the invalid lines of receipts, in one transaction. Returns how many dead
+    /// letters are new. It skips one that is stored, or whose id and mark a dropped one left. A copy with a
+    /// mark replaces every other copy of its event.
     ///
     /// # Errors
     /// See [`Error`].
@@ -33,8 +33,8 @@ impl Store {
         stored.await.map_err(|error| self.not_stored(error))
     }
 
-    /// Makes a dead letter of a message that the database refuses, and counts its readings as failed, in
-    /// one transaction; whether the letter is new, as [`Store::store_dead_letters`] tells it.
+    /// Stores a refused message as a dead letter and counts its readings as failed, in one transaction.
+    /// Returns whether the dead letter is new, as in [`Store::store_dead_letters`].
     ///
     /// # Errors
     /// See [`Error`].
@@ -54,17 +54,17 @@ impl Store {
     }
 
     fn not_stored(&self, error: tokio_postgres::Error) -> Error {
-        // A partition may be gone that was made before.
+        // A partition made before may be gone.
         lock(&self.receipts).clear();
         lock(&self.lines).clear();
         failed(error)
     }
 }
 
-/// Stores these letters after everything else that their transaction locks; how many are new.
+/// Stores these dead letters after all other locks of their transaction. Returns how many are new.
 async fn insert(transaction: &Transaction<'_>, letters: &[DeadLetter]) -> Result<u64, tokio_postgres::Error> {
     let mut stored = 0;
-    // Of copies of one event the last one counts, and a statement takes no more than one of them.
+    // Of copies of one event the last one counts, and a statement takes only one of them.
     let mut left: Vec<&DeadLetter> = letters.iter().collect();
     while !left.is_empty() {
         let mut seen = BTreeSet::new();
@@ -76,12 +76,12 @@ async fn insert(transaction: &Transaction<'_>, letters: &[DeadLetter]) -> Result
     Ok(stored)
 }
 
-/// The same for letters of which no two have the same id.
+/// Stores dead letters with distinct ids.
 async fn insert_once(
     transaction: &Transaction<'_>,
     mut letters: Vec<&DeadLetter>,
 ) -> Result<u64, tokio_postgres::Error> {
-    // One order for all writers.
+    // The same order in all writers, so that they cannot deadlock.
     letters.sort_unstable_by(|one, other| one.id.cmp(&other.id));
     let ids: Vec<String> = letters.iter().map(|letter| encoded(&letter.id)).collect();
     let marks: Vec<String> = letters.iter().map(|letter| encoded(&letter.mark)).collect();
@@ -141,7 +141,8 @@ async fn insert_once(
     if stored == 0 {
         return Ok(0);
     }
-    // Inserting waits for a transaction that is dropping the same letter. What is left of it is seen only now.
+    // Inserting waits for a transaction that is dropping the same dead letter. The id that it leaves is
+    // visible only now.
     let drop_again = "DELETE FROM dead_letter there
          USING unnest($1::text[], $2::text[]) AS asked (event_id, mark), dead_letter_gone gone
          WHERE there.event_id = asked.event_id AND there.mark = asked.mark

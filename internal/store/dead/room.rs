@@ -1,34 +1,34 @@
-//! How much dead letters take, and which of them go.
+//! Bounds the room of dead letters: measures them, evicts and deletes.
 
 use super::PLAUSIBLE;
 use crate::Store;
 use crate::copy::Timestamptz;
 use ::postgres::{Error, Timer};
 
-/// Beside its payload, what a letter takes, about, in bytes.
+/// About how many bytes a dead letter takes beside its payload.
 pub(super) const OVERHEAD: u64 = 512;
 
-/// Letters that one transaction drops at the most.
+/// Most dead letters that one transaction evicts.
 const STEP: i64 = 256;
 
-/// Ids of evicted letters that stay: one that is forgotten may come back with a rebuild, and goes again.
+/// StoredLetter ids of evicted dead letters. A rebuild may restore one whose id is gone; it is evicted again.
 const REMEMBERED: i64 = 1_000_000;
 
-/// Held while letters are evicted, so that one program does it at a time. The number is arbitrary and must
-/// never change.
+/// Lock held while dead letters are evicted, so that one program evicts at a time. The number is arbitrary
+/// and must never change.
 const LOCK: i64 = 0x6465_6164_6c65_7474;
 
-/// What a step of an eviction has dropped.
+/// Counts of one transaction of an eviction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evicted {
-    /// Letters.
+    /// Dead letters.
     pub letters: u64,
     /// Bytes that they counted.
     pub bytes: u64,
 }
 
 impl Store {
-    /// Bytes of the dead letters that hold rejected lines: of their payloads, and 512 more each.
+    /// Bytes of the dead letters of rejected lines: their payloads, and 512 more each.
     ///
     /// # Errors
     /// Where the database cannot tell now.
@@ -42,8 +42,8 @@ impl Store {
         Ok(sum.unsigned_abs())
     }
 
-    /// Drops the oldest dead letters of rejected lines that come to so many bytes, 256 at the most, and
-    /// leaves their ids. Nothing where another program is at it.
+    /// Drops the oldest dead letters of rejected lines, and leaves their ids. It drops up to this many bytes
+    /// or 256 of them, and none while another program evicts.
     ///
     /// # Errors
     /// Where the database cannot do that now.
@@ -80,8 +80,8 @@ impl Store {
         })
     }
 
-    /// Forgets the dead letters that are older than this moment (in microseconds since 1970), and the ids
-    /// of those that were dropped before it; how many letters they were.
+    /// Deletes dead letters older than this moment, in microseconds since 1970. Also deletes the ids of those
+    /// dropped before it. Returns how many dead letters it deleted.
     ///
     /// # Errors
     /// Where the database cannot do that now.
@@ -96,7 +96,7 @@ impl Store {
         Ok(client.execute(forget, &[&before]).await?)
     }
 
-    /// Forgets the ids of letters that were evicted, but for the latest million.
+    /// Deletes the ids of evicted dead letters, except the latest million.
     ///
     /// # Errors
     /// Where the database cannot do that now.

@@ -72,7 +72,7 @@ fn lines(number: usize, bytes: usize) -> DeadLetter {
     }
 }
 
-/// A letter that was stored while the clocks were behind is as young as the last look at one.
+/// A dead letter stored while the clocks were behind is as young as the last look at the clock.
 #[tokio::test]
 async fn a_letters_age_counts_from_a_plausible_moment() {
     let setting = Setting::start().await;
@@ -130,8 +130,8 @@ async fn every_encoding_keeps_a_letter_as_it_came() {
     }
 }
 
-/// However its event comes again: what was dropped stays dropped, and what was driven again and
-/// refused again is a letter again.
+/// A dropped dead letter stays dropped, however its event comes again. A redriven one that is refused again
+/// is a dead letter again.
 #[tokio::test]
 async fn a_letter_that_was_dropped_does_not_come_back() {
     let setting = Setting::start().await;
@@ -145,14 +145,14 @@ async fn a_letter_that_was_dropped_does_not_come_back() {
     assert_eq!(setting.store(&both).await, 0);
     assert_eq!(setting.there().await, ["a"]);
 
-    // Driven again and refused before the letter is dropped: it has another number then.
+    // Redriven and refused before the dead letter is dropped: it has another number then.
     let before = setting.all().await[0].number;
     assert_eq!(setting.store(&[letter("a", "17")]).await, 1);
     assert!(!delete(&setting.pool, before).await.unwrap());
     // And afterwards.
     assert_eq!(setting.store(&[letter("b", "18"), letter("a", "")]).await, 1);
     assert_eq!(setting.there().await, ["a 17", "b 18"]);
-    // The first copy, and one that was driven again and dropped: neither comes back.
+    // The first copy, and one that was redriven and dropped: neither comes back.
     let number = setting.all().await[0].number;
     assert!(delete(&setting.pool, number).await.unwrap());
     assert_eq!(setting.store(&[letter("a", "17"), letter("a", "")]).await, 0);
@@ -167,7 +167,7 @@ async fn a_letter_that_was_dropped_does_not_come_back() {
     assert_eq!(setting.store(&[letter("a", "19")]).await, 0);
 }
 
-/// A letter that is stored while it is dropped elsewhere is gone afterwards.
+/// A dead letter that is stored while another transaction drops it is gone afterwards.
 #[tokio::test]
 async fn who_drops_a_letter_is_not_overtaken() {
     let setting = Setting::start().await;
@@ -204,13 +204,13 @@ async fn lines_make_room_among_themselves() {
     letters.extend((10..90).map(|number| lines(number, 488)));
     setting.store(&letters).await;
     assert_eq!(setting.store.bytes_of_lines().await.unwrap(), 80_000);
-    // One more than would do by a byte.
+    // One byte less would need one dead letter less.
     let evicted = setting.store.evict_dead_letters(9_001).await.unwrap();
     assert_eq!((evicted.letters, evicted.bytes), (10, 10_000));
     let there = setting.there().await;
     // The message's id is greater than those of the lines.
     assert_eq!((there.len(), &*there[0], &*there[70]), (71, "lines 20", "message"));
-    // Neither come they back, nor are their ids kept without end.
+    // They do not come back, and their ids are not kept without end.
     assert_eq!(setting.store(&letters).await, 0);
     assert_eq!(setting.count("dead_letter_gone WHERE evicted").await, 10);
     setting.store.evict_dead_letters(1).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_refused_message_is_counted_and_kept_at_once() {
     assert!(!setting.store.store_refused(&message, &letter).await.unwrap());
     assert_eq!(setting.count("receipt WHERE failed = 1").await, 1);
     assert_eq!(setting.count("dead_letter").await, 1);
-    // Both or none of them.
+    // Both are stored, or none.
     let client = setting.pool.get().await.unwrap();
     let refuse = "ALTER TABLE dead_letter ADD CHECK (reason <> 'why') NOT VALID";
     client.batch_execute(refuse).await.unwrap();
@@ -278,12 +278,12 @@ async fn the_lines_of_a_receipt_are_there_once_and_go_with_it() {
     assert_eq!(second.get::<_, Option<i64>>(2), Some(3));
     assert_eq!(decoded(second.get(3)), "€");
     assert_eq!(decoded(second.get(4)), "🚗".repeat(256));
-    // A partition that was dropped is made anew.
+    // A dropped partition is made again.
     let drop =
         "SELECT drop_partition('receipt_line', relname) FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid
          WHERE inhparent = 'receipt_line'::regclass";
     client.execute(drop, &[]).await.unwrap();
-    // Over a new connection at once, else at the second try.
+    // A new connection succeeds at once, another at the second try.
     let _unless_new = setting.store.store_dead_letters(&[], &all).await;
     setting.store.store_dead_letters(&[], &all).await.unwrap();
     assert_eq!(setting.count("receipt_line").await, 2);

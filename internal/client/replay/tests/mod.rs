@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use self::server::{Reply, Server, judge};
 use super::{Error, Input, Options, Progress, Summary, run};
 
-/// Lines of which every one is good, but for those at the places that `bad` picks.
+/// Good lines, except at the places that `bad` picks.
 fn lines(count: usize, bad: impl Fn(usize) -> bool) -> String {
     (1..=count)
         .map(|line| {
@@ -184,7 +184,7 @@ async fn what_will_not_pass_is_final() {
     }
 }
 
-/// The last reason why nothing got through.
+/// Why the last try failed.
 async fn kept_from(options: Options) -> String {
     let options = Options {
         max_retry_time: Some(Duration::ZERO),
@@ -224,7 +224,7 @@ async fn what_answers_in_between_is_no_ingestor() {
             "{reason}"
         );
     }
-    // This is the ingestor's own word, and no verdict on any line.
+    // An ingestor said this, but it is no verdict on a line.
     let sentence = json!({"title": "Bad Request", "status": 400, "detail": "This port speaks TLS."}).to_string();
     let server = Server::start(move |_, _| Reply::answer(400, &sentence)).await;
     let reason = kept_from(options(&server, &[&path])).await;
@@ -244,10 +244,10 @@ async fn a_server_that_defers_is_given_its_time() {
             ..options(&server, &[&path])
         };
         let (summary, ended) = replay(&options).await;
-        // It would have to wait for longer than it may.
+        // The server asks for a longer wait than allowed.
         assert!(matches!(ended, Err(Error::GaveUp { .. })), "{ended:?}");
         assert_eq!((summary.accepted, summary.retries, server.requests().len()), (0, 0, 1));
-        // Where it may, the same lines are sent again.
+        // If allowed, the same lines are sent again.
         let reply = Reply::answer(status, &problem.to_string()).with("Retry-After: 0");
         let server = Server::start(move |number, body| if number == 0 { reply.clone() } else { judge(body) }).await;
         let options = Options {
@@ -361,7 +361,7 @@ async fn gzip_is_known_by_its_first_bytes() {
     let folder = TempDir::new().unwrap();
     let text = lines(1_000, |line| line == 600);
     let (first, second) = text.split_at(text.len() / 2);
-    // A tape pads what it holds, and a power cut what was written before it.
+    // A tape pads its data, and a power cut the data before it.
     let zeros = vec![0; 200_000];
     let members = [gzip(first.as_bytes()), zeros.clone(), gzip(second.as_bytes()), zeros].concat();
     let packed = file(&folder, "packed", members);

@@ -1,5 +1,5 @@
-//! A peer that reads HTTP requests properly and answers them as a test wants. Written by hand:
-//! no honest server library cuts its own connections.
+//! A server that reads HTTP requests properly and answers as a test wants. Written by hand: no server library
+//! cuts its own connections.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What to do with a request once it has been read.
+/// The reaction to a request.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     Answer {
@@ -17,11 +17,11 @@ pub(super) enum Reply {
         headers: String,
         body: String,
     },
-    /// Close the connection without a word.
+    /// Closes the connection without an answer.
     Cut,
-    /// Close it in the middle of the answer.
+    /// Closes it in the middle of the answer.
     CutWithinAnswer,
-    /// Keep the client waiting.
+    /// Keeps the client waiting.
     Never,
 }
 
@@ -46,7 +46,7 @@ impl Reply {
     }
 }
 
-/// Answers as an ingestor would, to which every line is good that begins with a brace.
+/// Answers as an ingestor that accepts every line that begins with a brace.
 pub(super) fn judge(body: &[u8]) -> Reply {
     let text = String::from_utf8_lossy(body);
     let bad: Vec<_> = text
@@ -68,7 +68,7 @@ pub(super) fn judge(body: &[u8]) -> Reply {
     Reply::answer(if bad.is_empty() { 200 } else { 400 }, &answer.to_string())
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone)]
 pub(super) struct Request {
     pub(super) head: String,
@@ -87,7 +87,7 @@ impl Request {
 
 type Script = dyn Fn(usize, &[u8]) -> Reply + Send + Sync;
 
-/// A server on a free port, gone when dropped.
+/// A server on a free port, stopped when dropped.
 pub(super) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -96,7 +96,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one that answers as `script` says to the number of a request, from 0, and its body.
+    /// Starts a server that answers with `script`, given the number of a request, from 0, and its body.
     pub(super) async fn start(script: impl Fn(usize, &[u8]) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -141,7 +141,7 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Starts one that does not know what it is sent, says this and closes the connection.
+    /// Starts a server that understands no request, sends `says` and closes the connection.
     pub(super) async fn puzzled(says: &'static [u8]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -162,7 +162,7 @@ impl Server {
         }
     }
 
-    /// Ends when so many requests have been read.
+    /// Waits until this many requests have been read.
     pub(super) async fn arrived(&self, wanted: usize) {
         let mut count = self.count.clone();
         count.wait_for(|count| *count >= wanted).await.unwrap();
@@ -183,7 +183,7 @@ async fn read(stream: &mut BufStream<TcpStream>) -> Option<Request> {
     Some(request)
 }
 
-/// Whether the connection goes on.
+/// Writes the reply. Returns whether the connection stays open.
 async fn write(stream: &mut BufStream<TcpStream>, reply: Reply) -> bool {
     let answer = match reply {
         Reply::Answer { status, headers, body } => {

@@ -1,4 +1,4 @@
-//! One layer of compression: bytes in as they come, decoded bytes out, in constant memory.
+//! One layer of compression: decodes chunks of bytes in constant memory.
 
 use super::{Error, joined};
 use async_compression::codecs::DecodeV2;
@@ -10,46 +10,46 @@ use bytes::{Buf, Bytes};
 use reading::signature::{Foreign, blanks, foreign, undecided};
 use std::io;
 
-/// Decoded bytes given out at once.
+/// Decoded bytes returned at once.
 const CHUNK: usize = 64 * 1024;
 
-/// The largest window that zstd frames may ask for, as a power of two: 8 MiB.
+/// Largest window of a zstd frame, as a power of two: 8 MiB.
 const ZSTD_WINDOW: u32 = 23;
 
-/// What a layer gives may be this much larger than the body, once it is past [`FREE`] bytes.
+/// Most growth from a body to a layer's output, past [`FREE`] bytes.
 const MAX_GROWTH: u64 = 1000;
 const FREE: u64 = 1 << 20;
 
-/// What a layer has to give.
+/// The result of one pull.
 pub(super) enum Step {
     /// Decoded bytes, at least one.
     Bytes(Bytes),
-    /// Nothing before it is fed.
+    /// Needs input first.
     Hungry,
-    /// Nothing more.
+    /// No more output.
     End,
 }
 
-/// A row of gzip members, or of zstd frames.
+/// A sequence of gzip members, or of zstd frames.
 pub(super) struct Layer {
     format: Foreign,
     decoder: Box<dyn DecodeV2 + Send>,
-    /// What is not decoded yet.
+    /// Input that is not decoded yet.
     input: Bytes,
-    /// Set once no more is fed: whether what was fed is known to be all.
+    /// Set after the last input: whether the input is known to be complete.
     closed: Option<bool>,
-    /// The decoder is inside a member, or a frame.
+    /// The decoder is inside a member or a frame.
     within: bool,
-    /// The decoder may hold more than there was room for.
+    /// The decoder may hold more output than the buffer had room for.
     more: bool,
     buffer: Box<[u8]>,
     given: u64,
-    /// An error behind what was given last.
+    /// An error that follows the last output.
     failed: Option<Error>,
 }
 
-/// What the last of the layers, each of which feeds the next, has to give. `received` is how many
-/// bytes of the body there were for it.
+/// Pulls from the last of the layers, each of which feeds the next. `received` is the number of body bytes
+/// that they were fed.
 pub(super) fn pull(layers: &mut [Layer], received: u64) -> Result<Step, Error> {
     let Some((layer, outer)) = layers.split_last_mut() else {
         return Ok(Step::Hungry);
@@ -58,7 +58,7 @@ pub(super) fn pull(layers: &mut [Layer], received: u64) -> Result<Step, Error> {
         match layer.read(received)? {
             Step::Hungry => match pull(outer, received)? {
                 Step::Bytes(bytes) => layer.feed(bytes),
-                // A layer that ends has found its checksums right.
+                // A layer that ends has verified its checksums.
                 Step::End => layer.close(true),
                 Step::Hungry => return Ok(Step::Hungry),
             },
@@ -68,7 +68,7 @@ pub(super) fn pull(layers: &mut [Layer], received: u64) -> Result<Step, Error> {
 }
 
 impl Layer {
-    /// A layer that begins with `input`; `None` where the format is no compression.
+    /// Makes a layer that begins with `input`; `None` where the format is no compression.
     pub(super) fn new(format: Foreign, input: Bytes) -> Option<Self> {
         let decoder: Box<dyn DecodeV2 + Send> = match format {
             Foreign::Gzip => Box::new(GzipDecoder::new()),
@@ -88,12 +88,12 @@ impl Layer {
         })
     }
 
-    /// Adds to what is to be decoded.
+    /// Appends input.
     pub(super) fn feed(&mut self, bytes: Bytes) {
         self.input = joined(std::mem::take(&mut self.input), bytes);
     }
 
-    /// Feeds no more. `whole` says whether what was fed is known to be all.
+    /// Ends the input. `whole` says whether the input is known to be complete.
     pub(super) fn close(&mut self, whole: bool) {
         self.closed = Some(whole);
     }
@@ -125,8 +125,8 @@ impl Layer {
         Ok(Step::Bytes(Bytes::copy_from_slice(&self.buffer[..filled])))
     }
 
-    /// Goes to the next member, over blanks; `None` where one begins. Tapes and power cuts leave
-    /// zeros behind a member.
+    /// Skips blanks up to the next member; `None` where one begins. Tapes and power cuts leave zeros behind a
+    /// member.
     fn seek(&mut self) -> Option<Result<Step, Error>> {
         self.input.advance(blanks(&self.input));
         if foreign(&self.input) == Some(self.format) {
@@ -142,7 +142,7 @@ impl Layer {
         })
     }
 
-    /// Decodes into the buffer behind what is filled; `None` where there may be more.
+    /// Decodes into the buffer behind its filled part; `None` where more output may follow.
     fn decode(&mut self, filled: &mut usize) -> Option<Result<Step, Error>> {
         let starved = self.input.is_empty();
         if starved && !self.more {
@@ -162,13 +162,13 @@ impl Layer {
             }
             Ok(false) if read == 0 && written == 0 && !starved => Some(Err(Error::Undecodable)),
             Ok(false) => None,
-            // Having nothing is no error: it held no more than there was room for.
+            // An empty output is no error: the decoder held no more than there was room for.
             Err(_) if starved && self.format == Foreign::Gzip => None,
             Err(error) => Some(Err(judge(&error))),
         }
     }
 
-    /// What there is to say where the data goes on and the input does not.
+    /// The result when the data goes on and the input does not.
     fn starve(&self) -> Result<Step, Error> {
         match self.closed {
             None => Ok(Step::Hungry),
@@ -180,7 +180,7 @@ impl Layer {
 
 fn judge(error: &io::Error) -> Error {
     if error.to_string().contains("too much memory") {
-        // zstd's own words for a frame whose window is above the limit; a test pins them.
+        // zstd's own words for a window above the limit; a test pins them.
         Error::Window
     } else {
         Error::Undecodable

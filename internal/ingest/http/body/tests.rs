@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::AsyncReadExt;
 
-/// Reads to the end or to an error, from a body of chunks of this size whose length is not known.
+/// Reads to the end or to an error, from a body in chunks of this size and of unknown length.
 async fn read_in(coded: &[u8], encoding: Encoding, size: usize) -> (Vec<u8>, Option<Error>) {
     let chunks: Vec<_> = coded
         .chunks(size)
@@ -51,7 +51,7 @@ async fn zstd(plain: &[u8], window: u32) -> Vec<u8> {
     coded
 }
 
-/// Bytes that do not compress to nothing.
+/// Bytes that hardly compress.
 fn noise(size: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
@@ -91,7 +91,7 @@ async fn what_comes_before_the_break_is_given() {
             read.len()
         );
     }
-    // Damaged in the middle, it can still come whole the next time.
+    // A body damaged in transit can come whole the next time.
     let mut coded = gzip(&plain);
     for byte in &mut coded[200_000..200_100] {
         *byte ^= 0x55;
@@ -112,7 +112,7 @@ async fn bombs_and_windows_are_refused() {
     assert!(matches!(error, Some(Error::Window)), "{error:?}");
 }
 
-/// Whether a body of these chunks is taken as a whole, and what comes in all.
+/// Whether a body of these chunks is taken as a whole, and its full text.
 async fn whole(chunks: Vec<io::Result<&'static str>>) -> (bool, String, Option<Error>) {
     let chunks = chunks
         .into_iter()
@@ -235,7 +235,7 @@ async fn what_the_head_does_not_say_is_seen() {
             assert!(error.is_none(), "case {number} by {size}: {error:?}");
             assert!(got == *expected, "case {number} by {size}: {} bytes", got.len());
         }
-        // Blanks come through, so that lines keep their numbers.
+        // Blanks pass through, so that lines keep their numbers.
         let padded = [&b"\r\n\0\0\xef\xbb\xbf "[..], &coded].concat();
         let (got, error) = read_in(&padded, encoding, 3).await;
         assert!(error.is_none(), "case {number} padded: {error:?}");
@@ -297,7 +297,7 @@ async fn behind_the_last_member() {
             for encoding in encodings {
                 let (got, error) = read([&member[..], &zeros].concat(), encoding).await;
                 assert!(error.is_none() && got == plain, "{encoding:?}: {error:?}");
-                // What was written after the power came back is read too.
+                // A member written after the power cut is read too.
                 let (got, error) = read([&member[..], &zeros, member].concat(), encoding).await;
                 assert!(error.is_none() && got == plain.repeat(2), "{encoding:?}: {error:?}");
             }
@@ -316,7 +316,7 @@ async fn behind_the_last_member() {
     }
 }
 
-/// A file that was cut is told from an upload that was.
+/// A cut file is told from a cut upload.
 #[tokio::test]
 async fn a_body_that_came_whole_and_is_cut_is_damaged() {
     use Encoding::{Gzip, Identity, Zstd};
@@ -337,7 +337,7 @@ async fn a_body_that_came_whole_and_is_cut_is_damaged() {
                     "{encoding:?} to {end}: {error:?}"
                 );
                 assert!(plain.starts_with(&from_sized) && from_sized == from_unsized);
-                // A layer around it that is whole says that all came.
+                // A complete layer around it proves that all came.
                 let (got, error) = read(gzip(&cut), Gzip).await;
                 assert!(
                     matches!(error, Some(Error::Damaged)),
@@ -346,7 +346,7 @@ async fn a_body_that_came_whole_and_is_cut_is_damaged() {
                 assert!(got == from_sized);
             }
         }
-        // Cut in both, by the upload.
+        // The upload cut both layers.
         let (_, error) = read(gzip(&coded[..coded.len() / 2])[..coded.len() / 4].to_vec(), Gzip).await;
         assert!(matches!(error, Some(Error::Undecodable)), "{error:?}");
     }
@@ -355,7 +355,7 @@ async fn a_body_that_came_whole_and_is_cut_is_damaged() {
     let body = Body::from_stream(futures_util::stream::iter(chunks));
     let (got, error) = drained(BodyReader::new(body, Gzip, None)).await;
     assert!(matches!(error, Some(Error::Broken)) && !got.is_empty(), "{error:?}");
-    // A single byte of what is declared.
+    // A single byte of the declared format.
     let (_, error) = read_sized(b"\x1f".to_vec(), Gzip).await;
     assert!(matches!(error, Some(Error::Damaged)), "{error:?}");
 }
@@ -364,7 +364,7 @@ async fn a_body_that_came_whole_and_is_cut_is_damaged() {
 async fn what_is_not_declared_is_bounded_too() {
     let zeros = vec![b'\n'; 64 << 20];
     let bomb = gzip(&zeros);
-    // Two layers, each of which grows less than is allowed.
+    // Two layers, each of which grows less than the limit.
     let nested = gzip(&bomb);
     for (coded, encoding) in [
         (bomb, Encoding::Identity),
@@ -376,7 +376,7 @@ async fn what_is_not_declared_is_bounded_too() {
     }
     let (_, error) = read(zstd(&noise(1 << 20), 27).await, Encoding::Identity).await;
     assert!(matches!(error, Some(Error::Window)), "{error:?}");
-    // Nothing is given, and yet it grows: blanks between the members of a layer.
+    // It grows without output: blanks between the members of a layer.
     let (_, error) = read(gzip(&[&gzip(b"x")[..], &vec![0; 64 << 20]].concat()), Encoding::Gzip).await;
     assert!(matches!(error, Some(Error::Bomb)), "{error:?}");
     let mut source = BodyReader::new(Body::from(gzip(LINE.as_bytes())), Encoding::Identity, Some(8));

@@ -1,9 +1,9 @@
-//! Both ways of asking, against buckets that are made here; and late readings.
+//! Both ways of reading, compared with buckets computed here; and late readings.
 
 use super::*;
 use std::collections::BTreeMap;
 
-/// Readings of two devices and their order of arrival, from a sequence that looks random.
+/// Readings of two devices and their order of arrival, from a pseudo-random sequence.
 fn shuffled() -> Vec<(&'static str, i64, f64)> {
     let mut state = 88_172_645_463_325_252_u64;
     let mut next = move || {
@@ -27,7 +27,7 @@ fn shuffled() -> Vec<(&'static str, i64, f64)> {
         .collect()
 }
 
-/// 2021-02-28T23:30:00Z: the hour that follows has a month's end in its middle.
+/// 2021-02-28T23:30:00Z: a month ends in the middle of the next hour.
 const START: i64 = 1_614_555_000;
 
 fn expected(readings: &[(&str, i64, f64)], width: i64) -> Vec<[f64; 7]> {
@@ -59,7 +59,7 @@ fn expected(readings: &[(&str, i64, f64)], width: i64) -> Vec<[f64; 7]> {
 async fn whatever_the_order_of_arrival() {
     let readings = shuffled();
     let api = Api::start().await;
-    // The first half is asked for before the second one arrives, late.
+    // The first half is read before the second one arrives, late.
     for known in [75, 150] {
         for (device, second, value) in &readings[known - 75..known] {
             let time = Timestamp::from_second(START + second).unwrap().to_string();

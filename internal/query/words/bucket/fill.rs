@@ -1,12 +1,11 @@
-//! What stands for buckets without readings.
+//! Values of buckets without readings.
 //!
-//! They are filled here and not in the database, where each way of filling would be a statement of
-//! its own.
+//! They are filled here and not in the database, where each way of filling would need its own statement.
 
 use super::Function;
 use serde::Deserialize;
 
-/// What stands for a bucket without readings.
+/// The value of a bucket without readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fill {
@@ -14,21 +13,20 @@ pub(crate) enum Fill {
     Zero,
     /// Null.
     Null,
-    /// The value before it; before the first, that of the last reading before the span; null where
-    /// there is none.
+    /// The value before it; before the first, that of the last reading before the span; null without one.
     Previous,
-    /// What lies on the straight line between its neighbours; null before the first and after the
-    /// last.
+    /// A point on the straight line between its neighbours; null before the first and after the last.
     Linear,
     /// Nothing: the bucket is left out.
     #[default]
     None,
 }
 
-/// What a function tells of buckets in order of time, gaps filled. `before` is the value of the last
-/// reading before them. [`Fill::None`] fills nothing: leaving buckets out is up to the caller.
+/// Fills the gaps of a function's values, in order of time. `before` is the value of the last reading before
+/// them. [`Fill::None`] fills nothing: the caller leaves buckets out.
 ///
-/// A count is never carried or drawn on a line, since nothing was counted there: it is 0, and null
+/// A count is never carried or interpolated, since nothing was counted there: it is 0, or null with
+/// [`Fill::Null`].
 /// only where that is asked for.
 pub(super) fn filled(function: Function, values: &[Option<f64>], fill: Fill, before: Option<f64>) -> Vec<Option<f64>> {
     let fill = match (function, fill) {
@@ -62,14 +60,14 @@ fn linear(values: &[Option<f64>]) -> Vec<Option<f64>> {
         let steps = share(to - from);
         for (step, value) in filled[from + 1..to].iter_mut().enumerate() {
             let way = share(step + 1) / steps;
-            // Each end by its share: the difference of two large ones may be no number.
+            // Weigh each end: the difference of two large ones may overflow.
             *value = Some(first * (1.0 - way) + last * way);
         }
     }
     filled
 }
 
-/// A count of buckets, of which an answer has few, as a number to divide by.
+/// A count of buckets, at most thousands, as a number to divide by.
 fn share(buckets: usize) -> f64 {
     f64::from(u32::try_from(buckets).unwrap_or(u32::MAX))
 }

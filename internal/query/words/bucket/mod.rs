@@ -1,7 +1,7 @@
-//! Readings of a span of time, gathered into buckets of equal width.
+//! Readings of a span of time, in buckets of equal width.
 //!
-//! What the averages of a day and trends have in common: where buckets lie, what can be told of
-//! each, what stands for an empty one, and how the database is asked.
+//! The averages of a day and trends share this: the alignment of buckets, their functions, the filling of
+//! empty ones, and the statements.
 
 mod fill;
 mod postgres;
@@ -13,19 +13,19 @@ use super::Database;
 use ::postgres::Error;
 use jiff::Timestamp;
 
-/// A span of time and the buckets that cover it. They are aligned to the Unix epoch: a bucket
-/// begins where the time since then divides by the width, so the first one may begin before the
-/// span, and the last one end after it. They hold the readings within the span only.
+/// A span of time and the buckets that cover it, aligned to the Unix epoch. A bucket begins where the time
+/// since then divides by the width. So the first one may begin before the span, and the last one end after
+/// it. They hold only the readings within the span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Buckets {
-    /// Inclusive, in microseconds since 1970-01-01 UTC, as all of them.
+    /// Inclusive, in microseconds since 1970-01-01 UTC, as all times here.
     from: i64,
     /// Exclusive.
     to: i64,
     width: i64,
 }
 
-/// What is told of the readings in a bucket.
+/// A function of the readings in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Function {
     /// Their average.
@@ -34,25 +34,25 @@ pub(crate) enum Function {
     Min,
     /// The greatest value.
     Max,
-    /// How many there are.
+    /// Their number.
     Count,
-    /// The value of the earliest; at equal times that of the device whose name is bytewise smaller.
+    /// The value of the earliest; at equal times, of the device whose name is bytewise smaller.
     First,
-    /// The value of the latest; at equal times as above.
+    /// The value of the latest; at equal times, as above.
     Last,
 }
 
-/// What a function tells of each bucket, in order of time; `None` where there are no readings.
+/// A function's values in each bucket, in order of time; `None` without readings.
 pub(crate) type Column = Vec<Option<f64>>;
 
-/// What these functions tell of a sensor's readings in each bucket, of one device or of all: a
-/// column for each function, in their order, gaps filled.
+/// Computes these functions of a sensor's readings in each bucket, of one device or of all. Returns a column
+/// for each function, in their order, gaps filled.
 ///
-/// Averages are right within 1e-9, seen against the largest of their readings, whatever the order
-/// of arrival. Memory is bounded by the number of buckets.
+/// Averages are right within 1e-9, relative to the largest of their readings, in any order of arrival. Memory
+/// is bounded by the number of buckets.
 ///
 /// # Errors
-/// As [`super::query`] has them.
+/// As [`super::query`].
 pub(crate) async fn columns(
     database: &Database,
     sensor: &str,
@@ -76,14 +76,14 @@ pub(crate) async fn columns(
 }
 
 impl Function {
-    /// Whether it tells something in the unit of the readings, and not how many there are.
+    /// Whether its value is in the unit of the readings, unlike a count.
     fn is_value(self) -> bool {
         self != Self::Count
     }
 }
 
 impl Buckets {
-    /// The span begins before it ends, and the width, in microseconds, is above 0.
+    /// Makes buckets. The span must begin before it ends, and the width, in microseconds, must be above 0.
     pub(crate) fn new(from: Timestamp, to: Timestamp, width: i64) -> Self {
         Self {
             from: from.as_microsecond(),
@@ -92,30 +92,30 @@ impl Buckets {
         }
     }
 
-    /// How many there are.
+    /// Number of buckets.
     pub(crate) fn len(&self) -> usize {
         let length = self.to.saturating_sub(self.first()).max(0);
         let begun = i64::from(length % self.width > 0);
         usize::try_from(length / self.width + begun).unwrap_or(usize::MAX)
     }
 
-    /// Where each begins, in order of time.
+    /// Where each bucket begins, in order of time.
     pub(crate) fn starts(self) -> impl Iterator<Item = Timestamp> {
         let starts = (0_i64..).map(move |bucket| timestamp(self.first() + bucket * self.width));
         starts.take(self.len())
     }
 
-    /// Where the first one begins.
+    /// Where the first bucket begins.
     fn first(&self) -> i64 {
         self.from.div_euclid(self.width) * self.width
     }
 
-    /// The number of the bucket that begins at a moment.
+    /// The number of the bucket that begins at `start`.
     fn number(&self, start: Timestamp) -> Option<usize> {
         usize::try_from((start.as_microsecond() - self.first()) / self.width).ok()
     }
 
-    /// The earlier and the later half of them, where there is more than one.
+    /// The earlier and the later half of the buckets, if there is more than one.
     fn halves(self) -> (Self, Option<Self>) {
         let half = i64::try_from(self.len().div_ceil(2)).unwrap_or(i64::MAX);
         let middle = self.to.min(self.first() + half * self.width);
@@ -158,7 +158,7 @@ mod tests {
                 86_400,
                 vec!["2021-02-28T00:00:00Z"],
             ),
-            // Seven seconds do not divide an hour: what counts is the epoch.
+            // Seven seconds do not divide an hour: the epoch decides.
             (
                 "1970-01-01T00:00:15Z",
                 "1970-01-01T00:00:22Z",

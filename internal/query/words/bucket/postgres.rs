@@ -1,11 +1,10 @@
-//! Asks Postgres for buckets of raw readings, in one of two ways.
+//! Reads buckets of raw readings from PostgreSQL, in one of two ways.
 //!
-//! **Seek**: each bucket is a range of the primary key. No row is assigned to a bucket and nothing
-//! is hashed; and whether or not the planner knows the tables yet, it reads no other rows. It costs
-//! a descent of the index for each bucket and series, even an empty one: as much as some 50 rows.
+//! **Seek**: each bucket is a range of the primary key. No row is assigned to a bucket and nothing is hashed.
+//! It reads no other rows, even while the planner does not know the tables yet. It costs a descent of the
+//! index for each bucket and series, even an empty one: as much as some 50 rows.
 //!
-//! **Sweep**: one pass over the span, grouped. It costs what there are rows, however many buckets
-//! and series there are.
+//! **Sweep**: one pass over the span, grouped. Its cost depends on the rows, not on the buckets and series.
 //!
 //! docs/decisions/0028-buckets-are-ranges-of-the-index.md has the figures.
 
@@ -18,16 +17,16 @@ use std::fmt::Write;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
-/// Narrower buckets are swept, in microseconds. A sensor reads about once a second.
+/// Buckets narrower than this are swept, in microseconds. A sensor reads about once a second.
 const NARROW: i64 = 60_000_000;
 
-/// More descents of the index than this, and it is swept: with many series most buckets are empty.
+/// Above this many descents of the index, buckets are swept: with many series most buckets are empty.
 const MANY: usize = 20_000;
 
 /// A sensor's series, of one device or of all, in order of device.
 ///
-/// Asked first and not as part of another statement: with the series at hand, the planner finds the way
-/// by itself and no join stands between the rows and their sums. That is half of the time.
+/// A query of its own, not a part of another statement. With the series given, the planner finds the way, and
+/// no join stands between the rows and their sums. That halves the time.
 pub(super) async fn series(database: &Database, sensor: &str, device: Option<&str>) -> Result<Vec<i32>, Error> {
     let statement = "
         SELECT id FROM series WHERE sensor = $1 AND ($2::text IS NULL OR device = $2) ORDER BY device";
@@ -35,8 +34,7 @@ pub(super) async fn series(database: &Database, sensor: &str, device: Option<&st
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// The value of the last reading of these series before a moment; at equal times that of the series
-/// that comes first.
+/// The value of the last reading of these series before a moment; at equal times, of the first series.
 pub(super) async fn last_before(database: &Database, series: &[i32], mut before: i64) -> Result<Option<f64>, Error> {
     let statement = "
         SELECT value
@@ -65,7 +63,7 @@ pub(super) async fn last_before(database: &Database, series: &[i32], mut before:
     Ok(None)
 }
 
-/// What these functions tell of the readings of these series in each bucket: a column for each
+/// Computes these functions of the readings of these series in each bucket. Returns a column for each
 /// function, in their order.
 pub(super) async fn aggregates(
     database: &Database,
@@ -82,8 +80,7 @@ pub(super) async fn aggregates(
     if series.is_empty() {
         return Ok(columns);
     }
-    // A backend works on one core. Two connections take two, and each bucket is still seen by one
-    // statement only.
+    // A backend uses one core, so two connections use two. Still only one statement sees each bucket.
     let (earlier, later) = buckets.halves();
     let (earlier, later) = tokio::try_join!(question.ask(earlier), async {
         match later {
@@ -109,7 +106,7 @@ struct Question<'a> {
     functions: &'a [Function],
 }
 
-/// Where a bucket begins, and what each function tells of it.
+/// Where a bucket begins, and the value of each function.
 type Told = (Timestamp, Vec<Option<f64>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +118,9 @@ enum Way {
 impl Question<'_> {
     async fn ask(&self, buckets: Buckets) -> Result<Vec<Told>, Error> {
         match self.ask_by("avg(value)", buckets).await {
-            // The sums on the way to an average can leave the range of a double, although the average
-            // never does. Slower, but without a range: decimal numbers. By way of text, since the cast
-            // from a double keeps 15 digits only; and the cast back refuses what is next to nothing.
+            // The sums on the way to an average can exceed the range of a double, although the average never
+            // does. Decimal numbers are slower, but have no range. They go through text: the cast from a
+            // double keeps 15 digits only, and the cast back refuses numbers close to zero.
             Err(Error::Refused(error)) if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) => {
                 let average = "avg(value::text::numeric)";
                 let average = format!("CASE WHEN abs({average}) < 5e-324 THEN 0 ELSE {average}::float8 END");
@@ -160,12 +157,12 @@ impl Question<'_> {
     }
 }
 
-/// Every bucket's start and what the functions tell of it, null where there are no readings. `$1`
-/// are the series, `$2` and `$3` the span, `$4` is where the first bucket begins.
+/// Selects every bucket's start and functions, null without readings. `$1` are the series, `$2` and `$3` the
+/// span, `$4` is where the first bucket begins.
 fn statement(way: Way, functions: &[Function], average: &str, width: i64) -> String {
     let width = format!("interval '{width} microseconds'");
-    // In both ways the span stands beside the buckets: its ends are known when the plan is made,
-    // and leave the other months' partitions out.
+    // Both ways also state the span: its ends are known when the plan is made, and exclude the other months'
+    // partitions.
     let among = "timestamp >= $2 AND timestamp < $3";
     let mut columns = String::new();
     let mut gathered = Vec::new();
@@ -211,7 +208,7 @@ fn statement(way: Way, functions: &[Function], average: &str, width: i64) -> Str
     )
 }
 
-/// Joins what a statement tells of the buckets to their starts.
+/// Joins the result of a statement to the buckets' starts.
 fn source(sources: &mut String, way: Way, name: &str, statement: &str) {
     let _ = match way {
         Way::Seek => write!(sources, "\nLEFT JOIN LATERAL ({statement}) AS {name} ON true"),
@@ -219,7 +216,7 @@ fn source(sources: &mut String, way: Way, name: &str, statement: &str) {
     };
 }
 
-/// The first value of a bucket, or the last one.
+/// Selects the first value of a bucket, or the last one.
 fn end(way: Way, order: &str, among: &str, width: &str) -> String {
     match way {
         // At most one row of each series.
