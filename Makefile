@@ -46,6 +46,11 @@ build-tests:
 doc-tests: ## the examples in the documentation
 	cargo test --locked --workspace --doc
 
+# Builds everything twice, so it is no part of `make test`.
+.PHONY: last-release
+last-release: tools build-tests ## start the last release's programs on today's database, and today's on its bus
+	LAST_RELEASE="$$(scripts/build-last-release.sh)" $(TARGET_DIR)/debug/with-servers cargo nextest run --locked -p tests -E 'test(last_release)'
+
 SECONDS_OF_FAULTS = 600
 SEED =
 SEEDS = 3
