@@ -36,7 +36,7 @@ struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: String,
 
-    /// Farthest that the latitude and the longitude of one place may lie apart in time
+    /// Longest time between the latitude and the longitude of one place
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
 

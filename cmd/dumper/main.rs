@@ -23,7 +23,7 @@ const PROGRAM: Program = Program {
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The error after a signal.
-const ENDED: &str = "the end was asked for before everything was done; run the job again";
+const ENDED: &str = "a signal ended the job before its work was done; run the job again";
 
 /// Dumps the readings of one UTC day to blob storage: YYYY-MM-DD.json.gz, and beside it a manifest
 /// that says what it holds. A day whose dump is up to date is not written again.
@@ -141,7 +141,7 @@ async fn retain(dumper: &Dumper, retention: Retention, dry_run: bool) -> anyhow:
     retained.context("drop the months that are older than the retention")?;
     anyhow::ensure!(
         troubled == 0 || dry_run,
-        "{troubled} months older than {retention} stay until their dumps are mended; the log says why"
+        "{troubled} months older than {retention} stay until their dumps are repaired; see the log"
     );
     Ok(())
 }
@@ -150,7 +150,7 @@ async fn prepare(pool: &postgres::Pool) -> anyhow::Result<()> {
     let prepared = tokio::time::timeout(DATABASE_TIMEOUT, schema::prepare(pool, false)).await;
     prepared.with_context(|| {
         format!(
-            "the database has not answered, or has not the tables, for {DATABASE_TIMEOUT:?}; a persistor makes them"
+            "the database did not answer, or had no tables of this version, within {DATABASE_TIMEOUT:?}; start a persistor, which makes them"
         )
     })??;
     Ok(())

@@ -15,7 +15,7 @@ impl Data {
     pub(crate) fn open(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let path = match named {
             Some(path) => path,
-            None => usual().context("there is no home folder; name one with --data-dir")?,
+            None => usual().context("this user has no home folder; name a data folder with --data-dir")?,
         };
         // Other users may pass through it: PostgreSQL runs as another user when this is root.
         fs::DirBuilder::new()

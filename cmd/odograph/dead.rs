@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Characters of a rejected line that a list shows.
 const SHOWN: usize = 100;
 
-/// Look at dead letters, take them up again, or drop them
+/// List, show, redrive or purge dead letters
 ///
 /// Dead letters are lines that the ingestor rejected and messages that could not be stored for what
 /// they hold. The database keeps them for 30 days.
@@ -52,7 +52,7 @@ enum Command {
     ///
     /// Lines that were rejected together share a dead letter and its ID.
     List {
-        /// Only these
+        /// Only dead letters of this kind
         #[arg(long, value_enum)]
         kind: Option<Kind>,
         /// Only those that became dead letters since then
@@ -65,18 +65,19 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Show all of one, as JSON
+    /// Show a whole dead letter, as JSON
     Show {
         id: u64,
         /// Write its payload instead, byte by byte
         #[arg(long)]
         payload: bool,
     },
-    /// Take them up again, once what was wrong is mended
+    /// Redrive dead letters, once their cause is fixed
     ///
-    /// A message goes through the bus once more, under its own id. Rejected lines are judged anew,
-    /// and those that are readings now are sent as an upload of their own. What is on its way is no
-    /// dead letter any more; what is refused again becomes a new one. Doing it twice does no harm.
+    /// A message goes through the bus once more, under its own id. Rejected lines are judged again;
+    /// those that are readings now are sent as a new upload. A dead letter goes once its content is
+    /// published or stored. A message that is refused again becomes a new dead letter. Redriving
+    /// twice does no harm.
     Redrive {
         #[command(flatten)]
         which: Which,
@@ -122,15 +123,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Wrong arguments fail before any wait.
     match &args.command {
         Command::Redrive { which, .. } if which.ids.is_empty() && !which.all => {
-            return wrong("name some IDs, or say --all");
+            return wrong("name some IDs, or add --all");
         }
         Command::Purge { which, before, .. } if which.ids.is_empty() && !which.all && before.is_none() => {
-            return wrong("name some IDs, or say --all or --before TIME");
+            return wrong("name some IDs, or add --all or --before TIME");
         }
         _ => {}
     }
     let Some(url) = &args.database_url else {
-        return wrong("say where they are: --database-url postgres://…");
+        return wrong("no database is given; add --database-url postgres://…");
     };
     let pool = match postgres::open(url, 1, STATEMENT_TIMEOUT) {
         Ok(pool) => pool,
@@ -353,7 +354,10 @@ async fn redrive(
     let running = writer.run(|now| _ = ready.send_replace(now));
     let working = async {
         let prepared = tokio::time::timeout(PATIENCE, wait.wait_for(|ready| *ready)).await;
-        anyhow::ensure!(prepared.is_ok(), "the event bus cannot be reached");
+        anyhow::ensure!(
+            prepared.is_ok(),
+            "the event bus did not answer within {PATIENCE:?}; is it running, and is --event-reader-url right?"
+        );
         redrive_each(letters, which, bounds).await
     };
     tokio::select! {
@@ -386,7 +390,7 @@ async fn redrive_each(letters: &DeadLetters, which: &Which, bounds: Bounds) -> a
     .await?;
     writeln!(
         std::io::stdout(),
-        "{count} dead letters, {readings} readings taken up again, {left} messages or lines left as they were"
+        "{count} dead letters tried, {readings} readings redriven, {left} messages or lines left as they were"
     )?;
     Ok(if missing == 0 && left == 0 {
         ExitCode::SUCCESS
@@ -398,7 +402,7 @@ async fn redrive_each(letters: &DeadLetters, which: &Which, bounds: Bounds) -> a
 async fn purge(letters: &DeadLetters, which: &Which, before: Option<Timestamp>, yes: bool) -> anyhow::Result<ExitCode> {
     if !yes {
         if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-            return wrong("this drops them for good and nobody is here to be asked; say --yes");
+            return wrong("purge deletes dead letters for good, and there is no terminal to ask on; add --yes");
         }
         let mut out = std::io::stdout();
         write!(out, "Drop these dead letters for good? [y/N] ")?;

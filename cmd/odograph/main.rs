@@ -49,7 +49,7 @@ const VERIFY: Program = Program {
     secrets: &["first_url", "second_url"],
 };
 
-/// Telemetry for vehicles: what sensors on board wrote, once each in Postgres
+/// Telemetry for vehicles: stores each sensor reading once in PostgreSQL
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Args {

@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool = postgres::open(&args.database_url, 1, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let prepared = service.stop().run_until_cancelled(schema::prepare(&pool, true)).await;
     let Some(prepared) = prepared else {
-        anyhow::bail!("broken off before the database answered; start it again");
+        anyhow::bail!("interrupted before the database answered; start it again");
     };
     prepared?;
     // Ignores a closed standard output.

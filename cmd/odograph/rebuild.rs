@@ -14,9 +14,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 /// Read the event bus's history again into a database
 ///
 /// Stores every reading that the stream holds when this begins, in a database that may be empty or
-/// hold some of them already: each is there once in the end. So are rejected lines and messages that cannot
-/// be stored: those become dead letters, unless they are or were some. Ingestors and persistors that are at
-/// work go on meanwhile and miss nothing. Broken off, it can be started again.
+/// hold some of them already: each is there once in the end. Rejected lines and messages that cannot
+/// be stored become dead letters, unless they are or were dead letters there. Ingestors and
+/// persistors go on working meanwhile and miss nothing. If it is interrupted, start it again.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Event bus whose history is read
@@ -67,14 +67,14 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let migrated = service.latch("database");
     let prepared = schema::prepare(&pool, args.migrate);
     let prepared = service.stop().run_until_cancelled(prepared).await;
-    prepared.context("broken off before the database answered; start it again")??;
+    prepared.context("interrupted before the database answered; start it again")??;
     migrated.set(true);
     let persistor = Persistor::of_history(reader, Store::of_history(pool), args.storing, &service);
     let done = persistor.run_once(service.stop()).await?;
     // Ignores a closed standard output.
     let _unread = writeln!(
         std::io::stdout(),
-        "{} readings stored, {} were there already, {} conflict with what is there, {} messages cannot be stored, {} dead letters of rejected lines added",
+        "{} readings stored, {} stored before, {} conflict with stored values, {} messages cannot be stored, {} dead letters of rejected lines added",
         done.stored,
         done.duplicates,
         done.conflicts,
@@ -83,7 +83,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     );
     anyhow::ensure!(
         !service.stop().is_cancelled(),
-        "broken off before the end of the history; start it again"
+        "interrupted before the end of the history; start it again"
     );
     Ok(())
 }

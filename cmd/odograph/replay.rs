@@ -18,9 +18,9 @@ const HANG_UP: Duration = Duration::from_secs(1);
 
 /// Upload recordings, newline-delimited JSON, to an ingestor
 ///
-/// Tries again, for as long as it takes, whatever another try may mend; sending something twice
-/// is safe. Lines that the ingestor rejects are kept with the reasons in FILE.rejected.ndjson.
-/// The exit code is 0 only when every line was accepted, and with --api-url, is in the database.
+/// Retries every failure that a retry can change, by default without end; sending a reading twice is
+/// safe. Lines that the ingestor rejects are kept with the reasons in FILE.rejected.ndjson. The exit
+/// code is 0 only when every line was accepted, and with --api-url, is in the database.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Files to send, plain or gzip; - is standard input
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, env = "API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
 
-    /// The device that these readings are of, where they do not say
+    /// The device of readings that name none
     #[arg(long, requires = "api_key")]
     device: Option<String>,
 
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "5m", value_parser = service::duration, value_name = "SPAN")]
     request_timeout: Duration,
 
-    /// How long to try again while nothing gets through [default: for ever]
+    /// How long to retry while every try fails [default: for ever]
     #[arg(long, value_parser = service::duration, value_name = "SPAN")]
     max_retry_time: Option<Duration>,
 

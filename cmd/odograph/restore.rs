@@ -15,13 +15,12 @@ const CONNECTIONS: usize = 2;
 
 /// Load dumps into a database
 ///
-/// Loads the dump in force of every day from --from to --to that has one, each only after it was
-/// found to be what its manifest says. The database may be empty, hold some of the readings
-/// already, or take new ones meanwhile: each is there once in the end, and the value that is there
-/// stays. Broken off, it can be started again.
+/// Loads the dump in force of every day from --from to --to. Each is verified first. The database
+/// may be empty, hold some of the readings already, or take new ones meanwhile: each is there once
+/// in the end, and a stored value stays. If it is interrupted, start it again.
 ///
-/// Ends with exit code 1 where a day failed; the others are restored nevertheless. Days without a
-/// dump are named and are no failure.
+/// Ends with exit code 1 if a day failed; the other days are restored. Days without a dump are named
+/// and are no failure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Blob store that holds the dumps: s3://BUCKET/PREFIX, gs://…, az://… or file:///FOLDER
@@ -73,13 +72,13 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         restorer.restore(days, |step| say(step)).await
     });
     let Some(restored) = restored.await else {
-        anyhow::bail!("broken off before the last day; start it again");
+        anyhow::bail!("interrupted before the last day; start it again");
     };
     let restored = restored?;
     say(&restored);
     anyhow::ensure!(
         restored.failed == 0,
-        "{} days could not be restored; dump them again where the database still has them, or make the files whole",
+        "{} days could not be restored; dump them again if a database still has them, or bring their files back from a copy",
         restored.failed
     );
     Ok(())

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// device give the same bytes.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where chance begins; another seed is another drive
+    /// Seed of the random numbers; another seed gives another drive
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
@@ -54,12 +54,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .spawn(move || done.send(drive(args, &stopped)))
         .context("start the simulation")?;
     tokio::select! {
-        written = &mut ended => return written.context("the simulation has died")?,
+        written = &mut ended => return written.context("the thread of the simulation panicked")?,
         _ = signals.next() => {}
     }
     drop(stop);
     match tokio::time::timeout(PATIENCE, ended).await {
-        Ok(written) => written.context("the simulation has died")?,
+        Ok(written) => written.context("the thread of the simulation panicked")?,
         Err(_stalled) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -27,8 +27,7 @@ const CONNECTIONS: usize = 8;
 /// Run everything in one process: ingestor, persistor, API and nightly dumps
 ///
 /// Without further flags it keeps everything in a data folder and runs a PostgreSQL of its own
-/// there. Each of --database-url, --event-url and --blob-store-url puts the real thing in the
-/// place of a default.
+/// there. Each of --database-url, --event-url and --blob-store-url replaces a default.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where data is kept [default: /var/lib/odograph for root, else ~/.local/share/odograph]
@@ -75,11 +74,11 @@ pub(crate) struct Args {
     #[arg(long, env, value_name = "DAYS")]
     retention: Option<archive::Retention>,
 
-    /// How far apart two values may be to make one location
+    /// Longest time between the latitude and the longitude of one place
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
 
-    /// Stream a simulated drive into it
+    /// Stream a simulated drive into the ingestor
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
 
@@ -130,7 +129,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let keeping = tokio::spawn(keep(server, options, enough.clone()));
     let ended = everything(args, &data, &url, psql, front, &service).await;
     enough.cancel();
-    keeping.await.context("the task that watches PostgreSQL died")?;
+    keeping.await.context("the task that runs PostgreSQL panicked")?;
     ended
 }
 

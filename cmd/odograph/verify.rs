@@ -8,15 +8,20 @@ use verify::{Address, Comparing, DayReport, DaysCompared, Verification};
 
 /// Compare two databases, streams or blob stores of dumps, day by day
 ///
-/// Says of every UTC day whether both hold the same readings: how many, a checksum that does not
-/// depend on their order, and how many only one of them has. Ends with exit code 0 where all days
-/// are equal, 1 where one differs or nothing was compared.
+/// Says of every UTC day whether both sources hold the same readings. It prints their number, a
+/// checksum that does not depend on their order, and how many only one source has. The exit code is
+/// 0 if all days are equal. It is 1 if a day differs or nothing was compared.
 ///
-/// A source is postgres://… (a database, as it stands at this moment), nats://… (all that a stream
-/// holds when this begins), or s3://…, gs://…, az://… or file:///… (the dumps in force). A stream lacks what
-/// was trimmed: name the days that it should hold in full. Where it holds several values of one
-/// reading, any of them that the other side has makes it equal.
+/// A source is one of:
+///
+/// - postgres://…: a database, as it stands at this moment
+/// - nats://…: all that a stream holds when this begins
+/// - s3://…, gs://…, az://… or file:///…: the dumps in force
+///
+/// A stream lacks what was trimmed: name the days that it should hold in full. If it holds several
+/// values of one reading, the other source may have any of them.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// The first source
     #[arg(env, hide_env_values = true, value_name = "FIRST_URL")]
@@ -74,7 +79,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         verification.run(|day| answer.day(day)).await
     });
     let Some(compared) = compared.await else {
-        anyhow::bail!("broken off before the last day");
+        anyhow::bail!("interrupted before the last day; start it again");
     };
     let totals = compared?;
     answer.end(&totals);

@@ -128,7 +128,7 @@ pub enum Error {
     #[error("the keys file holds no key; `odograph key new` prints a line for it")]
     Empty,
     /// Neither flags nor the file give any key.
-    #[error("no key is given, so nobody could write; pass API_KEY, or name a file with --api-keys-file")]
+    #[error("no key is given, so no client could write; pass API_KEY, or name a file with --api-keys-file")]
     None,
 }
 

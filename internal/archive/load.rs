@@ -23,7 +23,7 @@ pub async fn read(store: &Store, day: Day, to: mpsc::Sender<SeriesChunk>) -> any
     let manifest = in_force(store, day).await?;
     let mut reader = Reader::open(store, &manifest).await?;
     let mut chunks = ChunkWriter::new(to);
-    let unwanted = "whoever loads the dump has ended";
+    let unwanted = "the receiver of the dump has ended";
     while let Some(readings) = reader.next().await? {
         for reading in readings {
             let point = Point {
@@ -40,5 +40,5 @@ pub async fn read(store: &Store, day: Day, to: mpsc::Sender<SeriesChunk>) -> any
 
 async fn in_force(store: &Store, day: Day) -> anyhow::Result<Manifest> {
     let manifest = read::in_force(store, day).await?;
-    manifest.context("its manifest has vanished; is a dumper, or somebody else, at work in this store?")
+    manifest.context("the day's manifest has vanished; is a dumper or another program writing to this store?")
 }

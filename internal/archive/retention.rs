@@ -89,11 +89,11 @@ pub enum Reason {
         version: i64,
     },
     /// Another database, or this one before a restore, wrote the dump. The next dump resolves this.
-    #[error("the dump of {0} is of another database, or of this one before it was set back")]
+    #[error("the dump of {0} was written from another database, or from this one before it was restored from a backup")]
     Foreign(Day),
     /// The dump cannot be read back.
     #[error(
-        "the dump of {day} cannot be relied upon: {error}; bring the file back from a copy, or, where the database has the whole day, delete it, and the next dump writes the day again"
+        "the dump of {day} is unreliable: {error}; restore the file from a copy. If the database has the whole day, delete the file instead: the next dump writes it again"
     )]
     Unverified {
         /// The day.
@@ -112,11 +112,13 @@ pub enum Reason {
         dumped: u64,
     },
     /// Readings arrived during the verification. The next dump and run resolve this.
-    #[error("it changed meanwhile")]
+    #[error("it changed while its dumps were verified, for example by late readings; the next run tries again")]
     Changed,
     /// The clock may have jumped ahead. The month was not that old at the release of this program, nor at a
     /// look at the clock a day ago.
-    #[error("its age was not seen a day earlier yet; it goes if a later run still finds it as old")]
+    #[error(
+        "it was not old enough at a look at the clock a day ago; a later run that finds it old enough again drops it"
+    )]
     Early,
     /// A reader or writer did not release it; the next run tries again.
     #[error("it is in use, by a dump or another long statement")]

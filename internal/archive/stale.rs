@@ -54,7 +54,7 @@ impl Dumper {
                 .buffered(AT_ONCE);
             while let Some((day, due)) = days.next().await {
                 if stop.is_cancelled() {
-                    bail!("the end was asked for before {day} was looked at; run it again");
+                    bail!("a signal came before {day} was checked; run it again");
                 }
                 if let Ok(false) = due {
                     swept.current += 1;

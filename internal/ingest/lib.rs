@@ -166,7 +166,7 @@ impl Metrics {
             ),
             (
                 "ingestor_readings_forbidden",
-                "Readings of devices that the key may not write as",
+                "Readings of devices that the key may not write for",
                 &self.forbidden,
             ),
             ("ingestor_uploads", "Uploads answered", &self.uploads),
@@ -182,7 +182,7 @@ impl Metrics {
             ),
             (
                 "ingestor_uploads_held_back",
-                "Uploads refused for now, too many being under way or too many a second",
+                "Uploads refused for now: too many at once or too many a second",
                 &self.held_back,
             ),
         ];

@@ -35,8 +35,8 @@ pub struct Limits {
     #[arg(long, env, value_name = "NUMBER")]
     pub max_rate_per_key: Option<NonZeroU32>,
 
-    /// Different series (device and sensor) that one key may bring since the start (429), and a tenth of what all keys
-    /// may (503): readings of others are deferred
+    /// Different series (device and sensor) of one key since the start (429), and a tenth of those of all keys (503);
+    /// readings of further series are deferred
     #[arg(long, env, default_value_t = 100_000, value_name = "NUMBER")]
     pub max_series: usize,
 
@@ -48,8 +48,8 @@ pub struct Limits {
     #[command(flatten)]
     pub times: EventTimes,
 
-    /// Judge by this machine's clock although it is behind the release of this program, the event bus
-    /// or the newest receipt; without it, uploads wait (503) until the clock is set
+    /// Trust this machine's clock although it is behind a witness (release, event bus, newest receipt);
+    /// without it, uploads are refused (503) until the clock is set
     #[arg(long, env)]
     pub trust_clock: bool,
 }

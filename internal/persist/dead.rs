@@ -110,7 +110,7 @@ impl DeadLetters {
         let letter = &kept.letter;
         if let Some(bytes) = letter.cut_from {
             return Ok(Redriven::refused(format!(
-                "its payload had {bytes} bytes and was cut, it cannot be taken up again"
+                "its payload of {bytes} bytes was cut; it cannot be redriven"
             )));
         }
         let lane = letter.lane.as_deref().and_then(Lane::named).unwrap_or(Lane::Bulk);

@@ -36,12 +36,12 @@ impl Metrics {
             ("persistor_readings_stored", "Readings stored", &self.stored),
             (
                 "persistor_readings_duplicate",
-                "Readings that were there already",
+                "Readings that were stored before",
                 &self.duplicates,
             ),
             (
                 "persistor_readings_conflict",
-                "Readings whose identity was there already with another value",
+                "Readings whose identity was stored before with another value",
                 &self.conflicts,
             ),
             (

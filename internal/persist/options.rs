@@ -20,8 +20,8 @@ pub struct Storing {
     #[arg(long, env, default_value = "20ms", value_parser = batch_interval, value_name = "DURATION")]
     pub batch_interval: Duration,
 
-    /// Bytes of rejected lines among the dead letters, about; beyond, the oldest of these go. Messages go
-    /// by their age alone
+    /// About how many bytes of rejected lines to keep among the dead letters; beyond, the oldest are
+    /// evicted. Refused messages go by their age alone
     #[arg(long, env, default_value = "1GiB", value_parser = dead_letter_bytes, value_name = "BYTES")]
     pub dead_letter_bytes: u64,
 

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 /// How long the bus keeps what is stored, as a flag.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct History {
-    /// The event bus keeps readings for this long after they came, so that a database can be
-    /// rebuilt from them. Those that are stored go earlier where it is four fifths full; those that
-    /// are not never go
+    /// How long the event bus keeps readings, so that a database can be rebuilt from them. At four
+    /// fifths of its size, stored ones are trimmed earlier; readings that are not stored are never
+    /// trimmed
     #[arg(long, env, default_value = "7d", value_parser = service::duration, value_name = "DURATION")]
     pub history: Duration,
 }

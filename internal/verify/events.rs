@@ -89,7 +89,7 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
             },
         }
         if held.is_empty() && heard.elapsed() > patience {
-            let said = format!("the event bus has said nothing for {patience:?}; is it running, and is its URL right?");
+            let said = format!("the event bus was silent for {patience:?}; is it running, and is its URL right?");
             match silence {
                 Some(error) => return Err(anyhow::Error::from(error).context(said)),
                 None => bail!(said),

@@ -46,8 +46,7 @@ pub struct Comparing {
     #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "BYTES")]
     pub sort_memory: u64,
 
-    /// How long to wait for a stream that gives no sign of life; the time that is spent on sorting does
-    /// not count
+    /// How long to wait for a silent stream; time spent on sorting does not count
     #[arg(long, env, default_value = "60s", value_parser = service::duration, value_name = "DURATION")]
     pub patience: Duration,
 }
@@ -83,7 +82,7 @@ impl Address {
         Ok(match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Self::Database(::postgres::open(url, 1, STATEMENT_TIMEOUT)?),
             Some("nats" | "tls") => Self::Stream(url.to_owned()),
-            Some("memory") => anyhow::bail!("memory:// is not seen by another process; name a postgres:// database, a nats:// stream or a folder of dumps"),
+            Some("memory") => anyhow::bail!("memory:// is not visible to another process; name a postgres:// database, a nats:// stream or a folder of dumps"),
             _ => Self::Dumps(blob::Store::open(url).context(
                 "a source is a database (postgres://…), a stream (nats://…) or dumps (s3://…, gs://…, az://…, file:///…)",
             )?),
@@ -198,7 +197,7 @@ impl std::fmt::Display for Disorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "the reading of {} {} at {} is out of order, or there twice",
+            "the reading of {} {} at {} is out of order or repeated",
             self.name.device,
             self.name.sensor,
             report::moment(self.timestamp)

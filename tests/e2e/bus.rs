@@ -94,7 +94,7 @@ async fn an_upload_before_the_bus_is_there() {
         let (status, told) = post(&url, body).await;
         assert_eq!(status, 503, "{told}");
         let detail = told["detail"].as_str().unwrap();
-        assert!(detail.starts_with("The event bus is not there yet."), "{told}");
+        assert!(detail.starts_with("The event bus is not connected yet."), "{told}");
         assert!(!told.to_string().contains("127.0.0.1"), "{told}");
         assert_eq!(told["accepted"], 0);
     }
@@ -141,7 +141,7 @@ async fn a_server_without_jetstream() {
             && told["detail"]
                 .as_str()
                 .unwrap()
-                .starts_with("The event bus is not there yet."),
+                .starts_with("The event bus is not connected yet."),
         "{told}"
     );
     nats.options().without_jetstream = false;

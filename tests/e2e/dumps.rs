@@ -241,7 +241,7 @@ async fn stale_days_and_retention(url: &str) {
     assert!(store.create(file, bad.into()).await.unwrap());
     let mut refused = dumper(&system, url, &["--dump-date", "2024-06-30", "--retention", "30d"]);
     assert_eq!(refused.wait(LONG).await, 1, "{}", refused.output().join("\n"));
-    let reason = "the dump of 2024-05-05 cannot be relied upon";
+    let reason = "the dump of 2024-05-05 is unreliable";
     assert!(
         refused.output().iter().any(|line| line.contains(reason)),
         "{:?}",

@@ -44,7 +44,7 @@ async fn the_history_makes_the_same_database_again() {
     // A second rebuild finds only duplicates; later readings are only in the live database.
     let said_again = said(rebuild(&system, &system.database).spawn()).await;
     assert!(
-        said_again.starts_with(&format!("0 readings stored, {lines} were there already")),
+        said_again.starts_with(&format!("0 readings stored, {lines} stored before")),
         "{said_again}"
     );
     let now = jiff::Timestamp::now().to_string();
@@ -59,7 +59,7 @@ async fn the_history_makes_the_same_database_again() {
     assert_eq!(system.rows().await.len(), rows.len());
     let said_late = said(rebuild(&system, &system.database).args(["--from", &now]).spawn()).await;
     assert!(
-        said_late.starts_with("1 readings stored, 0 were there already"),
+        said_late.starts_with("1 readings stored, 0 stored before"),
         "{said_late}"
     );
 }

@@ -117,7 +117,7 @@ async fn each_program_works_with_no_more_than_its_rights() {
     // A rebuild by the writer.
     let rebuild = odograph("rebuild", "odograph_writer").env("EVENT_READER_URL", &bus);
     let rebuilt = said(rebuild.args(["--migrate", "false"]).spawn(), 0).await;
-    assert!(rebuilt.contains("0 readings stored, 3 were there already"), "{rebuilt}");
+    assert!(rebuilt.contains("0 readings stored, 3 stored before"), "{rebuilt}");
     // A role that may not migrate gets an error that says what to do.
     let refused = said(persistor().spawn(), 1).await;
     assert!(refused.contains("--migrate=false"), "{refused}");

@@ -67,7 +67,7 @@ impl OfDay<'_> {
     pub(crate) async fn record(&self, dump: Uuid, of: DumpRecord) -> anyhow::Result<()> {
         let client = self.pool.get().await.context("connect to the database")?;
         let recorded = record(&client, self.day, dump, of).await;
-        recorded.context("record the dump in the database (the role that dumps needs INSERT on dumped_day)")
+        recorded.context("record the dump in the database (the dumper's role needs INSERT on dumped_day)")
     }
 }
 

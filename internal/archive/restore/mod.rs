@@ -144,7 +144,7 @@ impl Restorer {
             Err(error) => return Ok(Err(error.context("part of it was loaded; start again"))),
         };
         let recorded = postgres::record(&self.pool, &manifest, stored).await;
-        recorded.with_context(|| format!("have the database know the dump of {day}"))?;
+        recorded.with_context(|| format!("record the dump of {day} in the database"))?;
         Ok(Ok((manifest, stored)))
     }
 
@@ -170,14 +170,14 @@ impl Restorer {
     /// Stores these readings in one transaction; waits for the database for a while.
     async fn write(&self, chunks: &[SeriesChunk]) -> anyhow::Result<Stored> {
         let runs = chunks.iter().map(|chunk| (&chunk.name, &chunk.points[..]));
-        let message = Message::of(runs).context("the dump holds what no reading can be")?;
+        let message = Message::of(runs).context("the dump holds an invalid reading")?;
         let begun = Instant::now();
         loop {
             match self.readings.write(std::slice::from_ref(&message)).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) if matches!(error, store::Error::Data(_)) || begun.elapsed() > PATIENCE => {
                     return Err(error)
-                        .context("the restore was broken off; start it again, what is there already is passed over");
+                        .context("the restore stopped; fix the cause and start it again, stored readings count once");
                 }
                 Err(error) => {
                     let cause = anyhow::Error::from(error);

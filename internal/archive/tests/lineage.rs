@@ -77,7 +77,7 @@ async fn the_same_version_by_chance_is_not_the_same() {
     assert_eq!(new.number("SELECT version FROM day").await, 2);
     let months = new.retain("2017-07-01", false).await;
     assert!(
-        months[0].contains("stays") && months[0].contains("2017-06-01 is of another database"),
+        months[0].contains("stays") && months[0].contains("2017-06-01 was written from another database"),
         "{months:?}"
     );
     assert_eq!(new.rows().await, 2);

@@ -23,7 +23,7 @@ use uuid::Uuid;
 type Written<'a> = (&'a str, &'a str, &'a str, f64);
 
 /// Why a month stays that was not old enough a day ago.
-const EARLY: &str = "its age was not seen a day earlier yet";
+const EARLY: &str = "it was not old enough at a look at the clock a day ago";
 
 /// A look by the process of this number, this many days after the release.
 fn look(process: u128, days: i64) -> Look {

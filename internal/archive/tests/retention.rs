@@ -300,7 +300,10 @@ async fn a_writer_that_was_first_keeps_the_month() {
         slow.commit().await.unwrap();
     };
     let (months, ()) = tokio::join!(retaining, committing);
-    assert!(months[0].contains("it changed meanwhile"), "{months:?}");
+    assert!(
+        months[0].contains("it changed while its dumps were verified"),
+        "{months:?}"
+    );
     assert_eq!(setting.rows().await, 6);
     setting.sweep("2017-07-31").await;
     setting.retain("2017-07-31", false).await;

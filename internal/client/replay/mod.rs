@@ -93,7 +93,7 @@ pub struct Broken {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It was stopped: run it again.
-    #[error("stopped half way; run it again whenever you like, what has arrived counts once")]
+    #[error("the replay was stopped; run it again, readings that arrived count once")]
     Interrupted,
     /// The options contradict each other: correct them.
     #[error("{0}")]
@@ -198,7 +198,7 @@ impl fmt::Display for Summary {
         if let Some(proof) = &self.proof {
             writeln!(
                 formatter,
-                "in the database: {} new, {} were there already, {} with another value, {} failed",
+                "in the database: {} new, {} stored before, {} with another value, {} failed",
                 HumanCount(proof.persisted),
                 HumanCount(proof.duplicates),
                 HumanCount(proof.conflicts),

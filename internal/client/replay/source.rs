@@ -162,7 +162,7 @@ impl InputReader {
         self.ended = Some(End::Broken);
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("it is a JSON document with an error of syntax on line {line}; what came before was sent"),
+            format!("it is a JSON document with a syntax error on line {line}; the readings before it were sent"),
         ))
     }
 

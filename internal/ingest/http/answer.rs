@@ -52,13 +52,13 @@ fn read(counts: &Counts) -> Option<Problem> {
         Some(Lost::Upload) => {
             return new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Too much of this body is no readings (more than 16 MiB, each line counting 64 bytes at least); is it what its Content-Type says? What is a reading is accepted.",
+                "Too much of this body is not readings (more than 16 MiB, each line counting 64 bytes at least); is it what its Content-Type says? Readings are accepted.",
             );
         }
         Some(Lost::Key(wait)) => {
             let problem = Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "Too many bytes of rejected lines with this key within an hour. What is a reading is accepted; send the whole body again later.",
+                "Too many bytes of rejected lines with this key within an hour. Readings are accepted; send the whole body again later.",
             );
             return Some(problem.retry_after(wait));
         }
@@ -84,7 +84,7 @@ fn read(counts: &Counts) -> Option<Problem> {
     if counts.forbidden > 0 {
         return new(
             StatusCode::FORBIDDEN,
-            "This key writes for one device only, and some readings are of others. All others are accepted; send the rest with a key of their own.",
+            "This key writes for one device only, and some readings are of other devices. The rest is accepted; send those with a key of their own.",
         );
     }
     None
@@ -98,26 +98,26 @@ fn broken(limits: &Limits, end: &End) -> Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             match format {
                 Foreign::Gzip => {
-                    "A line begins as gzip data does. What came before is accepted; send compressed data as a body of its own, with Content-Encoding: gzip."
+                    "A line begins as gzip data does. Readings before it are accepted; send compressed data as a body of its own, with Content-Encoding: gzip."
                 }
                 Foreign::Zstd => {
-                    "A line begins as zstd data does. What came before is accepted; send compressed data as a body of its own, with Content-Encoding: zstd."
+                    "A line begins as zstd data does. Readings before it are accepted; send compressed data as a body of its own, with Content-Encoding: zstd."
                 }
                 Foreign::Compressed => {
-                    "A line begins as data of a compression that is not taken (xz, bzip2, zip, zlib or the like). What came before is accepted; decompress the rest and send it as a body of its own."
+                    "A line begins as data of an unsupported compression (xz, bzip2, zip, zlib or the like). Readings before it are accepted; decompress the rest and send it as a body of its own."
                 }
-                Foreign::Utf16 => "A line is in UTF-16. What came before is accepted; send the rest in UTF-8.",
+                Foreign::Utf16 => "A line is in UTF-16. Readings before it are accepted; send the rest in UTF-8.",
             },
         ),
         End::Stopped(Stop::Syntax(line)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
-                "The body is a JSON document with an error of syntax in what begins on line {line}. What came before is accepted; mend it, or send one reading a line."
+                "The JSON document has a syntax error in the value that begins on line {line}. Readings before it are accepted; correct it, or send one reading a line."
             ),
         ),
         End::Body(body::Error::Broken | body::Error::Undecodable) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The body breaks off or cannot be decoded. What came before is accepted; send the whole body again.",
+            "The body breaks off or cannot be decoded. Readings before that are accepted; send the whole body again.",
         ),
         End::Body(body::Error::Window) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -125,7 +125,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Damaged) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body came whole, but its gzip or zstd data breaks off: the file is damaged. What came before is accepted; compress what is left of the readings again.",
+            "The body came whole, but its gzip or zstd data breaks off: the file is damaged. Readings before the break are accepted; compress the remaining readings again.",
         ),
         End::Body(body::Error::Mislabelled) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -133,7 +133,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Mixed) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Something else follows the gzip or zstd data. What came before is accepted; send what follows as a body of its own.",
+            "Other data follows the gzip or zstd data. Readings before it are accepted; send what follows as a body of its own.",
         ),
         End::Body(body::Error::Foreign(Foreign::Utf16)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -141,7 +141,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Foreign(Foreign::Compressed)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is compressed in a way that is not taken (xz, bzip2, zip, zlib or the like); decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
+            "The body has an unsupported compression (xz, bzip2, zip, zlib or the like); decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
         ),
         End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -154,11 +154,11 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         End::Body(body::Error::TooLarge) => too_large(limits.max_body.unwrap_or_default()),
         End::Late => Problem::new(
             StatusCode::REQUEST_TIMEOUT,
-            "The body came too slowly. What came is accepted; send the rest, or all of it, again.",
+            "The body came too slowly. Readings that came are accepted; send the rest, or the whole body, again.",
         ),
         End::Stopped(Stop::NoBus) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The event bus is not there yet. Send the whole body again later; nothing is stored twice.",
+            "The event bus is not connected yet. Send the whole body again later; nothing is stored twice.",
         )
         .retry_after(Duration::from_secs(2)),
         End::Stopped(Stop::Bus) => Problem::new(

@@ -64,7 +64,7 @@ async fn receipt(
     };
     if wait > LONGEST_WAIT {
         return Err(Problem::bad_request(
-            "wait: longer than 30s; ask again after each answer that is pending",
+            "wait: longer than 30s; ask again while the receipt is pending",
         ));
     }
     // Malformed ids, text or not, are answered with 404.
