@@ -171,8 +171,14 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
         (day("speed", "2021-02-03T00:00:00Z"), "date: not a date"),
         (day("speed", "9999-12-31"), "date: beyond the last day"),
         (day("speed", "yesterday"), "date: not a date"),
-        (day("speed", "2021-02-28?fill=cubic"), "`linear`"),
-        (day("speed", "2021-02-28?fill="), "`linear`"),
+        (
+            day("speed", "2021-02-28?fill=cubic"),
+            "fill: write one of zero, null, previous, linear",
+        ),
+        (
+            day("speed", "2021-02-28?fill="),
+            "fill: write one of zero, null, previous, linear",
+        ),
     ];
     for endpoint in ENDPOINTS {
         let mark = if endpoint.contains('?') { '&' } else { '?' };

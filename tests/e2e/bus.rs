@@ -165,6 +165,11 @@ pub(crate) fn users() -> String {
     users
 }
 
+/// These users, and an operator who may do everything.
+pub(crate) fn with_operator(users: &str) -> String {
+    users.replacen("users = [", "users = [\n{ user: operator, password: hunter2 }", 1)
+}
+
 /// The same with the further rights for a cluster, from the table below it.
 pub(crate) fn users_of_a_cluster() -> String {
     let page = std::fs::read_to_string(testutil::workspace().join("SECURITY.md")).unwrap();
@@ -193,9 +198,8 @@ pub(crate) fn users_of_a_cluster() -> String {
 /// Every program works with no more rights on the bus than SECURITY.md gives it.
 #[tokio::test]
 async fn users_with_the_rights_that_they_need() {
-    let operator = "{ user: operator, password: hunter2 }";
     let nats = Nats::start(nats::Options {
-        extra: users().replacen("users = [", &format!("users = [\n{operator}"), 1),
+        extra: with_operator(&users()),
         ..nats::Options::default()
     })
     .await;
@@ -284,7 +288,7 @@ async fn users_with_the_rights_that_they_need() {
     ends(&mut first).await;
     let trimming = persistor(&bus("persistor"), &database.url()).args(["--history", "10ms"]);
     let mut second = trimming.start().await;
-    poll(LONG, async || (lines(&second, "dropped old history") > 0).then_some(())).await;
+    poll(LONG, async || (lines(&second, "trimmed old history") > 0).then_some(())).await;
     ends(&mut second).await;
     ends(&mut ingestor).await;
     all.extend([first, second, ingestor]);

@@ -1,7 +1,7 @@
 //! Three nats-servers as one bus: each is killed in turn under load, and no acknowledged reading is
 //! missing.
 
-use crate::bus::{ends, lines, url, users_of_a_cluster};
+use crate::bus::{ends, lines, url, users_of_a_cluster, with_operator};
 use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
 use async_nats::jetstream::stream::ClusterInfo;
 use async_nats::jetstream::{self, Context};
@@ -99,7 +99,7 @@ async fn servers_of_a_cluster_killed_in_turn() {
 /// Programs use, empty and check the spare stream with the rights of SECURITY.md only.
 #[tokio::test]
 async fn users_with_the_rights_that_a_cluster_takes() {
-    let users = users_of_a_cluster();
+    let users = with_operator(&users_of_a_cluster());
     let mut cluster = Cluster::start(nats::Options {
         extra: users,
         ..nats::Options::default()
@@ -114,7 +114,7 @@ async fn users_with_the_rights_that_a_cluster_takes() {
     let mut ingestor = ingestor(&ingestor_bus).start().await;
     let url = url(&mut ingestor).await;
     let mut persistor = persistor(&persistor_bus, &database.url()).start().await;
-    let options = async_nats::ConnectOptions::with_user_and_password("left".into(), "hunter2".into());
+    let options = async_nats::ConnectOptions::with_user_and_password("operator".into(), "hunter2".into());
     let jetstream = jetstream::new(options.connect(hosts(&cluster)).await.unwrap());
     all_current(&jetstream).await;
 

@@ -91,7 +91,7 @@ async fn an_ingestor_speaks_tls_and_takes_over_renewed_certificates() {
     // A half-written renewal has no effect.
     let (certificate, key) = second.issue();
     std::fs::write(folder.path().join("cert.pem"), &certificate).unwrap();
-    logged(&ingestor, "the one before stays").await;
+    logged(&ingestor, "keeping the previous one").await;
     assert_eq!(health(&old, address).await, Some(200));
     std::fs::write(folder.path().join("key.pem"), &key[..key.len() / 2]).unwrap();
     logged(&ingestor, "holds no private key").await;

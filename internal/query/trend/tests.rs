@@ -469,7 +469,7 @@ async fn wrong_questions_are_told_why() {
             "sensor=x&function=",
             "function: write some of avg, min, max, count, first and last",
         ),
-        ("sensor=x&fill=cubic", "`linear`"),
+        ("sensor=x&fill=cubic", "fill: write one of zero, null, previous, linear"),
     ] {
         let (status, problem) = api.get(&format!("/api/trends?{query}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
