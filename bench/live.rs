@@ -17,7 +17,7 @@ const CALIBRATION_SECONDS: u64 = 3;
 const DAY_BEFORE: &str = "2024-05-14";
 
 /// How long to wait for a probe at the most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: &mut Report) -> anyhow::Result<()> {
     let generator = Generator::new()?;
@@ -241,7 +241,7 @@ struct Probe {
 impl Probe {
     fn new(ingestor: &str, api: &str) -> anyhow::Result<Self> {
         Ok(Self {
-            http: reqwest::Client::builder().timeout(PATIENCE).build()?,
+            http: reqwest::Client::builder().timeout(TIMEOUT).build()?,
             ingest: format!("{ingestor}/ingest"),
             latest: format!("{api}/api/statistics/latest?device=probe"),
             sent: std::cell::Cell::new(0),
@@ -268,8 +268,8 @@ impl Probe {
                 return Ok(start.elapsed().as_secs_f64() * 1000.0);
             }
             ensure!(
-                start.elapsed() < PATIENCE,
-                "a post is not visible after {PATIENCE:?}: {text}"
+                start.elapsed() < TIMEOUT,
+                "a post is not visible after {TIMEOUT:?}: {text}"
             );
             // Questions without a pause would be a load of their own.
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -86,7 +86,7 @@ impl Doer {
         };
         let mut server = self.lock(server, 0).await;
         self.begin(drawn, &service.to_string());
-        let _hurry = self.load.hurry();
+        let _no_pauses = self.load.no_pauses();
         server.signal(Signal::SIGSTOP);
         let stopped = wait_until(|| is_stopped(server.pid())).await;
         // Long enough for the program to take readings that it cannot store.
@@ -209,7 +209,7 @@ impl Doer {
         for persistor in &mut persistors {
             kill_service(persistor).await?;
         }
-        let hurry = self.load.hurry();
+        let no_pauses = self.load.no_pauses();
         let refused = || self.load.done.refused.load(Ordering::Relaxed);
         let deadline = Instant::now() + Duration::from_secs(if self.short { 30 } else { 120 });
         let mut full_since = None;
@@ -228,7 +228,7 @@ impl Doer {
         self.system
             .journal
             .note(&format!("the stream is at {level} % of its limit, and refuses: {seen}"));
-        drop(hurry);
+        drop(no_pauses);
         sleep(drawn.hold).await;
         for persistor in &mut persistors {
             persistor.start().await?;

@@ -26,7 +26,7 @@ const BODY: u64 = 50;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The timestamp of all of its readings, 2024-01-10.
 const MOMENT: i64 = 1_704_844_800_000_000;
@@ -56,7 +56,7 @@ impl Flood {
 
     /// Sends until it is stopped.
     pub(crate) async fn run(&self, seed: u64, urls: &[String]) {
-        let Ok(http) = Client::builder().timeout(PATIENCE).build() else {
+        let Ok(http) = Client::builder().timeout(TIMEOUT).build() else {
             self.wrong.fetch_add(1, Ordering::Relaxed);
             return;
         };

@@ -146,7 +146,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     let http = reqwest::Client::new();
     let seen = Arc::<watch::Seen>::default();
     let _beside = [
-        Owned::spawn(watch::mend(system.clone(), seen.clone())),
+        Owned::spawn(watch::restart_ended(system.clone(), seen.clone())),
         Owned::spawn(watch::look(system.clone(), http.clone(), seen.clone())),
     ];
     let urls = system

@@ -27,7 +27,7 @@ const RECEIPTS: usize = 500;
 const COMPLAINTS: usize = 20;
 
 /// How long a device waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Pause between the last byte of a cut body and the cut.
 const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(20);
@@ -68,7 +68,7 @@ pub(crate) struct Load {
     /// Milliseconds of pause for each reading of a large body, times a thousand.
     pause_micros: u64,
     stopping: AtomicBool,
-    hurry: AtomicU32,
+    no_pauses: AtomicU32,
     pub(crate) done: Done,
     /// Finished bodies of each client: acknowledged or abandoned.
     next: Vec<AtomicU32>,
@@ -77,11 +77,11 @@ pub(crate) struct Load {
 }
 
 /// A guard: while it lives, all clients send at full speed.
-pub(crate) struct Hurry<'a>(&'a Load);
+pub(crate) struct NoPauses<'a>(&'a Load);
 
-impl Drop for Hurry<'_> {
+impl Drop for NoPauses<'_> {
     fn drop(&mut self) {
-        self.0.hurry.fetch_sub(1, Ordering::Relaxed);
+        self.0.no_pauses.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -100,7 +100,7 @@ impl Load {
             // A quarter of the clients send large bodies.
             pause_micros: 1_000_000 * u64::from(options.clients.div_ceil(4)) / options.pace.max(1),
             stopping: AtomicBool::new(false),
-            hurry: AtomicU32::new(0),
+            no_pauses: AtomicU32::new(0),
             done: Done::default(),
             next: (0..clients).map(|_| AtomicU32::new(0)).collect(),
             receipts: (0..clients).map(|_| Mutex::default()).collect(),
@@ -114,7 +114,7 @@ impl Load {
         for client in 0..u32::try_from(self.next.len()).unwrap_or(0) {
             let http = Client::builder()
                 .connect_timeout(Duration::from_secs(5))
-                .timeout(PATIENCE)
+                .timeout(TIMEOUT)
                 .build()
                 .context("make an HTTP client")?;
             let load = self.clone();
@@ -138,9 +138,9 @@ impl Load {
     }
 
     /// Makes all clients send at full speed until the guard is dropped.
-    pub(crate) fn hurry(&self) -> Hurry<'_> {
-        self.hurry.fetch_add(1, Ordering::Relaxed);
-        Hurry(self)
+    pub(crate) fn no_pauses(&self) -> NoPauses<'_> {
+        self.no_pauses.fetch_add(1, Ordering::Relaxed);
+        NoPauses(self)
     }
 
     /// Finished bodies of each client.
@@ -216,8 +216,8 @@ impl Sender {
             1000 * self.chance.below(20)
         };
         let end = Instant::now() + Duration::from_micros(micros);
-        let (hurry, stopping) = (&self.load.hurry, &self.load.stopping);
-        while hurry.load(Ordering::Relaxed) == 0 && !stopping.load(Ordering::Relaxed) && Instant::now() < end {
+        let (no_pauses, stopping) = (&self.load.no_pauses, &self.load.stopping);
+        while no_pauses.load(Ordering::Relaxed) == 0 && !stopping.load(Ordering::Relaxed) && Instant::now() < end {
             sleep(LOOK.min(end - Instant::now())).await;
         }
     }

@@ -240,7 +240,7 @@ impl System {
 
     /// Restarts processes that have ended without a fault, and returns their names. Skips locked parts,
     /// which have a fault.
-    pub(crate) async fn mend(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn restart_ended(&self) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
         for service in self.services() {
             let Ok(mut service) = service.try_lock() else { continue };

@@ -41,9 +41,9 @@ fn keep(kept: &Mutex<Vec<String>>, text: String) {
 }
 
 /// Restarts ended processes, for ever.
-pub(crate) async fn mend(system: Arc<System>, seen: Arc<Seen>) {
+pub(crate) async fn restart_ended(system: Arc<System>, seen: Arc<Seen>) {
     loop {
-        match system.mend().await {
+        match system.restart_ended().await {
             Ok(found) => found.into_iter().for_each(|text| keep(&seen.ended, text)),
             Err(error) => keep(&seen.ended, format!("what had ended could not be started: {error:#}")),
         }

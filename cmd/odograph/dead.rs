@@ -15,7 +15,7 @@ use std::time::Duration;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How long to wait for the bus, and for the tables of this version in the database.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Characters of a rejected line that a list shows.
 const SHOWN: usize = 100;
@@ -162,7 +162,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Waits a while for the tables of this version.
 async fn prepared(pool: &Pool) -> anyhow::Result<()> {
-    let prepared = tokio::time::timeout(PATIENCE, store::schema::prepare(pool, false)).await;
+    let prepared = tokio::time::timeout(TIMEOUT, store::schema::prepare(pool, false)).await;
     let prepared = prepared.with_context(|| {
         format!(
             "the database does not answer, or its tables are older than version {}; start a persistor, or let their owner run \"odograph migrate\"",
@@ -353,10 +353,10 @@ async fn redrive(
     let (ready, mut wait) = tokio::sync::watch::channel(false);
     let running = writer.run(|now| _ = ready.send_replace(now));
     let working = async {
-        let prepared = tokio::time::timeout(PATIENCE, wait.wait_for(|ready| *ready)).await;
+        let prepared = tokio::time::timeout(TIMEOUT, wait.wait_for(|ready| *ready)).await;
         anyhow::ensure!(
             prepared.is_ok(),
-            "the event bus did not answer within {PATIENCE:?}; is it running, and is --event-reader-url right?"
+            "the event bus did not answer within {TIMEOUT:?}; is it running, and is --event-reader-url right?"
         );
         redrive_each(letters, which, bounds).await
     };

@@ -14,7 +14,7 @@ use service::Signals;
 use tokio::sync::oneshot;
 
 /// How long writing the present tick may take after a signal.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Make up a drive and write it as readings, one line each, to standard output
 ///
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         _ = signals.next() => {}
     }
     drop(stop);
-    match tokio::time::timeout(PATIENCE, ended).await {
+    match tokio::time::timeout(TIMEOUT, ended).await {
         Ok(written) => written.context("the thread of the simulation panicked")?,
         Err(_stalled) => Ok(ExitCode::SUCCESS),
     }

@@ -29,7 +29,7 @@ const ASK: Duration = Duration::from_secs(5);
 const ASK_FIRST: Duration = Duration::from_millis(250);
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the log repeats that the clock is wrong.
 const REPEAT: Duration = Duration::from_secs(600);
@@ -164,7 +164,7 @@ impl Clock {
 impl Witnesses {
     /// Asks both witnesses. One that does not answer keeps its earlier answer.
     async fn ask(&mut self) {
-        if let Ok(Ok(said)) = timeout(PATIENCE, self.bus.latest_moment()).await {
+        if let Ok(Ok(said)) = timeout(TIMEOUT, self.bus.latest_moment()).await {
             self.bus_said = Some(said);
         }
         if let Some(receipts) = &self.receipts

@@ -26,7 +26,7 @@ use web::{Correlation, Problem};
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// The same, once the program is past its drain deadline.
-const HURRIED_DRAIN: Duration = Duration::from_millis(200);
+const ENDING_DRAIN: Duration = Duration::from_millis(200);
 
 /// Largest body that is read without a task, if it comes with its head and every line is good. Far smaller
 /// than a segment.
@@ -62,7 +62,7 @@ impl Ingest {
                 .await
                 .is_ok()
             {
-                tokio::time::sleep(HURRIED_DRAIN).await;
+                tokio::time::sleep(ENDING_DRAIN).await;
             }
         };
         self.service.spawn("drain a body", async move {

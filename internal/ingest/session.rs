@@ -26,7 +26,7 @@ const SEGMENT_SERIES: usize = 4096;
 
 /// How long readings of a slow body wait for a full segment. The readings of a vehicle that streams must
 /// appear while it drives.
-const PATIENCE: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Segments of one upload that may be published at once.
 const UNDER_WAY: usize = 8;
@@ -219,7 +219,7 @@ impl<'a> Session<'a> {
 
     /// When gathered readings must be published, with or without more input.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.since.map(|since| since + PATIENCE)
+        self.since.map(|since| since + TIMEOUT)
     }
 
     /// Judges the rest at the end of the body.

@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How often to read the stream, and how often to check whether it exists.
-const LOOK: Duration = Duration::from_secs(2);
-const SELDOM: Duration = Duration::from_secs(15);
+const INTERVAL: Duration = Duration::from_secs(2);
+const ABSENT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How long the event bus may take for one answer; statements have a timeout of their own.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Work {
     /// Drains the stream until `stop`, through every outage of the bus and of the database.
@@ -31,10 +31,10 @@ impl Work {
                 break;
             };
             let pause = match once {
-                Ok(None) => SELDOM,
+                Ok(None) => ABSENT_INTERVAL,
                 Ok(Some(0)) => {
                     tell(&mut drained);
-                    LOOK
+                    INTERVAL
                 }
                 Ok(Some(letters)) => {
                     drained += letters;
@@ -45,7 +45,7 @@ impl Work {
                         error = format!("{error:#}"),
                         "could not take over dead letters; trying again"
                     );
-                    LOOK
+                    INTERVAL
                 }
             };
             next = Instant::now() + pause;
@@ -55,7 +55,7 @@ impl Work {
 
     /// Takes over a part of the stream. Returns how many dead letters, or none if there is no stream.
     async fn drain_once(&self, left: &DeadLetters) -> anyhow::Result<Option<u64>> {
-        let found = timeout(PATIENCE, left.oldest(BATCH)).await;
+        let found = timeout(TIMEOUT, left.oldest(BATCH)).await;
         let Some(found) = found.context("the event bus took too long to send them")?? else {
             return Ok(None);
         };
@@ -73,7 +73,7 @@ impl Work {
             );
             return Err(cause);
         }
-        let deleted = timeout(PATIENCE, left.delete_up_to(last)).await;
+        let deleted = timeout(TIMEOUT, left.delete_up_to(last)).await;
         deleted.context("the event bus took too long to delete them")??;
         self.make_room(&letters).await;
         Ok(Some(letters.len() as u64))

@@ -77,7 +77,7 @@ impl Gatherer {
             if letters.bytes < letters::ROOM {
                 letters_full = None;
             } else if letters_full.is_none() {
-                letters_full = Some(Instant::now() + letters::PATIENCE);
+                letters_full = Some(Instant::now() + letters::TIMEOUT);
             }
             let leaves_letters = letters_full.is_some_and(|until| until <= Instant::now());
             if letters_full.is_some() && !leaves_letters {

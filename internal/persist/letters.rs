@@ -18,7 +18,7 @@ pub(super) const BATCH: usize = 4 << 20;
 pub(super) const ROOM: usize = 2 * BATCH;
 
 /// How long a full lane waits. After that it leaves dead letters to the bus, so that its readings go on.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Most characters of an event's id and a copy's mark, which are keys; of its kind and source; of a reason.
 const ID: usize = 160;

@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGED: Duration = Duration::from_secs(60);
 
 /// How long one check with its trim may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Trims one bus.
 pub(super) struct Trimmer {
@@ -66,7 +66,7 @@ impl Trimmer {
         let mut backoff = Backoff::default();
         while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
             let due = Instant::now() >= aged;
-            let trimming = stop.run_until_cancelled(timeout(PATIENCE, self.once(due)));
+            let trimming = stop.run_until_cancelled(timeout(TIMEOUT, self.once(due)));
             match trimming.await {
                 None => return,
                 Some(Ok(Ok(futile))) => {

@@ -94,7 +94,7 @@ pub(super) async fn prepare(
 }
 
 /// How long the query for the newest receipt may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When the newest upload with a receipt began, in microseconds since 1970; none without one.
 ///
@@ -103,7 +103,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
     let newest = "SELECT upload FROM receipt ORDER BY upload DESC LIMIT 1";
     let client = pool.get().await?;
-    let found = match timeout(PATIENCE, client.query_opt(newest, &[])).await {
+    let found = match timeout(TIMEOUT, client.query_opt(newest, &[])).await {
         Ok(found) => found?,
         Err(elapsed) => {
             // If the pool got it back now, the running statement would delay the next query.

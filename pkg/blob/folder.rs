@@ -15,7 +15,7 @@ const LOCK: &str = ".lock";
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long to wait for the lock; others hold it while they write one small file.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
@@ -57,9 +57,9 @@ impl Folder {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, wait)
+        tokio::time::timeout(TIMEOUT, wait)
             .await
-            .map_err(|_| failed(Failure::Deadline(PATIENCE)))??;
+            .map_err(|_| failed(Failure::Deadline(TIMEOUT)))??;
         Ok(Lock { _file: file })
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 const CAPACITY: usize = 64;
 
 /// How long a publisher waits for its event to be handled before it is told to try again.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Bus {
     live: Queue,
@@ -54,7 +54,7 @@ impl Queue {
             let _ = self.sender.send(published).await;
             done.await
         };
-        match tokio::time::timeout(PATIENCE, send).await {
+        match tokio::time::timeout(TIMEOUT, send).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Error::Unavailable("the reader gave the event back".into())),
             Err(_) => Err(Error::Unavailable("the event was not handled in time".into())),

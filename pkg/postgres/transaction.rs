@@ -18,7 +18,7 @@ const TRIES: usize = 12;
 const WARNED: usize = 5;
 
 /// Pause between two warnings of one name.
-const SELDOM: Duration = Duration::from_secs(60);
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
 static TRANSACTIONS: LazyLock<Transactions> = LazyLock::new(Transactions::default);
 
@@ -141,7 +141,7 @@ impl Transactions {
     fn may_warn(&self, name: &'static str) -> bool {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if warned.get(name).is_some_and(|last| now - *last < SELDOM) {
+        if warned.get(name).is_some_and(|last| now - *last < WARN_INTERVAL) {
             return false;
         }
         warned.insert(name, now);

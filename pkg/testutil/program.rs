@@ -71,7 +71,7 @@ impl Program {
     /// When it has not been built.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self::at(name, &there(name))
+        Self::at(name, &path_of(name))
     }
 
     /// As [`Program::new`], of the last release, from the folder in `LAST_RELEASE`, which
@@ -94,7 +94,7 @@ impl Program {
     #[must_use]
     pub fn under(runner: &str, flags: &[&str], name: &str) -> Self {
         let mut program = Self::at(name, Path::new(runner));
-        program.command.args(flags).arg(there(name));
+        program.command.args(flags).arg(path_of(name));
         program
     }
 
@@ -397,7 +397,7 @@ pub fn built(name: &str) -> PathBuf {
 }
 
 /// As [`built`]; panics when the program is missing.
-fn there(name: &str) -> PathBuf {
+fn path_of(name: &str) -> PathBuf {
     let path = built(name);
     assert!(
         path.is_file(),

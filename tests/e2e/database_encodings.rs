@@ -81,8 +81,8 @@ async fn dead_letters(encoding: &str) {
     let refuse = "ALTER TABLE reading_2024_05 ADD CONSTRAINT unlucky CHECK (value <> 13)";
     sql.batch_execute(refuse).await.unwrap();
     assert_eq!(post(good, "größe€".as_bytes()).await.0, 200);
-    let mend = "ALTER TABLE reading_2024_05 DROP CONSTRAINT unlucky";
-    sql.batch_execute(mend).await.unwrap();
+    let drop_constraint = "ALTER TABLE reading_2024_05 DROP CONSTRAINT unlucky";
+    sql.batch_execute(drop_constraint).await.unwrap();
     let lines: [&[u8]; 6] = [
         b"non\0sense",
         "größe, €, 速度, 🚗 and 100%25".as_bytes(),

@@ -33,7 +33,7 @@ fn ahead() -> String {
 }
 
 const REFUSE: &str = "ALTER TABLE reading_2024_05 ADD CONSTRAINT unlucky CHECK (value <> 13)";
-const MEND: &str = "ALTER TABLE reading_2024_05 DROP CONSTRAINT unlucky";
+const DROP_CONSTRAINT: &str = "ALTER TABLE reading_2024_05 DROP CONSTRAINT unlucky";
 
 #[tokio::test]
 async fn dead_letters_of_a_bus() {
@@ -125,7 +125,7 @@ async fn dead_letters_of_a_bus() {
     })
     .await;
     system.wait_for_rows(1).await;
-    database.batch_execute(MEND).await.unwrap();
+    database.batch_execute(DROP_CONSTRAINT).await.unwrap();
     let (code, said) = dead(place, &[&["redrive", "--all"], &bus[..]].concat()).await;
     assert_eq!(code, 1, "{said:?}");
     system.wait_for_rows(1 + LARGE as i64 + 1 + 1).await;
@@ -202,7 +202,7 @@ async fn dead_letters_without_a_bus() {
     let id = message["id"].to_string();
     assert_eq!(dead(place, &["redrive", &id]).await.0, 1, "it is still refused");
     assert_eq!(list(place, &[]).await.len(), 3);
-    sql.batch_execute(MEND).await.unwrap();
+    sql.batch_execute(DROP_CONSTRAINT).await.unwrap();
     assert_eq!(dead(place, &["redrive", &id]).await.0, 0);
     assert_eq!(dead(place, &["redrive", &id]).await.0, 1, "it is gone");
     assert_eq!(dead(place, &["redrive", "--all"]).await.0, 1, "nonsense stays nonsense");

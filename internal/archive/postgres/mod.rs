@@ -17,9 +17,9 @@ use anyhow::Context;
 use std::time::Duration;
 
 /// The longest that the server may take for the next part of an answer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 async fn with_timeout<T>(work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> anyhow::Result<T> {
-    let answer = tokio::time::timeout(PATIENCE, work).await;
-    Ok(answer.with_context(|| format!("the database sent nothing for {PATIENCE:?}"))??)
+    let answer = tokio::time::timeout(TIMEOUT, work).await;
+    Ok(answer.with_context(|| format!("the database sent nothing for {TIMEOUT:?}"))??)
 }

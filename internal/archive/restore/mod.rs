@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 /// How long the database may fail to store readings.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Pause between two tries to store the same readings.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -175,7 +175,7 @@ impl Restorer {
         loop {
             match self.readings.write(std::slice::from_ref(&message)).await {
                 Ok(stored) => return Ok(stored),
-                Err(error) if matches!(error, store::Error::Data(_)) || begun.elapsed() > PATIENCE => {
+                Err(error) if matches!(error, store::Error::Data(_)) || begun.elapsed() > TIMEOUT => {
                     return Err(error)
                         .context("the restore stopped; fix the cause and start it again, stored readings count once");
                 }

@@ -375,7 +375,7 @@ async fn nothing_is_lost_while_everything_happens_at_once() {
     let setting = Arc::new(Setting::start().await);
     let done = CancellationToken::new();
     let gone = Arc::new(AtomicUsize::new(0));
-    let keepers: Vec<_> = (0..2)
+    let retentions: Vec<_> = (0..2)
         .map(|_| {
             let (setting, done, gone) = (setting.clone(), done.clone(), gone.clone());
             tokio::spawn(async move {
@@ -423,8 +423,8 @@ async fn nothing_is_lost_while_everything_happens_at_once() {
         writer.await.unwrap();
     }
     done.cancel();
-    for keeper in keepers {
-        keeper.await.unwrap();
+    for retention in retentions {
+        retention.await.unwrap();
     }
     setting.sweep("2017-07-31").await;
     let mut found = BTreeMap::new();

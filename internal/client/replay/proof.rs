@@ -22,7 +22,7 @@ const HOLD: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Longest time of a request beyond that.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What became of the accepted readings, by the receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Prover {
         let path = format!("{}/api/ingests/", url.path().trim_end_matches('/'));
         url.set_path(&path);
         let http = reqwest::Client::builder()
-            .timeout(HOLD + PATIENCE)
+            .timeout(HOLD + TIMEOUT)
             .build()
             .map_err(|error| Error::Usage(format!("no HTTP client: {}", root_cause(&error))))?;
         Ok(Some(Self {

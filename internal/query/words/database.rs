@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 /// Longer than the server's statement timeout: this one is for a server that has stopped answering.
-const PATIENCE: Duration = Duration::from_secs(35);
+const TIMEOUT: Duration = Duration::from_secs(35);
 
 /// How long cancelling a statement may take past the drain deadline.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ pub(crate) async fn query_series(
         let statement = client.prepare_cached(statement).await?;
         client.query(&statement, parameters).await
     };
-    let answer = timeout(PATIENCE, asked).await;
+    let answer = timeout(TIMEOUT, asked).await;
     client.answered(answer)
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn query(
     parameters: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
     let client = database.lend().await?;
-    let answer = timeout(PATIENCE, client.query_typed(statement, parameters)).await;
+    let answer = timeout(TIMEOUT, client.query_typed(statement, parameters)).await;
     client.answered(answer)
 }
 

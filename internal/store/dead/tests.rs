@@ -40,7 +40,7 @@ impl Setting {
     }
 
     /// Id and mark of all letters.
-    async fn there(&self) -> Vec<String> {
+    async fn ids(&self) -> Vec<String> {
         let shown = |kept: &StoredLetter| format!("{} {}", kept.letter.id, kept.letter.mark).trim().to_owned();
         self.all().await.iter().map(shown).collect()
     }
@@ -138,12 +138,12 @@ async fn a_letter_that_was_dropped_does_not_come_back() {
     let both = [letter("b", ""), letter("a", ""), letter("b", "")];
     assert_eq!(setting.store(&both).await, 2);
     assert_eq!(setting.store(&both).await, 0);
-    assert_eq!(setting.there().await, ["a", "b"], "in order of their ids");
+    assert_eq!(setting.ids().await, ["a", "b"], "in order of their ids");
     let number = newest(&setting.pool).await.unwrap();
     assert!(delete(&setting.pool, number).await.unwrap());
     assert!(!delete(&setting.pool, number).await.unwrap());
     assert_eq!(setting.store(&both).await, 0);
-    assert_eq!(setting.there().await, ["a"]);
+    assert_eq!(setting.ids().await, ["a"]);
 
     // Redriven and refused before the dead letter is dropped: it has another number then.
     let before = setting.all().await[0].number;
@@ -151,7 +151,7 @@ async fn a_letter_that_was_dropped_does_not_come_back() {
     assert!(!delete(&setting.pool, before).await.unwrap());
     // And afterwards.
     assert_eq!(setting.store(&[letter("b", "18"), letter("a", "")]).await, 1);
-    assert_eq!(setting.there().await, ["a 17", "b 18"]);
+    assert_eq!(setting.ids().await, ["a 17", "b 18"]);
     // The first copy, and one that was redriven and dropped: neither comes back.
     let number = setting.all().await[0].number;
     assert!(delete(&setting.pool, number).await.unwrap());
@@ -163,7 +163,7 @@ async fn a_letter_that_was_dropped_does_not_come_back() {
             .await,
         3
     );
-    assert_eq!(setting.there().await, ["b 18", "c", "a 20"]);
+    assert_eq!(setting.ids().await, ["b 18", "c", "a 20"]);
     assert_eq!(setting.store(&[letter("a", "19")]).await, 0);
 }
 
@@ -189,7 +189,7 @@ async fn who_drops_a_letter_is_not_overtaken() {
     };
     let (stored, ()) = tokio::join!(storing, commit);
     assert_eq!(stored.unwrap(), 1);
-    assert_eq!(setting.there().await, ["b"]);
+    assert_eq!(setting.ids().await, ["b"]);
 }
 
 /// The oldest lines go, as many as are too much; messages never do.
@@ -207,9 +207,9 @@ async fn lines_make_room_among_themselves() {
     // One byte less would need one dead letter less.
     let evicted = setting.store.evict_dead_letters(9_001).await.unwrap();
     assert_eq!((evicted.letters, evicted.bytes), (10, 10_000));
-    let there = setting.there().await;
+    let ids = setting.ids().await;
     // The message's id is greater than those of the lines.
-    assert_eq!((there.len(), &*there[0], &*there[70]), (71, "lines 20", "message"));
+    assert_eq!((ids.len(), &*ids[0], &*ids[70]), (71, "lines 20", "message"));
     // They do not come back, and their ids are not kept without end.
     assert_eq!(setting.store(&letters).await, 0);
     assert_eq!(setting.count("dead_letter_gone WHERE evicted").await, 10);
@@ -217,7 +217,7 @@ async fn lines_make_room_among_themselves() {
     setting.store.forget_evicted_but(0).await.unwrap();
     assert_eq!(setting.count("dead_letter_gone").await, 1, "those of the last moment");
     assert_eq!(setting.store.evict_dead_letters(u64::MAX).await.unwrap().letters, 69);
-    assert_eq!(setting.there().await, ["message"]);
+    assert_eq!(setting.ids().await, ["message"]);
 }
 
 #[tokio::test]

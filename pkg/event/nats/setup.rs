@@ -237,9 +237,9 @@ async fn create(context: &Context, wanted: Config) -> Result<Stream, Error> {
 /// Refuses a stream that would lose data; warns of other differences.
 fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     let name = &found.name;
-    let refuse = |what: &str, mend: &str| {
+    let refuse = |what: &str, remedy: &str| {
         Err(Error::Refused(format!(
-            "the stream {name} has {what}, which loses readings that nobody has stored yet; {mend}"
+            "the stream {name} has {what}, which loses readings that are not stored yet; {remedy}"
         )))
     };
     if found.discard != DiscardPolicy::New {

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long one check may take, and giving one event back.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Size limit of the spare stream, in bytes: events of some seconds. Writers wait while it is full.
 const MAX_BYTES: i64 = 256 << 20;
@@ -70,7 +70,7 @@ pub(super) async fn tend(context: &Context, address: &Nats) {
         if !connected(context) {
             continue;
         }
-        match timeout(PATIENCE, once(context, address)).await {
+        match timeout(TIMEOUT, once(context, address)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(events)) => tracing::info!(events, "gave the events of the spare stream back"),
             // Either stream may have no leader now.
@@ -96,7 +96,7 @@ async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
         let wanted = pull::Config {
             durable_name: Some(CONSUMER.to_owned()),
             ack_policy: AckPolicy::Explicit,
-            ack_wait: PATIENCE,
+            ack_wait: TIMEOUT,
             // Without a limit: the server would never deliver an event again that ran out of tries.
             max_deliver: -1,
             description: Some("Gives events back to the stream".into()),
