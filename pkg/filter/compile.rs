@@ -5,6 +5,7 @@ use crate::lower::{Lowered, Problem};
 use crate::slot::{Root, Slot};
 use crate::{Failed, Invalid, MAX_NODES, Value, Variables, Vocabulary, count, evaluate, lower, parse, tokens};
 use cel::parser::Expression;
+use cel::parser::pratt_parser::{Token, TokenKind};
 use std::thread;
 
 /// Stack of the parser's thread.
@@ -30,7 +31,7 @@ impl Filter {
             let thread = thread::Builder::new().name("filter".to_owned()).stack_size(STACK);
             let thread = thread.spawn_scoped(scope, || {
                 let expression = parse::parse(text, &tokens)?;
-                check(text, expression, vocabulary)
+                check(text, &tokens, expression, vocabulary)
             });
             // A panic of the library ends only that thread.
             thread.ok().and_then(|thread| thread.join().ok())
@@ -47,7 +48,7 @@ impl Filter {
         for slot in &lowered.slots {
             match &slot.root {
                 Root::Name(name) => names.push(name.clone()),
-                Root::Key(key) => keys.push(key.clone()),
+                Root::Key { key, .. } => keys.push(key.clone()),
             }
         }
         for list in [&mut names, &mut keys] {
@@ -90,7 +91,7 @@ impl Filter {
     }
 }
 
-fn check(text: &str, expression: Expression, vocabulary: &Vocabulary) -> Result<Lowered, Invalid> {
+fn check(text: &str, tokens: &[Token], expression: Expression, vocabulary: &Vocabulary) -> Result<Lowered, Invalid> {
     match count::check(&expression) {
         Ok(()) => {}
         Err(Excess::Depth(id)) => return Err(tokens::too_deep(text, parse::offsets(text)(id))),
@@ -108,7 +109,16 @@ fn check(text: &str, expression: Expression, vocabulary: &Vocabulary) -> Result<
         }
     }
     lower::lower(expression, vocabulary).map_err(|Problem { id, message, hint }| {
-        let offset = parse::offsets(text)(id);
+        let offset = named(tokens, parse::offsets(text)(id));
         Invalid::at(text, offset, message, hint)
     })
+}
+
+/// The library says that a call begins at its bracket; this is where its name begins.
+fn named(tokens: &[Token], offset: usize) -> usize {
+    let at = tokens
+        .iter()
+        .position(|token| token.start == offset && token.kind == TokenKind::TokLeftParen);
+    let name = at.and_then(|at| tokens.get(at.checked_sub(1)?));
+    name.map_or(offset, |name| name.start)
 }

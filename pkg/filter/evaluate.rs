@@ -116,7 +116,7 @@ impl<'a> Scope<'a> {
     fn read(&self, slot: &'a Slot, steps: &mut u64) -> Result<Scalar<'a>, Failed> {
         let variable = match &slot.root {
             Root::Name(name) => self.variables.name(name),
-            Root::Key(key) => self.variables.key(key),
+            Root::Key { key, .. } => self.variables.key(key),
         };
         let variable = variable.ok_or_else(|| Failed::Absent(slot.place(0)))?;
         if let Variable::Json(value) = variable {

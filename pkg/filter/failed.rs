@@ -54,7 +54,8 @@ fn plain(name: &str) -> &str {
     match name {
         "google.protobuf.Timestamp" => "timestamp",
         "google.protobuf.Duration" => "duration",
-        "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map" | "null_type" | "iterable" => name,
+        "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map" | "null_type" => name,
+        "iterable" => "list or map",
         _ => "value of another type",
     }
 }

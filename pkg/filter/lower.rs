@@ -102,9 +102,10 @@ impl Lowering<'_> {
             }),
             Expr::Comprehension(looped) => self.looped(id, looped),
             Expr::Call(call) => {
+                let hook = self.call(id, call)?;
                 call.target.as_deref_mut().map_or(Ok(()), |target| self.node(target))?;
                 call.args.iter_mut().try_for_each(|argument| self.node(argument))?;
-                if let Some(hook) = self.call(id, call)? {
+                if let Some(hook) = hook {
                     let index = [Expr::Ident(hook), Expr::List(ListExpr::new(mem::take(&mut call.args)))];
                     node.expr = operation(operators::INDEX, id, index);
                 }
@@ -159,8 +160,12 @@ impl Lowering<'_> {
                     _ => None,
                 };
                 if self.names_map(inner) {
-                    let key = literal.ok_or_else(|| self.keyless(index.id))?;
-                    return Ok(Some((Root::Key(key), Vec::new())));
+                    let Expr::Ident(map) = &inner.expr else {
+                        return Ok(None);
+                    };
+                    let key = literal.ok_or_else(|| keyless(index.id, map))?;
+                    let map = map.clone();
+                    return Ok(Some((Root::Key { map, key }, Vec::new())));
                 }
                 match (literal, &index.expr) {
                     (Some(key), _) => (inner, Segment::Field(key)),
@@ -185,18 +190,13 @@ impl Lowering<'_> {
 
     fn root(&self, id: u64, name: &str) -> Result<Root, Problem> {
         if self.vocabulary.is_map(name) {
-            return Err(self.keyless(id));
+            return Err(keyless(id, name));
         }
         if !self.vocabulary.has_name(name) {
             let message = format!("There is no name {name}.");
             return Err(problem(id, message, self.vocabulary.names_hint()));
         }
         Ok(Root::Name(name.to_owned()))
-    }
-
-    fn keyless(&self, id: u64) -> Problem {
-        let message = "This map is indexed with a text in quotes, and nothing else.";
-        problem(id, message, "Write value[\"…\"] with the name in the quotes.")
     }
 
     /// Checks a call, and gives the name of the caller's function if it is one.
@@ -227,27 +227,31 @@ impl Lowering<'_> {
         if arities.contains(&count) {
             return Ok(None);
         }
-        Err(self.uncallable(id, name, &arities))
+        Err(self.uncallable(id, name, member, &arities))
     }
 
-    fn uncallable(&self, id: u64, name: &str, arities: &[usize]) -> Problem {
+    fn uncallable(&self, id: u64, name: &str, member: bool, arities: &[usize]) -> Problem {
         if !arities.is_empty() {
             let arities: Vec<String> = arities.iter().map(ToString::to_string).collect();
-            let message = format!("{name} takes {} arguments here.", arities.join(" or "));
+            let plural = if arities.len() == 1 && arities[0] == "1" {
+                ""
+            } else {
+                "s"
+            };
+            let message = format!("{name} takes {} argument{plural} here.", arities.join(" or "));
             return problem(id, message, "Correct the number of arguments.");
         }
         if ["all", "exists", "exists_one", "existsOne", "has"].contains(&name) {
             let hint = "Write list.exists(x, x > 1), list.all(x, x > 1) or has(a.b).";
             return problem(id, format!("{name} is called in another way."), hint);
         }
-        let mut known = self.vocabulary.functions_hint();
-        for (function, on, _) in FUNCTIONS {
-            known.push(if on {
-                format!("x.{function}()")
-            } else {
-                format!("{function}(x)")
-            });
-        }
+        let own = FUNCTIONS.iter().filter(|(_, on, _)| *on == member);
+        let mut known: Vec<String> = if member {
+            Vec::new()
+        } else {
+            self.vocabulary.functions_hint()
+        };
+        known.extend(own.map(|(own, on, _)| if *on { format!("x.{own}()") } else { format!("{own}(x)") }));
         let message = format!("There is no function {name} that is called in this way.");
         problem(id, message, format!("Call one of {}.", known.join(", ")))
     }
@@ -308,6 +312,11 @@ fn operation_name(name: &str) -> bool {
 
 fn structure(id: u64) -> Problem {
     problem(id, "Structures are not supported.", "Write a map, {\"key\": 1}.")
+}
+
+fn keyless(id: u64, map: &str) -> Problem {
+    let message = format!("{map} is indexed with a text in quotes, and nothing else.");
+    problem(id, message, format!("Write {map}[\"…\"] with the name in the quotes."))
 }
 
 fn problem(id: u64, message: impl Into<String>, hint: impl Into<String>) -> Problem {

@@ -43,20 +43,25 @@ fn first(text: &str, tokens: &[Token], errors: &ParseErrors) -> Invalid {
         return too_deep(text, 0);
     };
     let offset = offset(text, error);
-    let at = tokens.iter().position(|token| token.start >= offset);
-    let here = at.map(|at| shown(text, tokens[at]));
-    let before = at
-        .unwrap_or(tokens.len())
-        .checked_sub(1)
-        .map(|at| shown(text, tokens[at]));
+    let at = tokens
+        .iter()
+        .position(|token| token.start >= offset)
+        .unwrap_or(tokens.len());
+    let here = tokens.get(at).map(|token| shown(text, *token));
+    let before = at.checked_sub(1).map(|at| shown(text, tokens[at]));
+    let at = if joins(before.as_deref()) { at - 1 } else { at };
     let (message, hint) = explain(&error.msg, here.as_deref(), before.as_deref());
-    Invalid::at(text, at.map_or(text.len(), |at| tokens[at].start), message, hint)
+    let start = tokens.get(at).map_or(text.len(), |token| token.start);
+    Invalid::at(text, start, message, hint)
+}
+
+/// Whether a word is an operator of other languages.
+fn joins(word: Option<&str>) -> bool {
+    word.is_some_and(|word| ["and", "or", "not", "is"].contains(&&*word.to_lowercase()))
 }
 
 fn explain(problem: &str, here: Option<&str>, before: Option<&str>) -> (String, &'static str) {
     let has = |part: &str| problem.contains(part);
-    let joins =
-        |word: Option<&str>| word.is_some_and(|word| ["and", "or", "not", "is"].contains(&&*word.to_lowercase()));
     let word = here.unwrap_or("the end");
     let (message, hint) = if joins(here) || joins(before) {
         ("and, or, not and is are no operators.", "Write &&, ||, ! and ==.")
@@ -93,7 +98,7 @@ fn explain(problem: &str, here: Option<&str>, before: Option<&str>) -> (String, 
             "The filter ends where a value is missing.",
             "Complete it, or remove the last operator.",
         )
-    } else if has("<EOF>") || has("expecting") || has("expected") {
+    } else if !has("unexpected") {
         let message = format!("{word} cannot follow what is before it.");
         return (message, "Join two conditions with && or ||.");
     } else {

@@ -18,7 +18,7 @@ pub(crate) struct Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
     Name(String),
-    Key(String),
+    Key { map: String, key: String },
 }
 
 /// One step into JSON.
@@ -33,7 +33,7 @@ impl Slot {
     pub(crate) fn place(&self, segments: usize) -> String {
         let mut place = match &self.root {
             Root::Name(name) => name.clone(),
-            Root::Key(key) => format!("{key:?}"),
+            Root::Key { map, key } => format!("{map}[{key:?}]"),
         };
         for segment in &self.path[..segments] {
             place += &segment.to_string();
@@ -45,7 +45,8 @@ impl Slot {
 impl fmt::Display for Segment {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Field(name) => write!(to, ".{name}"),
+            Self::Field(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => write!(to, ".{name}"),
+            Self::Field(name) => write!(to, "[{name:?}]"),
             Self::Index(index) => write!(to, "[{index}]"),
         }
     }

@@ -73,7 +73,7 @@ fn timestamp<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
         let seconds = value.downcast_ref::<CelInt>();
         seconds.and_then(|seconds| Timestamp::from_second(*seconds.inner()).ok())
     };
-    let moment = moment.ok_or_else(|| refuse("timestamp", "A text is no timestamp such as 2026-01-31T12:00:00Z."))?;
+    let moment = moment.ok_or_else(|| refuse("timestamp", "This is no timestamp such as 2026-01-31T12:00:00Z."))?;
     Ok(CowVal::owned(Instant(moment)))
 }
 
@@ -82,7 +82,7 @@ fn duration<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let text = value.downcast_ref::<CelString>();
     let span = value.downcast_ref::<Span>().copied();
     let span = span.or_else(|| text.and_then(|text| Span::read(text.inner())));
-    let span = span.ok_or_else(|| refuse("duration", "A text is no duration such as 1h30m or 1.5s."))?;
+    let span = span.ok_or_else(|| refuse("duration", "This is no duration such as 1h30m or 1.5s."))?;
     Ok(CowVal::owned(span))
 }
 
@@ -110,7 +110,7 @@ fn zoned(arguments: &[CowVal<'_, '_>]) -> Result<Zoned, ExecutionError> {
     let zone = match arguments.get(1).and_then(|zone| zone.downcast_ref::<CelString>()) {
         None => TimeZone::UTC,
         Some(name) => zone(name.inner())
-            .ok_or_else(|| refuse("timestamp", "A text is no time zone such as Europe/Zagreb or +02:00."))?,
+            .ok_or_else(|| refuse("timestamp", "This is no time zone such as Europe/Zagreb or +02:00."))?,
     };
     Ok(moment.0.to_zoned(zone))
 }

@@ -29,8 +29,8 @@ pub(crate) fn check(text: &str) -> Result<Vec<Token>, Invalid> {
         ));
     }
     for (at, token) in tokens.iter().enumerate() {
-        let next = tokens.get(at + 1).map(|next| next.kind);
-        word(text, *token, next)?;
+        let kind = |at: usize| tokens.get(at).map(|token| token.kind);
+        word(text, *token, at.checked_sub(1).and_then(kind), kind(at + 1))?;
     }
     depth(text, &tokens)?;
     Ok(tokens)
@@ -78,12 +78,14 @@ fn unreadable(text: &str, start: usize, problem: &str) -> Invalid {
     Invalid::at(text, start, message, hint)
 }
 
-fn word(text: &str, token: Token, next: Option<TokenKind>) -> Result<(), Invalid> {
+fn word(text: &str, token: Token, before: Option<TokenKind>, next: Option<TokenKind>) -> Result<(), Invalid> {
     let word = &text[token.start..token.end];
     let refuse = |message: String, hint: &str| Err(Invalid::at(text, token.start, message, hint));
     match token.kind {
         TokenKind::TokEqual => refuse("A single = compares nothing.".to_owned(), "Write == to compare."),
-        TokenKind::TokReservedWord => refuse(format!("{word} is a reserved word."), "Choose another name."),
+        TokenKind::TokReservedWord if before != Some(TokenKind::TokDot) => {
+            refuse(format!("{word} is a reserved word."), "Choose another name.")
+        }
         TokenKind::TokIdent if word.starts_with('`') => refuse(
             "Names in backquotes are not supported.".to_owned(),
             "Write a[\"b-c\"] for a field with other characters.",

@@ -68,7 +68,6 @@ fn errors_have_a_place_a_sentence_and_a_hint() {
         "data..a",
         ".speed",
         "for > 1",
-        "data.for",
         "value",
         "value.x",
         "value[speed]",

@@ -47,7 +47,7 @@ fn vocabulary() -> Vocabulary {
 fn sample() -> Sample {
     Sample(json!({
         "body": {
-            "x": 1, "big": 18446744073709551615_u64, "half": 0.5, "whole": 2.0, "none": null, "on": true,
+            "x": 1, "for": 4, "big": 18446744073709551615_u64, "half": 0.5, "whole": 2.0, "none": null, "on": true,
             "text": "héllo", "a b": { "c": [10, 20, { "d": "deep" }] }, "tags": ["red", "green"],
             "items": [{ "n": 1, "ok": true }, { "n": 2 }, { "n": 3, "ok": false }], "empty": [],
         },
@@ -117,6 +117,7 @@ fn filters_are_true() {
         "data.body.whole == 2",
         "data.body.none == null",
         "data.body.x / 2 == 0",
+        "data.body.for == 4",
         "data.body.tags == ['red', 'green']",
         "['red', 'green'] == data.body.tags",
         "data.headers == {'y': 'z'}",
