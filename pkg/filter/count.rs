@@ -1,7 +1,7 @@
 //! Counts the nodes and the depth of a syntax tree without recursion.
 
 use crate::{MAX_DEPTH, MAX_NODES};
-use cel::common::ast::{EntryExpr, Expr};
+use cel::common::ast::{EntryExpr, Expr, operators};
 use cel::parser::Expression;
 
 /// A limit that a tree exceeds.
@@ -30,14 +30,15 @@ pub(crate) fn check(root: &Expression) -> Result<(), Excess> {
     deep.map_or(Ok(()), |id| Err(Excess::Depth(id)))
 }
 
-/// The number of nodes.
-pub(crate) fn nodes(root: &Expression) -> usize {
-    let (mut count, mut waiting) = (0, vec![root]);
-    while let Some(node) = waiting.pop() {
-        count += 1;
-        each_child(node, |child| waiting.push(child));
+/// How often the nodes read their values: once each, and once more for each sum around them, which copies them.
+pub(crate) fn reads(root: &Expression) -> usize {
+    let (mut reads, mut waiting) = (0, vec![(root, 1)]);
+    while let Some((node, copies)) = waiting.pop() {
+        reads += copies;
+        let copies = copies + usize::from(matches!(&node.expr, Expr::Call(call) if call.func_name == operators::ADD));
+        each_child(node, |child| waiting.push((child, copies)));
     }
-    count
+    reads
 }
 
 fn each_child<'a>(node: &'a Expression, mut visit: impl FnMut(&'a Expression)) {

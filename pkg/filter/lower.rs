@@ -5,7 +5,8 @@
 //! | `a.b["c"]`, `value["k"]` | `@0*1`, a slot that is read once | converted once, without its siblings |
 //! | `has(a.b)` | `@1*1`, a slot | no conversion |
 //! | `f(x)` of the caller | `@f0[[x]]` | functions that borrow |
-//! | `a.b.exists(…)` | `@2*9` | the body reads each element with up to 9 nodes |
+//! | `a.b.exists(…)` | `@2*10` | the body, of 9 nodes, may read each element 9 times |
+//! | `a + b` | `@0*2 + @3*2` | a sum copies lists and texts |
 //! | the condition of a macro's loop | `@+9 && …` | each round counts the 9 nodes of its body |
 //!
 //! No filter can write these names: `@` is no character of CEL.
@@ -79,7 +80,7 @@ struct Lowering<'a> {
     vocabulary: &'a Vocabulary,
     /// The name that the macro around this node binds.
     bound: Option<String>,
-    /// How often the value of a slot is read at most: for a macro's list, once for each node of its body.
+    /// How often a slot's value is read: once, once more for each sum around it, and as often as a macro's body reads.
     reads: usize,
     slots: Vec<Slot>,
     functions: Vec<String>,
@@ -104,7 +105,10 @@ impl Lowering<'_> {
             Expr::Call(call) => {
                 let hook = self.call(id, call)?;
                 call.target.as_deref_mut().map_or(Ok(()), |target| self.node(target))?;
+                let sums = usize::from(call.func_name == operators::ADD);
+                self.reads += sums;
                 call.args.iter_mut().try_for_each(|argument| self.node(argument))?;
+                self.reads -= sums;
                 if let Some(hook) = hook {
                     let index = [Expr::Ident(hook), Expr::List(ListExpr::new(mem::take(&mut call.args)))];
                     node.expr = operation(operators::INDEX, id, index);
@@ -277,10 +281,10 @@ impl Lowering<'_> {
             let message = "The first argument of a macro is a new name.";
             return Err(problem(id, message, "Write list.exists(x, x > 1)."));
         }
-        let body = count::nodes(&looped.loop_step);
-        self.reads = body;
+        let body = count::reads(&looped.loop_step);
+        self.reads += body;
         let lowered = self.node(&mut looped.iter_range);
-        self.reads = 1;
+        self.reads -= body;
         lowered?;
         self.bound = Some(looped.iter_var.clone());
         let lowered = self.node(&mut looped.loop_step);

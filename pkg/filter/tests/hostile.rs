@@ -1,4 +1,5 @@
 //! Texts that attack the parser or the evaluation. No panic, no overflow of the stack, however they end.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use filter::{Filter, MAX_TEXT, Value, Variable, Variables, Vocabulary};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! Results of filters over values of every kind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use filter::{Failed, Filter, Value, Variable, Variables, Vocabulary};
 use serde_json::json;
