@@ -6,9 +6,9 @@ use filter::{Failed, Filter, Value, Variable, Variables, Vocabulary};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
-static DATA: LazyLock<serde_json::Value> = LazyLock::new(|| {
-    serde_json::json!({ "a": [1, 2.5, "x", null, { "b": [] }], "b": { "c": true }, "text": "x".repeat(64) })
-});
+static DATA: LazyLock<serde_json::Value> = LazyLock::new(
+    || serde_json::json!({ "a": [1, 2.5, "x", null, { "b": [] }], "b": { "c": true }, "text": "x".repeat(64) }),
+);
 
 struct Values;
 
@@ -30,7 +30,10 @@ impl Variables for Values {
     }
 
     fn call(&self, _: &str, arguments: &[Value]) -> Result<Value, String> {
-        arguments.first().cloned().ok_or_else(|| "There is no argument.".to_owned())
+        arguments
+            .first()
+            .cloned()
+            .ok_or_else(|| "There is no argument.".to_owned())
     }
 }
 

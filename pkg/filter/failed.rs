@@ -14,7 +14,7 @@ pub enum Failed {
     /// The values are too large for this filter: more than [`MAX_STEPS`](crate::MAX_STEPS).
     #[error("The filter takes too many steps with these values.")]
     Costly,
-    /// The library panicked. Report it with the filter.
+    /// The library, or one of the caller's [`Variables`](crate::Variables), panicked. Report it with the filter.
     #[error("The filter cannot be evaluated because of a defect.")]
     Defect,
 }

@@ -122,21 +122,15 @@ impl Lowering<'_> {
 
     /// The name of the slot that this node is, if it is one.
     fn slot(&mut self, node: &Expression) -> Result<Option<String>, Problem> {
-        let (node, presence) = match &node.expr {
-            // The operand's field is part of the path, so ask for it as if it were selected.
-            Expr::Select(select @ SelectExpr { test: true, .. }) => {
-                let Some((root, mut path)) = self.chain(&select.operand)? else {
-                    return Ok(None);
-                };
-                path.push(Segment::Field(select.field.clone()));
-                return Ok(Some(self.place(root, path, true)));
-            }
-            _ => (node, false),
-        };
-        let Some((root, path)) = self.chain(node)? else {
-            return Ok(None);
-        };
-        Ok(Some(self.place(root, path, presence)))
+        if let Expr::Select(select @ SelectExpr { test: true, .. }) = &node.expr {
+            let Some((root, mut path)) = self.chain(&select.operand)? else {
+                return Ok(None);
+            };
+            path.push(Segment::Field(select.field.clone()));
+            return Ok(Some(self.place(root, path, true)));
+        }
+        let chain = self.chain(node)?;
+        Ok(chain.map(|(root, path)| self.place(root, path, false)))
     }
 
     fn place(&mut self, root: Root, path: Vec<Segment>, presence: bool) -> String {

@@ -2,8 +2,9 @@
 
 use crate::Value;
 
-/// The values of names, keys and functions, asked for at most once each during an evaluation (functions: for each
-/// call).
+/// The values of names, keys and functions.
+///
+/// An evaluation asks once for each place that the filter reads, such as `a.b`, and for each call of a function.
 ///
 /// `Sync`, because the library asks for it; an evaluation stays on its thread.
 pub trait Variables: Sync {

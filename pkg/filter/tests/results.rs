@@ -322,3 +322,24 @@ fn one_filter_serves_many_threads() {
         }
     });
 }
+
+#[test]
+fn a_panic_is_an_error() {
+    struct Panics;
+    impl Variables for Panics {
+        fn name(&self, _: &str) -> Option<Variable<'_>> {
+            panic!("a test panics")
+        }
+    }
+    let filter = Filter::compile("speed > 120", &vocabulary()).unwrap();
+    assert_eq!(filter.evaluate(&Panics), Err(Failed::Defect));
+    assert_eq!(filter.evaluate(&sample()), Ok(Value::Bool(true)));
+}
+
+#[test]
+fn a_function_of_the_caller_hides_that_of_cel() {
+    let vocabulary = Vocabulary::fitting(is_name).function("size", 2);
+    assert!(Filter::compile("size(1, 2) == 3", &vocabulary).is_ok());
+    assert!(Filter::compile("size('a') == 1", &vocabulary).is_err());
+    assert!(Filter::compile("'a'.size() == 1", &vocabulary).is_ok());
+}
