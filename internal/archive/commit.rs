@@ -271,8 +271,8 @@ async fn is_copied(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
         .is_some_and(|(data, copy)| copy.size == data.size && copy.modified >= data.modified))
 }
 
-/// Claims the first free number above the one in force; none where somebody has committed it
-/// since, and with it freed its claim.
+/// Claims the first free number above the one in force; none where another dumper has committed it
+/// since, and freed its claim.
 async fn claim(store: &Store, day: Day, above: u64) -> anyhow::Result<Option<u64>> {
     for revision in above + 1..=above + CLAIMED {
         let name = manifest::claim(day, revision);
@@ -408,7 +408,7 @@ async fn copy(store: &Store, manifest: &Manifest) -> anyhow::Result<()> {
     )
 }
 
-/// Deletes a revision that did not come into force. The claim goes last: while it is there, nobody
+/// Deletes a revision that did not come into force. The claim goes last: while it exists, no dumper
 /// writes under the number.
 async fn withdraw(store: &Store, ours: &Manifest) -> anyhow::Result<()> {
     store.delete(&ours.file).await.context("delete the superseded dump")?;

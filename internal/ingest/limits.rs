@@ -48,7 +48,7 @@ pub struct Limits {
     #[command(flatten)]
     pub times: EventTimes,
 
-    /// Trust this machine's clock although it is behind a witness (release, event bus, newest receipt);
+    /// Trust this machine's clock although it is behind a reference (release, event bus, newest receipt);
     /// without it, uploads are refused (503) until the clock is set
     #[arg(long, env)]
     pub trust_clock: bool,

@@ -60,7 +60,7 @@ const OPENS: [&str; 8] = [
 ];
 
 /// The crates of `internal`.
-const ROOMS: [&str; 9] = [
+const CRATES: [&str; 9] = [
     "access", "archive", "client", "ingest", "persist", "query", "reading", "store", "verify",
 ];
 
@@ -103,17 +103,17 @@ fn a_program_holds_what_it_opens_and_no_more() {
             ],
             &["archive", "reading", "store"],
         ),
-        ("odograph", &OPENS, &ROOMS),
+        ("odograph", &OPENS, &CRATES),
     ];
     for (program, opens, rooms) in programs {
         let compiled = compiled_into(program);
         assert_eq!(among(&compiled, &OPENS), set(opens), "{program} opens");
-        assert_eq!(among(&compiled, &ROOMS), set(rooms), "{program} holds");
+        assert_eq!(among(&compiled, &CRATES), set(rooms), "{program} holds");
     }
 }
 
 #[test]
-fn rooms_know_only_what_lies_below_them() {
+fn crates_know_only_what_lies_below_them() {
     let rooms: [(&str, &[&str]); 9] = [
         ("reading", &[]),
         ("access", &["reading"]),
@@ -126,7 +126,7 @@ fn rooms_know_only_what_lies_below_them() {
         ("client", &["reading"]),
     ];
     for (room, below) in rooms {
-        let mut known = among(&compiled_into(room), &ROOMS);
+        let mut known = among(&compiled_into(room), &CRATES);
         known.remove(room);
         assert_eq!(known, set(below), "{room} knows");
     }
@@ -137,7 +137,7 @@ fn rooms_know_only_what_lies_below_them() {
 fn pkg_knows_no_domain() {
     for entry in fs::read_dir(workspace().join("pkg")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let known = among(&compiled_into(&name), &ROOMS);
+        let known = among(&compiled_into(&name), &CRATES);
         assert!(known.is_empty(), "pkg/{name} knows {known:?}");
     }
     for file in rust_files(&workspace().join("pkg")) {

@@ -72,7 +72,7 @@ impl Setting {
         self.readings.write(&[message(readings)]).await.unwrap()
     }
 
-    /// Runs a statement as somebody with a psql would.
+    /// Runs a statement as an operator with psql.
     pub(crate) async fn execute(&self, sql: &str) {
         self.pool.get().await.unwrap().batch_execute(sql).await.unwrap();
     }

@@ -266,7 +266,7 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     }
     if found.subjects != wanted.subjects {
         return Err(Error::Refused(format!(
-            "the stream {name} takes the subjects {:?}, not {:?}; let whoever reads it finish, then give it those",
+            "the stream {name} takes the subjects {:?}, not {:?}; once its consumers have read it all, give it those subjects",
             found.subjects, wanted.subjects
         )));
     }
