@@ -5,8 +5,8 @@
 //! once, and deletes only stored ones.
 
 use crate::Work;
-use crate::gather::slot;
 use crate::letters::{BATCH, of_event};
+use crate::slots::slot;
 use anyhow::Context;
 use event::DeadLetters;
 use std::time::Duration;

@@ -4,6 +4,7 @@ use crate::Work;
 use crate::backoff::Backoff;
 use crate::letters;
 use crate::options::Storing;
+use crate::slots::{due_slot, slot};
 use event::{Delivery, PROGRESS, Reader};
 use reading::segment;
 use std::sync::Arc;
@@ -214,16 +215,6 @@ impl Held {
 fn counted(delivery: &Delivery) -> usize {
     let series = segment::runs(&delivery.event.payload);
     (delivery.size() + series * SERIES).max(SMALLEST)
-}
-
-pub(super) async fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    slots.clone().acquire_owned().await.expect("the slots are never closed")
-}
-
-/// Waits for this moment, then for a slot. Takes none when dropped.
-async fn due_slot(slots: &Arc<Semaphore>, due: Instant) -> OwnedSemaphorePermit {
-    sleep_until(due).await;
-    slot(slots).await
 }
 
 /// Waits for the backoff that is due, then for the next delivery. Loses nothing when dropped.

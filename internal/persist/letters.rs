@@ -2,7 +2,7 @@
 
 use crate::Work;
 use crate::backoff::Backoff;
-use crate::gather::slot;
+use crate::slots::slot;
 use crate::work::{in_work_meanwhile, read, read_event, unknown};
 use event::{Delivery, Event, MAX_PAYLOAD};
 use reading::{rejected, segment};

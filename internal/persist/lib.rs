@@ -21,6 +21,7 @@ mod letters;
 mod metrics;
 mod options;
 mod room;
+mod slots;
 mod trim;
 mod work;
 

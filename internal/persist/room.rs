@@ -4,8 +4,8 @@
 //! messages were accepted, and go by their age alone.
 
 use crate::Work;
-use crate::gather::slot;
 use crate::metrics::{Metrics, signed};
+use crate::slots::slot;
 use reading::time::DAY;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
