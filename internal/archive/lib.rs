@@ -32,6 +32,7 @@ pub mod load;
 mod manifest;
 mod merge;
 mod nightly;
+mod outcome;
 mod postgres;
 pub mod read;
 pub mod restore;
@@ -47,6 +48,7 @@ pub use days::Days;
 pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
+pub use outcome::Outcome;
 pub use postgres::Snapshot;
 pub use retention::{Fate, Month, Reason, Retention};
 pub use stale::Swept;
@@ -58,24 +60,6 @@ use blob::Store;
 pub struct Dumper {
     pool: ::postgres::Pool,
     store: Store,
-}
-
-/// Outcome of a dump, with the manifest in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The dumper wrote a new revision.
-    Written(Manifest),
-    /// The dump was up to date already, or another dumper has just written it.
-    Unchanged(Manifest),
-}
-
-impl Outcome {
-    /// The manifest in force.
-    pub fn manifest(&self) -> &Manifest {
-        match self {
-            Self::Written(manifest) | Self::Unchanged(manifest) => manifest,
-        }
-    }
 }
 
 impl Dumper {
