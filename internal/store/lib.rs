@@ -27,7 +27,9 @@
 
 pub mod batch;
 mod copy;
+mod counts;
 pub mod dead;
+mod error;
 mod existing;
 mod invalid;
 mod looks;
@@ -51,8 +53,10 @@ use self::series::{Series, Taken};
 use ::postgres::{Failure, Pool, Tries};
 use batch::{Batch, Month, Part};
 pub use copy::Timestamptz;
+pub use counts::Stored;
 pub use dead::DeadLetter;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
+pub use error::Error;
 pub use invalid::{InvalidLine, TOLD_LINES};
 pub use looks::Look;
 pub use partition::month_of_name as month_of_partition;
@@ -77,31 +81,6 @@ pub struct Store {
     /// Likewise of invalid lines.
     lines: Mutex<BTreeSet<i64>>,
     history: bool,
-}
-
-/// Counts of a write: together, the readings of messages that were not stored before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// New rows.
-    pub stored: u64,
-    /// Readings that were stored already, with the same value.
-    pub duplicates: u64,
-    /// Readings whose identity was stored already, with another value, which stays.
-    pub conflicts: u64,
-}
-
-/// Why a batch was not stored; none of it was.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The data itself is at fault; the same data will fail again.
-    #[error("the database refused the readings (SQLSTATE {0})")]
-    Data(String),
-    /// It took longer than a statement may; a smaller batch may succeed.
-    #[error("the database took too long to store the readings")]
-    Slow(#[source] tokio_postgres::Error),
-    /// The database is unavailable; retry without end.
-    #[error("the database cannot store readings now")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Store {
