@@ -6,8 +6,9 @@
 use archive::{Day, Line as DumpLine};
 use bytes::Bytes;
 use criterion::{Bencher, Criterion, Throughput};
+use reading::Bounds;
 use reading::Point;
-use reading::decode::{Bounds, Decoded, decode};
+use reading::decode::{Decoded, decode};
 use reading::message::Message;
 use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, join};

@@ -6,7 +6,7 @@ use ingest::EventTimes;
 use jiff::Timestamp;
 use persist::dead::{Content, DeadLetters, StoredLetter, content};
 use postgres::Pool;
-use reading::decode::Bounds;
+use reading::Bounds;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use reading::decode::{Bounds, decode};
+use reading::Bounds;
+use reading::decode::{decode};
 use reading::is_name;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,6 +1,6 @@
 //! What one client may take of an ingestor, each limit a flag.
 
-use reading::decode::Bounds;
+use reading::Bounds;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The reasons that reject event times.
 
-use crate::decode::Bounds;
+use crate::bounds::Bounds;
 use crate::time::{self, SECOND, text};
 
 /// Why [`time::parse`] refuses this text.

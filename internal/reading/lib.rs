@@ -2,7 +2,7 @@
 //! Opens no file, no connection and no database.
 //!
 //! ```
-//! use reading::decode::{Bounds, decode};
+//! use reading::{Bounds, decode::decode};
 //!
 //! let line = br#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z"}"#;
 //! let bounds = Bounds { oldest: 0, newest: reading::time::now() };
@@ -16,6 +16,7 @@
 //! Deliberately not here: who may write, and where readings are stored.
 
 pub mod bad_time;
+mod bounds;
 pub mod decode;
 pub mod message;
 mod name;
@@ -26,6 +27,7 @@ pub mod signature;
 pub mod time;
 pub mod values;
 
+pub use bounds::{ANY, Bounds};
 pub use name::{DEFAULT_DEVICE, MAX_NAME, Name, NameRef, is_device, is_name};
 
 use uuid::Uuid;

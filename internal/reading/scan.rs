@@ -13,7 +13,8 @@
 mod document;
 mod line;
 
-use super::decode::{ANY, First, first};
+use super::bounds::ANY;
+use super::decode::{First, first};
 use super::signature::{MARK, is_blank};
 use super::values::{trimmed, without_runs};
 use document::Document;

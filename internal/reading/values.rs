@@ -3,7 +3,8 @@
 //! A client that was cut off leaves half a value, and may write its next value on the same line. So judging
 //! resumes at the next `{`.
 
-use super::decode::{ANY, Bounds, Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
+use super::bounds::{ANY, Bounds};
+use super::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
 use super::signature::{blanks, is_blank};
 use std::borrow::Cow;
 

@@ -9,7 +9,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use reading::decode::ANY;
+use reading::ANY;
 use reading::scan::{self, Scanner};
 use reading::values::{RESUMES, Values};
 
