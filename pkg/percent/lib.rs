@@ -1,13 +1,16 @@
-//! Percent-encoding in URLs: a `%` begins two hex digits. Any other `%` is an error, never taken
-//! literally.
+//! Percent-encoding, of URLs and of texts that must become ASCII. In a URL a `%` begins two hex digits, and any
+//! other `%` is an error.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 /// All but the unreserved characters (RFC 3986, 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The same without the slash, so that paths stay legible.
 const RESERVED_BUT_SLASH: &AsciiSet = &RESERVED.remove(b'/');
+
+/// What a text encodes, beside all that is not ASCII.
+const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Why a text is not percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +44,17 @@ pub fn encode(bytes: &[u8]) -> String {
 /// Encodes a path for the query of a URL; slashes stay.
 pub fn encode_path(bytes: &[u8]) -> String {
     percent_encode(bytes, RESERVED_BUT_SLASH).to_string()
+}
+
+/// Encodes a text as printable ASCII: control characters, `%` and all characters that are not ASCII.
+pub fn encode_text(text: &str) -> String {
+    utf8_percent_encode(text, UNPRINTABLE).to_string()
+}
+
+/// Undoes [`encode_text`]. A `%` that begins no escape stays, and bytes that are not UTF-8 become U+FFFD: it also
+/// reads texts that were never encoded.
+pub fn decode_text(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
