@@ -12,6 +12,19 @@
 //! Dead letters are stored in PostgreSQL, with every event bus, and only then acknowledged. Rejected lines
 //! come as events of the bulk lane. They are gathered and stored apart from readings, over a connection of
 //! their own.
+//!
+//! `cmd/persistor` and `odograph up` run it:
+//!
+//! ```no_run
+//! # use persist::{History, Persistor, Storing};
+//! # async fn run(pool: postgres::Pool, storing: Storing, history: History, service: service::Service) -> anyhow::Result<()> {
+//! let readers = Persistor::readers("nats://127.0.0.1:4222/readings").await?;
+//! let persistor = Persistor::new(readers, store::Store::new(pool), storing, history, &service);
+//! persistor.run(service.stop()).await
+//! # }
+//! ```
+//!
+//! Deliberately not here: SQL (`store`), and the connection to the bus (`event`).
 
 mod backoff;
 pub mod dead;

@@ -10,6 +10,18 @@
 //!
 //! A stream may hold several values of one identity. A database keeps the one committed first, and the stream
 //! does not tell which that was. So an identity is equal if the other side's value is any of them.
+//!
+//! ```no_run
+//! # async fn run(days: archive::Days, options: verify::Comparing) -> anyhow::Result<()> {
+//! let first = verify::Address::parse("postgres://localhost/odograph")?;
+//! let second = verify::Address::parse("file:///var/backups/odograph")?;
+//! let verification = verify::Verification::open(first, second, days, &options).await?;
+//! let days = verification.run(|day| println!("{day}")).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deliberately not here: repair of a difference.
 
 mod compare;
 mod events;

@@ -1,6 +1,14 @@
 //! Blobs: named byte strings in S3, Google Cloud Storage, Azure, a folder or memory, behind one
 //! [`Store`] that a URL opens.
 //!
+//! ```no_run
+//! # async fn run() -> Result<(), blob::Error> {
+//! let store = blob::Store::open("file:///var/backups/odograph")?;
+//! let created = store.create("2024-05-01.r1.claim", bytes::Bytes::new()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Promises:
 //! - A reader sees a blob whole or not at all.
 //! - Concurrent [`Store::create`] and [`Store::replace`] of a blob have one winner, across processes.

@@ -7,6 +7,18 @@
 //! payloads.
 //!
 //! A bus has two [`Lane`]s, each read by itself: small urgent events do not queue behind bulk ones.
+//!
+//! ```no_run
+//! # async fn run(event: event::Event) -> Result<(), event::Error> {
+//! let mut reader = event::Reader::open("nats://127.0.0.1:4222/readings", event::Lane::Live).await?;
+//! let mut delivery = reader.next(1 << 20).await?;
+//! // Store what is in `delivery.event`, and only then:
+//! delivery.ack().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deliberately not here: what events hold, and any order between lanes.
 
 mod address;
 mod dead;

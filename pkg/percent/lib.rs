@@ -1,5 +1,13 @@
 //! Percent-encoding, of URLs and of texts that must become ASCII. In a URL a `%` begins two hex digits, and any
 //! other `%` is an error.
+//!
+//! ```
+//! assert_eq!(percent::encode(b"a b"), "a%20b");
+//! assert_eq!(percent::decode("a%20b"), Ok("a b".to_owned()));
+//! assert_eq!(percent::decode("100%"), Err(percent::Error::Escape));
+//! ```
+//!
+//! Deliberately not here: parsing of URLs.
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 

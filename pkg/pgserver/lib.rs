@@ -1,6 +1,15 @@
 //! A private PostgreSQL: made and started from the programs installed on this machine, in a folder of its
 //! own, reached over a unix socket, and stopped with the [`Server`] that owns it.
 //!
+//! ```no_run
+//! # async fn run() -> Result<(), pgserver::Error> {
+//! let server = pgserver::Server::start(pgserver::Options::new("/var/lib/odograph/postgres")).await?;
+//! println!("psql {}", server.url());
+//! server.stop(std::time::Duration::from_secs(20)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A start cleans up after the last run: it begins an interrupted `initdb` again, stops a server that
 //! outlived its owner, and removes a pid file of another program. `fsync` stays on. There is no backup,
 //! no upgrade between major versions and no replication here; for those, run a PostgreSQL of your own.

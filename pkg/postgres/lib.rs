@@ -2,6 +2,14 @@
 //! TLS by its `sslmode`, migrations under a lock, transactions by name, and errors by their meaning for
 //! the caller.
 //!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = postgres::open("postgres://localhost/odograph", 4, std::time::Duration::from_secs(25))?;
+//! let row = pool.get().await?.query_one("SELECT 1", &[]).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Knows no tables; SQL about readings is in `store`, `archive` and `query`.
 
 mod connect;

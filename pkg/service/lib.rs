@@ -3,6 +3,31 @@
 //! A program's `main` is one line, `service::main(PROGRAM, run)`; its `run` reads top to bottom:
 //! connections, then serve. It spawns background tasks through [`Service::spawn`], which awaits each at
 //! the end and reports its failure.
+//!
+//! ```no_run
+//! # #[derive(clap::Parser)]
+//! # struct Args {
+//! #     #[command(flatten)]
+//! #     service: service::Options,
+//! # }
+//! # impl service::Arguments for Args {
+//! #     fn service(&self) -> &service::Options {
+//! #         &self.service
+//! #     }
+//! # }
+//! const PROGRAM: service::Program = service::Program { name: "waiter", admin_port: 5199, secrets: &[] };
+//!
+//! async fn run(_: Args, service: service::Service) -> anyhow::Result<()> {
+//!     service.stop().cancelled().await;
+//!     Ok(())
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     service::main(PROGRAM, run)
+//! }
+//! ```
+//!
+//! Deliberately not here: the work of a program.
 
 mod admin;
 mod boot;
