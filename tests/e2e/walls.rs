@@ -151,6 +151,16 @@ fn pkg_knows_no_domain() {
 }
 
 #[test]
+fn webhooks_are_sent_by_one_client() {
+    // Another client would resolve names by itself, after they were judged.
+    assert_eq!(
+        among(&compiled_into("webhook"), &OPENS),
+        set(&["rustls"]),
+        "webhook opens"
+    );
+}
+
+#[test]
 fn questions_do_not_know_each_other() {
     let query = workspace().join("internal/query");
     for file in rust_files(&query) {
