@@ -6,3 +6,4 @@ mod encryption;
 mod endpoint;
 mod hostile;
 mod rebinding;
+mod reuse;

@@ -1,6 +1,5 @@
 //! What becomes of requests, at endpoints that answer well and badly.
 
-use super::certificate::Authority;
 use super::endpoint::{Endpoint, Say, answer};
 use crate::pool::LONGEST_USE;
 use crate::resolve::Resolver;
@@ -233,64 +232,6 @@ async fn a_host_that_cannot_be_reached_is_tried_again() {
     let attempt = send(&client, "https://hook.example/", SHORT).await;
     assert_eq!(attempt.outcome, retry(Reason::SlowName));
     drop(over);
-}
-
-#[tokio::test]
-async fn a_connection_is_used_again() {
-    let authority = Authority::new("ours");
-    for tls in [None, Some(authority.acceptor("127.0.0.1", false))] {
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let endpoint = Endpoint::at("127.0.0.1", tls, |_| answer("500 Oops", "", "still whole")).await;
-        let client = Client::new(authority.roots(), allowed()).unwrap();
-        let url = endpoint.url().replace("http", scheme);
-        for _ in 0..5 {
-            assert_eq!(send(&client, &url, LONG).await.outcome, retry(Reason::Status(500)));
-        }
-        let elsewhere = Target::parse(&url, &allowed()).unwrap().at("/other?c=d").unwrap();
-        client.send(&request(), &elsewhere, LONG).await;
-        assert_eq!((endpoint.connections(), endpoint.requests().len()), (1, 6));
-        assert!(endpoint.requests()[5].starts_with("POST /other?c=d "));
-    }
-}
-
-#[tokio::test]
-async fn requests_at_once_have_connections_of_their_own() {
-    let endpoint = Endpoint::at("127.0.0.1", None, |_| answer("200 OK", "", "")).await;
-    let (client, url) = (client(), endpoint.url());
-    for _ in 0..3 {
-        let (one, two) = tokio::join!(send(&client, &url, LONG), send(&client, &url, LONG));
-        assert_eq!((one.outcome, two.outcome), (Outcome::Delivered, Outcome::Delivered));
-    }
-    assert_eq!((endpoint.connections(), endpoint.requests().len()), (2, 6));
-}
-
-#[tokio::test]
-async fn a_connection_that_was_closed_meanwhile_costs_no_try() {
-    // Closed after each answer, with and without a word.
-    for head in [
-        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    ] {
-        let endpoint = Endpoint::at("127.0.0.1", None, move |_| Say::Last(head.to_owned())).await;
-        let (client, url) = (client(), endpoint.url());
-        for _ in 0..5 {
-            assert_eq!(send(&client, &url, LONG).await.outcome, Outcome::Delivered);
-        }
-        assert_eq!((endpoint.connections(), endpoint.requests().len()), (5, 5));
-    }
-    // Closed when the second request has come: it is sent again, once.
-    let endpoint = Endpoint::at("127.0.0.1", None, |number| match number {
-        1 => Say::Last(String::new()),
-        _ => answer("200 OK", "", ""),
-    });
-    let endpoint = endpoint.await;
-    let (client, url) = (client(), endpoint.url());
-    for _ in 0..2 {
-        assert_eq!(send(&client, &url, LONG).await.outcome, Outcome::Delivered);
-    }
-    let requests = endpoint.requests();
-    assert_eq!((endpoint.connections(), requests.len()), (2, 3));
-    assert_eq!(requests[1], requests[2]);
 }
 
 #[tokio::test]
