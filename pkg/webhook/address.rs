@@ -59,7 +59,7 @@ pub(crate) fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether an address stays closed whatever is allowed; an IPv4 address within an IPv6 one counts.
+/// Whether an address stays closed with every `Allowed`; an IPv4 address within an IPv6 one counts.
 pub(crate) fn is_never(ip: IpAddr) -> bool {
     NEVER.iter().any(|net| net.contains(ip)) || embedded(ip).is_some_and(|inner| is_never(inner.into()))
 }

@@ -35,8 +35,8 @@ const TRIED: usize = 4;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection. No task drives it: whoever exchanges a request drives it meanwhile, and dropping it closes
-/// it. So a try that is over leaves nothing behind.
+/// A connection. No task drives it: an exchange drives it for its own time, and dropping it closes it. So a
+/// try that is over leaves nothing behind.
 pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Driver,

@@ -47,7 +47,7 @@ impl Target {
     ///
     /// # Errors
     /// [`Error::Target`] for another scheme, a user, a password, a fragment, port 0, an address that is not
-    /// public in any of its forms, and whatever different readers of URLs read differently: blanks, control
+    /// public in any of its forms, and what URL parsers read differently: blanks, control
     /// characters, backslashes, one slash too many or too few.
     pub fn parse(text: &str, allowed: &Allowed) -> Result<Self, Error> {
         let authority = authority(text)?;

@@ -50,7 +50,7 @@ async fn a_name_that_becomes_private_is_refused() {
     let client = client(authority.roots(), resolver, Duration::ZERO);
     let target = target(&public);
 
-    // The first lookup is public, and its address is what is connected to: a second lookup, by whatever
+    // The first lookup is public, and its address is what is connected to: a second lookup by any
     // part of the client, would lead to the private one.
     let first = client.send(&request(), &target, LONG).await;
     assert_eq!(first.outcome, Outcome::Delivered);
@@ -101,7 +101,7 @@ async fn one_private_address_refuses_all() {
 #[tokio::test]
 async fn a_client_judges_targets_again() {
     let endpoint = Endpoint::at("127.0.0.2", None, |_| panic!("{NEVER}")).await;
-    // Whoever made these targets allowed more than the client does.
+    // These targets were judged with more allowed addresses than the client has.
     let more = Allowed::parse(["127.0.0.0/8", "open.example"]).unwrap();
     let (resolver, lookups) = resolver(&[&["127.0.0.2"]]);
     let client = client(RootCertStore::empty(), resolver, LONG);
