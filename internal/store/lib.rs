@@ -59,7 +59,7 @@ use deadpool_postgres::{ClientWrapper, Object, Transaction};
 pub use error::Error;
 pub use invalid::{InvalidLine, TOLD_LINES};
 pub use looks::Look;
-pub use partition::month_of_name as month_of_partition;
+pub use partition::{attach as make_partition, month_of_name as month_of_partition};
 use reading::message::Message;
 use reading::{NameRef, Point, time};
 pub use receipts::newest as newest_receipt;

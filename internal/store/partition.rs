@@ -33,7 +33,10 @@ pub(super) async fn make(client: &Client, year: i64, month: i64) -> Result<(), E
 ///
 /// Calls a function that runs as the tables' owner (`migrations/V4__partitions.sql`): the role that writes
 /// readings need not be able to change or drop partitions.
-pub(super) async fn attach(client: &Client, parent: &str, name: &str, from: &str, to: &str) -> Result<bool, Error> {
+///
+/// # Errors
+/// Where the database refuses it, or does not answer.
+pub async fn attach(client: &Client, parent: &str, name: &str, from: &str, to: &str) -> Result<bool, Error> {
     let _timer = ::postgres::Timer::of("make_partition");
     let made = client
         .query_one(
