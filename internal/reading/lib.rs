@@ -20,6 +20,8 @@ mod bounds;
 pub mod decode;
 pub mod message;
 mod name;
+pub mod pairing;
+pub mod pattern;
 pub mod rejected;
 pub mod scan;
 pub mod segment;

@@ -15,7 +15,7 @@
 //! 1. readings by month, series and time;
 //! 2. receipts by upload and message, then dead letters by event id;
 //! 3. latest values by id;
-//! 4. the versions of the days touched.
+//! 4. the versions of the days touched, then the change that subscriptions are told.
 //!
 //! Partitions and series are made before, each in a transaction of its own.
 //!
@@ -26,6 +26,7 @@
 //! that message out.
 
 pub mod batch;
+mod change;
 mod copy;
 mod counts;
 pub mod dead;
@@ -52,6 +53,7 @@ use self::receipts::OnExisting;
 use self::series::{Series, Taken};
 use ::postgres::{Failure, Pool, Tries};
 use batch::{Batch, Month, Part};
+use change::{Changes, Spans};
 pub use copy::Timestamptz;
 pub use counts::Stored;
 pub use dead::DeadLetter;
@@ -80,6 +82,8 @@ pub struct Store {
     receipts: Mutex<BTreeSet<i64>>,
     /// Likewise of invalid lines.
     lines: Mutex<BTreeSet<i64>>,
+    /// None where no changes are written.
+    changes: Option<Changes>,
     history: bool,
 }
 
@@ -97,17 +101,26 @@ impl Store {
             months: Mutex::default(),
             receipts: Mutex::default(),
             lines: Mutex::default(),
+            changes: Some(Changes::default()),
             history: false,
         }
     }
 
     /// Makes a store for messages that this or another database stored before. Their readings are looked up
     /// once more. Receipts stay as they are, except for readings that failed before.
+    ///
+    /// Writes no changes: whoever was to be told of these readings was told when they were stored first.
     pub fn of_history(pool: Pool) -> Self {
         Self {
             history: true,
-            ..Self::new(pool)
+            ..Self::new(pool).without_changes()
         }
+    }
+
+    /// Writes no changes, so subscriptions are not told of what this store writes.
+    #[must_use]
+    pub fn without_changes(self) -> Self {
+        Self { changes: None, ..self }
     }
 
     /// Looks at the clock. Returns the moment by which ages are judged, in microseconds since 1970: a look a
@@ -137,17 +150,18 @@ impl Store {
             let timer = tries.timer();
             let attempt = self.attempt(&mut client, messages, doubts).await;
             drop(timer);
-            if attempt.is_err() {
+            // A change without a partition is our own verdict; the connection is as before.
+            if attempt.as_ref().is_err_and(|failed| !matches!(failed, Failed::Watched)) {
                 drop(Object::take(client));
             }
             let (reason, error) = match attempt {
                 Ok(stored) => return Ok(stored),
-                Err(Failed::Database(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                Err(Failed::Database(error)) if is_partition_missing(&error) => {
                     // A partition that this process knew is gone, for example dropped by retention. Forget
                     // the known partitions, and make them again.
                     vanished += 1;
                     if vanished > VANISHED {
-                        return Err(failed(error));
+                        return Err(Error::Unavailable(error.into()));
                     }
                     self.forget();
                     ("a partition is gone", Some(error))
@@ -161,6 +175,7 @@ impl Store {
                     doubts.readings = true;
                     ("a message came again", None)
                 }
+                Err(Failed::Watched) => ("somebody began to watch", None),
                 Err(Failed::Elsewhere) => {
                     tracing::warn!(
                         "the database has other series than it had before, as after a failover or a restore; looking up all of them again"
@@ -198,6 +213,9 @@ impl Store {
         lock(&self.months).clear();
         lock(&self.receipts).clear();
         lock(&self.lines).clear();
+        if let Some(changes) = &self.changes {
+            changes.forget();
+        }
     }
 
     async fn prepare_receipts(&self, client: &mut Client, messages: &[Message]) -> Result<(), Error> {
@@ -274,6 +292,10 @@ impl Store {
         let sorted = batch.sorted(ids);
         let months = sorted.months();
         self.prepare_months(client, &months).await?;
+        let change_at = match &self.changes {
+            Some(changes) => changes.prepare(client).await?,
+            None => None,
+        };
         let mut outcome = Stored {
             stored: 0,
             duplicates: sorted.duplicates,
@@ -286,6 +308,7 @@ impl Store {
         // By number of the series.
         let mut latest: Vec<Option<Point>> = vec![None; series.len()];
         let mut days: BTreeSet<i64> = BTreeSet::new();
+        let mut spans = Spans::default();
         let transaction = client.transaction().await?;
         lock_months(&transaction, &months).await?;
         for month in &months {
@@ -308,6 +331,9 @@ impl Store {
                 outcome.stored += part.points.len() as u64;
                 latest[sorted.number_of(part.series)] = part.points.last().copied();
                 note_days(part.points, &mut days);
+                if self.changes.is_some() {
+                    spans.add(part);
+                }
             }
         }
         let receipts = receipts::of_stored(&messages, outcome, &sorted, there.as_ref());
@@ -340,7 +366,12 @@ impl Store {
             return Err(Failed::Elsewhere);
         }
         series::move_latest(&transaction, &moved).await?;
-        count_days(&transaction, &days).await?;
+        let version = count_days(&transaction, &days).await?;
+        if let (Some(changes), Some(version)) = (&self.changes, version)
+            && !changes.write(&transaction, version, &sorted, spans, change_at).await?
+        {
+            return Err(Failed::Watched);
+        }
         transaction.commit().await?;
         let mut known = lock(&self.known);
         for (Taken { name, series }, (_, point)) in moving.iter().zip(moved) {
@@ -372,6 +403,8 @@ enum Failed {
     Again,
     /// Remembered series do not match this database.
     Elsewhere,
+    /// A change needs a partition that was not prepared.
+    Watched,
 }
 
 impl From<tokio_postgres::Error> for Failed {
@@ -394,17 +427,27 @@ async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Res
     transaction.batch_execute(&lock).await
 }
 
-/// Increments the versions of these days (days since 1970), in order.
-async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Result<(), tokio_postgres::Error> {
+/// Whether a partition that this process knew is gone: its name, or the place of a row in its parent.
+fn is_partition_missing(error: &tokio_postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::UNDEFINED_TABLE | &SqlState::CHECK_VIOLATION)
+    )
+}
+
+/// Increments the versions of these days (days since 1970), in order. Returns the version of `interest`; none without
+/// a day.
+async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Result<Option<i64>, tokio_postgres::Error> {
     if days.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let days: Vec<i32> = days.iter().map(|day| i32::try_from(*day).unwrap_or(i32::MAX)).collect();
     let count = "INSERT INTO day (day, version) SELECT date '1970-01-01' + number, 1 FROM unnest($1::int4[]) AS number ORDER BY number
-             ON CONFLICT (day) DO UPDATE SET version = day.version + 1";
+             ON CONFLICT (day) DO UPDATE SET version = day.version + 1
+             RETURNING (SELECT version FROM interest)";
     let count = transaction.prepare_cached(count).await?;
-    transaction.execute(&count, &[&days]).await?;
-    Ok(())
+    let counted = transaction.query(&count, &[&days]).await?;
+    counted.first().map(|row| row.try_get(0)).transpose()
 }
 
 /// Adds the days (since 1970) of these readings, which are in order of time.

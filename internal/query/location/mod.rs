@@ -1,14 +1,13 @@
 //! The latest place of the vehicles.
 //!
 //! A place is two readings, of the sensors `location_latitude` and `location_longitude`. They arrive one by
-//! one and in any order, so each question pairs them. `pairing` decides which two belong together, `search`
-//! finds the last two that are a place.
+//! one and in any order, so each question pairs them. `reading::pairing` decides which two belong together,
+//! `search` finds the last two that are a place.
 //!
 //! Coordinates out of range, and 0,0 exactly, are readings like all others, but no place. They are paired all
 //! the same: the longitude beside a wrong latitude does not belong to another moment.
 
 mod http;
-mod pairing;
 mod postgres;
 mod search;
 #[cfg(test)]
@@ -16,9 +15,9 @@ mod tests;
 
 pub(crate) use http::routes;
 
-use self::pairing::Pair;
 use crate::words::Time;
 use jiff::Timestamp;
+use reading::pairing::Pair;
 use serde::Serialize;
 
 /// A place at a moment.

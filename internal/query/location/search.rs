@@ -4,12 +4,12 @@
 //! comes first. Pages grow from few readings, so a run of readings without a place costs only those readings,
 //! however long the history before it is. Every statement is bounded in readings and in time.
 
-use super::pairing::{Axis, Pair, Pairing, Point};
 use super::postgres::{self, Readings, Window};
 use super::{Candidate, Location, timestamp};
 use crate::words::reach::{BEGINNING, Reach};
 use crate::words::{Database, Time};
 use ::postgres::Error;
+use reading::pairing::{Axis, Pair, Pairing, Point};
 use std::cmp::Ordering;
 
 /// Candidates in the first query. The best one nearly always has a place.

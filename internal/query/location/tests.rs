@@ -1,12 +1,15 @@
-use super::pairing::tests::brute_force;
 use super::*;
 use crate::tests::{Api, Reading};
 use axum::http::StatusCode;
+use brute_force::brute_force;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+#[path = "../../reading/pairing/brute_force.rs"]
+mod brute_force;
 
 const LATITUDE: &str = "location_latitude";
 const LONGITUDE: &str = "location_longitude";

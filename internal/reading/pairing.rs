@@ -2,28 +2,33 @@
 
 /// The coordinate that a reading holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
+pub enum Axis {
+    /// North is positive.
     Latitude,
+    /// East is positive.
     Longitude,
 }
 
 /// A reading of a coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Point {
-    pub(super) axis: Axis,
+pub struct Point {
+    /// Which of both.
+    pub axis: Axis,
     /// Microseconds since 1970-01-01 UTC.
-    pub(super) time: i64,
+    pub time: i64,
     /// Degrees, or another number that the sensor sent.
-    pub(super) value: f64,
+    pub value: f64,
 }
 
 /// A latitude and a longitude that belong together.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pair {
-    pub(super) latitude: f64,
-    pub(super) longitude: f64,
+pub struct Pair {
+    /// Degrees, north positive.
+    pub latitude: f64,
+    /// Degrees, east positive.
+    pub longitude: f64,
     /// When the later of the two was read.
-    pub(super) time: i64,
+    pub time: i64,
 }
 
 impl Pair {
@@ -40,7 +45,7 @@ impl Pair {
     }
 
     /// Whether this is a place on earth. Receivers without a fix report 0,0.
-    pub(super) fn is_place(self) -> bool {
+    pub fn is_place(self) -> bool {
         self.latitude.abs() <= 90.0 && self.longitude.abs() <= 180.0 && (self.latitude != 0.0 || self.longitude != 0.0)
     }
 }
@@ -53,7 +58,7 @@ impl Pair {
 ///
 /// No third point lies between the two of a pair, or it would be nearer. So the points on both sides decide.
 #[derive(Clone, Debug)]
-pub(super) struct Pairing {
+pub struct Pairing {
     tolerance: i64,
     /// The point taken before this one.
     last: Option<Point>,
@@ -66,7 +71,7 @@ pub(super) struct Pairing {
 
 impl Pairing {
     /// Makes a pairing of points at most `tolerance` microseconds apart.
-    pub(super) fn new(tolerance: i64) -> Self {
+    pub fn new(tolerance: i64) -> Self {
         Self {
             tolerance,
             last: None,
@@ -77,7 +82,7 @@ impl Pairing {
     }
 
     /// Takes the next point, and returns the pair that it makes certain.
-    pub(super) fn take(&mut self, point: Point) -> Option<Pair> {
+    pub fn take(&mut self, point: Point) -> Option<Pair> {
         let certain = self.decide(point);
         if let Some(last) = self.last
             && last.axis != point.axis
@@ -92,7 +97,7 @@ impl Pairing {
     }
 
     /// Returns the pair that is certain once both axes were taken back to these times.
-    pub(super) fn reached(&mut self, latitude: i64, longitude: i64) -> Option<Pair> {
+    pub fn reached(&mut self, latitude: i64, longitude: i64) -> Option<Pair> {
         let (older, newer) = self.waiting?;
         let since = match newer.axis {
             Axis::Latitude => latitude,
@@ -106,7 +111,7 @@ impl Pairing {
     }
 
     /// The time of the pair that the next points may still prevent.
-    pub(super) fn waits(&self) -> Option<i64> {
+    pub fn waits(&self) -> Option<i64> {
         self.waiting.map(|(_, newer)| newer.time)
     }
 
@@ -144,41 +149,14 @@ impl Pairing {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod brute_force;
+
+#[cfg(test)]
+mod tests {
     use super::*;
+    use brute_force::brute_force;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
-
-    /// Finds every pair in order of time by comparing all points. Times and values by axis.
-    pub(crate) fn brute_force(
-        latitudes: &BTreeMap<i64, f64>,
-        longitudes: &BTreeMap<i64, f64>,
-        tolerance: i64,
-    ) -> Vec<Pair> {
-        // At equal distances: to a latitude the longitude after it, to a longitude the latitude before it.
-        let to_latitude = |time: i64| {
-            let others = longitudes.keys().copied();
-            others.min_by_key(|other| ((other - time).abs(), *other < time))
-        };
-        let to_longitude = |time: i64| {
-            let others = latitudes.keys().copied();
-            others.min_by_key(|other| ((other - time).abs(), *other > time))
-        };
-        let mut pairs = Vec::new();
-        for (latitude, value) in latitudes {
-            let Some(longitude) = to_latitude(*latitude) else {
-                continue;
-            };
-            if to_longitude(longitude) == Some(*latitude) && (latitude - longitude).abs() <= tolerance {
-                pairs.push(Pair {
-                    latitude: *value,
-                    longitude: longitudes[&longitude],
-                    time: longitude.max(*latitude),
-                });
-            }
-        }
-        pairs
-    }
 
     /// The pairs in order of time, returned as the points come.
     fn told(latitudes: &BTreeMap<i64, f64>, longitudes: &BTreeMap<i64, f64>, tolerance: i64) -> Vec<Pair> {

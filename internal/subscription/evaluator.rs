@@ -1,0 +1,528 @@
+//! The evaluator: holds the lease, takes changes, and commits what is to be told.
+
+#[cfg(test)]
+mod tests;
+
+use crate::event::Event;
+use crate::judge::{Device, Judge};
+use crate::rule::Rule;
+use crate::rules::Rules;
+use crate::spans::Spans;
+use crate::subscription::{Fire, READINGS, Subscription};
+use crate::{Term, partition, quiet, take};
+use ::postgres::Pool;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use reading::{pattern, time};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Between two looks at the database.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a lease lasts, as the database counts it.
+const LEASE: &str = "5 seconds";
+
+/// How long its holder relies on it, from before it asks.
+const RELIED: Duration = Duration::from_millis(4500);
+
+/// It is renewed when less than this is left.
+const RENEWED: Duration = Duration::from_secs(3);
+
+/// Between two tries to get the lease, and after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two looks for devices that have become quiet, and at how far the sender is.
+const SLOW_LOOK: Duration = Duration::from_secs(1);
+
+/// Most deliveries of a subscription that wait.
+const QUEUED: i64 = 1_000_000;
+
+/// How an evaluator works.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How far back a run is followed; one that began earlier counts as told. In microseconds.
+    pub lookback: i64,
+}
+
+/// What the evaluator tells the sender.
+pub struct Outputs {
+    /// The lease; none while another process holds it.
+    pub term: watch::Receiver<Option<Term>>,
+    /// Every subscription.
+    pub subscriptions: watch::Receiver<Arc<Vec<Subscription>>>,
+    /// Notified after deliveries were committed.
+    pub wake: Arc<Notify>,
+}
+
+/// What is counted.
+#[derive(Clone, Default)]
+struct Metrics {
+    events: Counter,
+    gaps: Counter,
+    lag: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("notifier_events", "Events that were noticed", metrics.events.clone());
+        registry.register(
+            "notifier_gaps",
+            "Events that were noticed and not queued, because the queue was full",
+            metrics.gaps.clone(),
+        );
+        registry.register(
+            "notifier_lag_seconds",
+            "Age of the oldest change that the last transaction took",
+            metrics.lag.clone(),
+        );
+        metrics
+    }
+}
+
+/// Holds the lease, takes changes, and commits what is to be told.
+pub struct Evaluator {
+    pool: Pool,
+    me: Uuid,
+    judge: Judge,
+    metrics: Metrics,
+    /// What is judged.
+    active: Vec<Arc<Rule>>,
+    /// The last edit that was read. Its areas are those of the active rules, unless `entering` has others.
+    rules: Rules,
+    entering: Option<Entering>,
+    /// The number of the next delivery, by subscription.
+    next: HashMap<Uuid, i64>,
+    /// Up to which number deliveries have ended, by subscription.
+    ended: HashMap<Uuid, i64>,
+    looked: Option<Instant>,
+    days: HashSet<i64>,
+    term: watch::Sender<Option<Term>>,
+    subscriptions: watch::Sender<Arc<Vec<Subscription>>>,
+    wake: Arc<Notify>,
+}
+
+/// Rules that come into force once all transactions have ended that may not know of them.
+struct Entering {
+    /// The first transaction number that knows.
+    from: u64,
+    rules: Vec<Uuid>,
+    areas: Arc<crate::area::Areas>,
+}
+
+/// Why a look at the database ended early.
+enum Ended {
+    Failed(::postgres::Error),
+    /// Another process holds the lease.
+    Lost,
+}
+
+impl From<::postgres::Error> for Ended {
+    fn from(error: ::postgres::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Ended {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Evaluator {
+    /// Makes an evaluator over a pool of at least two connections.
+    pub fn new(pool: Pool, settings: Settings, registry: &mut Registry) -> (Self, Outputs) {
+        let (term, term_) = watch::channel(None);
+        let (subscriptions, subscriptions_) = watch::channel(Arc::default());
+        let wake = Arc::new(Notify::new());
+        let evaluator = Self {
+            judge: Judge::new(pool.clone(), settings.lookback),
+            pool,
+            me: Uuid::new_v4(),
+            metrics: Metrics::register(registry),
+            active: Vec::new(),
+            rules: Rules::default(),
+            entering: None,
+            next: HashMap::new(),
+            ended: HashMap::new(),
+            looked: None,
+            days: HashSet::new(),
+            term,
+            subscriptions,
+            wake: wake.clone(),
+        };
+        let outputs = Outputs {
+            term: term_,
+            subscriptions: subscriptions_,
+            wake,
+        };
+        (evaluator, outputs)
+    }
+
+    /// Works until `stop`. Failures of the database are logged, and tried again.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let working = async {
+            loop {
+                let pause = match self.work().await {
+                    Ok(()) => PAUSE,
+                    Err(Ended::Lost) => {
+                        tracing::info!("another notifier has taken over");
+                        PAUSE
+                    }
+                    Err(Ended::Failed(error)) => {
+                        tracing::warn!(%error, "cannot look for new readings; trying again");
+                        PAUSE
+                    }
+                };
+                self.lose();
+                sleep(pause).await;
+            }
+        };
+        stop.run_until_cancelled(working).await;
+        self.lose();
+        self.give_back().await;
+    }
+
+    /// Forgets what holds only with the lease.
+    fn lose(&mut self) {
+        self.term.send_replace(None);
+        self.judge.forget();
+        self.active.clear();
+        self.rules = Rules::default();
+        self.entering = None;
+        self.next.clear();
+        self.days.clear();
+        self.looked = None;
+    }
+
+    /// Lets another notifier take over at once.
+    async fn give_back(&self) {
+        let give = "UPDATE evaluator SET until = '-infinity' WHERE shard = 0 AND owner = $1";
+        let giving = async { Ok::<_, ::postgres::Error>(self.pool.get().await?.execute(give, &[&self.me]).await?) };
+        // Else it ends by itself.
+        let _ = tokio::time::timeout(PAUSE, giving).await;
+    }
+
+    /// Works with the lease, if it is free; else returns.
+    async fn work(&mut self) -> Result<(), Ended> {
+        let mut client = self.pool.get().await.map_err(::postgres::Error::from)?;
+        let worked = self.work_over(&mut client).await;
+        if worked.is_err() {
+            // A statement may still run on it.
+            drop(deadpool_postgres::Object::take(client));
+        }
+        worked
+    }
+
+    async fn work_over(&mut self, client: &mut Client) -> Result<(), Ended> {
+        let Some(mut term) = self.acquire(client).await? else {
+            return Ok(());
+        };
+        loop {
+            if !self.tick(client, &mut term).await? {
+                sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Takes the lease, if it is free, and reads what it needs.
+    async fn acquire(&mut self, client: &mut Client) -> Result<Option<Term>, Ended> {
+        let asked = Instant::now();
+        let take = format!(
+            "UPDATE evaluator SET owner = $1, until = now() + interval '{LEASE}', number = number + 1
+            WHERE shard = 0 AND (until < now() OR owner = $1) RETURNING number"
+        );
+        let Some(row) = client.query_opt(&take, &[&self.me]).await? else {
+            return Ok(None);
+        };
+        let term = Term {
+            number: row.try_get(0)?,
+            until: asked + RELIED,
+        };
+        tracing::info!(number = term.number, "this notifier evaluates and sends");
+        self.number(client).await?;
+        self.read_rules(client).await?;
+        self.term.send_replace(Some(term));
+        Ok(Some(term))
+    }
+
+    /// Looks at the database once, and does what there is to do. Returns whether there was anything.
+    async fn tick(&mut self, client: &mut Client, term: &mut Term) -> Result<bool, Ended> {
+        if term.until.saturating_duration_since(Instant::now()) < RENEWED {
+            let asked = Instant::now();
+            let renew = format!(
+                "UPDATE evaluator SET until = now() + interval '{LEASE}' WHERE shard = 0 AND owner = $1 AND number = $2"
+            );
+            if client.execute(&renew, &[&self.me, &term.number]).await? == 0 {
+                return Err(Ended::Lost);
+            }
+            term.until = asked + RELIED;
+            self.term.send_replace(Some(*term));
+        }
+        let look = self.look(client, term.number).await?;
+        if look.edits != self.rules.edits {
+            self.read_rules(client).await?;
+        }
+        let enters = self
+            .entering
+            .as_ref()
+            .is_some_and(|entering| entering.from <= look.oldest);
+        let is_slow = self.looked.is_none_or(|looked| looked.elapsed() >= SLOW_LOOK);
+        if is_slow {
+            self.look_slowly(client).await?;
+        }
+        if !look.is_new && !enters && !(is_slow && self.has_quiet()) {
+            return Ok(false);
+        }
+        let asked = Instant::now();
+        self.step(client, term, enters).await?;
+        term.until = asked + RELIED;
+        self.term.send_replace(Some(*term));
+        Ok(true)
+    }
+
+    /// Finds out the next number of each subscription.
+    async fn number(&mut self, client: &Client) -> Result<(), Ended> {
+        let select = "SELECT id, greatest(
+                coalesce((SELECT max(seq) FROM delivery WHERE subscription = id AND lane = 0), 0),
+                coalesce((SELECT upto FROM progress WHERE subscription = id AND lane = 0 AND shard = 0), 0)) + 1
+            FROM subscription";
+        self.next.clear();
+        for row in client.query(select, &[]).await? {
+            self.next.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+        Ok(())
+    }
+
+    /// Reads subscriptions and areas. Those that are new or were edited come into force later.
+    async fn read_rules(&mut self, client: &mut Client) -> Result<(), Ended> {
+        let rules = Rules::read(client, &self.rules).await?;
+        let transaction = client.transaction().await?;
+        rules.publish(&transaction).await?;
+        transaction.commit().await?;
+        let row = client
+            .query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", &[])
+            .await?;
+        let from: String = row.try_get(0)?;
+        let moved = rules.has_other_areas(&self.rules) && !self.rules.subscriptions.is_empty();
+        let is_entering =
+            |rule: &Rule| rule.subscription.in_force != Some(rule.subscription.rule) || (moved && rule.needs_place);
+        let entering: Vec<Uuid> = rules
+            .all
+            .iter()
+            .filter(|rule| is_entering(rule))
+            .map(|rule| rule.subscription.id)
+            .collect();
+        // Until then an edited rule goes on as it was.
+        let before: HashMap<Uuid, Arc<Rule>> = self.active.drain(..).map(|rule| (rule.subscription.id, rule)).collect();
+        for rule in &rules.all {
+            if !entering.contains(&rule.subscription.id) {
+                self.active.push(rule.clone());
+            } else if let Some(before) = before.get(&rule.subscription.id) {
+                self.active.push(before.clone());
+            }
+        }
+        self.entering = Some(Entering {
+            from: from.parse().unwrap_or(u64::MAX),
+            rules: entering,
+            areas: rules.areas.clone(),
+        });
+        self.subscriptions.send_replace(rules.subscriptions.clone());
+        self.rules = rules;
+        Ok(())
+    }
+
+    async fn look(&self, client: &Client, number: i64) -> Result<Look, Ended> {
+        let select = "WITH evaluator AS (SELECT seen, rest FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2)
+            SELECT (SELECT edits FROM interest), pg_snapshot_xmin(pg_current_snapshot())::text,
+                seen IS NULL OR rest <> '[]'
+                OR EXISTS (SELECT FROM change WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))
+                OR EXISTS (SELECT FROM published WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))
+            FROM evaluator";
+        let row = client
+            .query_opt(select, &[&self.me, &number])
+            .await?
+            .ok_or(Ended::Lost)?;
+        let oldest: String = row.try_get(1)?;
+        Ok(Look {
+            edits: row.try_get(0)?,
+            oldest: oldest.parse().unwrap_or_default(),
+            is_new: row.try_get(2)?,
+        })
+    }
+
+    async fn look_slowly(&mut self, client: &Client) -> Result<(), Ended> {
+        self.looked = Some(Instant::now());
+        let select = "SELECT subscription, upto FROM progress WHERE shard = 0 AND lane = 0";
+        for row in client.query(select, &[]).await? {
+            self.ended.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+        let mut dropped = HashSet::new();
+        for row in client
+            .query("SELECT day - date '1970-01-01' FROM dropped_day", &[])
+            .await?
+        {
+            dropped.insert(i64::from(row.try_get::<_, i32>(0)?));
+        }
+        self.judge.leave_out(dropped);
+        Ok(())
+    }
+
+    fn has_quiet(&self) -> bool {
+        self.active.iter().any(|rule| rule.subscription.fire == Fire::Quiet)
+    }
+
+    /// Takes, judges and commits.
+    async fn step(&mut self, client: &mut Client, term: &mut Term, enters: bool) -> Result<(), Ended> {
+        let now = time::now();
+        let day = now.div_euclid(time::DAY);
+        if self.days.insert(day) {
+            partition::of_day(client, "delivery", now).await?;
+        }
+        let stepped = self.step_over(client, term, enters, now).await;
+        if stepped.is_err() {
+            self.judge.forget();
+        }
+        stepped
+    }
+
+    async fn step_over(&mut self, client: &mut Client, term: &mut Term, enters: bool, now: i64) -> Result<(), Ended> {
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .start()
+            .await?;
+        // Before the snapshot, so that no partition vanishes from it.
+        transaction
+            .batch_execute("LOCK TABLE reading IN ACCESS SHARE MODE")
+            .await?;
+        let select = "SELECT seen::text, rest, origin, pg_current_snapshot()::text,
+                (SELECT system_identifier::text FROM pg_control_system()) || '/' || 'reading'::regclass::oid::text
+            FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2";
+        let row = transaction
+            .query_opt(select, &[&self.me, &term.number])
+            .await?
+            .ok_or(Ended::Lost)?;
+        let (seen, rest): (Option<String>, serde_json::Value) = (row.try_get(0)?, row.try_get(1)?);
+        let (origin, snapshot): (Option<String>, String) = (row.try_get(2)?, row.try_get(3)?);
+        let here: String = row.try_get(4)?;
+        let seen = seen.filter(|_| origin.as_deref() == Some(&here));
+        let mut events: Vec<Event> = Vec::new();
+        let mut rest_ = Spans::default();
+        if let Some(seen) = &seen {
+            let mut spans = Spans::default();
+            spans.add_json(&rest);
+            take::changes(&transaction, seen, &mut spans).await?;
+            let areas = self.areas();
+            let taken = take::judge(&transaction, &mut self.judge, &self.active, &areas, spans, now).await?;
+            events.extend(taken.events);
+            rest_ = taken.rest;
+            events.extend(take::messages(&transaction, seen, &self.active).await?);
+        } else {
+            tracing::warn!("the database is new or another; what is stored in it already is not told");
+        }
+        events.extend(quiet::look(&transaction, &mut self.judge, &self.active, now).await?);
+        if enters || seen.is_none() {
+            self.enter(&transaction, seen.is_none(), now).await?;
+        }
+        let count = self.deliver(&transaction, events, now).await?;
+        let commit = format!(
+            "UPDATE evaluator SET seen = $3::text::pg_snapshot, rest = $4, origin = $5, number = number + 1,
+                until = clock_timestamp() + interval '{LEASE}'
+            WHERE shard = 0 AND owner = $1 AND number = $2"
+        );
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&self.me, &term.number, &snapshot, &rest_.json(), &here];
+        if transaction.execute(&commit, &parameters).await? == 0 {
+            return Err(Ended::Lost);
+        }
+        transaction.commit().await?;
+        term.number += 1;
+        self.metrics.events.inc_by(count);
+        if count > 0 {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The areas of the active rules.
+    fn areas(&self) -> Arc<crate::area::Areas> {
+        self.rules.areas.clone()
+    }
+
+    /// Brings rules into force, in the snapshot of this transaction.
+    async fn enter(&mut self, transaction: &Transaction<'_>, all: bool, now: i64) -> Result<(), Ended> {
+        let Some(entering) = self.entering.take() else {
+            return Ok(());
+        };
+        let areas = entering.areas;
+        for rule in &self.rules.all {
+            let id = rule.subscription.id;
+            if !all && !entering.rules.contains(&id) {
+                continue;
+            }
+            if take::is_judged(rule) {
+                for (device, series) in take::all_devices(transaction, &rule.watched()).await? {
+                    if pattern::fits(&rule.subscription.device, &device) {
+                        let device = Device {
+                            name: &device,
+                            series: &series,
+                        };
+                        self.judge.begin(transaction, rule, &areas, &device).await?;
+                    }
+                }
+            } else if rule.subscription.fire == Fire::Quiet && rule.subscription.topic == READINGS {
+                quiet::begin(transaction, &mut self.judge, rule, now).await?;
+            }
+            let update = "UPDATE subscription SET in_force = $2, problem = CASE WHEN in_force IS DISTINCT FROM $2 THEN NULL ELSE problem END
+                WHERE id = $1 AND rule = $2";
+            transaction.execute(update, &[&id, &rule.subscription.rule]).await?;
+        }
+        self.active.clone_from(&self.rules.all);
+        Ok(())
+    }
+
+    /// Queues events, as many as the queues have room for. Returns how many there were.
+    async fn deliver(&mut self, transaction: &Transaction<'_>, events: Vec<Event>, now: i64) -> Result<u64, Ended> {
+        let count = events.len() as u64;
+        let mut gaps: HashMap<Uuid, i64> = HashMap::new();
+        let mut queued: HashMap<Uuid, i64> = HashMap::new();
+        let mut kept = Vec::with_capacity(events.len());
+        for event in events {
+            let id = event.subscription;
+            let waiting = self.next.get(&id).copied().unwrap_or(1) - 1 - self.ended.get(&id).copied().unwrap_or(0);
+            let queued = queued.entry(id).or_default();
+            if waiting + *queued >= QUEUED {
+                *gaps.entry(id).or_default() += 1;
+            } else {
+                *queued += 1;
+                kept.push(event);
+            }
+        }
+        take::deliver(transaction, kept, now, &mut self.next).await?;
+        for (id, gaps) in gaps {
+            let update = "UPDATE subscription SET gaps = gaps + $2 WHERE id = $1";
+            transaction.execute(update, &[&id, &gaps]).await?;
+            self.metrics.gaps.inc_by(gaps.unsigned_abs());
+        }
+        Ok(count)
+    }
+}
+
+/// What a look at the database shows.
+struct Look {
+    edits: i64,
+    /// The least number of a transaction that has not ended.
+    oldest: u64,
+    /// There is something to take.
+    is_new: bool,
+}

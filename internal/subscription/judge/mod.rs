@@ -1,0 +1,369 @@
+//! Decides which events a rule makes of new readings of a device, by all readings around them.
+//!
+//! `moments` finds the moments, `runs` follows them, `window` judges those of a span, `table` reads, `told` holds what
+//! was told.
+
+mod moments;
+mod runs;
+mod table;
+mod told;
+mod window;
+
+pub(crate) use runs::{Firing, Kind};
+pub(crate) use window::Span;
+
+use crate::area::Areas;
+use crate::partition;
+use crate::rule::{Judged, LATITUDE, LONGITUDE, Rule};
+use ::postgres::Pool;
+use moments::Readings;
+use reading::time;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use store::Timestamptz as Instant;
+use table::Table;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Transaction};
+use told::Told;
+use uuid::Uuid;
+use window::{Attempt, State, Window};
+
+const SECOND: i64 = 1_000_000;
+
+/// How far around a span readings are read, each time that less did not decide.
+const REACHES: [i64; 5] = [
+    600 * SECOND,
+    3600 * SECOND,
+    6 * 3600 * SECOND,
+    24 * 3600 * SECOND,
+    i64::MAX,
+];
+
+/// What is known at an older moment is not used: reading on from there would take longer than reading around.
+const TOO_OLD: i64 = 3600 * SECOND;
+
+/// Most rules and devices of which something is remembered.
+const REMEMBERED: usize = 100_000;
+
+/// A device and its series.
+pub(crate) struct Device<'a> {
+    pub(crate) name: &'a str,
+    /// Ids by sensor, and when the latest reading was.
+    pub(crate) series: &'a BTreeMap<String, (i32, i64)>,
+}
+
+/// Judges, and remembers where each device was.
+pub(crate) struct Judge {
+    pool: Pool,
+    lookback: i64,
+    known: HashMap<(Uuid, String), Known>,
+    /// Months that have a partition of told moments.
+    months: HashSet<(i64, i64)>,
+    /// Days (since 1970) whose readings were dropped: what is left of them tells nothing.
+    dropped: HashSet<i64>,
+}
+
+struct Known {
+    rule: i32,
+    state: State,
+    /// Told moments since the run before that of the state ended.
+    told: Told,
+}
+
+impl Judge {
+    /// Makes a judge that looks back at most `lookback` microseconds. It makes partitions over `pool`.
+    pub(crate) fn new(pool: Pool, lookback: i64) -> Self {
+        Self {
+            pool,
+            lookback,
+            known: HashMap::new(),
+            months: HashSet::new(),
+            dropped: HashSet::new(),
+        }
+    }
+
+    /// Forgets everything: after a commit failed, or readings were stored unseen.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
+        self.months.clear();
+    }
+
+    /// Days (since 1970) of which nothing is told.
+    pub(crate) fn leave_out(&mut self, days: HashSet<i64>) {
+        self.dropped = days;
+    }
+
+    /// Marks the last moment of a device as told, in every kind of the rule: what was stored before a rule is no event.
+    pub(crate) async fn begin(
+        &mut self,
+        transaction: &Transaction<'_>,
+        rule: &Rule,
+        areas: &Areas,
+        device: &Device<'_>,
+    ) -> Result<(), ::postgres::Error> {
+        self.known.remove(&(rule.subscription.id, device.name.to_owned()));
+        let ids: Vec<i32> = rule
+            .watched()
+            .into_iter()
+            .filter_map(|sensor| device.id(sensor))
+            .collect();
+        let Some(latest) = rule
+            .watched()
+            .into_iter()
+            .filter_map(|sensor| device.latest(sensor))
+            .max()
+        else {
+            return Ok(());
+        };
+        let mut table = Table::default();
+        for reach in REACHES {
+            let reach = reach.min(self.lookback);
+            let read = Span {
+                first: latest.saturating_sub(reach).saturating_sub(rule.margin()),
+                last: table::EVER.last,
+            };
+            table.load(transaction, &ids, read).await?;
+            let readings = readings(rule, device, &table, read);
+            let mut last = None;
+            moments::each(rule, &readings, read.first.saturating_add(rule.margin()), |moment| {
+                if rule.judge(moment, areas, Some(false)) != Judged::PassedOver {
+                    last = Some(moment.time);
+                }
+            });
+            if let Some(last) = last {
+                let kinds = Kind::all_of(rule.subscription.fire);
+                let rows = kinds.iter().map(|kind| (*kind, last, true)).collect::<Vec<_>>();
+                return self.insert(transaction, rule, device.name, &rows).await;
+            }
+            if reach >= self.lookback {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the events of a rule in a span of a device's new readings, in order of time, and how many rows were
+    /// read. Marks them as told in the transaction.
+    pub(crate) async fn judge(
+        &mut self,
+        transaction: &Transaction<'_>,
+        rule: &Rule,
+        areas: &Areas,
+        device: &Device<'_>,
+        span: Span,
+    ) -> Result<(Vec<Firing>, u64), ::postgres::Error> {
+        let key = (rule.subscription.id, device.name.to_owned());
+        let affected = rule.affected(span);
+        let ids: Vec<i32> = rule
+            .watched()
+            .into_iter()
+            .filter_map(|sensor| device.id(sensor))
+            .collect();
+        let latest = rule
+            .watched()
+            .into_iter()
+            .filter_map(|sensor| device.latest(sensor))
+            .max();
+        let mut table = Table::default();
+        if let Some(known) = self.known.get(&key)
+            && known.rule == rule.subscription.rule
+            && known.state.at < affected.first
+            && affected.first - known.state.at <= TOO_OLD
+        {
+            let mut told = known.told.clone();
+            let state = known.state.clone();
+            let mut reach = rule.margin().saturating_mul(2);
+            loop {
+                let read = Span {
+                    first: state.at.saturating_add(1).saturating_sub(rule.margin()),
+                    last: affected.last.saturating_add(reach),
+                };
+                table.load(transaction, &ids, read).await?;
+                let window = Window {
+                    span: read,
+                    begins: true,
+                    ends: latest.is_none_or(|latest| latest <= read.last),
+                    is_farthest: true,
+                };
+                let readings = readings(rule, device, &table, read);
+                match window::attempt(rule, areas, &readings, window, Some(&state), &told, affected) {
+                    Attempt::Done(firings, state) => {
+                        let firings = self.tell(transaction, rule, device, firings, &mut told).await?;
+                        self.remember(key, rule, state, told);
+                        return Ok((firings, table.rows()));
+                    }
+                    Attempt::Earlier | Attempt::Later => reach = next_reach(reach),
+                }
+            }
+        }
+        let (mut before, mut after) = (0, 0);
+        loop {
+            let farthest = affected.first.saturating_sub(self.lookback);
+            let first = affected
+                .first
+                .saturating_sub(REACHES[before])
+                .saturating_sub(rule.margin());
+            let is_farthest = first <= farthest;
+            let read = Span {
+                first: first.max(farthest),
+                last: affected
+                    .last
+                    .saturating_add(REACHES[after])
+                    .min(affected.last.saturating_add(self.lookback)),
+            };
+            table.load(transaction, &ids, read).await?;
+            let begins = !table::is_any(transaction, &ids, read.first, true).await?;
+            let ends = latest.is_none_or(|latest| latest <= read.last) || REACHES[after] >= self.lookback;
+            let window = Window {
+                span: read,
+                begins,
+                ends,
+                is_farthest,
+            };
+            let mut told = load_told(transaction, rule, device, read).await?;
+            let readings = readings(rule, device, &table, read);
+            match window::attempt(rule, areas, &readings, window, None, &told, affected) {
+                Attempt::Earlier => before += 1,
+                Attempt::Later => after += 1,
+                Attempt::Done(firings, state) => {
+                    let firings = self.tell(transaction, rule, device, firings, &mut told).await?;
+                    self.remember(key, rule, state, told);
+                    return Ok((firings, table.rows()));
+                }
+            }
+        }
+    }
+
+    /// Remembers the latest state. What is known of later moments is forgotten where these readings may change it.
+    fn remember(&mut self, key: (Uuid, String), rule: &Rule, state: Option<State>, mut told: Told) {
+        let Some(state) = state else {
+            self.known.remove(&key);
+            return;
+        };
+        if self.known.len() >= REMEMBERED && !self.known.contains_key(&key) {
+            self.known.clear();
+        }
+        let every = rule.subscription.every.unwrap_or_default();
+        let needed = state
+            .machine
+            .told_since()
+            .unwrap_or(state.at)
+            .min(state.at.saturating_sub(every));
+        told.forget_before(needed);
+        let known = Known {
+            rule: rule.subscription.rule,
+            state,
+            told,
+        };
+        self.known.insert(key, known);
+    }
+
+    /// Marks these events as told. Returns those that are to be sent.
+    async fn tell(
+        &mut self,
+        transaction: &Transaction<'_>,
+        rule: &Rule,
+        device: &Device<'_>,
+        firings: Vec<Firing>,
+        told: &mut Told,
+    ) -> Result<Vec<Firing>, ::postgres::Error> {
+        let (mut sent, mut rows) = (Vec::new(), Vec::new());
+        let oldest = rule.subscription.max_age.map(|age| time::now().saturating_sub(age));
+        for firing in firings {
+            let is_near = rule
+                .subscription
+                .every
+                .is_some_and(|every| told.is_near(firing.moment, every));
+            if is_near || self.dropped.contains(&firing.moment.div_euclid(time::DAY)) {
+                continue;
+            }
+            let silent = oldest.is_some_and(|oldest| firing.moment < oldest);
+            told.add(firing.kind, firing.moment, silent);
+            rows.push((firing.kind, firing.moment, silent));
+            if !silent {
+                sent.push(firing);
+            }
+        }
+        self.insert(transaction, rule, device.name, &rows).await?;
+        Ok(sent)
+    }
+
+    /// Inserts told moments: their kind, and whether no event was made of them.
+    pub(crate) async fn insert(
+        &mut self,
+        transaction: &Transaction<'_>,
+        rule: &Rule,
+        device: &str,
+        rows: &[(Kind, i64, bool)],
+    ) -> Result<(), ::postgres::Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (_, moment, _) in rows {
+            let month = time::month_of(*moment);
+            if !self.months.contains(&month) {
+                partition::of_month(&*self.pool.get().await?, "told", *moment).await?;
+                self.months.insert(month);
+            }
+        }
+        let kinds: Vec<&str> = rows.iter().map(|(kind, ..)| kind.name()).collect();
+        let moments: Vec<Instant> = rows.iter().map(|(_, moment, _)| Instant(*moment)).collect();
+        let silents: Vec<bool> = rows.iter().map(|(.., silent)| *silent).collect();
+        let insert = "INSERT INTO told (subscription, device, kind, moment, silent)
+            SELECT $1, $2, kind, moment, silent
+            FROM unnest($3::text[], $4::timestamptz[], $5::bool[]) AS new (kind, moment, silent)
+            ON CONFLICT DO NOTHING";
+        let parameters: [&(dyn ToSql + Sync); 5] = [&rule.subscription.id, &device, &kinds, &moments, &silents];
+        transaction.execute(insert, &parameters).await?;
+        Ok(())
+    }
+}
+
+fn next_reach(reach: i64) -> i64 {
+    REACHES.into_iter().find(|next| *next > reach).unwrap_or(i64::MAX)
+}
+
+impl Device<'_> {
+    fn id(&self, sensor: &str) -> Option<i32> {
+        self.series.get(sensor).map(|(id, _)| *id)
+    }
+
+    fn latest(&self, sensor: &str) -> Option<i64> {
+        self.series.get(sensor).map(|(_, latest)| *latest)
+    }
+}
+
+fn readings<'a>(rule: &Rule, device: &Device<'a>, table: &'a Table, span: Span) -> Readings<'a> {
+    let points = |sensor: &str| table.points(device.id(sensor), span);
+    Readings {
+        device: device.name,
+        sensors: rule.sensors.iter().map(|sensor| points(sensor)).collect(),
+        places: rule.needs_place.then(|| (points(LATITUDE), points(LONGITUDE))),
+    }
+}
+
+/// The told moments that matter in a span: all after its beginning, and as many before as `every` reaches.
+async fn load_told(transaction: &Transaction<'_>, rule: &Rule, device: &Device<'_>, span: Span) -> Result<Told, Error> {
+    let every = rule.subscription.every.unwrap_or_default();
+    let first = span.first.saturating_sub(every).max(table::EVER.first);
+    let last = if rule.subscription.fire == crate::subscription::Fire::Each {
+        span.last.saturating_add(every).min(table::EVER.last)
+    } else {
+        table::EVER.last
+    };
+    let select = "SELECT kind, moment, silent FROM told
+        WHERE subscription = $1 AND device = $2 AND moment BETWEEN $3 AND $4";
+    let rows = transaction
+        .query(
+            select,
+            &[&rule.subscription.id, &device.name, &Instant(first), &Instant(last)],
+        )
+        .await?;
+    let mut told = Told::default();
+    for row in rows {
+        let Instant(moment) = row.try_get(1)?;
+        if let Some(kind) = Kind::of(row.try_get(0)?) {
+            told.add(kind, moment, row.try_get(2)?);
+        }
+    }
+    Ok(told)
+}

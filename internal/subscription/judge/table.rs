@@ -1,0 +1,160 @@
+//! Readings of one device, as far as they were read from the table.
+
+use super::window::Span;
+use futures_util::TryStreamExt;
+use reading::Point;
+use std::collections::HashMap;
+use std::pin::pin;
+use store::Timestamptz as Instant;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Transaction};
+
+/// Every time that a reading can have: the years 1 to 9999.
+pub(super) const EVER: Span = Span {
+    first: -62_135_596_800_000_000,
+    last: 253_402_300_799_999_999,
+};
+
+/// Readings of one device by series, each in order of time. It grows by what is asked for.
+#[derive(Default)]
+pub(super) struct Table {
+    series: HashMap<i32, Loaded>,
+    /// Rows that were read.
+    rows: u64,
+}
+
+struct Loaded {
+    span: Span,
+    points: Vec<Point>,
+}
+
+impl Table {
+    /// Rows that were read so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Reads what is missing of these series between these times.
+    pub(super) async fn load(&mut self, from: &Transaction<'_>, series: &[i32], span: Span) -> Result<(), Error> {
+        let span = Span {
+            first: span.first.max(EVER.first),
+            last: span.last.min(EVER.last),
+        };
+        // Series that lack the same span are read together.
+        let mut missing: Vec<(Span, Vec<i32>)> = Vec::new();
+        for id in series {
+            for lack in self.lacks(*id, span) {
+                match missing.iter_mut().find(|(span, _)| *span == lack) {
+                    Some((_, series)) => series.push(*id),
+                    None => missing.push((lack, vec![*id])),
+                }
+            }
+        }
+        for (span, series) in missing {
+            let mut found: HashMap<i32, Vec<Point>> = HashMap::new();
+            self.rows += read(from, &series, span, |id, point| {
+                found.entry(id).or_default().push(point)
+            })
+            .await?;
+            for id in series {
+                self.add(id, span, found.remove(&id).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of a series within a span.
+    pub(super) fn points(&self, series: Option<i32>, span: Span) -> &[Point] {
+        let Some(loaded) = series.and_then(|id| self.series.get(&id)) else {
+            return &[];
+        };
+        let points = &loaded.points;
+        let start = points.partition_point(|point| point.timestamp < span.first);
+        let end = points.partition_point(|point| point.timestamp <= span.last);
+        points.get(start..end).unwrap_or_default()
+    }
+
+    /// The spans that are missing before and after what is there.
+    fn lacks(&self, series: i32, span: Span) -> Vec<Span> {
+        let Some(loaded) = self.series.get(&series) else {
+            return vec![span];
+        };
+        let there = loaded.span;
+        if span.last < there.first.saturating_sub(1) || span.first > there.last.saturating_add(1) {
+            // Apart from what is there, which goes.
+            return vec![span];
+        }
+        let before = Span {
+            first: span.first,
+            last: there.first - 1,
+        };
+        let after = Span {
+            first: there.last + 1,
+            last: span.last,
+        };
+        [before, after]
+            .into_iter()
+            .filter(|lack| lack.first <= lack.last)
+            .collect()
+    }
+
+    fn add(&mut self, series: i32, span: Span, points: Vec<Point>) {
+        match self.series.get_mut(&series) {
+            Some(loaded) if span.last + 1 == loaded.span.first => {
+                loaded.points.splice(0..0, points);
+                loaded.span.first = span.first;
+            }
+            Some(loaded) if loaded.span.last + 1 == span.first => {
+                loaded.points.extend(points);
+                loaded.span.last = span.last;
+            }
+            _ => {
+                self.series.insert(series, Loaded { span, points });
+            }
+        }
+    }
+}
+
+/// Calls `each` with every reading of these series in a span, by series and in order of time. Returns how many.
+async fn read(
+    from: &Transaction<'_>,
+    series: &[i32],
+    span: Span,
+    mut each: impl FnMut(i32, Point),
+) -> Result<u64, Error> {
+    let (first, last) = (Instant(span.first), Instant(span.last));
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&series, Type::INT4_ARRAY),
+        (&first, Type::TIMESTAMPTZ),
+        (&last, Type::TIMESTAMPTZ),
+    ];
+    let select = "SELECT series_id, timestamp, value FROM reading
+        WHERE series_id = ANY($1) AND timestamp BETWEEN $2 AND $3 ORDER BY series_id, timestamp";
+    let mut rows = pin!(from.query_typed_raw(select, parameters).await?);
+    let mut count = 0;
+    while let Some(row) = rows.try_next().await? {
+        let Instant(timestamp) = row.try_get(1)?;
+        each(
+            row.try_get(0)?,
+            Point {
+                timestamp,
+                value: row.try_get(2)?,
+            },
+        );
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Whether any of these series has a reading before, or after, this time.
+pub(super) async fn is_any(from: &Transaction<'_>, series: &[i32], time: i64, before: bool) -> Result<bool, Error> {
+    let comparison = if before { "<" } else { ">" };
+    let select = format!(
+        "SELECT EXISTS (SELECT FROM unnest($1::int4[]) AS id, LATERAL
+            (SELECT FROM reading WHERE series_id = id AND timestamp {comparison} $2 LIMIT 1) AS found)"
+    );
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&series, Type::INT4_ARRAY), (&Instant(time), Type::TIMESTAMPTZ)];
+    let rows = from.query_typed(&select, &parameters).await?;
+    rows.first().map_or(Ok(false), |row| row.try_get(0))
+}

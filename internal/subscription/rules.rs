@@ -1,0 +1,115 @@
+//! The rules of all subscriptions: which are in force, and which are to come into force.
+
+use crate::area::{Area, Areas};
+use crate::rule::Rule;
+use crate::subscription::{Fire, READINGS, Subscription};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio_postgres::{Client, Error, Transaction};
+use uuid::Uuid;
+
+/// Subscriptions and areas as of an edit.
+#[derive(Default)]
+pub(crate) struct Rules {
+    /// `interest.edits`.
+    pub(crate) edits: i64,
+    pub(crate) subscriptions: Arc<Vec<Subscription>>,
+    /// Those whose filters compile.
+    pub(crate) all: Vec<Arc<Rule>>,
+    pub(crate) areas: Arc<Areas>,
+    /// Why others do not compile.
+    pub(crate) problems: Vec<(Uuid, i32, String)>,
+    geojson: BTreeMap<String, serde_json::Value>,
+}
+
+impl Rules {
+    /// Reads everything, and compiles what `before` has not.
+    pub(crate) async fn read(client: &mut Client, before: &Self) -> Result<Self, Error> {
+        let transaction = client
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        let edits = transaction
+            .query_one("SELECT edits FROM interest", &[])
+            .await?
+            .try_get(0)?;
+        let subscriptions = Subscription::all(&transaction).await?;
+        let mut geojson = BTreeMap::new();
+        for row in transaction.query("SELECT name, geojson FROM area", &[]).await? {
+            geojson.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+        transaction.commit().await?;
+        let areas = if geojson == before.geojson {
+            before.areas.clone()
+        } else {
+            Arc::new(areas(&geojson))
+        };
+        let known: HashMap<Uuid, &Arc<Rule>> = before.all.iter().map(|rule| (rule.subscription.id, rule)).collect();
+        let (mut all, mut problems) = (Vec::new(), Vec::new());
+        for subscription in &subscriptions {
+            let same = known
+                .get(&subscription.id)
+                .filter(|rule| rule.subscription == *subscription);
+            if let Some(rule) = same {
+                all.push(Arc::clone(rule));
+                continue;
+            }
+            match Rule::compile(subscription.clone()) {
+                Ok(rule) => all.push(Arc::new(rule)),
+                Err(invalid) => problems.push((subscription.id, subscription.rule, invalid.to_string())),
+            }
+        }
+        Ok(Self {
+            edits,
+            subscriptions: Arc::new(subscriptions),
+            all,
+            areas,
+            problems,
+            geojson,
+        })
+    }
+
+    /// Writes which series are of interest where that changed, and what is wrong with rules that do not compile.
+    pub(crate) async fn publish(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        let mut sensors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for rule in &self.all {
+            if rule.subscription.topic == READINGS && rule.subscription.fire != Fire::Quiet {
+                let device = sensors.entry(&rule.subscription.device).or_default();
+                device.extend(rule.watched());
+            }
+        }
+        let patterns: serde_json::Value = sensors
+            .into_iter()
+            .map(|(device, sensors)| json!({"device": device, "sensors": sensors}))
+            .collect();
+        let update = "UPDATE interest SET patterns = $1, version = version + 1 WHERE patterns <> $1";
+        transaction.execute(update, &[&patterns]).await?;
+        for (id, rule, problem) in &self.problems {
+            let update =
+                "UPDATE subscription SET problem = $3 WHERE id = $1 AND rule = $2 AND problem IS DISTINCT FROM $3";
+            transaction.execute(update, &[id, rule, problem]).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a rule of these is judged differently from one of the others, beside its own edits.
+    pub(crate) fn has_other_areas(&self, other: &Self) -> bool {
+        !Arc::ptr_eq(&self.areas, &other.areas)
+    }
+}
+
+/// The areas that can be read; others are as if they were not there.
+fn areas(geojson: &BTreeMap<String, serde_json::Value>) -> Areas {
+    let all = geojson.iter();
+    all.filter_map(|(name, geojson)| match Area::parse(geojson) {
+        Ok(area) => Some((name.clone(), area)),
+        Err(error) => {
+            tracing::warn!(area = name, %error, "an area cannot be read, so nothing is inside it; set it again");
+            None
+        }
+    })
+    .collect()
+}

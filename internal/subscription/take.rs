@@ -1,0 +1,223 @@
+//! Takes what has changed since the last snapshot, judges it, and commits what is to be told.
+
+use crate::area::Areas;
+use crate::event::Event;
+use crate::judge::{Device, Judge, Span};
+use crate::message::{self, Message};
+use crate::rule::Rule;
+use crate::spans::Spans;
+use crate::subscription::{Fire, READINGS};
+use reading::pattern;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use store::Timestamptz as Instant;
+use tokio_postgres::{Error, Transaction};
+use uuid::Uuid;
+
+/// Rows that one transaction reads, about: then the rest waits for the next one.
+const ROWS: u64 = 1_000_000;
+
+/// Which rows a snapshot sees that `seen` does not. By these two conditions an index finds them, also while an old
+/// transaction holds the snapshot's least number back.
+pub(crate) const NEW: &str = "(xid >= pg_snapshot_xmax($1::text::pg_snapshot) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))))";
+
+/// What a transaction has found.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) events: Vec<Event>,
+    /// What is still to be judged.
+    pub(crate) rest: Spans,
+}
+
+/// Reads the spans that are new since `seen`.
+pub(crate) async fn changes(transaction: &Transaction<'_>, seen: &str, spans: &mut Spans) -> Result<(), Error> {
+    let select = format!("SELECT series, firsts, lasts FROM change WHERE {NEW}");
+    for row in transaction.query(&select, &[&seen]).await? {
+        let series: Vec<i32> = row.try_get(0)?;
+        let (firsts, lasts): (Vec<Instant>, Vec<Instant>) = (row.try_get(1)?, row.try_get(2)?);
+        for (series, (first, last)) in series.into_iter().zip(firsts.into_iter().zip(lasts)) {
+            spans.add(
+                series,
+                Span {
+                    first: first.0,
+                    last: last.0,
+                },
+            );
+        }
+    }
+    spans.merge();
+    Ok(())
+}
+
+/// Judges messages that are new since `seen`.
+pub(crate) async fn messages(
+    transaction: &Transaction<'_>,
+    seen: &str,
+    rules: &[Arc<Rule>],
+) -> Result<Vec<Event>, Error> {
+    let topics: HashSet<&str> = rules.iter().map(|rule| rule.subscription.topic.as_str()).collect();
+    let topics: Vec<&str> = topics.into_iter().filter(|topic| *topic != READINGS).collect();
+    let mut events = Vec::new();
+    if topics.is_empty() {
+        return Ok(events);
+    }
+    let select = format!(
+        "SELECT topic, id, key, author, data, at FROM published WHERE {NEW} AND topic = ANY($2) ORDER BY at, id"
+    );
+    for row in transaction.query(&select, &[&seen, &topics]).await? {
+        let Instant(at) = row.try_get("at")?;
+        let message = Message {
+            topic: row.try_get("topic")?,
+            id: row.try_get("id")?,
+            key: row.try_get("key")?,
+            author: row.try_get("author")?,
+            data: row.try_get("data")?,
+            at,
+        };
+        let rules = rules.iter().filter(|rule| rule.subscription.topic == message.topic);
+        events.extend(rules.filter_map(|rule| message::judge(rule, &message)));
+    }
+    Ok(events)
+}
+
+/// Judges spans by these rules until enough rows were read.
+pub(crate) async fn judge(
+    transaction: &Transaction<'_>,
+    judge: &mut Judge,
+    rules: &[Arc<Rule>],
+    areas: &Areas,
+    mut spans: Spans,
+    now: i64,
+) -> Result<Taken, ::postgres::Error> {
+    let mut taken = Taken::default();
+    let rules: Vec<&Arc<Rule>> = rules.iter().filter(|rule| is_judged(rule)).collect();
+    let mut rows = 0;
+    for (device, series) in devices(transaction, &rules, &spans.series()).await? {
+        let fitting = rules
+            .iter()
+            .filter(|rule| pattern::fits(&rule.subscription.device, &device));
+        let fitting: Vec<&Arc<Rule>> = fitting.copied().collect();
+        let ids: Vec<i32> = series.values().map(|(id, _)| *id).collect();
+        let known = Device {
+            name: &device,
+            series: &series,
+        };
+        for piece in spans.pieces(&ids) {
+            if rows >= ROWS {
+                break;
+            }
+            for rule in &fitting {
+                let watched = rule.watched().into_iter();
+                let watched: Vec<i32> = watched
+                    .filter_map(|sensor| series.get(sensor))
+                    .map(|(id, _)| *id)
+                    .collect();
+                let Some(span) = spans.within(&watched, piece) else {
+                    continue;
+                };
+                let (firings, read) = judge.judge(transaction, rule, areas, &known, span).await?;
+                rows += read;
+                let events = firings.iter();
+                taken
+                    .events
+                    .extend(events.map(|firing| Event::of_reading(&rule.subscription, &device, firing, now)));
+            }
+            spans.remove_before(&ids, piece.last + 1);
+        }
+        if rows >= ROWS {
+            break;
+        }
+        spans.remove(&ids);
+    }
+    if rows >= ROWS {
+        taken.rest = spans;
+    }
+    Ok(taken)
+}
+
+/// Whether a rule is judged by new readings.
+pub(crate) fn is_judged(rule: &Rule) -> bool {
+    rule.subscription.topic == READINGS && rule.subscription.fire != Fire::Quiet
+}
+
+/// The series of a device that rules watch: ids by sensor, and when the latest reading was.
+pub(crate) type Watched = BTreeMap<String, (i32, i64)>;
+
+/// The devices of these series, each with all its watched series.
+async fn devices(
+    transaction: &Transaction<'_>,
+    rules: &[&Arc<Rule>],
+    series: &[i32],
+) -> Result<BTreeMap<String, Watched>, Error> {
+    if series.is_empty() || rules.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sensors: HashSet<&str> = rules.iter().flat_map(|rule| rule.watched()).collect();
+    let sensors: Vec<&str> = sensors.into_iter().collect();
+    let select = "SELECT device, sensor, id, latest_timestamp FROM series
+        WHERE device IN (SELECT device FROM series WHERE id = ANY($1)) AND sensor = ANY($2) AND latest_timestamp IS NOT NULL";
+    let rows = transaction.query(select, &[&series, &sensors]).await?;
+    by_device(&rows)
+}
+
+/// Every device that one of these sensors has readings of.
+pub(crate) async fn all_devices(
+    transaction: &Transaction<'_>,
+    sensors: &[&str],
+) -> Result<BTreeMap<String, Watched>, Error> {
+    let select = "SELECT device, sensor, id, latest_timestamp FROM series
+        WHERE (sensor = ANY($1) OR cardinality($1) = 0) AND latest_timestamp IS NOT NULL";
+    let rows = transaction.query(select, &[&sensors]).await?;
+    by_device(&rows)
+}
+
+fn by_device(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, Watched>, Error> {
+    let mut devices: BTreeMap<String, Watched> = BTreeMap::new();
+    for row in rows {
+        let Instant(latest) = row.try_get(3)?;
+        let device = devices.entry(row.try_get(0)?).or_default();
+        device.insert(row.try_get(1)?, (row.try_get(2)?, latest));
+    }
+    Ok(devices)
+}
+
+/// Writes deliveries. `next` holds the number of the next one by subscription.
+pub(crate) async fn deliver(
+    transaction: &Transaction<'_>,
+    events: Vec<Event>,
+    at: i64,
+    next: &mut HashMap<Uuid, i64>,
+) -> Result<(), Error> {
+    let insert = "INSERT INTO delivery (subscription, lane, seq, id, key, type, moment, data, at)
+        SELECT subscription, 0, seq, id, key, type, moment, data, $8
+        FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[])
+            AS new (subscription, seq, id, key, type, moment, data)";
+    for events in events.chunks(1000) {
+        let numbers: Vec<i64> = events
+            .iter()
+            .map(|event| {
+                let next = next.entry(event.subscription).or_insert(1);
+                *next += 1;
+                *next - 1
+            })
+            .collect();
+        let subscriptions: Vec<Uuid> = events.iter().map(|event| event.subscription).collect();
+        let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+        let keys: Vec<Option<&str>> = events.iter().map(|event| event.key.as_deref()).collect();
+        let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+        let moments: Vec<Instant> = events.iter().map(|event| Instant(event.moment)).collect();
+        let data: Vec<&serde_json::Value> = events.iter().map(|event| &event.data).collect();
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+            &subscriptions,
+            &numbers,
+            &ids,
+            &keys,
+            &kinds,
+            &moments,
+            &data,
+            &Instant(at),
+        ];
+        transaction.execute(insert, &parameters).await?;
+    }
+    Ok(())
+}
