@@ -90,6 +90,7 @@ CREATE TABLE told (
 CREATE TABLE published (
     topic  text        NOT NULL,
     id     text        NOT NULL,
+    made   boolean     NOT NULL DEFAULT false, -- the publisher chose no id
     xid    xid8        NOT NULL DEFAULT pg_current_xact_id(),
     key    text,
     author text,

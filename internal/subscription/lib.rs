@@ -4,6 +4,7 @@
 //! lead in, `delivery` and `attempt` lead out.
 
 mod partition;
+pub mod publish;
 pub mod subscription;
 mod term;
 #[cfg(test)]
