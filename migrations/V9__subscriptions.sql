@@ -35,6 +35,7 @@ CREATE TABLE subscription (
     rule           int         NOT NULL DEFAULT 1,   -- counts edits of what is noticed
     in_force       int,                              -- the rule that is evaluated
     gaps           bigint      NOT NULL DEFAULT 0,   -- events that were noticed and not queued, the queue being full
+    failing        timestamptz,                      -- since when nothing was delivered, where the last try failed
     created        timestamptz NOT NULL DEFAULT now()
 );
 
@@ -50,7 +51,7 @@ CREATE TABLE interest (
     one      boolean PRIMARY KEY DEFAULT true CHECK (one),
     version  bigint  NOT NULL DEFAULT 0,
     edits    bigint  NOT NULL DEFAULT 0,
-    patterns jsonb   NOT NULL DEFAULT '[]' -- [{"device":"truck-*","sensors":["speed"]}, …]
+    patterns jsonb   NOT NULL DEFAULT '[]' -- [{"device":"truck-*","sensors":["speed"]}, ...]
 );
 INSERT INTO interest DEFAULT VALUES;
 
@@ -90,6 +91,7 @@ CREATE TABLE told (
 CREATE TABLE published (
     topic  text        NOT NULL,
     id     text        NOT NULL,
+    made   boolean     NOT NULL DEFAULT false, -- the publisher chose no id
     xid    xid8        NOT NULL DEFAULT pg_current_xact_id(),
     key    text,
     author text,
@@ -130,6 +132,9 @@ CREATE TABLE attempt (
     due          timestamptz           -- of the next try, after retry and redrive
 ) PARTITION BY RANGE (at);
 CREATE INDEX attempt_seq ON attempt (subscription, lane, seq);
+CREATE INDEX attempt_redrive ON attempt (at) WHERE outcome = 'redrive';
+CREATE INDEX attempt_at ON attempt (subscription, at);
+CREATE INDEX attempt_dead ON attempt (subscription, at) WHERE outcome IN ('dead', 'gone');
 
 -- Up to which seq every delivery has ended.
 CREATE TABLE progress (

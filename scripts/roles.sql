@@ -12,6 +12,9 @@
 --                     reading, nor rename a series.
 --   odograph_reader   api with --migrate=false. Reads, but no dead letters.
 --   odograph_dumper   dumper. Reads likewise, and notes which dumps it has written.
+--   odograph_notifier notifier with --migrate=false. Reads readings, and writes the tables of subscriptions. Those
+--                     are closed to the roles above, but for what tells the notifier of new readings: the writer
+--                     reads `interest` and adds to `change`.
 --
 -- Tables of later migrations: the writer writes them, the reader reads them, until this script has
 -- been told otherwise.
@@ -21,12 +24,15 @@ DO $$
 DECLARE
     place  text := current_schema();
     owner_ text := (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'series');
+    -- Tables of subscriptions.
+    subscribing name[] := ARRAY['subscription', 'area', 'interest', 'evaluator', 'change', 'told', 'published', 'delivery', 'attempt', 'progress', 'replay'];
+    rights text;
     it     record;
 BEGIN
     IF owner_ IS NULL THEN
         RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
     END IF;
-    IF to_regclass('dumped_day') IS NULL THEN
+    IF to_regclass('replay') IS NULL THEN
         RAISE EXCEPTION 'the tables are those of an older version: let their owner run "odograph migrate" first';
     END IF;
     IF to_regrole('odograph_writer') IS NULL THEN
@@ -38,6 +44,9 @@ BEGIN
     IF to_regrole('odograph_dumper') IS NULL THEN
         CREATE ROLE odograph_dumper LOGIN;
     END IF;
+    IF to_regrole('odograph_notifier') IS NULL THEN
+        CREATE ROLE odograph_notifier LOGIN;
+    END IF;
     GRANT odograph_reader TO odograph_dumper;
 
     -- Nobody makes anything here but the owner.
@@ -45,8 +54,8 @@ BEGIN
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', place);
     EXECUTE format('GRANT CREATE, TEMPORARY, CONNECT ON DATABASE %I TO %I', current_database(), owner_);
     EXECUTE format('GRANT CREATE, USAGE ON SCHEMA %I TO %I', place, owner_);
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader', current_database());
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader', place);
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader, odograph_notifier', current_database());
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader, odograph_notifier', place);
 
     FOR it IN
         SELECT c.oid::regclass AS name, coalesce(parent.relname, c.relname) AS like_
@@ -55,8 +64,8 @@ BEGIN
         LEFT JOIN pg_class parent ON parent.oid = inhparent
         WHERE c.relnamespace = quote_ident(place)::regnamespace AND c.relowner = quote_ident(owner_)::regrole AND c.relkind IN ('r', 'p', 'v')
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper', it.name);
-        EXECUTE format('GRANT %s ON %s TO odograph_writer', CASE it.like_
+        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper, odograph_notifier', it.name);
+        rights := CASE it.like_
             WHEN 'reading' THEN 'SELECT, INSERT'
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
             WHEN 'day' THEN 'SELECT, INSERT, UPDATE (version)'
@@ -68,15 +77,30 @@ BEGIN
             WHEN 'dropped_day' THEN 'SELECT'
             WHEN 'dumped_day' THEN 'SELECT, INSERT, UPDATE (version, whole)'
             WHEN 'refinery_schema_history' THEN 'SELECT'
-            ELSE 'SELECT, INSERT, UPDATE, DELETE'
-        END, it.name);
-        -- Dead letters hold what somebody sent, as it was.
-        IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') THEN
+            WHEN 'interest' THEN 'SELECT'
+            WHEN 'change' THEN 'INSERT'
+            ELSE CASE WHEN it.like_ = ANY (subscribing) THEN NULL ELSE 'SELECT, INSERT, UPDATE, DELETE' END
+        END;
+        IF rights IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON %s TO odograph_writer', rights, it.name);
+        END IF;
+        -- Dead letters hold what somebody sent, as it was; subscriptions hold addresses and headers of others.
+        IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing) THEN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
+        END IF;
+        rights := CASE
+            WHEN it.like_ IN ('reading', 'readings', 'series', 'dropped_day', 'refinery_schema_history') THEN 'SELECT'
+            WHEN it.like_ IN ('subscription', 'area', 'interest', 'evaluator', 'progress', 'replay') THEN 'SELECT, INSERT, UPDATE, DELETE'
+            -- Rows are only added; whole partitions go by drop_partition, which asks for DELETE. Made ones by
+            -- make_partition, which asks for INSERT.
+            WHEN it.like_ = ANY (subscribing) THEN 'SELECT, INSERT, DELETE'
+        END;
+        IF rights IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON %s TO odograph_notifier', rights, it.name);
         END IF;
     END LOOP;
     GRANT INSERT ON dumped_day TO odograph_dumper;
-    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer;
+    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);

@@ -6,6 +6,15 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// The file of the key that lets clients write.
+const API_KEY: &str = "api-key";
+
+/// The file of the key that manages subscriptions.
+pub(crate) const MANAGEMENT_KEY: &str = "management-key";
+
+/// The file of the key that the secrets of subscriptions are made from.
+pub(crate) const SIGNING_KEY: &str = "signing-key";
+
 /// A writable folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Data(PathBuf);
@@ -43,14 +52,14 @@ impl Data {
         self.0.join("dumps")
     }
 
-    /// The file of the key.
-    pub(crate) fn key_file(&self) -> PathBuf {
-        self.0.join("api-key")
+    /// The key that lets clients write.
+    pub(crate) fn key(&self) -> anyhow::Result<String> {
+        self.secret(API_KEY)
     }
 
-    /// The key, made with the folder; only its owner can read it.
-    pub(crate) fn key(&self) -> anyhow::Result<String> {
-        let path = self.key_file();
+    /// The secret of this name, made at the first time; only its owner can read it.
+    pub(crate) fn secret(&self, name: &str) -> anyhow::Result<String> {
+        let path = self.0.join(name);
         let failed = || format!("keep the key in {}", path.display());
         match fs::read_to_string(&path) {
             Ok(key) if !key.trim().is_empty() => return Ok(key.trim().to_owned()),
@@ -71,6 +80,13 @@ impl Data {
             .with_context(failed)?;
         Ok(key)
     }
+}
+
+/// The text of a file in the named data folder, or in this user's default one; none if it is not there. Makes no folder.
+pub(crate) fn kept(named: Option<&Path>, file: &str) -> Option<String> {
+    let folder = named.map(Path::to_owned).or_else(usual)?;
+    let text = fs::read_to_string(folder.join(file)).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// `/var/lib/odograph` for root, whose home is closed to other users; otherwise the user's own.

@@ -9,6 +9,7 @@ mod rebuild;
 mod replay;
 mod restore;
 mod simulate;
+mod subscriptions;
 mod up;
 mod verify;
 
@@ -68,6 +69,7 @@ enum Command {
     Simulate(simulate::Args),
     Key(key::Args),
     Dead(dead::Args),
+    Subscriptions(Box<subscriptions::Args>),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => tool(simulate::run(args)),
         Command::Key(args) => tool(async { key::run(&args) }),
         Command::Dead(args) => tool(dead::run(args)),
+        Command::Subscriptions(args) => tool(subscriptions::run(*args)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `odograph up`: the ingestor, the persistor, the API and the nightly dump in one process. By default it
 //! runs over a private PostgreSQL.
 
-use crate::data::Data;
+use crate::data::{Data, MANAGEMENT_KEY, SIGNING_KEY};
 use crate::demo;
 use access::{Keys, Secret};
 use anyhow::Context;
@@ -15,7 +15,8 @@ use service::{Arguments, Options, Service, Serving};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use store::{Store, schema};
+use store::schema;
+use subscription::Notifier;
 use tokio_util::sync::CancellationToken;
 
 /// The longest that a statement may take.
@@ -41,6 +42,10 @@ pub(crate) struct Args {
     /// Port of the HTTP API; 0 picks a free one
     #[arg(long, env, default_value_t = 5001, value_name = "PORT")]
     api_port: u16,
+
+    /// Port of subscriptions and POST /publish; 0 picks a free one
+    #[arg(long, env, default_value_t = 5002, value_name = "PORT")]
+    notifier_port: u16,
 
     /// A key that lets clients write; may be given several times. Commas separate keys, in the
     /// variable as well, so no key holds one [default: the one in the data folder, made at first start]
@@ -97,6 +102,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     history: History,
+
+    #[command(flatten)]
+    subscriptions: subscription::Options,
 
     #[command(flatten)]
     service: Options,
@@ -174,8 +182,9 @@ async fn everything(
     front: web::Front,
     service: &Service,
 ) -> anyhow::Result<()> {
-    let pool = postgres::open(database, args.storing.connections() + CONNECTIONS, STATEMENT_TIMEOUT)
-        .map_err(service::usage)?;
+    let connections = args.storing.connections() + CONNECTIONS + Notifier::CONNECTIONS;
+    let pool = postgres::open(database, connections, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let notifier = Notifier::new(pool.clone(), &subscriptions(&args, data)?, service).map_err(service::usage)?;
     let blobs = match &args.blob_store_url {
         Some(url) => url.clone(),
         None => format!("file://{}", data.dumps().display()),
@@ -206,12 +215,20 @@ async fn everything(
 
     let ingest_listener = service.listen("main", args.port).await?;
     let api_listener = service.listen("api", args.api_port).await?;
+    // Without its port, the rest runs all the same.
+    let notifier_listener = service.listen("notifier", args.notifier_port).await;
     let (ingest_port, api_port) = (ingest_listener.local_addr()?.port(), api_listener.local_addr()?.port());
 
     // The persistor runs until the last upload is answered: with the bus in memory, an upload is answered
     // only once its readings are stored.
     let last_upload = CancellationToken::new();
-    let persistor = Persistor::new(readers, Store::new(pool.clone()), args.storing, args.history, service);
+    let persistor = Persistor::new(
+        readers,
+        args.storing.store(pool.clone()),
+        args.storing,
+        args.history,
+        service,
+    );
     let (persisted, mut all_persisted) = tokio::sync::oneshot::channel::<()>();
     let until = last_upload.clone();
     service.spawn("persistor", async move {
@@ -225,6 +242,30 @@ async fn everything(
         archive::nightly(dumper, retention, stop).await;
         Ok(())
     });
+    let scheme = scheme(&args);
+    let subscriptions_url = match notifier_listener {
+        Ok(listener) => {
+            let port = listener.local_addr()?.port();
+            let (running, routes) = (service.clone(), web::finish(notifier.routes()));
+            service.spawn("notifier", async move {
+                notifier.run(&running).await;
+                Ok(())
+            });
+            let (serving, front) = (service.clone(), front.clone());
+            service.spawn("subscriptions", async move {
+                serving.serve_on(listener, routes, front).await;
+                Ok(())
+            });
+            Some(format!("{scheme}://127.0.0.1:{port}/api/subscriptions"))
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "there are no subscriptions; choose another --notifier-port"
+            );
+            None
+        }
+    };
     let ingest = Ingest::new(
         writer,
         keys,
@@ -232,7 +273,6 @@ async fn everything(
         Some(newest_receipt(pool.clone(), service.clone())),
         service,
     );
-    let scheme = if args.serving.is_tls() { "https" } else { "http" };
     let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
     let api_url = format!("{scheme}://127.0.0.1:{api_port}/api");
     if args.demo {
@@ -246,6 +286,9 @@ async fn everything(
     // A user's own key must not be printed.
     let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
     greet(&url, &api_url, shown, &place, &psql, args.demo);
+    if let Some(url) = subscriptions_url {
+        let _unread = writeln!(std::io::stdout(), "  Subscriptions     {url}\n");
+    }
 
     tokio::join!(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
@@ -259,6 +302,22 @@ async fn everything(
     // Wait before PostgreSQL is stopped. The service has noted an error of the persistor.
     let _ended = (&mut all_persisted).await;
     Ok(())
+}
+
+fn scheme(args: &Args) -> &'static str {
+    if args.serving.is_tls() { "https" } else { "http" }
+}
+
+/// The options of subscriptions, with the keys of the data folder where none are given.
+fn subscriptions(args: &Args, data: &Data) -> anyhow::Result<subscription::Options> {
+    let mut options = args.subscriptions.clone();
+    if options.management_key.is_none() {
+        options.management_key = Some(data.secret(MANAGEMENT_KEY)?.into());
+    }
+    if options.signing_key.is_empty() {
+        options.signing_key.push(data.secret(SIGNING_KEY)?.into());
+    }
+    Ok(options)
 }
 
 /// The newest receipt in the database, as a time that has passed.

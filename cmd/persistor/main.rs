@@ -5,7 +5,7 @@ use persist::{History, Persistor, Storing};
 use service::{Arguments, Options, Program, Service};
 use std::process::ExitCode;
 use std::time::Duration;
-use store::{Store, schema};
+use store::schema;
 
 const PROGRAM: Program = Program {
     name: "persistor",
@@ -75,7 +75,8 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     };
     prepared?;
     migrated.set(true);
-    Persistor::new(readers, Store::new(pool), args.storing, args.history, &service)
+    let store = args.storing.store(pool);
+    Persistor::new(readers, store, args.storing, args.history, &service)
         .run(service.stop())
         .await
 }

@@ -19,7 +19,7 @@
 //! # use persist::{History, Persistor, Storing};
 //! # async fn run(pool: postgres::Pool, storing: Storing, history: History, service: service::Service) -> anyhow::Result<()> {
 //! let readers = Persistor::readers("nats://127.0.0.1:4222/readings").await?;
-//! let persistor = Persistor::new(readers, store::Store::new(pool), storing, history, &service);
+//! let persistor = Persistor::new(readers, storing.store(pool), storing, history, &service);
 //! persistor.run(service.stop()).await
 //! # }
 //! ```
@@ -38,7 +38,7 @@ mod slots;
 mod trim;
 mod work;
 
-pub use self::options::Storing;
+pub use self::options::{Changes, Storing};
 pub use self::trim::History;
 
 use self::gather::Gatherer;

@@ -1,7 +1,9 @@
 //! How a persistor works, as flags.
 
 use event::Lane;
+use postgres::Pool;
 use std::time::Duration;
+use store::Store;
 
 /// How readings are stored, as flags.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -28,6 +30,19 @@ pub struct Storing {
     /// Keep the first 100 invalid lines of each upload for its receipt, which every reader of the API may see
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub receipt_lines: bool,
+
+    /// Whether subscriptions are told of what is stored
+    #[arg(long, env, value_enum, default_value_t = Changes::Auto, value_name = "WHEN")]
+    pub changes: Changes,
+}
+
+/// Whether subscriptions are told of what is stored.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Of series that somebody watches
+    Auto,
+    /// Of nothing
+    Never,
 }
 
 fn dead_letter_bytes(text: &str) -> Result<u64, String> {
@@ -48,6 +63,14 @@ fn batch_interval(text: &str) -> Result<Duration, String> {
 }
 
 impl Storing {
+    /// A store over this pool that works as these flags say.
+    pub fn store(&self, pool: Pool) -> Store {
+        match self.changes {
+            Changes::Auto => Store::new(pool),
+            Changes::Never => Store::new(pool).without_changes(),
+        }
+    }
+
     /// The most database connections that a persistor with these settings uses.
     pub fn connections(&self) -> usize {
         // Plus one for dead letters.

@@ -155,8 +155,12 @@ impl Spans {
         let (Some(first), Some(last)) = (part.points.first(), part.points.last()) else {
             return;
         };
-        let mut begin = first.timestamp;
-        if last.timestamp - begin > APART {
+        // A part may go on where that of the month before ends.
+        let mut begin = match spans.pop_if(|(_, last)| first.timestamp - *last <= APART) {
+            Some((begin, _)) => begin,
+            None => first.timestamp,
+        };
+        if last.timestamp - first.timestamp > APART {
             for pair in part.points.windows(2) {
                 let [Point { timestamp: one, .. }, Point { timestamp: next, .. }] = pair else {
                     continue;

@@ -27,6 +27,8 @@
 
 pub mod batch;
 mod change;
+#[cfg(test)]
+mod change_tests;
 mod copy;
 mod counts;
 pub mod dead;

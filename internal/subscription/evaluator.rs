@@ -116,7 +116,7 @@ struct Entering {
     /// The first transaction number that knows.
     from: u64,
     rules: Vec<Uuid>,
-    areas: Arc<crate::area::Areas>,
+    areas: Arc<crate::rule::Areas>,
 }
 
 /// Why a look at the database ended early.
@@ -455,7 +455,7 @@ impl Evaluator {
     }
 
     /// The areas of the active rules.
-    fn areas(&self) -> Arc<crate::area::Areas> {
+    fn areas(&self) -> Arc<crate::rule::Areas> {
         self.rules.areas.clone()
     }
 

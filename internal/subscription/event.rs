@@ -78,6 +78,6 @@ fn state(state: &Value) -> serde_json::Value {
     }
 }
 
-fn text(time: i64) -> String {
+pub(crate) fn text(time: i64) -> String {
     Timestamp::from_microsecond(time).map_or_else(|_| String::new(), |time| time.to_string())
 }

@@ -3,13 +3,19 @@
 //! The page `docs/internals/subscriptions.md` tells the flow. PostgreSQL is the only queue: `change` and `published`
 //! lead in, `delivery` and `attempt` lead out.
 
-mod area;
+pub mod area;
+pub mod delivery;
 mod evaluator;
 mod event;
 mod judge;
+pub mod manage;
 mod message;
+mod notifier;
+mod options;
 mod partition;
+pub mod publish;
 mod quiet;
+mod retention;
 mod rule;
 mod rules;
 mod spans;
@@ -18,8 +24,10 @@ mod take;
 mod term;
 #[cfg(test)]
 mod tests;
-mod vocabulary;
+pub mod vocabulary;
 
 pub use evaluator::{Evaluator, Outputs, Settings};
+pub use notifier::Notifier;
+pub use options::Options;
 pub use subscription::Subscription;
 pub use term::Term;

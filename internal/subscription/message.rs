@@ -13,6 +13,8 @@ const KIND: &str = "odograph.message.v1";
 pub(crate) struct Message {
     pub(crate) topic: String,
     pub(crate) id: String,
+    /// The id was made here, as a UUID; else the publisher chose it.
+    pub(crate) made: bool,
     pub(crate) key: Option<String>,
     pub(crate) author: Option<String>,
     /// The whole message: `body`, `headers` and whatever else it has.
@@ -26,7 +28,8 @@ pub(crate) fn judge(rule: &Rule, message: &Message) -> Option<Event> {
     if rule.filter.evaluate(message) != Ok(Value::Bool(true)) {
         return None;
     }
-    let id = Uuid::parse_str(&message.id).unwrap_or_else(|_| {
+    let made = Uuid::parse_str(&message.id).ok().filter(|_| message.made);
+    let id = made.unwrap_or_else(|| {
         let name = [message.topic.as_bytes(), &[0], message.id.as_bytes()].concat();
         event::named(&name)
     });

@@ -1,15 +1,19 @@
 //! The compiled part of a subscription: when something is noticed.
 
-use crate::area::{self, Areas};
+use crate::area::{self, Area};
 use crate::subscription::{Fire, READINGS, Subscription};
 use crate::vocabulary;
 use filter::{Filter, Invalid, Value, Variable, Variables};
 use jiff::Timestamp;
 use reading::pairing::Pair;
+use std::collections::HashMap;
 
 /// The sensors whose readings make places.
 pub(crate) const LATITUDE: &str = "location_latitude";
 pub(crate) const LONGITUDE: &str = "location_longitude";
+
+/// The areas that filters may name.
+pub(crate) type Areas = HashMap<String, Area>;
 
 /// When something is noticed.
 pub(crate) struct Rule {
@@ -38,11 +42,7 @@ impl Rule {
     /// # Errors
     /// What is wrong with a filter, and what to write instead.
     pub(crate) fn compile(subscription: Subscription) -> Result<Self, Invalid> {
-        let vocabulary = if subscription.topic == READINGS {
-            vocabulary::of_readings()
-        } else {
-            vocabulary::of_messages()
-        };
+        let vocabulary = vocabulary::of(&subscription.topic);
         let filter = Filter::compile(&subscription.filter, &vocabulary)?;
         let clear = subscription.clear.as_deref();
         let clear = clear.map(|clear| Filter::compile(clear, &vocabulary)).transpose()?;
@@ -171,7 +171,7 @@ impl Variables for Sensors<'_> {
             (vocabulary::NEAR, [latitude, longitude, metres]) => {
                 let here = (place.latitude, place.longitude);
                 let there = (number(latitude)?, number(longitude)?);
-                Ok(Value::Bool(area::metres(here, there) <= number(metres)?))
+                Ok(Value::Bool(area::near(here, there, number(metres)?)))
             }
             _ => Err("inside takes the name of an area, near a latitude, a longitude and metres.".to_owned()),
         }

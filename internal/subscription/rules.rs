@@ -1,6 +1,7 @@
 //! The rules of all subscriptions: which are in force, and which are to come into force.
 
-use crate::area::{Area, Areas};
+use crate::area::Area;
+use crate::rule::Areas;
 use crate::rule::Rule;
 use crate::subscription::{Fire, READINGS, Subscription};
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! Takes what has changed since the last snapshot, judges it, and commits what is to be told.
 
-use crate::area::Areas;
 use crate::event::Event;
 use crate::judge::{Device, Judge, Span};
 use crate::message::{self, Message};
+use crate::rule::Areas;
 use crate::rule::Rule;
 use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS};
@@ -62,13 +62,14 @@ pub(crate) async fn messages(
         return Ok(events);
     }
     let select = format!(
-        "SELECT topic, id, key, author, data, at FROM published WHERE {NEW} AND topic = ANY($2) ORDER BY at, id"
+        "SELECT topic, id, made, key, author, data, at FROM published WHERE {NEW} AND topic = ANY($2) ORDER BY at, id"
     );
     for row in transaction.query(&select, &[&seen, &topics]).await? {
         let Instant(at) = row.try_get("at")?;
         let message = Message {
             topic: row.try_get("topic")?,
             id: row.try_get("id")?,
+            made: row.try_get("made")?,
             key: row.try_get("key")?,
             author: row.try_get("author")?,
             data: row.try_get("data")?,

@@ -77,6 +77,25 @@ impl Secret {
         format!("whsec_{}", STANDARD.encode(self.0.expose_secret())).into()
     }
 
+    /// Reads a secret's text. None for what is no such text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.trim().strip_prefix("whsec_")?).ok()?;
+        (!bytes.is_empty()).then(|| Self(bytes.into()))
+    }
+
+    /// Whether one of the signatures in a value of `webhook-signature` is of this secret, over this id, timestamp and
+    /// body. The caller judges the timestamp.
+    #[must_use]
+    pub fn verifies(&self, signature: &str, id: &str, timestamp: &str, body: &[u8]) -> bool {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret());
+        let message = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
+        let mut given = signature
+            .split(' ')
+            .filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok());
+        given.any(|given| hmac::verify(&key, &message, &given).is_ok())
+    }
+
     fn sign(&self, parts: &[&[u8]]) -> String {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret()));
         for part in parts {

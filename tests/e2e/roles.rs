@@ -248,3 +248,145 @@ async fn each_program_works_with_no_more_than_its_rights() {
     )
     .await;
 }
+
+/// Tables of subscriptions, and what each role may do there. No other role may do anything.
+const SUBSCRIBING: [(&str, &str, &str); 11] = [
+    ("area", "", "SELECT, INSERT, UPDATE, DELETE"),
+    ("attempt", "", "SELECT, INSERT, DELETE"),
+    ("change", "INSERT", "SELECT, INSERT, DELETE"),
+    ("delivery", "", "SELECT, INSERT, DELETE"),
+    ("evaluator", "", "SELECT, INSERT, UPDATE, DELETE"),
+    ("interest", "SELECT", "SELECT, INSERT, UPDATE, DELETE"),
+    ("progress", "", "SELECT, INSERT, UPDATE, DELETE"),
+    ("published", "", "SELECT, INSERT, DELETE"),
+    ("replay", "", "SELECT, INSERT, UPDATE, DELETE"),
+    ("subscription", "", "SELECT, INSERT, UPDATE, DELETE"),
+    ("told", "", "SELECT, INSERT, DELETE"),
+];
+
+/// The rights of a role over the tables of subscriptions, by table; those of partitions are their parents'.
+async fn rights(admin: &Client, role: &str) -> Vec<(String, String)> {
+    let all = "SELECT coalesce(parent.relname, it.relname)::text AS name, string_agg(DISTINCT held, ', ')
+        FROM pg_class it
+        LEFT JOIN pg_inherits ON inhrelid = it.oid
+        LEFT JOIN pg_class parent ON parent.oid = inhparent
+        CROSS JOIN LATERAL (
+            SELECT coalesce(string_agg(privilege, ', ' ORDER BY number), '') AS held
+            FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'])
+                WITH ORDINALITY AS every (privilege, number)
+            WHERE has_table_privilege($1::text, it.oid, privilege)
+                OR privilege IN ('INSERT', 'UPDATE') AND has_any_column_privilege($1::text, it.oid, privilege)
+        ) AS helds
+        WHERE coalesce(parent.relname, it.relname) = ANY ($2) AND it.relkind IN ('r', 'p')
+        GROUP BY 1 ORDER BY 1";
+    let names: Vec<&str> = SUBSCRIBING.iter().map(|(name, _, _)| *name).collect();
+    let rows = admin.query(all, &[&role, &names]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+async fn check_rights(admin: &Client, notifier: bool) {
+    let expected = |of: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
+        let rows = SUBSCRIBING.iter().map(|row| (row.0.to_owned(), of(row).to_owned()));
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(rights(admin, "odograph_writer").await, expected(|row| row.1));
+    assert_eq!(rights(admin, "odograph_reader").await, expected(|_| ""));
+    assert_eq!(rights(admin, "odograph_dumper").await, expected(|_| ""));
+    let notifiers = rights(admin, "odograph_notifier").await;
+    assert_eq!(
+        notifiers,
+        if notifier {
+            expected(|row| row.2)
+        } else {
+            expected(|_| "")
+        }
+    );
+}
+
+#[tokio::test]
+async fn subscriptions_are_the_notifiers() {
+    let database = testutil::database().await;
+    testutil::give_roles(&database.url()).await;
+    let admin = connect(&database.url()).await;
+    check_rights(&admin, true).await;
+
+    // The tables of an upgrade: the script before has set default privileges.
+    let tables = SUBSCRIBING.map(|(name, _, _)| name).join(", ");
+    let migration = std::fs::read_to_string(workspace().join("migrations/V9__subscriptions.sql")).unwrap();
+    let again = format!("DROP TABLE {tables}; DROP FUNCTION subscription_edited, interest_edited; {migration}");
+    admin.batch_execute(&again).await.unwrap();
+    check_rights(&admin, false).await;
+    let writer = connect(&database.url_as("odograph_writer")).await;
+    let noted = "INSERT INTO change (series, firsts, lasts) SELECT '{1}', ARRAY[now()], ARRAY[now()] FROM interest";
+    writer
+        .batch_execute(&format!(
+            "SELECT make_partition('change', 'change_2024', '-infinity', 'infinity'); {noted}"
+        ))
+        .await
+        .unwrap();
+    testutil::give_roles(&database.url()).await;
+    check_rights(&admin, true).await;
+    writer.batch_execute(noted).await.unwrap();
+
+    let notifier = connect(&database.url_as("odograph_notifier")).await;
+    notifier
+        .batch_execute(
+            "SELECT make_partition(name::regclass, name || '_2024', '-infinity', 'infinity')
+             FROM unnest(ARRAY['told', 'published', 'delivery', 'attempt']) AS name;
+             INSERT INTO subscription (topic, filter, target_url) VALUES ('t1', 'true', 'https://example.org');
+             UPDATE subscription SET enabled = false;
+             INSERT INTO area VALUES ('home', '{}');
+             UPDATE interest SET version = version + 1;
+             UPDATE evaluator SET owner = gen_random_uuid(), seen = pg_current_snapshot();
+             INSERT INTO told SELECT id, 'lada', 'rise', now() FROM subscription;
+             INSERT INTO published (topic, id, data) VALUES ('t1', 'a', '{}');
+             INSERT INTO delivery (subscription, seq, id, type, moment, data)
+                 SELECT id, 1, gen_random_uuid(), 'odograph.message.v1', now(), '{}' FROM subscription;
+             INSERT INTO attempt (subscription, seq, number, try, ms, outcome) SELECT id, 1, 1, 1, 9, 'delivered' FROM subscription;
+             INSERT INTO progress (subscription, lane, number, upto) SELECT id, 0, 1, 1 FROM subscription
+                 ON CONFLICT (shard, subscription, lane) DO UPDATE SET upto = 1;
+             INSERT INTO replay (subscription, since, until, mode) SELECT id, now(), now(), 'all' FROM subscription;
+             UPDATE replay SET state = 'done';
+             BEGIN; LOCK TABLE reading IN ACCESS SHARE MODE; COMMIT;
+             SELECT FROM reading, readings, series, dropped_day, refinery_schema_history;
+             DELETE FROM subscription; DELETE FROM area; DELETE FROM progress; DELETE FROM replay;
+             SELECT drop_partition('published', 'published_2024'), drop_partition('change', 'change_2024')",
+        )
+        .await
+        .unwrap();
+    let edits = notifier.query_one("SELECT edits FROM interest", &[]).await.unwrap();
+    assert_eq!(edits.get::<_, i64>(0), 5);
+    refuses(
+        &notifier,
+        "the notifier",
+        &[
+            "CREATE TABLE mine ()",
+            "CREATE TEMPORARY TABLE mine ()",
+            "DROP TABLE subscription",
+            "TRUNCATE told",
+            "UPDATE told SET silent = true",
+            "UPDATE delivery_2024 SET seq = 2",
+            "ALTER TABLE subscription DISABLE TRIGGER edited",
+            "INSERT INTO reading VALUES (1, '2024-05-02Z', 1)",
+            "DELETE FROM reading",
+            "UPDATE series SET latest_value = 1",
+            "INSERT INTO series (device, sensor) VALUES ('a', 'b')",
+            "INSERT INTO day VALUES ('2024-05-02', 1)",
+            "SELECT FROM dead_letter",
+            "SELECT FROM receipt",
+            "SELECT FROM dumped_day",
+            "SELECT make_partition('reading', 'reading_2024_06', '2024-06-01Z', '2024-07-01Z')",
+            "SELECT drop_partition('reading', 'reading_2024_06')",
+        ],
+    )
+    .await;
+    let subscribing = ["SELECT FROM change", "SELECT drop_partition('told', 'told_2024')"];
+    refuses(&writer, "the writer", &subscribing).await;
+    let dumper = connect(&database.url_as("odograph_dumper")).await;
+    refuses(
+        &dumper,
+        "the dumper",
+        &["SELECT FROM subscription", "SELECT FROM interest"],
+    )
+    .await;
+}

@@ -4,16 +4,18 @@
 //! was told.
 
 mod moments;
+mod rehearse;
 mod runs;
 mod table;
 mod told;
 mod window;
 
+pub(crate) use rehearse::{Rehearsed, rehearse};
 pub(crate) use runs::{Firing, Kind};
 pub(crate) use window::Span;
 
-use crate::area::Areas;
 use crate::partition;
+use crate::rule::Areas;
 use crate::rule::{Judged, LATITUDE, LONGITUDE, Rule};
 use ::postgres::Pool;
 use moments::Readings;

@@ -3,7 +3,7 @@
 use super::moments::{self, Readings};
 use super::runs::{Beginning, Firing, Kind, Machine, Touched};
 use super::told::Told;
-use crate::area::Areas;
+use crate::rule::Areas;
 use crate::rule::{Judged, Moment, Rule};
 use crate::subscription::Fire;
 use filter::Value;
@@ -218,7 +218,7 @@ impl Pass {
 }
 
 /// What the sensors say at a moment, and where the device is.
-fn values(rule: &Rule, moment: &Moment<'_>) -> BTreeMap<String, f64> {
+pub(super) fn values(rule: &Rule, moment: &Moment<'_>) -> BTreeMap<String, f64> {
     let sensors = rule.sensors.iter().zip(moment.values);
     let mut values: BTreeMap<String, f64> = sensors
         .filter_map(|(sensor, value)| Some((sensor.clone(), (*value)?)))

@@ -121,6 +121,31 @@ fn other_libraries_sign_the_same() {
 }
 
 #[test]
+fn what_other_libraries_signed_is_verified() {
+    for (text, id, timestamp, body, signature) in SIGNED {
+        let (secret, timestamp) = (Secret::parse(text).unwrap(), timestamp.to_string());
+        let verifies = |signature: &str, body: &str| secret.verifies(signature, id, &timestamp, body.as_bytes());
+        assert!(verifies(signature, body), "{text} {id}");
+        assert!(verifies(&format!("v1a,AAAA v1,AAAA {signature}"), body));
+        for wrong in [
+            "",
+            "v1,",
+            &signature[3..],
+            &signature.replace("v1,", "v2,"),
+            &format!("x{signature}"),
+        ] {
+            assert!(!verifies(wrong, body), "{wrong}");
+        }
+        assert!(!verifies(signature, &format!("{body} ")));
+        assert!(!secret.verifies(signature, id, "1", body.as_bytes()));
+        assert!(!secret.verifies(signature, "other", &timestamp, body.as_bytes()));
+    }
+    for text in ["", "whsec_", "AAAA", "whsec_!"] {
+        assert!(Secret::parse(text).is_none(), "{text}");
+    }
+}
+
+#[test]
 fn a_rotation_signs_with_both() {
     let (_, id, timestamp, body, first) = SIGNED[0];
     let (.., second) = SIGNED[4];

@@ -1,0 +1,68 @@
+//! `odograph subscriptions areas`: the places that filters name.
+
+use super::api::Api;
+use super::table::table;
+use super::{apply, text_of};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// List areas, and how many points their borders have
+    #[command(after_help = "Example:
+  odograph subscriptions areas list")]
+    List,
+    /// Set an area to a Polygon or MultiPolygon of GeoJSON, as editors of maps write it
+    #[command(after_help = "Example:
+  odograph subscriptions areas set home home.geojson")]
+    Set {
+        name: String,
+        /// The file; - is standard input
+        file: PathBuf,
+    },
+    /// Delete an area; filters that name it then have a problem
+    #[command(after_help = "Example:
+  odograph subscriptions areas delete home")]
+    Delete { name: String },
+}
+
+pub(super) async fn perform(api: &Api, command: Command) -> anyhow::Result<(Value, fn(&Value) -> String)> {
+    Ok(match command {
+        Command::List => (api.get(&["areas"]).await?, listed),
+        Command::Set { name, file } => (set(api, &name, &apply::json_in(&file)?).await?.0, |it| {
+            format!("{} is set\n", text_of(&it["name"]))
+        }),
+        Command::Delete { name } => {
+            api.delete(&["areas", &name]).await?;
+            (json!({"deleted": name}), |it| {
+                format!("deleted {}\n", text_of(&it["deleted"]))
+            })
+        }
+    })
+}
+
+/// Makes an area, or replaces it. Returns whether it is new.
+pub(super) async fn set(api: &Api, name: &str, geojson: &Value) -> anyhow::Result<(Value, bool)> {
+    let all = api.get(&["areas"]).await?;
+    let known = all["areas"]
+        .as_array()
+        .is_some_and(|areas| areas.iter().any(|area| area["name"] == name));
+    if known {
+        return Ok((api.put(&["areas", name], &json!({"geojson": geojson})).await?, false));
+    }
+    Ok((
+        api.post(&["areas"], &json!({"name": name, "geojson": geojson})).await?,
+        true,
+    ))
+}
+
+fn listed(answer: &Value) -> String {
+    let areas = answer["areas"].as_array().into_iter().flatten();
+    let rows: Vec<[String; 3]> = areas
+        .map(|it| ["name", "points", "problem"].map(|name| text_of(&it[name])))
+        .collect();
+    if rows.is_empty() {
+        return "There are no areas. Make one: odograph subscriptions areas set --help\n".to_owned();
+    }
+    table(["NAME", "POINTS", "PROBLEM"], &rows)
+}

@@ -1,0 +1,53 @@
+//! `POST /api/subscriptions/test`: what a definition would have told. Sends nothing.
+
+use super::body::{Named, Object, unknown};
+use super::definition::{self, Purpose};
+use super::members::Members;
+use super::{Shared, replays};
+use crate::Subscription;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use web::Problem;
+
+/// Judges what a definition would have told from a time to another, in microseconds since 1970.
+pub type Test = Box<dyn Fn(Subscription, i64, i64) -> BoxFuture<'static, Result<Matched, Problem>> + Send + Sync>;
+
+/// What a definition would have told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Matched {
+    /// How many events.
+    pub matched: u64,
+    /// The first of them, as they would be sent.
+    pub events: Vec<Value>,
+}
+
+/// Tests the definition in the body from `from` to `to`.
+pub(super) async fn test(
+    State(manager): State<Shared>,
+    Named(name): Named,
+    Object(mut body): Object,
+) -> Result<Json<Matched>, Problem> {
+    if name != "test" {
+        return Err(match manager.id(name).await {
+            Ok(_) => Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Use PUT to replace a subscription."),
+            Err(_) => unknown("subscription"),
+        });
+    }
+    let span: Map<String, Value> = ["from", "to"]
+        .into_iter()
+        .filter_map(|name| body.remove_entry(name))
+        .collect();
+    let (from, to) = replays::span(&mut Members::of(span, &["from", "to"], &[])?)?;
+    let definition = definition::read(body, None, Purpose::Test)?;
+    let Some(test) = &manager.test else {
+        let text = "This server cannot test definitions. Ask one that evaluates subscriptions.";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text));
+    };
+    test(definition, from.as_microsecond(), to.as_microsecond())
+        .await
+        .map(Json)
+}

@@ -1,0 +1,75 @@
+//! Drops what is past its time: whole partitions.
+
+use ::postgres::{Error, Pool};
+use reading::time;
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How long changes are kept, once they were taken.
+const CHANGES: i64 = 7 * time::DAY;
+
+/// Drops events, attempts and messages after `kept`, changes that were taken after 7 days, and told moments of months
+/// without readings. Until `stop`.
+pub(crate) async fn run(pool: Pool, kept: Duration, stop: CancellationToken) {
+    let working = async {
+        loop {
+            if let Err(error) = drop_old(&pool, time::micros(kept)).await {
+                tracing::warn!(%error, "cannot drop old events; trying again in an hour");
+            }
+            sleep(INTERVAL).await;
+        }
+    };
+    stop.run_until_cancelled(working).await;
+}
+
+/// Drops what is past its time as of a look at the clock a day earlier: a clock that jumps drops nothing.
+pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
+    let Some(confirmed) = store::Store::new(pool.clone()).look_at_clock().await? else {
+        return Ok(());
+    };
+    let client = pool.get().await?;
+    for parent in ["published", "delivery", "attempt"] {
+        for name in before(&client, parent, confirmed - kept).await? {
+            drop_partition(&client, parent, &name).await?;
+        }
+    }
+    for name in before(&client, "change", confirmed - CHANGES).await? {
+        // Nobody may have taken it: a notifier that was away for long still will.
+        let taken = format!(
+            "SELECT NOT EXISTS (SELECT FROM {name}, evaluator
+                WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))"
+        );
+        if client.query_one(&taken, &[]).await?.try_get(0)? {
+            drop_partition(&client, "change", &name).await?;
+        }
+    }
+    let months = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'told'::regclass AND to_regclass(replace(relname, 'told_', 'reading_')) IS NULL";
+    for row in client.query(months, &[]).await? {
+        drop_partition(&client, "told", row.try_get(0)?).await?;
+    }
+    Ok(())
+}
+
+/// The partitions of days that ended before a time.
+async fn before(client: &Client, parent: &str, time: i64) -> Result<Vec<String>, Error> {
+    let (year, month, day) = time::civil_from_days(time.div_euclid(time::DAY));
+    let first_kept = format!("{parent}_{year:04}_{month:02}_{day:02}");
+    let select = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = $1::text::regclass AND relname < $2::text ORDER BY relname";
+    let rows = client.query(select, &[&parent, &first_kept]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+async fn drop_partition(client: &Client, parent: &str, name: &str) -> Result<(), Error> {
+    client
+        .query_one("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
+        .await?;
+    tracing::info!(partition = name, "dropped what is past its time");
+    Ok(())
+}
