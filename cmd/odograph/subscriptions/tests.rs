@@ -181,8 +181,8 @@ async fn a_webhook_that_never_answers_is_seen_first() {
     notifier.say(&create).await.unwrap();
     let client = notifier.pool.get().await.unwrap();
     let failed = "
-        SELECT make_partition('attempt'::regclass, 'attempt_all', '2020-01-01', '2100-01-01');
-        SELECT make_partition('delivery'::regclass, 'delivery_all', '2020-01-01', '2100-01-01');
+        SELECT make_partition('attempt'::regclass, 'attempt_2020', '2020-01-01', '2100-01-01');
+        SELECT make_partition('delivery'::regclass, 'delivery_2020', '2020-01-01', '2100-01-01');
         INSERT INTO delivery (subscription, seq, id, key, type, moment, data)
             SELECT id, 1, '00000000-0000-8000-8000-000000000001', 'lada', 'odograph.reading.rise.v1', now(), '{}'
             FROM subscription;

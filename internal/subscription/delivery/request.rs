@@ -6,7 +6,7 @@ use super::text::Event;
 use crate::subscription::{Format, READINGS, Subscription};
 use filter::Value;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -42,6 +42,12 @@ struct CloudEvent<'a> {
     sequence: String,
     datacontenttype: &'static str,
     data: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
 }
 
 /// Builds and signs the request of a delivery. `now` in microseconds since 1970.
@@ -160,7 +166,8 @@ fn message<'a>(subscription: &'a Subscription, item: &Item, plan: &Plan) -> Resu
     let data = parse(item)?;
     let method = data.get("http_method").and_then(Json::as_str).unwrap_or_default();
     let method = method_of(method).ok_or_else(|| format!("the message's method {method:?} is unknown"))?;
-    let body = data.get("body").filter(|body| !body.is_null());
+    // As it is stored: numbers keep their digits.
+    let Body { body } = serde_json::from_str(&item.data).map_err(|_| unreadable())?;
     Ok(Parts {
         method: if method.is_empty() {
             &subscription.method
@@ -171,7 +178,7 @@ fn message<'a>(subscription: &'a Subscription, item: &Item, plan: &Plan) -> Resu
         headers: pairs(&data, "headers")
             .filter(|(name, value)| Headers::new([(name.as_str(), value.as_str())]).is_ok())
             .collect(),
-        body: body.map(Json::to_string).unwrap_or_default(),
+        body: body.map(|body| body.get().to_owned()).unwrap_or_default(),
         path: Some(path(plan.target.as_str(), &data)?),
     })
 }
