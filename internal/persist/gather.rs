@@ -5,7 +5,7 @@ use crate::backoff::Backoff;
 use crate::letters;
 use crate::options::Storing;
 use crate::slots::{due_slot, slot};
-use event::{Delivery, PROGRESS, Reader};
+use event::{Delivery, PROGRESS_INTERVAL, Reader};
 use reading::segment;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const SMALLEST: usize = 1024;
 const SERIES: usize = 64;
 
 /// How often to check whether a history was read to its end.
-const LOOK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Gathers the batches of one reader.
 pub(super) struct Gatherer {
@@ -65,10 +65,10 @@ impl Gatherer {
         let mut letters_full: Option<Instant> = None;
         // Dead letters came since readings are held. If they never end, the readings must not wait for them.
         let mut passed = false;
-        let mut progress = interval(PROGRESS);
+        let mut progress = interval(PROGRESS_INTERVAL);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let full = held.bytes >= self.batch_bytes;
             // A full batch may still take messages that were requested already. Left in the client, they
@@ -134,7 +134,7 @@ impl Gatherer {
                 }
                 () = sleep_until(letters_full.unwrap_or(due)), if letters_full.is_some() && !leaves_letters => {}
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
-                _ = look.tick(), if self.work.once && held.is_empty() && letters.is_empty() && under_way.is_empty() => {
+                _ = checks.tick(), if self.work.once && held.is_empty() && letters.is_empty() && under_way.is_empty() => {
                     // If the bus cannot tell now, ask again at the next tick.
                     if let Some(Ok(0)) = stop.run_until_cancelled(self.reader.backlog()).await {
                         break;

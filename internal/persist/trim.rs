@@ -23,10 +23,10 @@ pub struct History {
 }
 
 /// How often to check the bus. A full bus refuses readings for about this long.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Longest time between two trims by age.
-const AGED: Duration = Duration::from_secs(60);
+const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long one check with its trim may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ impl Trimmer {
     /// Trims until `stop`, through every outage of the bus.
     pub(super) async fn run(&self, stop: CancellationToken) {
         // A short history is trimmed more often.
-        let often = (self.history / 10).clamp(LOOK, AGED);
+        let often = (self.history / 10).clamp(CHECK_INTERVAL, TRIM_INTERVAL);
         let (mut aged, mut next) = (Instant::now(), Instant::now());
         let mut backoff = Backoff::default();
         while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
@@ -79,7 +79,7 @@ impl Trimmer {
                 Some(Ok(Err(error))) => {
                     backoff.failed();
                     // At start, the client is still connecting.
-                    if backoff.length > LOOK && error.should_log() {
+                    if backoff.length > CHECK_INTERVAL && error.should_log() {
                         tracing::warn!(%error, "could not trim the history on the event bus; trying again");
                     }
                 }
@@ -88,7 +88,7 @@ impl Trimmer {
                     tracing::warn!("the event bus took too long to trim its history; trying again");
                 }
             }
-            next = Instant::now() + LOOK.max(backoff.length);
+            next = Instant::now() + CHECK_INTERVAL.max(backoff.length);
         }
     }
 

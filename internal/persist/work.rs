@@ -5,7 +5,7 @@ use crate::metrics::Metrics;
 use crate::options::Storing;
 use crate::room::Room;
 use bytes::Bytes;
-use event::{Delivery, Event, PROGRESS};
+use event::{Delivery, Event, PROGRESS_INTERVAL};
 use reading::message::Message;
 use reading::segment;
 use service::{Latch, Service};
@@ -43,7 +43,7 @@ pub(super) struct Work {
 
 /// Tells the bus at intervals that these messages are in work, beside the work itself.
 async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
-    let mut ticks = interval(PROGRESS);
+    let mut ticks = interval(PROGRESS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     loop {

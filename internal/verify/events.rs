@@ -7,7 +7,7 @@ use super::Comparing;
 use super::sort::{Sorted, Sorter};
 use anyhow::{Context, bail};
 use archive::Days;
-use event::{Delivery, Event, PROGRESS, Reader};
+use event::{Delivery, Event, PROGRESS_INTERVAL, Reader};
 use reading::message::Message;
 use reading::{rejected, segment};
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// How often to check whether the history was read to its end.
-const LOOK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Bytes of events that wait for the sorter.
 const ROOM: usize = 2 * event::MIN_ROOM;
@@ -50,9 +50,9 @@ pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::
 async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Duration) -> anyhow::Result<()> {
     let mut held = VecDeque::new();
     let mut bytes = 0;
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut progress = interval(PROGRESS);
+    let mut checks = interval(CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = interval(PROGRESS_INTERVAL);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut heard, mut silence) = (Instant::now(), None);
     loop {
@@ -77,11 +77,11 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
                 }
                 Err(error @ event::Error::Unavailable(_)) => {
                     silence = Some(error);
-                    sleep(LOOK).await;
+                    sleep(CHECK_INTERVAL).await;
                 }
                 Err(error) => return Err(error.into()),
             },
-            _ = look.tick() => match reader.backlog().await {
+            _ = checks.tick() => match reader.backlog().await {
                 Ok(0) if held.is_empty() => return Ok(()),
                 Ok(_) => heard = Instant::now(),
                 // Before the first pull, there is no consumer to ask about.

@@ -26,7 +26,7 @@ const RELIEVED: u64 = 7;
 const ROUNDS: u64 = 32;
 
 /// How long the server keeps a consumer that only locates a time, if it is not deleted.
-const ASKED: Duration = Duration::from_secs(10);
+const INACTIVE_THRESHOLD: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(crate) struct HistoryTrimmer {
@@ -68,7 +68,7 @@ impl HistoryTrimmer {
         let asking = pull::Config {
             deliver_policy,
             ack_policy: AckPolicy::None,
-            inactive_threshold: ASKED,
+            inactive_threshold: INACTIVE_THRESHOLD,
             memory_storage: true,
             num_replicas: 1,
             description: Some("Asks where a moment lies".into()),
