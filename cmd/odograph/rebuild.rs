@@ -74,8 +74,8 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     // Ignores a closed standard output.
     let _unread = writeln!(
         std::io::stdout(),
-        "{} readings stored, {} stored before, {} conflict with stored values, {} messages cannot be stored, {} dead letters of rejected lines added",
-        done.stored,
+        "{} readings persisted, {} duplicates, {} conflicts; {} messages cannot be stored, {} dead letters of rejected lines added",
+        done.persisted,
         done.duplicates,
         done.conflicts,
         done.dead,

@@ -60,7 +60,7 @@ impl Work {
             let cause = anyhow::Error::from(error);
             tracing::warn!(
                 error = format!("{cause:#}"),
-                "could not drop the oldest rejected lines; trying again later"
+                "could not evict the oldest rejected lines; trying again later"
             );
         }
     }
@@ -89,7 +89,7 @@ impl Work {
             tracing::warn!(
                 letters,
                 max_bytes = most,
-                "dropped the oldest dead letters of rejected lines, which came to more than --dead-letter-bytes"
+                "evicted the oldest dead letters of rejected lines, which came to more than --dead-letter-bytes"
             );
         }
         Ok(())

@@ -42,7 +42,7 @@ pub(super) struct Trimmer {
 struct Metrics {
     bytes: Gauge,
     max_bytes: Gauge,
-    unstored: Gauge,
+    unacknowledged: Gauge,
     aged: Counter,
     early: Counter,
 }
@@ -73,7 +73,7 @@ impl Trimmer {
                     if due {
                         aged = Instant::now() + often;
                     }
-                    // If nothing could be dropped now, that will hardly change in a moment.
+                    // If nothing could be trimmed now, that will hardly change in a moment.
                     if futile { backoff.failed() } else { backoff.reset() }
                 }
                 Some(Ok(Err(error))) => {
@@ -121,11 +121,11 @@ impl Trimmer {
                 max_bytes = now.max_bytes,
                 "trimmed the history on the event bus early, to make room"
             );
-        } else if now.nearly_full && now.unhandled != Some(0) {
+        } else if now.nearly_full && now.unacknowledged != Some(0) {
             tracing::warn!(
                 bytes = now.bytes,
                 max_bytes = now.max_bytes,
-                unstored_messages = now.unhandled,
+                unstored_messages = now.unacknowledged,
                 "the event bus is nearly full of readings that are not stored yet; full, it refuses more"
             );
         }
@@ -137,8 +137,8 @@ impl Metrics {
     fn show(&self, kept: &FillLevel) {
         self.bytes.set(signed(kept.bytes));
         self.max_bytes.set(signed(kept.max_bytes.unwrap_or_default()));
-        if let Some(unhandled) = kept.unhandled {
-            self.unstored.set(signed(unhandled));
+        if let Some(unacknowledged) = kept.unacknowledged {
+            self.unacknowledged.set(signed(unacknowledged));
         }
     }
 
@@ -158,7 +158,7 @@ impl Metrics {
             (
                 "persistor_unstored_messages",
                 "Messages on the event bus that are not stored yet",
-                &self.unstored,
+                &self.unacknowledged,
             ),
         ] {
             registry.register(name, help, gauge.clone());
@@ -166,12 +166,12 @@ impl Metrics {
         for (name, help, counter) in [
             (
                 "persistor_history_trimmed_messages",
-                "Stored messages dropped from the event bus at the end of --history",
+                "Stored messages trimmed from the event bus at the end of --history",
                 &self.aged,
             ),
             (
                 "persistor_history_trimmed_early_messages",
-                "Stored messages dropped from the event bus before that, to make room",
+                "Stored messages trimmed from the event bus before that, to make room",
                 &self.early,
             ),
         ] {

@@ -117,7 +117,7 @@ impl Work {
     }
 
     async fn acknowledge(&self, mut batch: Vec<Delivery>, stored: Stored) {
-        self.metrics.stored.inc_by(stored.stored);
+        self.metrics.persisted.inc_by(stored.persisted);
         self.metrics.duplicates.inc_by(stored.duplicates);
         self.metrics.conflicts.inc_by(stored.conflicts);
         self.metrics.batches.inc();

@@ -48,7 +48,7 @@ pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::
 /// Sends all events of the reader to `to`, until `to` is closed. Fails once the bus alone was silent for
 /// longer than `patience`.
 async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Duration) -> anyhow::Result<()> {
-    let mut held = VecDeque::new();
+    let mut unacknowledged = VecDeque::new();
     let mut bytes = 0;
     let mut checks = interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -58,11 +58,11 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
     loop {
         tokio::select! {
             biased;
-            _ = progress.tick(), if !held.is_empty() => Delivery::progress_all(held.make_contiguous()).await,
-            taken = to.reserve(), if !held.is_empty() => {
+            _ = progress.tick(), if !unacknowledged.is_empty() => Delivery::progress_all(unacknowledged.make_contiguous()).await,
+            taken = to.reserve(), if !unacknowledged.is_empty() => {
                 // The sorter reports why it has ended.
                 let Ok(place) = taken else { return Ok(()) };
-                if let Some(mut delivery) = held.pop_front() {
+                if let Some(mut delivery) = unacknowledged.pop_front() {
                     bytes -= delivery.size();
                     place.send(delivery.event.clone());
                     delivery.ack().await;
@@ -72,7 +72,7 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
             next = reader.next(ROOM.saturating_sub(bytes)) => match next {
                 Ok(delivery) => {
                     bytes += delivery.size();
-                    held.push_back(delivery);
+                    unacknowledged.push_back(delivery);
                     heard = Instant::now();
                 }
                 Err(error @ event::Error::Unavailable(_)) => {
@@ -82,13 +82,13 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
                 Err(error) => return Err(error.into()),
             },
             _ = checks.tick() => match reader.backlog().await {
-                Ok(0) if held.is_empty() => return Ok(()),
+                Ok(0) if unacknowledged.is_empty() => return Ok(()),
                 Ok(_) => heard = Instant::now(),
                 // Before the first pull, there is no consumer to ask about.
                 Err(_) => {}
             },
         }
-        if held.is_empty() && heard.elapsed() > patience {
+        if unacknowledged.is_empty() && heard.elapsed() > patience {
             let said = format!("the event bus was silent for {patience:?}; is it running, and is its URL right?");
             match silence {
                 Some(error) => return Err(anyhow::Error::from(error).context(said)),

@@ -220,7 +220,7 @@ impl Reader {
 
     /// Opens a reader of the history of both lanes.
     ///
-    /// It reads handled and unhandled events, from `since` (microseconds since 1970) or the first one, up
+    /// It reads acknowledged and unacknowledged events, from `since` (microseconds since 1970) or the first one, up
     /// to the last one at the start of the reading. Then its backlog is 0. It takes no events away from
     /// other readers. Until [`Reader::end`], or ten minutes of silence, the bus remembers what it has
     /// acknowledged and does not trim the rest.

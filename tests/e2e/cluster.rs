@@ -165,7 +165,7 @@ async fn users_with_the_rights_that_a_cluster_takes() {
         rebuild
             .stdout()
             .join("")
-            .starts_with(&format!("{readings} readings stored")),
+            .starts_with(&format!("{readings} readings persisted")),
         "{:?}",
         rebuild.output()
     );

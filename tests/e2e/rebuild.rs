@@ -35,7 +35,7 @@ async fn the_history_makes_the_same_database_again() {
     let lost = std::mem::replace(&mut system.database, testutil::database().await);
     let said_first = said(rebuild(&system, &system.database).spawn()).await;
     assert!(
-        said_first.starts_with(&format!("{} readings stored, ", rows.len())),
+        said_first.starts_with(&format!("{} readings persisted, ", rows.len())),
         "{said_first}"
     );
     assert!(rows == system.rows().await, "the rows differ");
@@ -44,7 +44,7 @@ async fn the_history_makes_the_same_database_again() {
     // A second rebuild finds only duplicates; later readings are only in the live database.
     let said_again = said(rebuild(&system, &system.database).spawn()).await;
     assert!(
-        said_again.starts_with(&format!("0 readings stored, {lines} stored before")),
+        said_again.starts_with(&format!("0 readings persisted, {lines} duplicates")),
         "{said_again}"
     );
     let now = jiff::Timestamp::now().to_string();
@@ -59,7 +59,7 @@ async fn the_history_makes_the_same_database_again() {
     assert_eq!(system.rows().await.len(), rows.len());
     let said_late = said(rebuild(&system, &system.database).args(["--from", &now]).spawn()).await;
     assert!(
-        said_late.starts_with("1 readings stored, 0 stored before"),
+        said_late.starts_with("1 readings persisted, 0 duplicates"),
         "{said_late}"
     );
 }
@@ -88,7 +88,7 @@ async fn what_is_published_meanwhile_is_no_part_of_it() {
     };
     let database = testutil::database().await;
     let first = said(rebuild(&system, &database).spawn()).await;
-    assert!(first.starts_with("1 readings stored"), "{first}");
+    assert!(first.starts_with("1 readings persisted"), "{first}");
     let compared = Program::new("odograph")
         .args(["verify", &system.bus, &database.url()])
         .spawn();

@@ -113,11 +113,11 @@ async fn each_program_works_with_no_more_than_its_rights() {
         .env("BLOB_STORE_URL", format!("file://{}", folder.path().display()))
         .args(["--migrate", "false"]);
     let restored = said(restore.spawn(), 0).await;
-    assert!(restored.contains("0 new, 2 duplicates"), "{restored}");
+    assert!(restored.contains("0 persisted, 2 duplicates"), "{restored}");
     // A rebuild by the writer.
     let rebuild = odograph("rebuild", "odograph_writer").env("EVENT_READER_URL", &bus);
     let rebuilt = said(rebuild.args(["--migrate", "false"]).spawn(), 0).await;
-    assert!(rebuilt.contains("0 readings stored, 3 stored before"), "{rebuilt}");
+    assert!(rebuilt.contains("0 readings persisted, 3 duplicates"), "{rebuilt}");
     // A role that may not migrate gets an error that says what to do.
     let refused = said(persistor().spawn(), 1).await;
     assert!(refused.contains("--migrate=false"), "{refused}");

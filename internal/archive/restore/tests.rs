@@ -139,7 +139,7 @@ fn days(from: Option<&str>, to: Option<&str>) -> Days {
 
 fn counts(totals: Restored) -> (u64, u64, u64, u64, u64) {
     let Restored { days, failed, stored } = totals;
-    (days, failed, stored.stored, stored.duplicates, stored.conflicts)
+    (days, failed, stored.persisted, stored.duplicates, stored.conflicts)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,10 +150,10 @@ async fn everything_comes_back_once_however_often_it_is_restored() {
     assert_eq!(
         told,
         [
-            "2024-04-30 restored: revision 1 with 300 readings, 300 new, 0 duplicates, 0 conflicts (1 of 3)",
-            "2024-05-01 restored: revision 1 with 300 readings, 300 new, 0 duplicates, 0 conflicts (2 of 3)",
+            "2024-04-30 restored: revision 1 with 300 readings, 300 persisted, 0 duplicates, 0 conflicts (1 of 3)",
+            "2024-05-01 restored: revision 1 with 300 readings, 300 persisted, 0 duplicates, 0 conflicts (2 of 3)",
             "2024-05-02 has no dump",
-            "2024-05-03 restored: revision 1 with 300 readings, 300 new, 0 duplicates, 0 conflicts (3 of 3)",
+            "2024-05-03 restored: revision 1 with 300 readings, 300 persisted, 0 duplicates, 0 conflicts (3 of 3)",
         ]
     );
     assert!(setting.rows(&setting.first).await == setting.rows(&setting.second).await);
@@ -303,11 +303,11 @@ async fn live_readings_may_come_in_beside_it() {
     };
     let ((_, totals), ()) = tokio::join!(setting.restore(Days::default()), storing);
     let Stored {
-        stored,
+        persisted,
         duplicates,
         conflicts,
     } = totals.stored;
-    assert_eq!((stored + duplicates, conflicts), (900, 0));
+    assert_eq!((persisted + duplicates, conflicts), (900, 0));
     assert_eq!(setting.rows(&setting.second).await.len(), 950);
     assert!(setting.version(DAYS[1]).await > Some(3));
     let Outcome::Written(again) = setting.dump_again(DAYS[1]).await else {

@@ -181,7 +181,7 @@ async fn late_readings_of_a_dropped_day_are_merged_with_its_dump() {
         ("lada", "speed", "2017-06-03T12:00:02Z", 1.5),
         ("volga", "fuel", "2017-06-03T12:00:00Z", 1.5),
     ];
-    assert_eq!(setting.write(&late).await.stored, 5);
+    assert_eq!(setting.write(&late).await.persisted, 5);
     assert_eq!(setting.sweep("2017-07-31").await.dumped, 1);
 
     let whole = Setting::start().await;
@@ -222,7 +222,7 @@ async fn what_comes_again_after_a_drop_gives_no_revision_and_goes_again() {
     let setting = dumped_summer().await;
     setting.retain("2017-08-01", false).await;
     let before = setting.names().await;
-    assert_eq!(setting.write(&SUMMER).await.stored, 5);
+    assert_eq!(setting.write(&SUMMER).await.persisted, 5);
     assert_eq!(setting.sweep("2017-07-31").await.dumped, 0);
     assert_eq!(setting.names().await, before);
     for of in ["2017-06-03", "2017-06-30", "2017-07-01"] {
@@ -325,7 +325,7 @@ async fn a_writer_that_waits_for_the_drop_writes_into_the_next_partition() {
             let setting = setting.clone();
             tokio::spawn(async move {
                 let late = [(device, "speed", "2017-06-03T15:00:00Z", 7.0)];
-                setting.write(&late).await.stored
+                setting.write(&late).await.persisted
             })
         })
         .collect();

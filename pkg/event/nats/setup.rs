@@ -158,7 +158,7 @@ pub(super) async fn remembered(stream: &Stream, wanted: &pull::Config) -> Result
     }
 }
 
-/// Refuses a consumer that would skip messages, or acknowledge unhandled ones.
+/// Refuses a consumer that would skip messages, or acknowledge unacknowledged ones.
 pub(super) fn judge_consumer(found: &consumer::Config, wanted: &pull::Config) -> Result<(), Error> {
     let name = wanted.durable_name.as_deref().unwrap_or_default();
     let refuse = |what: &str| {
