@@ -24,7 +24,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Answers questions about the readings over HTTP.
 ///
-/// Among them GET /api/statistics/latest, /api/location/latest and /api/status.
+/// Its endpoints include GET /api/statistics/latest, /api/location/latest and /api/status.
 #[derive(Parser)]
 #[command(version)]
 struct Args {

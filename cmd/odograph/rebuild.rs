@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: String,
 
-    /// Only what the bus has stored since this moment, such as 2024-05-01T00:00:00Z
+    /// Read only what the bus has stored since this moment, such as 2024-05-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     from: Option<jiff::Timestamp>,
 
