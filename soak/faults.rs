@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 const AT_ONCE: usize = 6;
 
 /// How long a fault may take, its end included.
-const LONGEST: Duration = Duration::from_secs(240);
+const FAULT_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A part of the system, with its processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +234,7 @@ impl Plan {
         let begin = Instant::now();
         // Closer together than needed: some faults wait until their part is free.
         let distance = self.duration.mul_f64(0.9) / self.faults.max(1);
-        let give_up = begin + self.duration * 2 + LONGEST;
+        let give_up = begin + self.duration * 2 + FAULT_TIMEOUT;
         let (mut faults, mut under_way, mut kinds, mut number) = (Faults::default(), JoinSet::new(), Vec::new(), 0);
         while begin.elapsed() < self.duration || faults.count() < self.faults {
             ensure!(
@@ -263,8 +263,8 @@ impl Plan {
             }
             let does = doer.clone();
             under_way.spawn(async move {
-                let done = timeout(LONGEST, does.run(drawn)).await;
-                let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {LONGEST:?}")));
+                let done = timeout(FAULT_TIMEOUT, does.run(drawn)).await;
+                let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {FAULT_TIMEOUT:?}")));
                 (drawn.fault, done)
             });
             // All needed faults may be under way by now.

@@ -45,11 +45,11 @@ use tokio::time::{Instant, sleep, timeout};
 const KEY: &str = "soak-key";
 
 /// How long clients and persistors may take to finish after the last fault; and in the short form.
-const SETTLE: Duration = Duration::from_secs(300);
-const SETTLE_SHORT: Duration = Duration::from_secs(120);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(300);
+const SETTLE_TIMEOUT_SHORT: Duration = Duration::from_secs(120);
 
 /// How long the check may take.
-const CHECK: Duration = Duration::from_secs(1800);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// Settings of a run.
 #[derive(Clone, Debug)]
@@ -172,11 +172,15 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     journal.note("everything is healed");
     load.stop();
     flood.stop();
-    let patience = if options.short { SETTLE_SHORT } else { SETTLE };
+    let patience = if options.short {
+        SETTLE_TIMEOUT_SHORT
+    } else {
+        SETTLE_TIMEOUT
+    };
     settle(&mut clients, &load, &operator, patience).await?;
     let settled = healed.elapsed();
     journal.note("nothing waits any more");
-    let checked = timeout(CHECK, check(&system, &load, options.seed, &http))
+    let checked = timeout(CHECK_TIMEOUT, check(&system, &load, options.seed, &http))
         .await
         .context("the check took too long")??;
     let mut wrong = load.complaints();

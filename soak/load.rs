@@ -33,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(20);
 
 /// How often a pausing client checks whether to send at full speed.
-const LOOK: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A device's waits between tries, in milliseconds.
 const FIRST_WAIT: u64 = 50;
@@ -218,7 +218,7 @@ impl Sender {
         let end = Instant::now() + Duration::from_micros(micros);
         let (no_pauses, stopping) = (&self.load.no_pauses, &self.load.stopping);
         while no_pauses.load(Ordering::Relaxed) == 0 && !stopping.load(Ordering::Relaxed) && Instant::now() < end {
-            sleep(LOOK.min(end - Instant::now())).await;
+            sleep(CHECK_INTERVAL.min(end - Instant::now())).await;
         }
     }
 

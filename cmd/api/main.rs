@@ -20,11 +20,11 @@ const CONNECTIONS: usize = 8;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Pause between two checks of the database, and the longest that one may take.
-const WATCH: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Answers questions about the readings over HTTP.
 ///
-/// Among them GET /api/statistics/latest, /api/location/latest and /api/status.
+/// Its endpoints include GET /api/statistics/latest, /api/location/latest and /api/status.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -66,7 +66,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
     // A connection of its own, so that many questions at once do not look like a missing database.
-    let watched = postgres::open(&args.database_url, 1, WATCH)?;
+    let watched = postgres::open(&args.database_url, 1, CHECK_INTERVAL)?;
     let (latch, stop) = (service.latch("database"), service.stop());
     service.spawn("database", async move {
         let watching = watch(watched, args.migrate, latch);
@@ -88,13 +88,13 @@ async fn watch(pool: postgres::Pool, migrate: bool, latch: Latch) -> anyhow::Res
     latch.set(true);
     let mut there = true;
     loop {
-        tokio::time::sleep(WATCH).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
         let answered = answers(&pool).await;
         if answered != there {
             if answered {
                 tracing::info!("the database answers again");
             } else {
-                tracing::warn!("the database does not answer; trying again every {WATCH:?}");
+                tracing::warn!("the database does not answer; trying again every {CHECK_INTERVAL:?}");
             }
             there = answered;
             latch.set(there);
@@ -104,5 +104,5 @@ async fn watch(pool: postgres::Pool, migrate: bool, latch: Latch) -> anyhow::Res
 
 async fn answers(pool: &postgres::Pool) -> bool {
     let asked = async { pool.get().await.ok()?.simple_query("SELECT 1").await.ok() };
-    matches!(tokio::time::timeout(WATCH, asked).await, Ok(Some(_)))
+    matches!(tokio::time::timeout(CHECK_INTERVAL, asked).await, Ok(Some(_)))
 }

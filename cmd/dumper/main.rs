@@ -28,7 +28,7 @@ const ENDED: &str = "a signal ended the job before its work was done; run the jo
 /// Dumps the readings of one UTC day to blob storage: YYYY-MM-DD.json.gz, and beside it a manifest
 /// that says what it holds. A day whose dump is up to date is not written again.
 ///
-/// As a nightly job: dumper --stale, or dumper --stale --retention 90d
+/// Run it as a nightly job: dumper --stale, or dumper --stale --retention 90d
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -49,7 +49,7 @@ struct Args {
     #[arg(long, env, conflicts_with = "dump_date")]
     stale: bool,
 
-    /// Then drop months of readings from the database that are older than this, such as 90d, once
+    /// After dumping, drop months of readings from the database that are older than this, such as 90d, once
     /// each of their days has a dump that was read back, is whole and holds all of the day
     #[arg(long, env, value_name = "DAYS")]
     retention: Option<Retention>,

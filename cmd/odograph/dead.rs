@@ -26,7 +26,7 @@ const SHOWN: usize = 100;
 /// they hold. The database keeps them for 30 days.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Database that keeps them: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Database that keeps the dead letters: postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, env, hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
 
@@ -48,25 +48,26 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// List them, the oldest first: a row for each rejected line and for each message
+    /// List dead letters, the oldest first: a row for each rejected line and for each message
     ///
     /// Lines that were rejected together share a dead letter and its ID.
     List {
         /// Only dead letters of this kind
         #[arg(long, value_enum)]
         kind: Option<Kind>,
-        /// Only those that became dead letters since then
+        /// Only data that became a dead letter at this time or later
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
-        /// Rows, at the most
+        /// Most rows to list
         #[arg(long, default_value_t = 100, value_name = "NUMBER")]
         limit: usize,
-        /// For people, or an object a row
+        /// How rows are written: text for people, or one JSON object a row
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
     /// Show a whole dead letter, as JSON
     Show {
+        /// ID of the dead letter, as `odograph dead list` shows it
         id: u64,
         /// Write its payload instead, byte by byte
         #[arg(long)]
@@ -84,14 +85,14 @@ enum Command {
         #[command(flatten)]
         times: EventTimes,
     },
-    /// Drop them for good: neither a redelivery nor a rebuild brings them back
+    /// Purge dead letters for good: neither a redelivery nor a rebuild brings them back
     Purge {
         #[command(flatten)]
         which: Which,
-        /// Those that became dead letters before then
+        /// Purge all dead letters from before this time
         #[arg(long, value_name = "TIME", conflicts_with_all = ["ids", "all"])]
         before: Option<Timestamp>,
-        /// Do not ask
+        /// Purge without asking
         #[arg(long)]
         yes: bool,
     },
@@ -99,10 +100,10 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Which {
-    /// IDs, as the list shows them
+    /// IDs of dead letters, as `odograph dead list` shows them
     #[arg(value_name = "ID")]
     ids: Vec<u64>,
-    /// All that are there now
+    /// All dead letters that exist now
     #[arg(long, conflicts_with = "ids")]
     all: bool,
 }
@@ -405,12 +406,12 @@ async fn purge(letters: &DeadLetters, which: &Which, before: Option<Timestamp>, 
             return wrong("purge deletes dead letters for good, and there is no terminal to ask on; add --yes");
         }
         let mut out = std::io::stdout();
-        write!(out, "Drop these dead letters for good? [y/N] ")?;
+        write!(out, "Purge these dead letters for good? [y/N] ")?;
         out.flush()?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         if !["y", "yes"].contains(&&*answer.trim().to_lowercase()) {
-            writeln!(out, "Nothing was dropped.")?;
+            writeln!(out, "Nothing was purged.")?;
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -423,7 +424,7 @@ async fn purge(letters: &DeadLetters, which: &Which, before: Option<Timestamp>, 
         Ok(())
     })
     .await?;
-    writeln!(std::io::stdout(), "{purged} dead letters dropped")?;
+    writeln!(std::io::stdout(), "{purged} dead letters purged")?;
     Ok(if missing == 0 {
         ExitCode::SUCCESS
     } else {

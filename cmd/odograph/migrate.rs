@@ -10,8 +10,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Bring a database's schema to the version that these programs need
 ///
-/// For a role that owns the tables, where the programs' own roles may not change them
-/// (scripts/roles.sql): they run with --migrate=false.
+/// Run it as the role that owns the tables, where the programs' own roles may not change them
+/// (scripts/roles.sql). Those programs run with --migrate=false.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Database to migrate: postgres://USER:PASSWORD@HOST/DATABASE

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: String,
 
-    /// Only what the bus has stored since this moment, such as 2024-05-01T00:00:00Z
+    /// Read only what the bus has stored since this moment, such as 2024-05-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     from: Option<jiff::Timestamp>,
 
@@ -74,8 +74,8 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     // Ignores a closed standard output.
     let _unread = writeln!(
         std::io::stdout(),
-        "{} readings stored, {} stored before, {} conflict with stored values, {} messages cannot be stored, {} dead letters of rejected lines added",
-        done.stored,
+        "{} readings persisted, {} duplicates, {} conflicts; {} messages cannot be stored, {} dead letters of rejected lines added",
+        done.persisted,
         done.duplicates,
         done.conflicts,
         done.dead,

@@ -14,7 +14,7 @@ const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 
 /// How long after the end of the input the signal of a closed terminal may come.
-const HANG_UP: Duration = Duration::from_secs(1);
+const HANG_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Upload recordings, newline-delimited JSON, to an ingestor
 ///
@@ -87,7 +87,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (summary, mut ended) = client::replay::run(&options, progress, stop).await;
     // A closed terminal ends the input as well, and the end may be seen before the signal.
     if ended.is_ok() && on_terminal && !io::stdin().is_terminal() {
-        let signal = tokio::time::timeout(HANG_UP, signals.next()).await;
+        let signal = tokio::time::timeout(HANG_UP_TIMEOUT, signals.next()).await;
         ended = signal.map_or(Ok(()), |_| Err(Error::Interrupted));
     }
     match &ended {

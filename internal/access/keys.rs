@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 /// How often to check the file for changes.
-const LOOK: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Most bytes of a key: a stranger must not make us hash whole heads.
 const LONGEST: usize = 1024;
@@ -180,7 +180,7 @@ impl Keys {
     /// Reads the file again whenever it changes, until `stop`. If the file is unusable, the keys stay.
     pub async fn watch(&self, stop: CancellationToken) {
         let Some(file) = &self.file else { return };
-        let mut ticks = tokio::time::interval(LOOK);
+        let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         let mut told = String::new();
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let looked = file.clone();

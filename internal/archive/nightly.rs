@@ -14,16 +14,16 @@ const AFTER_MIDNIGHT: SignedDuration = SignedDuration::from_mins(10);
 
 /// How often to check the clock. A single timer would oversleep while the machine is suspended, and would not
 /// notice that the clock is set.
-const LOOK: Duration = Duration::from_secs(120);
+const CHECK_INTERVAL: Duration = Duration::from_secs(120);
 
 /// Most days to make up for after a long sleep or a jump of the clock.
 const MAKE_UP: usize = 31;
 
-/// How long to wait after a first failure; after further ones up to [`LOOK`].
-const RETRY: Duration = Duration::from_secs(5);
+/// How long to wait after a first failure; after further ones up to [`CHECK_INTERVAL`].
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// Pause after a sweep of all days in which some failed.
-const SWEEP_AGAIN: Duration = Duration::from_secs(3600);
+const SWEEP_RETRY_DELAY: Duration = Duration::from_secs(3600);
 
 /// Dumps yesterday unless its dump is up to date, then every day ten minutes after its end, until `stop`.
 /// Logs failures and retries without end; one day does not hold up another.
@@ -64,15 +64,15 @@ pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: Cancell
                         error = format!("{error:#}"),
                         "could not bring all days up to date; trying again within the hour"
                     );
-                    sweep_at = Instant::now() + SWEEP_AGAIN;
+                    sweep_at = Instant::now() + SWEEP_RETRY_DELAY;
                 }
             }
         }
         let pause = if failed {
-            waits.next().unwrap_or(LOOK)
+            waits.next().unwrap_or(CHECK_INTERVAL)
         } else {
             waits = self::waits();
-            LOOK
+            CHECK_INTERVAL
         };
         tokio::select! {
             () = stop.cancelled() => return,
@@ -83,7 +83,9 @@ pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: Cancell
 
 /// How long to wait after each of several failures in a row.
 fn waits() -> ExponentialBackoff {
-    let waits = ExponentialBuilder::new().with_min_delay(RETRY).with_max_delay(LOOK);
+    let waits = ExponentialBuilder::new()
+        .with_min_delay(FIRST_RETRY_DELAY)
+        .with_max_delay(CHECK_INTERVAL);
     waits.without_max_times().build()
 }
 

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 8;
 
 /// Consecutive failed days that end a sweep, unless the cause is the day's. The database or the store is
 /// gone, and the others would fail as well.
-const ENOUGH: u32 = 5;
+const MAX_FAILED_DAYS: u32 = 5;
 
 /// Counts of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +68,10 @@ impl Dumper {
                         swept.failed += 1;
                         tracing::error!(%day, error = format!("{error:#}"), "could not dump the day; going on with the others");
                         unanswered = if is_unanswered(&error) { unanswered + 1 } else { 0 };
-                        if unanswered == ENOUGH {
-                            bail!("gave up after {ENOUGH} days in a row failed, the last one, {day}, with: {error:#}");
+                        if unanswered == MAX_FAILED_DAYS {
+                            bail!(
+                                "gave up after {MAX_FAILED_DAYS} days in a row failed, the last one, {day}, with: {error:#}"
+                            );
                         }
                         continue;
                     }

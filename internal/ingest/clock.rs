@@ -25,14 +25,14 @@ use tokio_util::sync::CancellationToken;
 const SKEW: i64 = 60 * SECOND;
 
 /// Pause between two questions to the bus and the database, and until both have answered once.
-const ASK: Duration = Duration::from_secs(5);
-const ASK_FIRST: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+const FIRST_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the log repeats that the clock is wrong.
-const REPEAT: Duration = Duration::from_secs(600);
+const WARNING_INTERVAL: Duration = Duration::from_secs(600);
 
 /// This machine's clock, compared with the witnesses. Cheap to clone.
 #[derive(Clone)]
@@ -111,9 +111,9 @@ impl Clock {
     async fn watch(&self, witnesses: &mut Witnesses, mut told: Option<Instant>, stop: CancellationToken) {
         loop {
             let pause = if self.0.asked.load(Ordering::Acquire) {
-                ASK
+                CHECK_INTERVAL
             } else {
-                ASK_FIRST
+                FIRST_CHECK_INTERVAL
             };
             let asking = async {
                 sleep(pause).await;
@@ -139,7 +139,7 @@ impl Clock {
             if told.take().is_some() {
                 tracing::info!(clock = text(now), "this machine's clock can be right again");
             }
-        } else if told.is_none_or(|told| told.elapsed() >= REPEAT) {
+        } else if told.is_none_or(|told| told.elapsed() >= WARNING_INTERVAL) {
             *told = Some(Instant::now());
             let (clock, past) = (text(now), text(past));
             if self.0.trusted {

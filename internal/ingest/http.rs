@@ -23,10 +23,10 @@ use uuid::Uuid;
 use web::{Correlation, Problem};
 
 /// How long a client may go on sending after the answer, so that it gets to read the answer.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The same, once the program is past its drain deadline.
-const ENDING_DRAIN: Duration = Duration::from_millis(200);
+const SHUTDOWN_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Largest body that is read without a task, if it comes with its head and every line is good. Far smaller
 /// than a segment.
@@ -58,11 +58,11 @@ impl Ingest {
         let drain_deadline = self.drain_deadline.clone();
         let patience = async move {
             // An ending program has less time for this.
-            if tokio::time::timeout(DRAIN, drain_deadline.cancelled_owned())
+            if tokio::time::timeout(DRAIN_TIMEOUT, drain_deadline.cancelled_owned())
                 .await
                 .is_ok()
             {
-                tokio::time::sleep(ENDING_DRAIN).await;
+                tokio::time::sleep(SHUTDOWN_DRAIN_TIMEOUT).await;
             }
         };
         self.service.spawn("drain a body", async move {

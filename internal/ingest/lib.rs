@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Seconds between two warnings of series without room.
-const WARN_AGAIN: i64 = 600;
+const WARNING_INTERVAL: i64 = 600;
 
 /// The shared state of an ingestor.
 pub struct Ingest {
@@ -133,7 +133,7 @@ impl Ingest {
     fn warn_of_deferred(&self, key: &str) {
         let now = jiff::Timestamp::now().as_second();
         let last = self.warned.load(Ordering::Relaxed);
-        if now < last + WARN_AGAIN
+        if now < last + WARNING_INTERVAL
             || self
                 .warned
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)

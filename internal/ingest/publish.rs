@@ -34,7 +34,7 @@ const FULL_MESSAGES: usize = 8;
 const SMALL_MESSAGES: usize = 1;
 
 /// Longest wait of a small message for as many segments as the one before had.
-const MOMENT: Duration = Duration::from_millis(2);
+const GATHER_TIMEOUT: Duration = Duration::from_millis(2);
 
 /// Hands segments to the event bus. Cheap to clone; its task ends when the last clone is dropped.
 #[derive(Clone)]
@@ -144,7 +144,7 @@ async fn work(writer: Writer, lane: Lane, source: String, stored: Counter, mut q
         }
         tokio::select! {
             Some(segments) = under_way.next(), if !under_way.is_empty() => {
-                (likely, until) = (segments, Instant::now() + MOMENT);
+                (likely, until) = (segments, Instant::now() + GATHER_TIMEOUT);
             }
             () = sleep_until(until), if !gathered => likely = 0,
             next = queue.recv(), if open && bytes < MESSAGE => match next {

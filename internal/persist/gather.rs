@@ -5,7 +5,7 @@ use crate::backoff::Backoff;
 use crate::letters;
 use crate::options::Storing;
 use crate::slots::{due_slot, slot};
-use event::{Delivery, PROGRESS, Reader};
+use event::{Delivery, PROGRESS_INTERVAL, Reader};
 use reading::segment;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const SMALLEST: usize = 1024;
 const SERIES: usize = 64;
 
 /// How often to check whether a history was read to its end.
-const LOOK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Gathers the batches of one reader.
 pub(super) struct Gatherer {
@@ -56,24 +56,24 @@ impl Gatherer {
 
     pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut under_way = JoinSet::new();
-        let mut held = Held::default();
+        let mut gathered = Gathered::default();
         let mut backoff = Backoff::default();
         let mut due = Instant::now();
         // Dead letters and readings never wait for each other.
-        let mut letters = Held::default();
+        let mut letters = Gathered::default();
         let mut letters_due = Instant::now();
         let mut letters_full: Option<Instant> = None;
-        // Dead letters came since readings are held. If they never end, the readings must not wait for them.
+        // Dead letters came since the readings were gathered. If they never end, the readings must not wait for them.
         let mut passed = false;
-        let mut progress = interval(PROGRESS);
+        let mut progress = interval(PROGRESS_INTERVAL);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let full = held.bytes >= self.batch_bytes;
+            let full = gathered.bytes >= self.batch_bytes;
             // A full batch may still take messages that were requested already. Left in the client, they
             // would not be reported to the bus as in work.
-            let mut room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(held.bytes);
+            let mut room = (self.batch_bytes + event::MIN_ROOM).saturating_sub(gathered.bytes);
             // A lane full of dead letters waits for a while until some are stored, then goes on without them.
             if letters.bytes < letters::ROOM {
                 letters_full = None;
@@ -84,39 +84,39 @@ impl Gatherer {
             if letters_full.is_some() && !leaves_letters {
                 room = 0;
             }
-            let before = held.deliveries.len() + letters.deliveries.len();
+            let before = gathered.deliveries.len() + letters.deliveries.len();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                _ = progress.tick(), if !held.is_empty() || !letters.is_empty() => {
-                    Delivery::progress_all(&held.deliveries).await;
+                _ = progress.tick(), if !gathered.is_empty() || !letters.is_empty() => {
+                    Delivery::progress_all(&gathered.deliveries).await;
                     Delivery::progress_all(&letters.deliveries).await;
                 }
                 slot = slot(&self.slots), if full => {
                     due = Instant::now() + self.interval;
-                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
+                    self.store(&mut under_way, gathered.take(self.batch_bytes), slot);
                 }
                 slot = due_slot(&self.work.letter_slot, letters_due), if !letters.is_empty() => {
                     letters_due = Instant::now() + self.interval;
                     let (work, batch) = (self.work.clone(), letters.take(letters::BATCH));
                     start(&mut under_way, slot, async move { work.store_letters(batch).await });
                 }
-                slot = due_slot(&self.slots, due), if passed && !held.is_empty() => {
+                slot = due_slot(&self.slots, due), if passed && !gathered.is_empty() => {
                     due = Instant::now() + self.interval;
                     passed = false;
-                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
+                    self.store(&mut under_way, gathered.take(self.batch_bytes), slot);
                 }
                 next = next(&mut self.reader, room, &backoff) => match next {
                     Ok(delivery) => {
                         backoff.reset();
                         if letters::is_letter(&delivery.event) {
-                            passed = !held.is_empty();
+                            passed = !gathered.is_empty();
                             // If dropped here, the bus redelivers it once it has waited long enough.
                             if !leaves_letters {
                                 letters.push(delivery);
                             }
                         } else {
-                            held.push(delivery);
+                            gathered.push(delivery);
                         }
                     }
                     Err(error @ event::Error::Unavailable(_)) => {
@@ -128,13 +128,13 @@ impl Gatherer {
                     }
                     Err(error) => return Err(error.into()),
                 },
-                slot = due_slot(&self.slots, due), if !held.is_empty() => {
+                slot = due_slot(&self.slots, due), if !gathered.is_empty() => {
                     due = Instant::now() + self.interval;
-                    self.store(&mut under_way, held.take(self.batch_bytes), slot);
+                    self.store(&mut under_way, gathered.take(self.batch_bytes), slot);
                 }
                 () = sleep_until(letters_full.unwrap_or(due)), if letters_full.is_some() && !leaves_letters => {}
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => ended?,
-                _ = look.tick(), if self.work.once && held.is_empty() && letters.is_empty() && under_way.is_empty() => {
+                _ = checks.tick(), if self.work.once && gathered.is_empty() && letters.is_empty() && under_way.is_empty() => {
                     // If the bus cannot tell now, ask again at the next tick.
                     if let Some(Ok(0)) = stop.run_until_cancelled(self.reader.backlog()).await {
                         break;
@@ -143,19 +143,19 @@ impl Gatherer {
             }
             self.work
                 .metrics
-                .hold(before, held.deliveries.len() + letters.deliveries.len());
+                .gather(before, gathered.deliveries.len() + letters.deliveries.len());
         }
         Delivery::release_all(self.reader.taken()).await;
         self.work
             .metrics
-            .hold(held.deliveries.len() + letters.deliveries.len(), 0);
+            .gather(gathered.deliveries.len() + letters.deliveries.len(), 0);
         let last_letters = async {
             let _slot = slot(&self.work.letter_slot).await;
             while !letters.is_empty() {
                 self.work.store_letters(letters.take(letters::BATCH)).await;
             }
         };
-        tokio::join!(self.work.finish(held.take(usize::MAX)), last_letters);
+        tokio::join!(self.work.finish(gathered.take(usize::MAX)), last_letters);
         while let Some(ended) = under_way.join_next().await {
             ended?;
         }
@@ -180,12 +180,12 @@ fn start(under_way: &mut JoinSet<()>, slot: OwnedSemaphorePermit, storing: impl 
 
 /// The batch that gathers.
 #[derive(Default)]
-struct Held {
+struct Gathered {
     deliveries: Vec<Delivery>,
     bytes: usize,
 }
 
-impl Held {
+impl Gathered {
     fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
     }

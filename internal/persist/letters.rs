@@ -9,7 +9,7 @@ use reading::{rejected, segment};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::time::Duration;
-use store::{DeadLetter, Error, InvalidLine, TOLD_LINES};
+use store::{DeadLetter, Error, InvalidLine, RECEIPT_LINES};
 
 /// Bytes of dead letters in one transaction, about.
 pub(super) const BATCH: usize = 4 << 20;
@@ -91,9 +91,9 @@ impl Work {
             letters.push(if event.kind != rejected::KIND {
                 letter(delivery, &unknown(&event.kind))
             } else {
-                match told(&event.payload) {
-                    Ok(told) => {
-                        lines.extend(told);
+                match receipt_lines(&event.payload) {
+                    Ok(shown) => {
+                        lines.extend(shown);
                         DeadLetter {
                             lane: None,
                             ..letter(delivery, REJECTED)
@@ -223,19 +223,19 @@ fn name(id: &str) -> String {
     format!("{begins}~{}", &hash[..32])
 }
 
-/// The rejected lines that their receipt shows. Reads only the beginning of the payload, since they come
+/// The receipt lines of these rejected lines. Reads only the beginning of the payload, since they come
 /// first.
-fn told(payload: &[u8]) -> Result<Vec<InvalidLine>, serde_json::Error> {
-    let mut told = Vec::new();
+fn receipt_lines(payload: &[u8]) -> Result<Vec<InvalidLine>, serde_json::Error> {
+    let mut shown = Vec::new();
     for line in rejected::each(payload) {
         let line = line?;
         let Some(ordinal) = line.ordinal.and_then(|ordinal| u32::try_from(ordinal).ok()) else {
             break;
         };
-        if !(1..=TOLD_LINES).contains(&ordinal) {
+        if !(1..=RECEIPT_LINES).contains(&ordinal) {
             break;
         }
-        told.push(InvalidLine {
+        shown.push(InvalidLine {
             upload: line.upload,
             ordinal,
             line: line.line,
@@ -244,7 +244,7 @@ fn told(payload: &[u8]) -> Result<Vec<InvalidLine>, serde_json::Error> {
             reading: line.reading,
         });
     }
-    Ok(told)
+    Ok(shown)
 }
 
 #[cfg(test)]
@@ -275,12 +275,12 @@ mod tests {
                 .collect::<String>()
         };
         let ordinals = |payload: &str| {
-            let told = told(payload.as_bytes()).unwrap();
-            told.iter().map(|line| line.ordinal).collect::<Vec<_>>()
+            let shown = receipt_lines(payload.as_bytes()).unwrap();
+            shown.iter().map(|line| line.ordinal).collect::<Vec<_>>()
         };
         assert_eq!(ordinals(&payload(98, 120)), [98, 99, 100]);
         assert_eq!(ordinals(&(payload(101, 102) + "what is not read")), [0; 0]);
         assert_eq!(ordinals(&line(None)), [0; 0], "an ingestor of 0.1");
-        assert!(told(b"nonsense").is_err());
+        assert!(receipt_lines(b"nonsense").is_err());
     }
 }

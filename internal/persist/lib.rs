@@ -63,8 +63,8 @@ pub struct Persistor {
 /// Counts of a persistor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Readings stored.
-    pub stored: u64,
+    /// Readings newly stored in the database.
+    pub persisted: u64,
     /// Readings that were stored already.
     pub duplicates: u64,
     /// Readings whose identity was stored already with another value.
@@ -120,7 +120,7 @@ impl Persistor {
         let work = self.work.clone();
         self.run(stop).await?;
         Ok(Counts {
-            stored: work.metrics.stored.get(),
+            persisted: work.metrics.persisted.get(),
             duplicates: work.metrics.duplicates.get(),
             conflicts: work.metrics.conflicts.get(),
             dead: work.metrics.dead.get(),

@@ -6,7 +6,7 @@ use service::Service;
 
 #[derive(Default)]
 pub(super) struct Metrics {
-    pub(super) stored: Counter,
+    pub(super) persisted: Counter,
     pub(super) duplicates: Counter,
     pub(super) conflicts: Counter,
     pub(super) batches: Counter,
@@ -16,7 +16,7 @@ pub(super) struct Metrics {
     pub(super) line_bytes: Gauge,
     pub(super) line_max_bytes: Gauge,
     pub(super) retries: Counter,
-    pub(super) held: Gauge,
+    pub(super) gathered: Gauge,
 }
 
 /// A count as a gauge takes it.
@@ -25,23 +25,27 @@ pub(super) fn signed(count: u64) -> i64 {
 }
 
 impl Metrics {
-    /// Updates the gauge of messages held, from a lane's count before to its count now.
-    pub(super) fn hold(&self, before: usize, now: usize) {
-        self.held.inc_by(signed(now as u64) - signed(before as u64));
+    /// Updates the gauge of gathered messages, from a lane's count before to its count now.
+    pub(super) fn gather(&self, before: usize, now: usize) {
+        self.gathered.inc_by(signed(now as u64) - signed(before as u64));
     }
 
     pub(super) fn register(&self, service: &Service) {
         let mut registry = service.metrics();
         let counters = [
-            ("persistor_readings_stored", "Readings stored", &self.stored),
+            (
+                "persistor_readings_stored",
+                "Readings persisted: newly stored in the database",
+                &self.persisted,
+            ),
             (
                 "persistor_readings_duplicate",
-                "Readings that were stored before",
+                "Duplicates: readings whose identity and value were stored already",
                 &self.duplicates,
             ),
             (
                 "persistor_readings_conflict",
-                "Readings whose identity was stored before with another value",
+                "Conflicts: readings whose identity was stored already with another value",
                 &self.conflicts,
             ),
             (
@@ -61,7 +65,7 @@ impl Metrics {
             ),
             (
                 "persistor_dead_letters_evicted",
-                "Dead letters of rejected lines dropped beyond --dead-letter-bytes",
+                "Dead letters of rejected lines evicted beyond --dead-letter-bytes",
                 &self.evicted,
             ),
             ("persistor_retries", "Batches tried again", &self.retries),
@@ -73,7 +77,7 @@ impl Metrics {
             (
                 "persistor_held_messages",
                 "Messages gathered for the next batch",
-                &self.held,
+                &self.gathered,
             ),
             (
                 "persistor_dead_letter_bytes",
@@ -82,7 +86,7 @@ impl Metrics {
             ),
             (
                 "persistor_dead_letter_max_bytes",
-                "Bytes of rejected lines beyond which the oldest go",
+                "Bytes of rejected lines beyond which the oldest are evicted",
                 &self.line_max_bytes,
             ),
         ];

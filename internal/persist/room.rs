@@ -14,10 +14,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// How often to delete dead letters past their age.
-const FORGET: Duration = Duration::from_secs(600);
+const DELETE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How long a dead letter is kept, in microseconds.
-const KEPT: i64 = 30 * DAY;
+const MAX_AGE: i64 = 30 * DAY;
 
 /// Rejected lines are measured each time they grow by this part of their limit. An eviction leaves one part
 /// free.
@@ -60,7 +60,7 @@ impl Work {
             let cause = anyhow::Error::from(error);
             tracing::warn!(
                 error = format!("{cause:#}"),
-                "could not drop the oldest rejected lines; trying again later"
+                "could not evict the oldest rejected lines; trying again later"
             );
         }
     }
@@ -89,7 +89,7 @@ impl Work {
             tracing::warn!(
                 letters,
                 max_bytes = most,
-                "dropped the oldest dead letters of rejected lines, which came to more than --dead-letter-bytes"
+                "evicted the oldest dead letters of rejected lines, which came to more than --dead-letter-bytes"
             );
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Work {
 
     /// Deletes dead letters past their age, until `stop`.
     pub(super) async fn forget_dead_letters(&self, stop: CancellationToken) {
-        let mut ticks = interval(FORGET);
+        let mut ticks = interval(DELETE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             match stop.run_until_cancelled(self.forget_once()).await {
@@ -117,7 +117,7 @@ impl Work {
         let _slot = slot(&self.letter_slot).await;
         let confirmed = self.store.look_at_clock().await?;
         let letters = match confirmed {
-            Some(confirmed) => self.store.forget_dead_letters(confirmed - KEPT).await?,
+            Some(confirmed) => self.store.forget_dead_letters(confirmed - MAX_AGE).await?,
             None => 0,
         };
         self.evict().await?;

@@ -23,10 +23,10 @@ pub struct History {
 }
 
 /// How often to check the bus. A full bus refuses readings for about this long.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Longest time between two trims by age.
-const AGED: Duration = Duration::from_secs(60);
+const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long one check with its trim may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ pub(super) struct Trimmer {
 struct Metrics {
     bytes: Gauge,
     max_bytes: Gauge,
-    unstored: Gauge,
+    unacknowledged: Gauge,
     aged: Counter,
     early: Counter,
 }
@@ -61,7 +61,7 @@ impl Trimmer {
     /// Trims until `stop`, through every outage of the bus.
     pub(super) async fn run(&self, stop: CancellationToken) {
         // A short history is trimmed more often.
-        let often = (self.history / 10).clamp(LOOK, AGED);
+        let often = (self.history / 10).clamp(CHECK_INTERVAL, TRIM_INTERVAL);
         let (mut aged, mut next) = (Instant::now(), Instant::now());
         let mut backoff = Backoff::default();
         while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
@@ -73,13 +73,13 @@ impl Trimmer {
                     if due {
                         aged = Instant::now() + often;
                     }
-                    // If nothing could be dropped now, that will hardly change in a moment.
+                    // If nothing could be trimmed now, that will hardly change in a moment.
                     if futile { backoff.failed() } else { backoff.reset() }
                 }
                 Some(Ok(Err(error))) => {
                     backoff.failed();
                     // At start, the client is still connecting.
-                    if backoff.length > LOOK && error.should_log() {
+                    if backoff.length > CHECK_INTERVAL && error.should_log() {
                         tracing::warn!(%error, "could not trim the history on the event bus; trying again");
                     }
                 }
@@ -88,7 +88,7 @@ impl Trimmer {
                     tracing::warn!("the event bus took too long to trim its history; trying again");
                 }
             }
-            next = Instant::now() + LOOK.max(backoff.length);
+            next = Instant::now() + CHECK_INTERVAL.max(backoff.length);
         }
     }
 
@@ -121,11 +121,11 @@ impl Trimmer {
                 max_bytes = now.max_bytes,
                 "trimmed the history on the event bus early, to make room"
             );
-        } else if now.nearly_full && now.unhandled != Some(0) {
+        } else if now.nearly_full && now.unacknowledged != Some(0) {
             tracing::warn!(
                 bytes = now.bytes,
                 max_bytes = now.max_bytes,
-                unstored_messages = now.unhandled,
+                unstored_messages = now.unacknowledged,
                 "the event bus is nearly full of readings that are not stored yet; full, it refuses more"
             );
         }
@@ -137,8 +137,8 @@ impl Metrics {
     fn show(&self, kept: &FillLevel) {
         self.bytes.set(signed(kept.bytes));
         self.max_bytes.set(signed(kept.max_bytes.unwrap_or_default()));
-        if let Some(unhandled) = kept.unhandled {
-            self.unstored.set(signed(unhandled));
+        if let Some(unacknowledged) = kept.unacknowledged {
+            self.unacknowledged.set(signed(unacknowledged));
         }
     }
 
@@ -158,7 +158,7 @@ impl Metrics {
             (
                 "persistor_unstored_messages",
                 "Messages on the event bus that are not stored yet",
-                &self.unstored,
+                &self.unacknowledged,
             ),
         ] {
             registry.register(name, help, gauge.clone());
@@ -166,12 +166,12 @@ impl Metrics {
         for (name, help, counter) in [
             (
                 "persistor_history_trimmed_messages",
-                "Stored messages dropped from the event bus at the end of --history",
+                "Stored messages trimmed from the event bus at the end of --history",
                 &self.aged,
             ),
             (
                 "persistor_history_trimmed_early_messages",
-                "Stored messages dropped from the event bus before that, to make room",
+                "Stored messages trimmed from the event bus before that, to make room",
                 &self.early,
             ),
         ] {

@@ -5,7 +5,7 @@ use crate::metrics::Metrics;
 use crate::options::Storing;
 use crate::room::Room;
 use bytes::Bytes;
-use event::{Delivery, Event, PROGRESS};
+use event::{Delivery, Event, PROGRESS_INTERVAL};
 use reading::message::Message;
 use reading::segment;
 use service::{Latch, Service};
@@ -43,7 +43,7 @@ pub(super) struct Work {
 
 /// Tells the bus at intervals that these messages are in work, beside the work itself.
 async fn keep_in_work(deliveries: &[Delivery]) -> Infallible {
-    let mut ticks = interval(PROGRESS);
+    let mut ticks = interval(PROGRESS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     loop {
@@ -117,7 +117,7 @@ impl Work {
     }
 
     async fn acknowledge(&self, mut batch: Vec<Delivery>, stored: Stored) {
-        self.metrics.stored.inc_by(stored.stored);
+        self.metrics.persisted.inc_by(stored.persisted);
         self.metrics.duplicates.inc_by(stored.duplicates);
         self.metrics.conflicts.inc_by(stored.conflicts);
         self.metrics.batches.inc();

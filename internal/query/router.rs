@@ -18,7 +18,7 @@ use web::Problem;
 const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// When to retry while a server restarts.
-const RESTART: Duration = Duration::from_secs(2);
+const RESTART_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Every route of the API. Pages of any origin may read it.
 ///
@@ -61,7 +61,7 @@ async fn until(State(drain_deadline): State<CancellationToken>, request: Request
             StatusCode::SERVICE_UNAVAILABLE,
             "This server is being restarted and the database has not answered yet. Ask again.",
         )
-        .retry_after(RESTART)
+        .retry_after(RESTART_RETRY_AFTER)
         .into_response()
     })
 }

@@ -3,8 +3,8 @@
 /// Counts of a write: together, the readings of messages that were not stored before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// New rows.
-    pub stored: u64,
+    /// Newly stored readings.
+    pub persisted: u64,
     /// Readings that were stored already, with the same value.
     pub duplicates: u64,
     /// Readings whose identity was stored already, with another value, which stays.

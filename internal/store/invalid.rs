@@ -9,18 +9,18 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-/// Invalid lines of one upload that its receipt shows.
-pub const TOLD_LINES: u32 = 100;
+/// Receipt lines of one upload: the invalid lines that its receipt shows.
+pub const RECEIPT_LINES: u32 = 100;
 
-/// Characters of such a line that the receipt shows.
-const TOLD_CHARACTERS: usize = 256;
+/// Characters of a receipt line.
+const RECEIPT_LINE_CHARACTERS: usize = 256;
 
 /// A line of an upload that is no reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidLine {
     /// The upload.
     pub upload: Uuid,
-    /// Its number among the invalid lines of the upload, from 1 to [`TOLD_LINES`].
+    /// Its number among the invalid lines of the upload, from 1 to [`RECEIPT_LINES`].
     pub ordinal: u32,
     /// Its number in the body, from 1.
     pub line: u64,
@@ -62,7 +62,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, lines: &[InvalidLine]) 
         let reasons: Vec<String> = rows.iter().map(|row| encoded(&row.reason)).collect();
         let readings: Vec<String> = rows
             .iter()
-            .map(|row| encoded(&row.reading.chars().take(TOLD_CHARACTERS).collect::<String>()))
+            .map(|row| encoded(&row.reading.chars().take(RECEIPT_LINE_CHARACTERS).collect::<String>()))
             .collect();
         let table = receipts::table(partition::LINES, day);
         let statement = format!(

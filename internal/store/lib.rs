@@ -5,7 +5,7 @@
 //! let pool = postgres::open("postgres://localhost/odograph", 2, std::time::Duration::from_secs(25))?;
 //! store::schema::prepare(&pool, true).await?;
 //! let stored = store::Store::new(pool).write(&[message]).await?;
-//! println!("{} new readings", stored.stored);
+//! println!("{} readings persisted", stored.persisted);
 //! # Ok(())
 //! # }
 //! ```
@@ -61,7 +61,7 @@ pub use counts::Stored;
 pub use dead::DeadLetter;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 pub use error::Error;
-pub use invalid::{InvalidLine, TOLD_LINES};
+pub use invalid::{InvalidLine, RECEIPT_LINES};
 pub use looks::Look;
 pub use partition::{attach as make_partition, month_of_name as month_of_partition};
 use reading::message::Message;
@@ -299,7 +299,7 @@ impl Store {
             None => None,
         };
         let mut outcome = Stored {
-            stored: 0,
+            persisted: 0,
             duplicates: sorted.duplicates,
             conflicts: sorted.conflicts,
         };
@@ -330,7 +330,7 @@ impl Store {
             }
             copy::copy_in(&transaction, &table, &parts).await?;
             for part in &parts {
-                outcome.stored += part.points.len() as u64;
+                outcome.persisted += part.points.len() as u64;
                 latest[sorted.number_of(part.series)] = part.points.last().copied();
                 note_days(part.points, &mut days);
                 if self.changes.is_some() {

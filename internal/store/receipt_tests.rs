@@ -92,7 +92,7 @@ async fn a_message_that_comes_again_is_not_counted_twice() {
     let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
     let first = message(&[segment(one, &[(1, 1.0), (2, 1.0)], None)]);
     let stored = store.write(std::slice::from_ref(&first)).await.unwrap();
-    assert_eq!(stored.stored, 2);
+    assert_eq!(stored.persisted, 2);
     // Again: beside new messages, through a store that remembers nothing, and twice in a batch.
     let second = message(&[
         segment(one, &[(2, 1.0), (3, 1.0)], totals(4, 1)),
@@ -104,7 +104,7 @@ async fn a_message_that_comes_again_is_not_counted_twice() {
         .await
         .unwrap();
     let expected = Stored {
-        stored: 2,
+        persisted: 2,
         duplicates: 2,
         conflicts: 1,
     };
@@ -167,7 +167,7 @@ async fn what_failed_is_counted_until_it_is_mended() {
     fail(&store, &bad).await;
     fail(&store, &bad).await;
     assert_eq!(setting.sums(upload).await, (0, 0, 0, 2, Some(2), Some(0)));
-    assert_eq!(store.write(std::slice::from_ref(&bad)).await.unwrap().stored, 2);
+    assert_eq!(store.write(std::slice::from_ref(&bad)).await.unwrap().persisted, 2);
     assert_eq!(setting.sums(upload).await, (2, 0, 0, 0, Some(2), Some(0)));
     // Too late to fail.
     fail(&store, &bad).await;
@@ -185,7 +185,7 @@ async fn what_failed_beside_totals_alone_is_mended() {
         segment(small, &[(1, 1.0), (2, 1.0)], totals(2, 0)),
     ]);
     fail(&store, &bad).await;
-    assert_eq!(store.write(std::slice::from_ref(&bad)).await.unwrap().stored, 2);
+    assert_eq!(store.write(std::slice::from_ref(&bad)).await.unwrap().persisted, 2);
     assert_eq!(setting.sums(small).await, (2, 0, 0, 0, Some(2), Some(0)));
     assert_eq!(setting.sums(large).await, (0, 0, 0, 0, Some(0), Some(3)));
     // And once more, when it is known.
@@ -202,7 +202,7 @@ async fn a_history_is_stored_again_and_its_receipts_stay() {
     let client = setting.pool.get().await.unwrap();
     client.batch_execute("DELETE FROM reading").await.unwrap();
     let stored = Store::of_history(setting.pool.clone()).write(&all).await.unwrap();
-    assert_eq!(stored.stored, 2);
+    assert_eq!(stored.persisted, 2);
     assert_eq!(setting.sums(upload).await, (2, 0, 0, 0, Some(2), Some(0)));
     setting.rows(2).await;
     // Except for a message that failed when it came first.

@@ -214,7 +214,7 @@ pub(super) async fn write(
         let totals = |row: &&Receipt| row.share.totals;
         let uploads: Vec<Uuid> = rows.iter().map(|row| row.share.upload).collect();
         let messages: Vec<Uuid> = rows.iter().map(|row| row.message).collect();
-        let persisted: Vec<i32> = rows.iter().map(|row| int(row.stored.stored)).collect();
+        let persisted: Vec<i32> = rows.iter().map(|row| int(row.stored.persisted)).collect();
         let duplicates: Vec<i32> = rows.iter().map(|row| int(row.stored.duplicates)).collect();
         let conflicts: Vec<i32> = rows.iter().map(|row| int(row.stored.conflicts)).collect();
         let failed: Vec<i32> = rows.iter().map(|row| int(row.failed)).collect();
@@ -295,13 +295,13 @@ pub(super) fn of_stored(
         stored,
         failed: 0,
     };
-    if outcome.conflicts == 0 && (outcome.duplicates == 0 || outcome.stored == 0) {
+    if outcome.conflicts == 0 && (outcome.duplicates == 0 || outcome.persisted == 0) {
         // Nearly always all readings are new, or all are stored already.
         for message in messages {
             for share in &message.shares {
                 let stored = if outcome.duplicates == 0 {
                     Stored {
-                        stored: share.readings,
+                        persisted: share.readings,
                         ..Stored::default()
                     }
                 } else {
@@ -347,7 +347,7 @@ pub(super) fn of_stored(
                 let kept = match (at(before), at(points)) {
                     (Some(at), _) => before[at].value,
                     (None, Some(at)) if !std::mem::replace(&mut claimed[at], true) => {
-                        stored.stored += 1;
+                        stored.persisted += 1;
                         continue;
                     }
                     (None, Some(at)) => points[at].value,

@@ -87,7 +87,7 @@ async fn write_each(store: &Store, names: std::ops::Range<u32>, second: i64) -> 
     let readings = names.iter().map(|name| (name.as_str(), second, 1.0));
     let stored = store.write(&[message(Uuid::nil(), readings)]).await.unwrap();
     assert_eq!((stored.duplicates, stored.conflicts), (0, 0));
-    stored.stored
+    stored.persisted
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn remembered_ids_that_belong_to_others() {
         )
         .await;
     let stored = write(&store, &[("fuel", 2, 51.0), ("speed", 2, 8.0)]).await;
-    assert_eq!(stored.stored, 2);
+    assert_eq!(stored.persisted, 2);
     let fuel = ("fuel".to_owned(), 2, 51.0, Some(2), Some(51.0));
     let speed = ("speed".to_owned(), 2, 8.0, Some(2), Some(8.0));
     assert_eq!(setting.rows().await, [fuel, speed]);
@@ -164,7 +164,7 @@ async fn remembered_ids_that_belong_to_none() {
     // Late readings, which move no latest value, as well as new ones.
     for second in [0, 2] {
         let stored = write(&store, &[("fuel", second, 50.0), ("speed", second, 7.0)]).await;
-        assert_eq!(stored.stored, 2);
+        assert_eq!(stored.persisted, 2);
     }
     assert_eq!(setting.count("readings").await, 4);
     assert_eq!(setting.count("reading").await, 4);
@@ -183,7 +183,7 @@ async fn remembered_latest_readings_that_are_gone() {
              UPDATE series SET latest_timestamp = '2024-05-01 00:00:01Z', latest_value = 1",
         )
         .await;
-    assert_eq!(write(&store, &[("speed", 5, 5.0)]).await.stored, 1);
+    assert_eq!(write(&store, &[("speed", 5, 5.0)]).await.persisted, 1);
     let expected = [(1, 1.0), (5, 5.0)].map(|(second, value)| ("speed".to_owned(), second, value, Some(5), Some(5.0)));
     assert_eq!(setting.rows().await, expected);
 }
@@ -206,7 +206,7 @@ async fn conflicts_are_tried_again_but_not_for_ever() {
              CREATE TRIGGER conflict BEFORE INSERT OR UPDATE ON day FOR EACH ROW EXECUTE FUNCTION conflict()",
         )
         .await;
-    assert_eq!(write(&store, &[("speed", 1, 1.0)]).await.stored, 1);
+    assert_eq!(write(&store, &[("speed", 1, 1.0)]).await.persisted, 1);
     assert_eq!(setting.count("readings").await, 1);
     let mut metrics = prometheus_client::registry::Registry::default();
     ::postgres::register(&mut metrics);
@@ -226,7 +226,7 @@ async fn conflicts_are_tried_again_but_not_for_ever() {
     let again = store.write(&[message(Uuid::nil(), [("speed", 2, 2.0)])]).await;
     assert!(matches!(again, Err(Error::Unavailable(_))), "{again:?}");
     setting.execute("DROP TRIGGER conflict ON day").await;
-    assert_eq!(write(&store, &[("speed", 2, 2.0)]).await.stored, 1);
+    assert_eq!(write(&store, &[("speed", 2, 2.0)]).await.persisted, 1);
     assert_eq!(setting.count("readings").await, 2);
 }
 

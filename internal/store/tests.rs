@@ -41,7 +41,7 @@ impl Setting {
             match self.expected.get(&((*sensor).to_owned(), timestamp)) {
                 None => {
                     self.expected.insert(((*sensor).to_owned(), timestamp), value);
-                    expected.stored += 1;
+                    expected.persisted += 1;
                 }
                 Some(there) if *there == value => expected.duplicates += 1,
                 Some(_) => expected.conflicts += 1,
@@ -97,7 +97,7 @@ async fn a_batch_that_comes_again_is_all_duplicates() {
     let batch: Vec<(&str, i64, f64)> = (0..6000)
         .flat_map(|second| [("fuel", second, 50.0), ("speed", second, second as f64)])
         .collect();
-    assert_eq!(setting.write(&batch).await.stored, 12_000);
+    assert_eq!(setting.write(&batch).await.persisted, 12_000);
     assert_eq!(setting.write(&batch).await.duplicates, 12_000);
     // Another process, which remembers nothing.
     setting.store = Store::new(setting.pool.clone());
@@ -115,7 +115,7 @@ async fn a_few_readings_spread_over_many_that_are_there() {
         .map(|step| ("speed", 99 * step, f64::from(step % 2 == 0)))
         .collect();
     let stored = setting.write(&spread).await;
-    assert_eq!((stored.stored, stored.duplicates, stored.conflicts), (50, 50, 0));
+    assert_eq!((stored.persisted, stored.duplicates, stored.conflicts), (50, 50, 0));
     setting.check().await;
 }
 

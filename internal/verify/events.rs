@@ -7,7 +7,7 @@ use super::Comparing;
 use super::sort::{Sorted, Sorter};
 use anyhow::{Context, bail};
 use archive::Days;
-use event::{Delivery, Event, PROGRESS, Reader};
+use event::{Delivery, Event, PROGRESS_INTERVAL, Reader};
 use reading::message::Message;
 use reading::{rejected, segment};
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// How often to check whether the history was read to its end.
-const LOOK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Bytes of events that wait for the sorter.
 const ROOM: usize = 2 * event::MIN_ROOM;
@@ -48,21 +48,21 @@ pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::
 /// Sends all events of the reader to `to`, until `to` is closed. Fails once the bus alone was silent for
 /// longer than `patience`.
 async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Duration) -> anyhow::Result<()> {
-    let mut held = VecDeque::new();
+    let mut unacknowledged = VecDeque::new();
     let mut bytes = 0;
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut progress = interval(PROGRESS);
+    let mut checks = interval(CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = interval(PROGRESS_INTERVAL);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut heard, mut silence) = (Instant::now(), None);
     loop {
         tokio::select! {
             biased;
-            _ = progress.tick(), if !held.is_empty() => Delivery::progress_all(held.make_contiguous()).await,
-            taken = to.reserve(), if !held.is_empty() => {
+            _ = progress.tick(), if !unacknowledged.is_empty() => Delivery::progress_all(unacknowledged.make_contiguous()).await,
+            taken = to.reserve(), if !unacknowledged.is_empty() => {
                 // The sorter reports why it has ended.
                 let Ok(place) = taken else { return Ok(()) };
-                if let Some(mut delivery) = held.pop_front() {
+                if let Some(mut delivery) = unacknowledged.pop_front() {
                     bytes -= delivery.size();
                     place.send(delivery.event.clone());
                     delivery.ack().await;
@@ -72,23 +72,23 @@ async fn hand_over(reader: &mut Reader, to: mpsc::Sender<Event>, patience: Durat
             next = reader.next(ROOM.saturating_sub(bytes)) => match next {
                 Ok(delivery) => {
                     bytes += delivery.size();
-                    held.push_back(delivery);
+                    unacknowledged.push_back(delivery);
                     heard = Instant::now();
                 }
                 Err(error @ event::Error::Unavailable(_)) => {
                     silence = Some(error);
-                    sleep(LOOK).await;
+                    sleep(CHECK_INTERVAL).await;
                 }
                 Err(error) => return Err(error.into()),
             },
-            _ = look.tick() => match reader.backlog().await {
-                Ok(0) if held.is_empty() => return Ok(()),
+            _ = checks.tick() => match reader.backlog().await {
+                Ok(0) if unacknowledged.is_empty() => return Ok(()),
                 Ok(_) => heard = Instant::now(),
                 // Before the first pull, there is no consumer to ask about.
                 Err(_) => {}
             },
         }
-        if held.is_empty() && heard.elapsed() > patience {
+        if unacknowledged.is_empty() && heard.elapsed() > patience {
             let said = format!("the event bus was silent for {patience:?}; is it running, and is its URL right?");
             match silence {
                 Some(error) => return Err(anyhow::Error::from(error).context(said)),

@@ -12,7 +12,7 @@ use std::time::Duration;
 const LOCK: &str = ".lock";
 
 /// Pause between tries to lock the file; its lock cannot be awaited.
-const ASK_AGAIN: Duration = Duration::from_millis(5);
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long to wait for the lock; others hold it while they write one small file.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl Folder {
             loop {
                 match file.try_lock() {
                     Ok(()) => return Ok(()),
-                    Err(TryLockError::WouldBlock) => tokio::time::sleep(ASK_AGAIN).await,
+                    Err(TryLockError::WouldBlock) => tokio::time::sleep(RETRY_INTERVAL).await,
                     Err(TryLockError::Error(error)) => return Err(failed(error.into())),
                 }
             }

@@ -220,7 +220,7 @@ impl Reader {
 
     /// Opens a reader of the history of both lanes.
     ///
-    /// It reads handled and unhandled events, from `since` (microseconds since 1970) or the first one, up
+    /// It reads acknowledged and unacknowledged events, from `since` (microseconds since 1970) or the first one, up
     /// to the last one at the start of the reading. Then its backlog is 0. It takes no events away from
     /// other readers. Until [`Reader::end`], or ten minutes of silence, the bus remembers what it has
     /// acknowledged and does not trim the rest.
@@ -362,7 +362,7 @@ impl Delivery {
     }
 
     /// Tells the bus that these events are still in work, so that it does not redeliver them meanwhile. To
-    /// be called at least every [`PROGRESS`]; waits one second at most.
+    /// be called at least every [`PROGRESS_INTERVAL`]; waits one second at most.
     pub async fn progress_all(deliveries: &[Self]) {
         for_a_moment(async {
             for delivery in deliveries {
@@ -393,16 +393,16 @@ impl Delivery {
     }
 }
 
-/// Waits until the bus was told of deliveries, at most [`MOMENT`]. It redelivers the others.
+/// Waits until the bus was told of deliveries, at most [`ACKNOWLEDGE_TIMEOUT`]. It redelivers the others.
 async fn for_a_moment(telling: impl Future<Output = ()>) {
-    if tokio::time::timeout(MOMENT, telling).await.is_err() {
+    if tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, telling).await.is_err() {
         tracing::debug!("could not acknowledge in time; the event bus redelivers the events");
     }
 }
 
 /// How long the bus may take to be told of deliveries. A client's full queue empties much faster, as long
 /// as the server answers.
-const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+const ACKNOWLEDGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How often [`Delivery::progress_all`] is due; the bus redelivers after three times this.
-pub const PROGRESS: std::time::Duration = std::time::Duration::from_secs(10);
+pub const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);

@@ -10,12 +10,12 @@ pub struct HistoryTrimmer(pub(crate) nats::HistoryTrimmer);
 /// The fill level of a bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FillLevel {
-    /// Bytes of all events, handled or not.
+    /// Bytes of all events, acknowledged or not.
     pub bytes: u64,
     /// Size limit of the bus, in bytes; `None`: no limit.
     pub max_bytes: Option<u64>,
     /// Unacknowledged events; `None` while a lane's consumer is missing.
-    pub unhandled: Option<u64>,
+    pub unacknowledged: Option<u64>,
     /// The bus is four fifths full: its history has to be trimmed.
     pub nearly_full: bool,
 }
@@ -30,20 +30,20 @@ impl HistoryTrimmer {
         self.0.fill_level().await
     }
 
-    /// Drops handled events that were stored before `moment` (microseconds since 1970). Returns their
+    /// Trims acknowledged events that were stored before `moment` (microseconds since 1970). Returns their
     /// number.
     ///
     /// # Errors
-    /// As [`HistoryTrimmer::fill_level`], possibly after dropping some.
+    /// As [`HistoryTrimmer::fill_level`], possibly after trimming some.
     pub async fn trim_before(&self, moment: i64) -> Result<u64, Error> {
         self.0.trim_before(moment).await
     }
 
-    /// Drops the oldest handled events of a nearly_full bus until it is seven tenths full, or none is left.
+    /// Trims the oldest acknowledged events of a nearly full bus until it is seven tenths full, or none is left.
     /// Returns their number.
     ///
     /// # Errors
-    /// As [`HistoryTrimmer::fill_level`], possibly after dropping some.
+    /// As [`HistoryTrimmer::fill_level`], possibly after trimming some.
     pub async fn make_room(&self) -> Result<u64, Error> {
         self.0.make_room().await
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long a statement may continue before it is cancelled. Most end within this.
-const GRACE: Duration = Duration::from_millis(100);
+const STATEMENT_GRACE: Duration = Duration::from_millis(100);
 
 /// How long a request to cancel may take, and the statement to end. Then another request follows: one
 /// that arrives before its statement has no effect.
-const ROUND: Duration = Duration::from_secs(1);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Requests to cancel one statement, at the most.
 const ROUNDS: usize = 5;
@@ -23,7 +23,7 @@ impl Pool {
     /// own is reused. One whose statement was cancelled is closed: the server does not tell when it acts
     /// on the request, and late it would cancel the next statement.
     pub async fn reclaim(&self, connection: Object) {
-        if has_ended(&connection, GRACE).await {
+        if has_ended(&connection, STATEMENT_GRACE).await {
             return;
         }
         if !self.cancel(&connection).await {
@@ -36,12 +36,12 @@ impl Pool {
     async fn cancel(&self, connection: &ClientWrapper) -> bool {
         let token = connection.cancel_token();
         for _ in 0..ROUNDS {
-            match timeout(ROUND, token.cancel_query(self.tls.clone())).await {
+            match timeout(CANCEL_TIMEOUT, token.cancel_query(self.tls.clone())).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "could not cancel a statement"),
                 Err(_) => tracing::debug!("could not cancel a statement in time"),
             }
-            if has_ended(connection, ROUND).await {
+            if has_ended(connection, CANCEL_TIMEOUT).await {
                 return true;
             }
         }

@@ -21,10 +21,10 @@ use uuid::Uuid;
 pub(crate) const SHARED: &str = "the database URL leads to PgBouncer in transaction mode (pool_mode = transaction or statement), or to another pooler that shares sessions between clients and so mixes their statements; set pool_mode = session there for this database, or name PostgreSQL itself in the URL";
 
 /// How long a statement of the check may take.
-const ANSWER: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the second connection may take until it holds its transaction.
-const SECOND: Duration = Duration::from_secs(3);
+const SECOND_CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Second connections, one after the other. Several PgBouncers may listen on one port (peers), each with
 /// its own sessions, and the system spreads connections over them.
@@ -77,16 +77,16 @@ impl Check {
         answer(first.batch_execute(&format!("SET odograph.session = '{mark}'"))).await?;
         for _ in 0..ROUNDS {
             let mut connections = JoinSet::new();
-            let second = timeout(SECOND, self.second(&mark, &mut connections)).await;
+            let second = timeout(SECOND_CONNECTION_TIMEOUT, self.second(&mark, &mut connections)).await;
             // Even without the second connection: another client may have this session by now.
             if value(&answer(first.simple_query(LOOK)).await?) != Some(&*mark) {
                 return Err(Failed::Shared);
             }
             let second = second.unwrap_or(Err(Failed::NoVerdict))?;
-            let _ = timeout(SECOND, second.batch_execute("ROLLBACK")).await;
+            let _ = timeout(SECOND_CONNECTION_TIMEOUT, second.batch_execute("ROLLBACK")).await;
             drop(second);
             // Closes the connection properly; else the server logs an unexpected end.
-            let _ = timeout(SECOND, connections.join_next()).await;
+            let _ = timeout(SECOND_CONNECTION_TIMEOUT, connections.join_next()).await;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ fn is_statement_mode(error: &tokio_postgres::Error) -> bool {
 
 /// The first connection's answer, within a deadline.
 async fn answer<T>(statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failed> {
-    match timeout(ANSWER, statement).await {
+    match timeout(STATEMENT_TIMEOUT, statement).await {
         Ok(answered) => answered.map_err(|error| Failed::Broken(HookError::Backend(error))),
         Err(_) => Err(Failed::Broken(HookError::message(
             "a new connection has not answered in time",

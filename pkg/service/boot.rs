@@ -94,7 +94,7 @@ where
     let ended = runtime.block_on(drive(program, arguments, run));
     // Drops the remaining tasks, which tells the servers that they own to end. A blocked thread (a name
     // lookup, say) must not delay the exit.
-    runtime.shutdown_timeout(LEFT_BEHIND);
+    runtime.shutdown_timeout(DROP_TIMEOUT);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -109,10 +109,10 @@ where
 }
 
 /// Signals within this time of the first one count as the same request.
-const SAME_WISH: Duration = Duration::from_secs(1);
+const REPEATED_SIGNAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time to drop the remaining tasks.
-const LEFT_BEHIND: Duration = Duration::from_secs(1);
+const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Installs the one TLS provider of the process.
 pub fn install_tls() {
@@ -201,7 +201,7 @@ async fn obey(mut signals: Signals, service: &Service) -> &'static str {
     loop {
         let again = signals.next().await;
         // A terminal, a shell and a supervisor may each pass on the same request.
-        if asked.elapsed() >= SAME_WISH {
+        if asked.elapsed() >= REPEATED_SIGNAL_INTERVAL {
             return again;
         }
     }

@@ -1,6 +1,19 @@
 //! Real parts for tests: a fresh database, stream or prefix on the servers that `make test` starts (the
 //! program `with-servers`), private servers that a test may kill, and our own programs as real processes.
 //!
+//! ```no_run
+//! # async fn run() {
+//! use std::time::Duration;
+//! use testutil::{Program, Signal};
+//!
+//! let database = testutil::database().await;
+//! let mut api = Program::new("api").env("DATABASE_URL", database.url()).start().await;
+//! println!("{}/api/status", api.url().await);
+//! api.signal(Signal::SIGTERM);
+//! assert_eq!(api.wait(Duration::from_secs(60)).await, 0);
+//! # }
+//! ```
+//!
 //! Functions panic with a sentence that says what to do, since a test cannot handle errors. A missing
 //! server fails tests instead of skipping them.
 

@@ -1,6 +1,17 @@
 //! HTTP of every service: serving with deadlines, correlation of requests, and errors as problem
 //! documents (RFC 9457).
 //!
+//! ```no_run
+//! # async fn run(stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
+//! use axum::{Router, routing::get};
+//!
+//! let routes = Router::new().route("/", get(async || web::Problem::bad_request("Write a sensor.")));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! web::serve(listener, web::finish(routes), web::Front::default(), stop).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Knows no readings. `axum::serve` is deliberately not used: it installs no timer, so it would never
 //! cut off a client that sends its headers a byte a minute.
 

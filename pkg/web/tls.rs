@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// How often the files are checked for changes.
-const LOOK: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Bytes read of a file, at the most; certificates and keys are far smaller.
 const MAX_FILE: u64 = 1 << 20;
@@ -84,7 +84,7 @@ impl Certificate {
     /// Loads renewed files, until `stop`. Unusable files change nothing, such as a new certificate whose
     /// key is not written yet.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(LOOK);
+        let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         let mut told = String::new();
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let files = self.files.clone();

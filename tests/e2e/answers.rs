@@ -1,5 +1,6 @@
 //! The answers that people read, word for word: of the ingestor, and of the API.
 
+use crate::snapshot::settings;
 use crate::system::System;
 use reqwest::{Method, RequestBuilder};
 use std::fmt::Write;
@@ -29,23 +30,6 @@ impl Told {
         let body = response.text().await.unwrap();
         writeln!(self.0, "# {what}\n{status}{headers}\n{body}\n").unwrap();
     }
-}
-
-/// Hides what differs from run to run.
-fn settings() -> insta::Settings {
-    let mut settings = insta::Settings::clone_current();
-    for (pattern, name) in [
-        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
-        (r"20[2-9][0-9]-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "[now]"),
-        (
-            r"[0-9.]+ (days|hours|minutes|seconds) (ahead|later|after)",
-            "[some time] $2",
-        ),
-        (r"127\.0\.0\.1:[0-9]+", "[address]"),
-    ] {
-        settings.add_filter(pattern, name);
-    }
-    settings
 }
 
 fn gzip(text: &str) -> Vec<u8> {

@@ -238,7 +238,7 @@ async fn users_with_the_rights_that_they_need() {
         .env("DATABASE_URL", empty.url())
         .spawn();
     assert_eq!(rebuild.wait(LONG).await, 0, "{:#?}", rebuild.output());
-    assert!(rebuild.stdout().join("").starts_with("20001 readings stored"));
+    assert!(rebuild.stdout().join("").starts_with("20001 readings persisted"));
     let mut verify = Program::new("odograph")
         .args(["verify", &bus("history"), &empty.url()])
         .spawn();

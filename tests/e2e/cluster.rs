@@ -25,13 +25,13 @@ const SMALL: u64 = 5;
 const LARGE: u64 = 20_000;
 
 /// Acknowledged small bodies that prove progress.
-const ENOUGH: u64 = 20;
+const SMALL_BODIES: u64 = 20;
 
 /// A server that has not caught up by then is started once more.
 const STALLED: Duration = Duration::from_secs(60);
 
 /// Pause between two small bodies of a client.
-const REST: Duration = Duration::from_millis(20);
+const SMALL_BODY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each of three servers is killed under load, the leader of the stream first; one comes back with
 /// an empty disk. The next one is killed once all replicas are current.
@@ -168,7 +168,7 @@ async fn users_with_the_rights_that_a_cluster_takes() {
         rebuild
             .stdout()
             .join("")
-            .starts_with(&format!("{readings} readings stored")),
+            .starts_with(&format!("{readings} readings persisted")),
         "{:?}",
         rebuild.output()
     );
@@ -204,7 +204,7 @@ impl Load {
             let (size, rest, count) = if number == SMALL_CLIENTS {
                 (LARGE, Duration::from_secs(1), Arc::clone(&large))
             } else {
-                (SMALL, REST, Arc::clone(&small))
+                (SMALL, SMALL_BODY_PAUSE, Arc::clone(&small))
             };
             let sending = send(
                 url.to_owned(),
@@ -231,7 +231,7 @@ impl Load {
         // One large body may have been in flight.
         poll(LONG, async || {
             let (small_now, large_now) = counts();
-            (small_now >= small + ENOUGH && large_now >= large + 2).then_some(())
+            (small_now >= small + SMALL_BODIES && large_now >= large + 2).then_some(())
         })
         .await;
     }

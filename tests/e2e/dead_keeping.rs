@@ -84,7 +84,7 @@ async fn a_flood_of_lines_pushes_out_the_oldest_lines_alone() {
     }
     let said = system.persistors[0].output();
     assert!(
-        said.iter().any(|line| line.contains("dropped the oldest dead letters")),
+        said.iter().any(|line| line.contains("evicted the oldest dead letters")),
         "{said:#?}"
     );
 }

@@ -279,7 +279,7 @@ async fn messages_that_cannot_be_read() {
         assert_eq!(rebuild.wait(LONG).await, 0);
         let said = rebuild.stdout().join("\n");
         assert!(
-            said.starts_with(&format!("{stored} readings stored, ")) && said.contains(" 16 messages cannot"),
+            said.starts_with(&format!("{stored} readings persisted, ")) && said.contains(" 16 messages cannot"),
             "{said}"
         );
         assert_eq!(letters(database).await, 16);

@@ -35,6 +35,7 @@ mod roles;
 mod secrets;
 mod signals;
 mod slow;
+mod snapshot;
 mod soak;
 mod source;
 mod system;

@@ -189,8 +189,7 @@ async fn a_replay_is_proved_by_its_receipts() {
     let rows = system.rows().await.len();
     let proved = summary.replace(',', "");
     assert!(
-        proved.contains(&format!("in the database: {rows} new "))
-            || proved.contains(&format!("in the database: {rows} new")),
+        proved.contains(&format!("in the database: {rows} persisted")),
         "{summary}"
     );
     // An API over another database does not know these uploads.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tests::Setting;
+use crate::tests::pin;
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -248,12 +249,7 @@ async fn a_file_that_is_no_manifest_is_named_and_kept() {
             .unwrap()
     );
     let error = dump(&setting, 3).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("2017-06-03.manifest.json is not a dump's manifest"),
-        "{error}"
-    );
+    pin("a_file_that_is_no_manifest", error);
     assert_eq!(setting.names().await, ["2017-06-03.manifest.json"]);
 }
 

@@ -21,10 +21,10 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(400);
 const TRIES: usize = if cfg!(test) { 2 } else { 10 };
 
 /// Pause between two tries, in which other transactions go on.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest that counting a month may take.
-const COUNTING: Duration = Duration::from_secs(3600);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// A partition of a month.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub(crate) async fn count(pool: &::postgres::Pool, month: &Partition) -> anyhow:
     // Taken out of the pool: if interrupted, it is closed.
     let client = Object::take(pool.get().await.context("connect to the database")?);
     let counting = async {
-        let limit = format!("SET statement_timeout = {}", COUNTING.as_millis());
+        let limit = format!("SET statement_timeout = {}", COUNT_TIMEOUT.as_millis());
         client.batch_execute(&limit).await?;
         let statement = format!(
             "SELECT (timestamp AT TIME ZONE 'UTC')::date::text, count(*) FROM {} GROUP BY 1",
@@ -142,8 +142,8 @@ pub(crate) async fn count(pool: &::postgres::Pool, month: &Partition) -> anyhow:
         );
         client.query(&statement, &[]).await
     };
-    let rows = tokio::time::timeout(COUNTING, counting).await;
-    let rows = match rows.with_context(|| format!("{} was not counted within {COUNTING:?}", month.month))? {
+    let rows = tokio::time::timeout(COUNT_TIMEOUT, counting).await;
+    let rows = match rows.with_context(|| format!("{} was not counted within {COUNT_TIMEOUT:?}", month.month))? {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(None),
         rows => rows.context("count the month's readings")?,
     };
@@ -167,7 +167,7 @@ pub(crate) async fn drop_month(
 ) -> anyhow::Result<Drop> {
     for attempt in 0..TRIES {
         if attempt > 0 {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
         // Taken out of the pool: at any end, the locks end with it.
         let mut client = Object::take(pool.get().await.context("connect to the database")?);

@@ -191,7 +191,7 @@ impl Restorer {
 
 fn sum(one: Stored, other: Stored) -> Stored {
     Stored {
-        stored: one.stored + other.stored,
+        persisted: one.persisted + other.persisted,
         duplicates: one.duplicates + other.duplicates,
         conflicts: one.conflicts + other.conflicts,
     }
@@ -259,11 +259,13 @@ struct Words(Stored);
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stored {
-            stored,
+            persisted,
             duplicates,
             conflicts,
-            ..
         } = self.0;
-        write!(f, "{stored} new, {duplicates} duplicates, {conflicts} conflicts")
+        write!(
+            f,
+            "{persisted} persisted, {duplicates} duplicates, {conflicts} conflicts"
+        )
     }
 }

@@ -17,7 +17,7 @@ const OTHER: i64 = -1;
 /// A writer of readings increments the day's version last before its commit. So while the day's row is
 /// locked, its readings are either visible here, or the version moves past the recorded one.
 pub(super) async fn record(pool: &::postgres::Pool, dump: &Manifest, stored: Stored) -> anyhow::Result<()> {
-    let all = stored.conflicts == 0 && stored.stored + stored.duplicates == dump.readings;
+    let all = stored.conflicts == 0 && stored.persisted + stored.duplicates == dump.readings;
     let (day, Some(id), true) = (dump.date, dump.id, all) else {
         return Ok(());
     };

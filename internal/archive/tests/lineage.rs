@@ -1,7 +1,7 @@
 //! Dumps over a database that did not write them: a new one, or one set back. Published readings stay
 //! published, with any versions of the days.
 
-use super::{Setting, Written, day};
+use super::{Setting, Written, day, pin};
 use crate::restore::Restorer;
 use crate::{Days, Swept};
 
@@ -76,10 +76,7 @@ async fn the_same_version_by_chance_is_not_the_same() {
         .over(&lost);
     assert_eq!(new.number("SELECT version FROM day").await, 2);
     let months = new.retain("2017-07-01", false).await;
-    assert!(
-        months[0].contains("stays") && months[0].contains("2017-06-01 was written from another database"),
-        "{months:?}"
-    );
+    pin("a_dump_of_another_database_keeps_the_month", months.join("\n"));
     assert_eq!(new.rows().await, 2);
     assert_eq!(sweep(&new).await, (1, 0));
     assert_eq!(minutes(&new).await, [0, 1, 5]);
@@ -143,11 +140,8 @@ async fn a_damaged_dump_of_another_database_is_kept() {
     let manifest = new.manifest(DAY).await;
     let (data, _) = new.store.get(&manifest.file).await.unwrap().unwrap();
     new.store.delete(&manifest.file).await.unwrap();
-    let error = format!("{:#}", new.dumper.dump(day(DAY)).await.unwrap_err());
-    assert!(
-        error.contains("may hold readings that the database has not") && error.contains("r1.json.gz"),
-        "{error}"
-    );
+    let error = new.dumper.dump(day(DAY)).await.unwrap_err();
+    pin("a_damaged_dump_of_another_database", format!("{error:#}"));
     assert_eq!(new.manifest(DAY).await, manifest);
     assert!(new.store.create(&manifest.file, data).await.unwrap());
     assert_eq!(sweep(&new).await, (1, 0));

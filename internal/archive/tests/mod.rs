@@ -25,6 +25,23 @@ type Written<'a> = (&'a str, &'a str, &'a str, f64);
 /// Why a month stays that was not old enough a day ago.
 const EARLY: &str = "it was not old enough at a look at the clock a day ago";
 
+/// Compares a text that people read with its snapshot, without what differs from run to run.
+pub(crate) fn pin(name: &str, text: impl std::fmt::Display) {
+    let filters = [
+        (r"[0-9]+\.[0-9] MiB", "[size]"),
+        ("[0-9a-f]{64}", "[SHA-256]"),
+        ("Generic LocalFileSystem error.*", "[the store's error]"),
+        ("clock it is [-0-9T:.]+Z", "clock it is [now]"),
+        (
+            r"has [0-9]+ bytes, and its manifest says [0-9]+",
+            "has [few] bytes, and its manifest says [more]",
+        ),
+    ];
+    insta::with_settings!({filters => filters}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
 /// A look by the process of this number, this many days after the release.
 fn look(process: u128, days: i64) -> Look {
     Look {

@@ -1,6 +1,6 @@
 //! The days that a sweep dumps, and events during the sweep.
 
-use super::{Setting, day};
+use super::{Setting, day, pin};
 use crate::Swept;
 use crate::postgres::days_after;
 use bytes::Bytes;
@@ -111,7 +111,7 @@ async fn a_store_that_is_gone_ends_it() {
     std::fs::write(folder.path().join("dumps"), "no folder").unwrap();
     let error = gone.dump_stale(day("2017-06-09"), &CancellationToken::new()).await;
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("gave up after 5 days"), "{error}");
+    pin("a_store_that_is_gone", error);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +120,7 @@ async fn no_day_is_begun_after_the_end_was_asked_for() {
     let stop = CancellationToken::new();
     stop.cancel();
     let error = setting.dumper.dump_stale(day("2017-06-09"), &stop).await.unwrap_err();
-    assert!(error.to_string().contains("run it again"), "{error}");
+    pin("a_sweep_that_is_stopped", error);
     assert_eq!(setting.names().await, [""; 0]);
 }
 

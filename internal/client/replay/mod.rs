@@ -198,7 +198,7 @@ impl fmt::Display for Summary {
         if let Some(proof) = &self.proof {
             writeln!(
                 formatter,
-                "in the database: {} new, {} stored before, {} with another value, {} failed",
+                "in the database: {} persisted, {} duplicates, {} conflicts, {} failed",
                 HumanCount(proof.persisted),
                 HumanCount(proof.duplicates),
                 HumanCount(proof.conflicts),

@@ -8,7 +8,7 @@ use indicatif::{BinaryBytes, FormattedDuration, HumanCount, ProgressBar, Progres
 use super::Summary;
 
 /// Least time between two lines.
-const EVERY: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Columns of a reason beside a bar; the narrowest terminal has 80 columns.
 const REASON: usize = 40;
 
@@ -86,7 +86,7 @@ impl Progress {
                 bar.set_position(position);
                 bar.set_message(state());
             }
-            Shown::Lines if self.said.unwrap_or(self.began).elapsed() >= EVERY => {
+            Shown::Lines if self.said.unwrap_or(self.began).elapsed() >= LINE_INTERVAL => {
                 let state = state();
                 self.say(state.trim_start());
             }
@@ -97,7 +97,7 @@ impl Progress {
     /// Reports that the server does not take the chunk now; the next try comes after `pause`.
     pub(super) fn waiting(&mut self, reason: &str, pause: Duration) {
         let next = format!("next try in {:.1} s", pause.as_secs_f64());
-        let quiet = self.said.is_none_or(|said| said.elapsed() >= EVERY);
+        let quiet = self.said.is_none_or(|said| said.elapsed() >= LINE_INTERVAL);
         if let Shown::Bar(bar) = &self.shown {
             bar.set_message(format!("{}; {next}", shortened(reason)));
             if quiet && !self.away {

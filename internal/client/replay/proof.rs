@@ -16,7 +16,7 @@ use uuid::Uuid;
 const OUTSTANDING: usize = 64;
 
 /// How long the API is asked to hold an answer.
-const HOLD: Duration = Duration::from_secs(5);
+const RECEIPT_WAIT: Duration = Duration::from_secs(5);
 
 /// Pause between two requests if the API gives no answer.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -80,7 +80,7 @@ impl Prover {
         let path = format!("{}/api/ingests/", url.path().trim_end_matches('/'));
         url.set_path(&path);
         let http = reqwest::Client::builder()
-            .timeout(HOLD + TIMEOUT)
+            .timeout(RECEIPT_WAIT + TIMEOUT)
             .build()
             .map_err(|error| Error::Usage(format!("no HTTP client: {}", root_cause(&error))))?;
         Ok(Some(Self {
@@ -170,7 +170,7 @@ impl Prover {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{id}", self.url.path()));
         // Once the time is over, the others are asked without a wait.
-        let hold = HOLD.min(self.deadline.saturating_duration_since(Instant::now()));
+        let hold = RECEIPT_WAIT.min(self.deadline.saturating_duration_since(Instant::now()));
         url.set_query(Some(&format!("wait={}ms", hold.as_millis())));
         let asked = async {
             let response = self.http.get(url).send().await?;

@@ -13,10 +13,10 @@ use uuid::Uuid;
 use web::Problem;
 
 /// Retry delay for a client whose series have no room: an operator has to act.
-const NO_ROOM: Duration = Duration::from_secs(300);
+const SERIES_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// Retry delay while the server's clock is wrong.
-const CLOCK: Duration = Duration::from_secs(30);
+const CLOCK_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Answers an upload by how it ended.
 pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Response {
@@ -70,14 +70,14 @@ fn read(counts: &Counts) -> Option<Problem> {
                 StatusCode::TOO_MANY_REQUESTS,
                 "This key has brought as many different devices and sensors as it may, so readings of new ones are deferred. All others are accepted; send the whole body again later.",
             );
-            return Some(problem.retry_after(NO_ROOM));
+            return Some(problem.retry_after(SERIES_RETRY_AFTER));
         }
         Some(NoRoom::All) => {
             let problem = Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "There is no room for new devices and sensors, so readings of new ones are deferred. All others are accepted; send the whole body again later.",
             );
-            return Some(problem.retry_after(NO_ROOM));
+            return Some(problem.retry_after(SERIES_RETRY_AFTER));
         }
         None => {}
     }
@@ -181,7 +181,7 @@ pub(super) fn wrong_clock() -> Problem {
         StatusCode::SERVICE_UNAVAILABLE,
         "This server's clock is wrong, or not checked yet, so it rejects nothing. Send the whole body again later; nothing is stored twice.",
     )
-    .retry_after(CLOCK)
+    .retry_after(CLOCK_RETRY_AFTER)
 }
 
 /// The refusal of a body larger than this.

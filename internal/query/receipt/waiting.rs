@@ -9,7 +9,7 @@ use uuid::Uuid;
 use web::Problem;
 
 /// Pause between two look-ups.
-const LOOK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Result of a look-up of all awaited uploads.
 type Found = Result<Arc<HashMap<Uuid, Sums>>, Problem>;
@@ -37,7 +37,7 @@ impl Waiting {
         Self {
             database,
             uploads: Uploads::default(),
-            rounds: Questions::every(LOOK),
+            rounds: Questions::every(CHECK_INTERVAL),
         }
     }
 

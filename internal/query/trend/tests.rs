@@ -1,8 +1,8 @@
 mod arrival;
+mod questions;
 
 use super::*;
 use crate::tests::{Api, Reading};
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 #[test]
@@ -388,117 +388,5 @@ async fn averages_whose_sums_leave_the_range_of_a_double() {
             [0.1, 0.1, 0.1, 1.0],
         ];
         assert_eq!(found, expected.map(|bucket| bucket.map(Some)), "{width}");
-    }
-}
-
-#[tokio::test]
-async fn the_last_24_hours_unless_told() {
-    let now = Timestamp::now();
-    let ago = |hours: i64| {
-        Timestamp::from_second(now.as_second() - hours * 3600)
-            .unwrap()
-            .to_string()
-    };
-    let api = Api::with(&[
-        ("lada", "x", &ago(25), 1.0),
-        ("lada", "x", &ago(23), 2.0),
-        ("lada", "x", &ago(1), 3.0),
-        ("lada", "x", &ago(-1), 4.0),
-    ])
-    .await;
-    let values =
-        |buckets: Vec<Value>| -> Vec<f64> { buckets.iter().map(|bucket| bucket["avg"].as_f64().unwrap()).collect() };
-    assert_eq!(values(buckets_of(&api, "sensor=x").await), [2.0, 3.0]);
-    let since = format!("sensor=x&from={}", ago(26));
-    assert_eq!(values(buckets_of(&api, &since).await), [1.0, 2.0, 3.0]);
-    let until = format!("sensor=x&to={}", ago(2));
-    assert_eq!(values(buckets_of(&api, &until).await), [1.0, 2.0]);
-}
-
-#[tokio::test]
-async fn as_many_buckets_as_an_answer_holds() {
-    let api = Api::with(&HOUR).await;
-    // 10,000 seconds.
-    let most = "sensor=speed&aggregation=1s&from=2021-02-28T10:00:00Z&to=2021-02-28T12:46:40Z";
-    assert_eq!(buckets_of(&api, &format!("{most}&fill=zero")).await.len(), 10_000);
-    assert_eq!(buckets_of(&api, most).await.len(), 6);
-    for fill in ["none", "zero"] {
-        let more = most.replace("12:46:40Z", "12:46:40.000001Z");
-        let (status, problem) = api.get(&format!("/api/trends?{more}&fill={fill}")).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{fill}");
-        let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("10001 buckets are more than the 10000"), "{detail}");
-        assert!(detail.contains("a wider aggregation or a shorter span"), "{detail}");
-    }
-}
-
-#[tokio::test]
-async fn wrong_questions_are_told_why() {
-    let api = Api::start().await;
-    for (query, words) in [
-        ("", "sensor"),
-        ("sensor=-x", "sensor: not a name"),
-        ("sensor=x&device=", "device: not a name"),
-        ("sensor=x&sensor=y", "sensor"),
-        ("sensor=x&from=yesterday", "from: not an RFC 3339 time"),
-        ("sensor=x&from=2021-02-28", "from: not an RFC 3339 time"),
-        ("sensor=x&from=2021-02-28T10:00:00+01:00", "%2B"),
-        ("sensor=x&to=2021-02-30T10:00:00Z", "to: no such day"),
-        (
-            "sensor=x&from=2021-02-28T10:00:00Z&to=2021-02-28T10:00:00Z",
-            "from is not before to",
-        ),
-        ("sensor=x&from=9999-12-30T00:00:00Z", "from is not before to"),
-        (
-            "sensor=x&aggregation=999ms",
-            "aggregation: write a span of time such as",
-        ),
-        (
-            "sensor=x&aggregation=fortnight",
-            "aggregation: write a span of time such as",
-        ),
-        (
-            "sensor=x&function=mean",
-            "function: write some of avg, min, max, count, first and last",
-        ),
-        (
-            "sensor=x&function=avg,avg",
-            "function: write some of avg, min, max, count, first and last",
-        ),
-        (
-            "sensor=x&function=",
-            "function: write some of avg, min, max, count, first and last",
-        ),
-        ("sensor=x&fill=cubic", "fill: write one of zero, null, previous, linear"),
-    ] {
-        let (status, problem) = api.get(&format!("/api/trends?{query}")).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
-        assert_eq!(problem["status"], 400, "{query}");
-        assert!(
-            problem["detail"].as_str().unwrap().contains(words),
-            "{query}: {problem}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn the_ends_of_the_calendar() {
-    let api = Api::start().await;
-    for (query, buckets) in [
-        (
-            "from=0000-01-01T00:00:00Z&to=9999-12-30T21:59:59Z&aggregation=36500d",
-            101,
-        ),
-        ("to=0000-01-01T00:00:00Z", 96),
-        (
-            "from=0000-01-01T00:00:00Z&to=0000-01-01T00:00:01Z&aggregation=36500d",
-            1,
-        ),
-    ] {
-        let found = buckets_of(&api, &format!("sensor=x&{query}&fill=null")).await;
-        assert_eq!(found.len(), buckets, "{query}");
-        // The query reaches the database, too.
-        let api = Api::with(&[("lada", "x", "2021-02-28T10:00:00Z", 1.0)]).await;
-        buckets_of(&api, &format!("sensor=x&{query}&fill=null")).await;
     }
 }

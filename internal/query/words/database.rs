@@ -14,7 +14,7 @@ use tokio_postgres::types::{ToSql, Type};
 const TIMEOUT: Duration = Duration::from_secs(35);
 
 /// How long cancelling a statement may take past the drain deadline.
-const LAST_MOMENT: Duration = Duration::from_millis(500);
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The API's connection to the database. Cheap to clone.
 ///
@@ -118,7 +118,7 @@ impl Drop for Lent<'_> {
         let _task = service.run_to_end(async move {
             let end = async {
                 drain_deadline.cancelled().await;
-                sleep(LAST_MOMENT).await;
+                sleep(CANCEL_TIMEOUT).await;
             };
             tokio::select! {
                 () = pool.reclaim(connection) => {}

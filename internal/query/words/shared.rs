@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Entries kept before abandoned ones are evicted.
+/// Entries kept before abandoned ones are removed.
 const REMEMBERED: usize = 1024;
 
 /// Shares answers among callers of the same question.

@@ -1,4 +1,4 @@
-//! Bounds the room of dead letters: measures them, evicts and deletes.
+//! Bounds the room of dead letters: measures, evicts and deletes them.
 
 use super::PLAUSIBLE;
 use crate::Store;
@@ -11,7 +11,7 @@ pub(super) const OVERHEAD: u64 = 512;
 /// Most dead letters that one transaction evicts.
 const STEP: i64 = 256;
 
-/// StoredLetter ids of evicted dead letters. A rebuild may restore one whose id is gone; it is evicted again.
+/// Ids that stay of evicted dead letters. A rebuild may restore one whose id is gone; it is evicted again.
 const REMEMBERED: i64 = 1_000_000;
 
 /// Lock held while dead letters are evicted, so that one program evicts at a time. The number is arbitrary
@@ -42,7 +42,7 @@ impl Store {
         Ok(sum.unsigned_abs())
     }
 
-    /// Drops the oldest dead letters of rejected lines, and leaves their ids. It drops up to this many bytes
+    /// Evicts the oldest dead letters of rejected lines, and leaves their ids. It evicts up to this many bytes
     /// or 256 of them, and none while another program evicts.
     ///
     /// # Errors

@@ -36,10 +36,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long connecting to a server may take, and how often a silent one is pinged; it is given up at the
 /// third ping. Shorter where the URL names several servers.
-const CONNECTING: Duration = Duration::from_secs(5);
-const PING: Duration = Duration::from_secs(10);
-const CONNECTING_TO_ONE: Duration = Duration::from_secs(2);
-const PING_TO_ONE: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CLUSTER_PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Header of the mark of a redriven event.
 const REDRIVEN: &str = "odograph-redriven";
@@ -52,9 +52,9 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
     let checked = tls::config(address.ca.as_deref())?;
     let about = address.clone();
     let (connecting, ping) = if address.servers.len() > 1 {
-        (CONNECTING_TO_ONE, PING_TO_ONE)
+        (CLUSTER_CONNECT_TIMEOUT, CLUSTER_PING_INTERVAL)
     } else {
-        (CONNECTING, PING)
+        (CONNECT_TIMEOUT, PING_INTERVAL)
     };
     let mut options = async_nats::ConnectOptions::new()
         .name("odograph")

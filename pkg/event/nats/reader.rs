@@ -22,7 +22,7 @@ const PULL_MESSAGES: usize = 512;
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
 
 /// How long the server remembers the acknowledgements of a silent history reader.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+const INACTIVE_THRESHOLD: Duration = Duration::from_secs(600);
 
 /// Prefix of the names of history readers' consumers.
 pub(super) const HISTORY: &str = "history_";
@@ -215,7 +215,7 @@ impl Reader {
 fn shared() -> Config {
     Config {
         ack_policy: AckPolicy::Explicit,
-        ack_wait: crate::PROGRESS * 3,
+        ack_wait: crate::PROGRESS_INTERVAL * 3,
         // Without a limit: the server would never deliver a message again that ran out of tries.
         max_deliver: -1,
         max_ack_pending: 4096,
@@ -254,7 +254,7 @@ fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, E
                     super::since(since).ok_or_else(|| Error::Url("the moment to read from is out of range".into()))?
                 }
             },
-            inactive_threshold: FORGOTTEN_AFTER,
+            inactive_threshold: INACTIVE_THRESHOLD,
             description: Some("Reads the history again".into()),
             ..shared()
         },

@@ -139,7 +139,7 @@ pub(super) async fn consumer(stream: &Stream, wanted: pull::Config) -> Result<Pu
         .map_err(unavailable)?;
     let found = &consumer.cached_info().config;
     judge_consumer(found, &wanted)?;
-    if found.ack_wait < crate::PROGRESS * 2 {
+    if found.ack_wait < crate::PROGRESS_INTERVAL * 2 {
         tracing::warn!(consumer = name, ack_wait = ?found.ack_wait, "the consumer redelivers messages that are still in work");
     }
     Ok(consumer)
@@ -158,7 +158,7 @@ pub(super) async fn remembered(stream: &Stream, wanted: &pull::Config) -> Result
     }
 }
 
-/// Refuses a consumer that would skip messages, or acknowledge unhandled ones.
+/// Refuses a consumer that would skip messages, or acknowledge unacknowledged ones.
 pub(super) fn judge_consumer(found: &consumer::Config, wanted: &pull::Config) -> Result<(), Error> {
     let name = wanted.durable_name.as_deref().unwrap_or_default();
     let refuse = |what: &str| {

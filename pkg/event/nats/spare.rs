@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// How often a persistor checks the spare stream.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one check may take, and giving one event back.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ const MAX_BYTES: i64 = 256 << 20;
 const TOGETHER: usize = 8;
 
 /// How long the server waits for events to be given back.
-const EXPIRES: Duration = Duration::from_secs(1);
+const FETCH_EXPIRES: Duration = Duration::from_secs(1);
 
 /// The consumer that gives events back.
 const CONSUMER: &str = "give_back";
@@ -66,7 +66,7 @@ pub(super) fn config(address: &Nats, replicas: usize) -> Config {
 /// not end.
 pub(super) async fn tend(context: &Context, address: &Nats) {
     loop {
-        sleep(LOOK).await;
+        sleep(CHECK_INTERVAL).await;
         if !connected(context) {
             continue;
         }
@@ -140,7 +140,7 @@ fn leader(info: &Info) -> Option<&str> {
 
 /// Gives some events of the spare stream back to the stream.
 async fn give_back(context: &Context, address: &Nats, consumer: &PullConsumer) -> Result<usize, Error> {
-    let asked = consumer.fetch().max_messages(TOGETHER).expires(EXPIRES);
+    let asked = consumer.fetch().max_messages(TOGETHER).expires(FETCH_EXPIRES);
     let messages = asked.messages().await.map_err(setup::unavailable)?;
     let messages: Vec<Message> = messages.try_collect().await.map_err(setup::unavailable)?;
     let events = messages.len();

@@ -1,9 +1,9 @@
 //! Trims the stream, which is queue and history in one.
 //!
-//! The acknowledgement floors say what was handled: all messages of a lane up to its consumer's floor are
+//! The acknowledgement floors say what was acknowledged: all messages of a lane up to its consumer's floor are
 //! acknowledged. Each lane is purged by its own subject up to its own floor. An idle lane, whose floor
 //! stands still, therefore delays no other. Messages published meanwhile lie above both floors. Where a
-//! consumer is missing, nothing is dropped. The floor of a new consumer lies below all messages.
+//! consumer is missing, nothing is trimmed. The floor of a new consumer lies below all messages.
 //!
 //! Messages that a history reader has not read yet stay as well.
 
@@ -26,7 +26,7 @@ const RELIEVED: u64 = 7;
 const ROUNDS: u64 = 32;
 
 /// How long the server keeps a consumer that only locates a time, if it is not deleted.
-const ASKED: Duration = Duration::from_secs(10);
+const INACTIVE_THRESHOLD: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(crate) struct HistoryTrimmer {
@@ -43,14 +43,14 @@ impl HistoryTrimmer {
         let stream = self.stream().await?;
         let info = stream.cached_info();
         let consumers = self.consumers(&stream).await?;
-        let unhandled = consumers.map(|consumers| {
+        let unacknowledged = consumers.map(|consumers| {
             let of = |info: &ConsumerInfo| info.num_pending + info.num_ack_pending as u64;
             consumers.iter().map(of).sum()
         });
         Ok(FillLevel {
             bytes: info.state.bytes,
             max_bytes: setup::max_bytes(info),
-            unhandled,
+            unacknowledged,
             nearly_full: excess(info, NEARLY_FULL) > 0.0,
         })
     }
@@ -68,7 +68,7 @@ impl HistoryTrimmer {
         let asking = pull::Config {
             deliver_policy,
             ack_policy: AckPolicy::None,
-            inactive_threshold: ASKED,
+            inactive_threshold: INACTIVE_THRESHOLD,
             memory_storage: true,
             num_replicas: 1,
             description: Some("Asks where a moment lies".into()),
@@ -116,7 +116,7 @@ impl HistoryTrimmer {
         Ok(trimmed)
     }
 
-    /// Drops handled messages up to this sequence.
+    /// Trims acknowledged messages up to this sequence.
     async fn purge_up_to(&self, sequence: u64) -> Result<u64, Error> {
         let stream = self.stream().await?;
         let Some(floors) = self.floors(&stream).await? else {

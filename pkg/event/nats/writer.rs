@@ -18,20 +18,20 @@ use tokio::time::{Instant, interval, sleep, timeout_at};
 const WINDOW: usize = 8 << 20;
 
 /// How often [`Writer::run`] checks the connection.
-const LOOK: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often a waiting publisher checks whether its connection is still the same, or back.
-const GLANCE: Duration = Duration::from_millis(50);
+const RECONNECT_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// In a cluster: how long an event waits for a connection to another server, and between two tries.
-const CONNECTING: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(100);
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// In a cluster: an event that the stream has not stored after this time goes to the spare stream, too.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SPARE_DELAY: Duration = Duration::from_secs(1);
 
 /// Failed checks in a row before the lost bus is logged.
-const LOOKS_AWAY: u32 = 12;
+const FAILED_CHECKS: u32 = 12;
 
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -75,7 +75,7 @@ impl Writer {
 
     pub(crate) async fn run(&self, ready: impl FnMut(bool)) -> Result<(), Error> {
         let tending = async {
-            let mut ticks = interval(LOOK);
+            let mut ticks = interval(CHECK_INTERVAL);
             while !(self.tends && self.replicated.load(Ordering::Acquire)) {
                 ticks.tick().await;
             }
@@ -90,7 +90,7 @@ impl Writer {
     async fn keep_prepared(&self, mut ready: impl FnMut(bool)) -> Result<(), Error> {
         let mut told = None;
         let mut away = 0_u32;
-        let mut ticks = interval(LOOK);
+        let mut ticks = interval(CHECK_INTERVAL);
         loop {
             ticks.tick().await;
             if connected(&self.context) && !self.prepared.load(Ordering::Acquire) {
@@ -115,7 +115,7 @@ impl Writer {
             } else {
                 away.saturating_add(1)
             };
-            if away == LOOKS_AWAY {
+            if away == FAILED_CHECKS {
                 let how = if self.address.insists_on_tls() {
                     " by TLS, which the URL asks for (tls:// or ?ca=FILE)"
                 } else {
@@ -193,7 +193,7 @@ impl Writer {
             };
             let replicated = self.replicated.load(Ordering::Acquire);
             if replicated && may_pass(&error) && Instant::now() < deadline {
-                sleep(PAUSE).await;
+                sleep(RETRY_INTERVAL).await;
                 if self.wait_until_ready().await.is_ok() {
                     continue;
                 }
@@ -210,13 +210,13 @@ impl Writer {
     /// Waits a while for a connection to another server of a cluster. Fails with the reason why the bus
     /// cannot take events then.
     async fn wait_until_ready(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + CONNECTING;
+        let deadline = Instant::now() + RECONNECT_TIMEOUT;
         let may_come = || {
             let known = self.replicated.load(Ordering::Acquire) && self.prepared.load(Ordering::Acquire);
             known && !self.is_ready() && Instant::now() < deadline
         };
         while may_come() {
-            sleep(GLANCE).await;
+            sleep(RECONNECT_CHECK_INTERVAL).await;
         }
         self.check()
     }
@@ -231,7 +231,7 @@ impl Writer {
         let answered = tokio::select! {
             biased;
             stored = &mut first => Some(stored),
-            () = sleep(PATIENCE) => None,
+            () = sleep(SPARE_DELAY) => None,
         };
         let second = self.acknowledged(spare::subject(&self.address, lane), headers, payload);
         match answered {
@@ -260,9 +260,9 @@ impl Writer {
             published.await?.await
         };
         let lost = async {
-            let mut glances = interval(GLANCE);
+            let mut ticks = interval(RECONNECT_CHECK_INTERVAL);
             while self.connection() == connection {
-                glances.tick().await;
+                ticks.tick().await;
             }
         };
         tokio::select! {

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long a lingering client waits for an answer.
-const MOMENT: Duration = Duration::from_millis(100);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The client's behavior once it has written everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +91,7 @@ impl Exchange {
                 }
             }
             if self.end == End::Linger {
-                let _ = timeout(MOMENT, answered.notified()).await;
+                let _ = timeout(ANSWER_TIMEOUT, answered.notified()).await;
             }
             if matches!(self.end, End::HalfClose | End::Linger) {
                 let _ = to.shutdown().await;

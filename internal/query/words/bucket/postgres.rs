@@ -21,7 +21,7 @@ use tokio_postgres::types::{ToSql, Type};
 const NARROW: i64 = 60_000_000;
 
 /// Above this many descents of the index, buckets are swept: with many series most buckets are empty.
-const MANY: usize = 20_000;
+const MAX_DESCENTS: usize = 20_000;
 
 /// A sensor's series, of one device or of all, in order of device.
 ///
@@ -131,7 +131,7 @@ impl Question<'_> {
     }
 
     async fn ask_by(&self, average: &str, buckets: Buckets) -> Result<Vec<Told>, Error> {
-        let way = if buckets.width < NARROW || self.series.len().saturating_mul(buckets.len()) > MANY {
+        let way = if buckets.width < NARROW || self.series.len().saturating_mul(buckets.len()) > MAX_DESCENTS {
             Way::Sweep
         } else {
             Way::Seek

@@ -1,4 +1,4 @@
-//! The history of a stream: only handled events are trimmed.
+//! The history of a stream: only acknowledged events are trimmed.
 
 use super::{DEADLINE, event, next, writer};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::Config};
@@ -63,10 +63,10 @@ impl Bus {
         }
     }
 
-    /// Waits for a number of unhandled events: the client does not wait for acknowledgements to arrive.
-    async fn unhandled(&self, count: u64) {
+    /// Waits for a number of unacknowledged events: the client does not wait for acknowledgements to arrive.
+    async fn unacknowledged(&self, count: u64) {
         poll(DEADLINE, async || {
-            (self.trimmer.fill_level().await.ok()?.unhandled == Some(count)).then_some(())
+            (self.trimmer.fill_level().await.ok()?.unacknowledged == Some(count)).then_some(())
         })
         .await;
     }
@@ -90,7 +90,7 @@ fn ids(lane: Lane, numbers: impl Iterator<Item = usize>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn only_what_was_handled_is_dropped() {
+async fn only_what_was_acknowledged_is_trimmed() {
     let mut bus = Bus::start("trim", "").await;
     for number in 0..6 {
         bus.publish(Lane::Live, number, 10).await.unwrap();
@@ -100,7 +100,7 @@ async fn only_what_was_handled_is_dropped() {
     // Out of order: the first event is still in work.
     let _first = next(&mut bus.bulk).await;
     bus.handle(Lane::Bulk, 3).await;
-    bus.unhandled(2 + 3).await;
+    bus.unacknowledged(2 + 3).await;
     assert_eq!(bus.trimmer.trim_before(EARLY).await.unwrap(), 0, "all of it is young");
     // The two events that made the consumers, and four.
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 6);
@@ -110,12 +110,12 @@ async fn only_what_was_handled_is_dropped() {
     // The rest comes, and is trimmed afterwards.
     bus.handle(Lane::Live, 2).await;
     bus.handle(Lane::Bulk, 2).await;
-    bus.unhandled(1).await;
+    bus.unacknowledged(1).await;
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 2);
     assert_eq!(bus.left().await.len(), 6);
 }
 
-/// Events of a history stay until its reader has read them, handled or not.
+/// Events of a history stay until its reader has read them, acknowledged or not.
 #[tokio::test]
 async fn what_is_read_again_stays() {
     let mut bus = Bus::start("read_again", "").await;
@@ -125,7 +125,7 @@ async fn what_is_read_again_stays() {
     }
     bus.handle(Lane::Live, 6).await;
     bus.handle(Lane::Bulk, 6).await;
-    bus.unhandled(0).await;
+    bus.unacknowledged(0).await;
     let mut history = Reader::history(&bus.url, None).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..5 {
@@ -156,7 +156,7 @@ async fn what_is_read_again_stays() {
     history.end().await;
     bus.publish(Lane::Live, 6, 10).await.unwrap();
     bus.handle(Lane::Live, 1).await;
-    bus.unhandled(0).await;
+    bus.unacknowledged(0).await;
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 10);
 }
 
@@ -241,28 +241,28 @@ async fn an_idle_lane_holds_nothing_up() {
         bus.publish(Lane::Bulk, number, 10).await.unwrap();
     }
     bus.handle(Lane::Bulk, 20).await;
-    bus.unhandled(0).await;
+    bus.unacknowledged(0).await;
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 22);
-    // Later events of that lane do not count as handled.
+    // Later events of that lane do not count as acknowledged.
     bus.publish(Lane::Live, 0, 10).await.unwrap();
     bus.publish(Lane::Bulk, 20, 10).await.unwrap();
     bus.handle(Lane::Bulk, 1).await;
-    bus.unhandled(1).await;
+    bus.unacknowledged(1).await;
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 1);
     assert_eq!(next(&mut bus.live).await.event.id, "live-0");
 }
 
-/// Without a consumer, no event counts as handled; a new one begins with all events.
+/// Without a consumer, no event counts as acknowledged; a new one begins with all events.
 #[tokio::test]
-async fn a_consumer_that_was_dropped_is_not_one_that_has_handled_everything() {
+async fn a_consumer_that_was_dropped_is_not_one_that_has_acknowledged_everything() {
     let mut bus = Bus::start("dropped", "").await;
     for number in 0..5 {
         bus.publish(Lane::Live, number, 10).await.unwrap();
     }
     bus.handle(Lane::Live, 5).await;
-    bus.unhandled(0).await;
+    bus.unacknowledged(0).await;
     bus.stream.delete_consumer("persistor_live").await.unwrap();
-    assert_eq!(bus.trimmer.fill_level().await.unwrap().unhandled, None);
+    assert_eq!(bus.trimmer.fill_level().await.unwrap().unacknowledged, None);
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 0);
 
     // A consumer that begins with new events is refused.
@@ -301,7 +301,7 @@ async fn the_oldest_history_makes_room() {
     let before = bus.trimmer.fill_level().await.unwrap();
     assert!((800_000..900_000).contains(&before.bytes), "{before:?}");
     assert_eq!(before.max_bytes, Some(1_000_000));
-    // Only the first event of each lane is handled, so no other can be trimmed.
+    // Only the first event of each lane is acknowledged, so no other can be trimmed.
     assert_eq!(bus.trimmer.make_room().await.unwrap(), 2, "the first of both lanes");
     while bus.publish(Lane::Live, published, 10_000).await.is_ok() {
         published += 1;
@@ -310,7 +310,7 @@ async fn the_oldest_history_makes_room() {
     bus.handle(Lane::Live, published / 2).await;
     let left = u64::try_from(published - published / 2).unwrap();
     poll(DEADLINE, async || {
-        // The newer half of the handled events stays for a rebuild.
+        // The newer half of the acknowledged events stays for a rebuild.
         let trimmed = bus.trimmer.make_room().await.unwrap();
         (trimmed > 0).then_some(())
     })
@@ -318,9 +318,9 @@ async fn the_oldest_history_makes_room() {
     let after = bus.trimmer.fill_level().await.unwrap();
     assert!(!after.nearly_full && after.bytes > 300_000, "{after:?}");
     assert!(bus.publish(Lane::Live, published, 10_000).await.is_ok());
-    // All unhandled events come.
+    // All unacknowledged events come.
     for number in (published / 2)..=published {
         assert_eq!(next(&mut bus.live).await.event.id, format!("live-{number}"));
     }
-    assert!(after.unhandled.unwrap() >= left);
+    assert!(after.unacknowledged.unwrap() >= left);
 }
