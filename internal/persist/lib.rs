@@ -29,6 +29,7 @@
 mod backoff;
 pub mod dead;
 mod drain;
+mod evict;
 mod gather;
 mod letters;
 mod metrics;
