@@ -3,7 +3,7 @@
 //! One task reads the bus, and a thread sorts. While the thread writes its files, the task goes on reading
 //! and tells the bus that waiting messages are in work. Otherwise the bus would redeliver all of them.
 
-use super::Comparing;
+use super::options::Comparing;
 use super::sort::{Sorted, Sorter};
 use anyhow::{Context, bail};
 use archive::Days;
