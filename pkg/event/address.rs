@@ -47,6 +47,16 @@ impl Nats {
         format!("{}.{}", self.name, lane.name())
     }
 
+    /// The spare stream: `READINGS_SPARE`.
+    pub(crate) fn spare_stream(&self) -> String {
+        format!("{}_SPARE", self.stream())
+    }
+
+    /// The subject of a lane on the spare stream: `readings_spare.live`, `readings_spare.bulk`.
+    pub(crate) fn spare_subject(&self, lane: Lane) -> String {
+        format!("{}_spare.{}", self.name, lane.name())
+    }
+
     /// Whether the URL requires TLS.
     pub(crate) fn insists_on_tls(&self) -> bool {
         self.ca.is_some() || self.servers.iter().any(|server| server.starts_with("tls://"))

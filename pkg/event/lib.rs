@@ -23,14 +23,15 @@
 mod address;
 mod dead;
 mod error;
+mod fill_level;
 mod memory;
 mod nats;
 mod repeated;
-mod trimmer;
 
-pub use dead::{DeadLetter, DeadLetters};
+pub use dead::DeadLetter;
 pub use error::Error;
-pub use trimmer::{FillLevel, HistoryTrimmer};
+pub use fill_level::FillLevel;
+pub use nats::{DeadLetters, HistoryTrimmer};
 
 use address::Address;
 use bytes::Bytes;
@@ -297,7 +298,7 @@ impl Reader {
     pub fn trimmer(&self) -> Option<HistoryTrimmer> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
-            ReaderBackend::Nats(reader) => Some(HistoryTrimmer(reader.trimmer())),
+            ReaderBackend::Nats(reader) => Some(reader.trimmer()),
         }
     }
 
@@ -306,7 +307,7 @@ impl Reader {
     pub fn dead_letters(&self) -> Option<DeadLetters> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
-            ReaderBackend::Nats(reader) => Some(DeadLetters(reader.dead_letters())),
+            ReaderBackend::Nats(reader) => Some(reader.dead_letters()),
         }
     }
 }

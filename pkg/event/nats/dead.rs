@@ -21,7 +21,8 @@ const CUT: &str = "odograph-cut-from";
 /// Dead letters read at once, at the most.
 const TOGETHER: usize = 256;
 
-pub(crate) struct DeadLetters {
+/// The dead letters that a bus still holds. Several programs may read and delete them at once.
+pub struct DeadLetters {
     context: Context,
     address: Nats,
 }
@@ -31,7 +32,12 @@ impl DeadLetters {
         Self { context, address }
     }
 
-    pub(crate) async fn oldest(&self, bytes: usize) -> Result<Option<Vec<DeadLetter>>, Error> {
+    /// The oldest dead letters, about `bytes` of them and at least one, if the stream holds any. `None`: the
+    /// bus has no such stream.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: try again.
+    pub async fn oldest(&self, bytes: usize) -> Result<Option<Vec<DeadLetter>>, Error> {
         let Some(stream) = self.stream().await? else {
             return Ok(None);
         };
@@ -52,7 +58,11 @@ impl DeadLetters {
         Ok(Some(letters))
     }
 
-    pub(crate) async fn delete_up_to(&self, number: u64) -> Result<(), Error> {
+    /// Deletes the dead letter of this number and all before it.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::oldest`].
+    pub async fn delete_up_to(&self, number: u64) -> Result<(), Error> {
         if let Some(stream) = self.stream().await? {
             let purging = stream.purge().sequence(number.saturating_add(1));
             purging.await.map_err(setup::unavailable)?;

@@ -6,6 +6,7 @@
 //! takes events while `READINGS` has no leader. Events are CloudEvents in binary mode: `ce-*` headers and
 //! the raw payload. A persistor empties `READINGS_DEAD`, which earlier versions may have left.
 
+mod consumer;
 mod dead;
 mod denied;
 mod reader;
@@ -15,9 +16,10 @@ mod tls;
 mod trimmer;
 mod writer;
 
-pub(crate) use dead::DeadLetters;
-pub(crate) use reader::{Reader, Receipt, Wanted};
-pub(crate) use trimmer::HistoryTrimmer;
+pub(crate) use consumer::Wanted;
+pub use dead::DeadLetters;
+pub(crate) use reader::{Reader, Receipt};
+pub use trimmer::HistoryTrimmer;
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;

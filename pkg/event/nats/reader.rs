@@ -1,12 +1,13 @@
 //! Consuming: pulls are bounded by bytes and by count, so that the client buffers no more than it asked
 //! for.
 
+use super::consumer::{HISTORY, Wanted, config, is_history};
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
 use crate::{Delivery, Error, Lane};
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::future::BoxFuture;
@@ -20,21 +21,6 @@ const PULL_MESSAGES: usize = 512;
 /// How long the server keeps a pull that it has no messages for. Short, because the client notices only by
 /// this time that a pull was lost with its connection.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
-
-/// How long the server remembers the acknowledgements of a silent history reader.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
-
-/// Prefix of the names of history readers' consumers.
-pub(super) const HISTORY: &str = "history_";
-
-/// The messages that a reader reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
-    /// To share the lane's events with others.
-    Lane(Lane),
-    /// To read the whole history, or its part since this time (microseconds since 1970).
-    History(Option<i64>),
-}
 
 pub(crate) struct Reader {
     context: Context,
@@ -209,56 +195,6 @@ impl Reader {
             self.pull = Some(started.pull);
         }
     }
-}
-
-/// Settings of every reader's consumer.
-fn shared() -> Config {
-    Config {
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: crate::PROGRESS * 3,
-        // Without a limit: the server would never deliver a message again that ran out of tries.
-        max_deliver: -1,
-        max_ack_pending: 4096,
-        ..Config::default()
-    }
-}
-
-/// The consumer that all readers of a lane share.
-pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
-    Config {
-        durable_name: Some(format!("persistor_{}", lane.name())),
-        filter_subject: address.subject(lane),
-        description: Some("Stores readings in the database".into()),
-        ..shared()
-    }
-}
-
-/// Whether this consumer reads the history of both lanes.
-fn is_history(wanted: &Config) -> bool {
-    wanted.filter_subject.is_empty()
-}
-
-/// The consumer that a reader wants.
-fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
-    // The last part of the client's inbox names is unique by itself.
-    let inbox = context.client().new_inbox();
-    let name = inbox.rsplit('.').next().unwrap_or_default();
-    Ok(match wanted {
-        Wanted::Lane(lane) => of_lane(address, lane),
-        Wanted::History(since) => Config {
-            // Named, so that the reader finds it again after a lost connection.
-            durable_name: Some(format!("{HISTORY}{name}")),
-            deliver_policy: match since {
-                None => DeliverPolicy::All,
-                Some(since) => {
-                    super::since(since).ok_or_else(|| Error::Url("the moment to read from is out of range".into()))?
-                }
-            },
-            inactive_threshold: FORGOTTEN_AFTER,
-            description: Some("Reads the history again".into()),
-            ..shared()
-        },
-    })
 }
 
 /// The message's sequence in the stream; 0 for a message that is not of a stream.

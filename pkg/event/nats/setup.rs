@@ -1,6 +1,5 @@
 //! Makes missing streams and consumers and refuses those that would lose data; never alters any.
 
-use super::spare;
 use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::datetime::parse_rfc3339;
@@ -15,6 +14,9 @@ use std::time::Duration;
 
 /// The oldest supported server; older ones silently ignore settings.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
+
+/// Size limit of the spare stream, in bytes: events of some seconds. Writers wait while it is full.
+const SPARE_BYTES: i64 = 256 << 20;
 
 /// Checks the server and makes the streams where they are missing.
 pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
@@ -36,11 +38,28 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
     judge(&stream.cached_info().config, &wanted)?;
     if is_replicated(&stream) {
         // With the stream's replicas, not the URL's: programs with another URL must find it, too.
-        let wanted = spare::config(address, stream.cached_info().config.num_replicas);
+        let wanted = spare(address, stream.cached_info().config.num_replicas);
         let spare = get_or_create(context, wanted.clone()).await?;
         judge(&spare.cached_info().config, &wanted)?;
     }
     Ok(stream)
+}
+
+/// The spare stream beside a stream with so many replicas.
+fn spare(address: &Nats, replicas: usize) -> Config {
+    Config {
+        name: address.spare_stream(),
+        subjects: Lane::ALL.map(|lane| address.spare_subject(lane)).to_vec(),
+        storage: StorageType::File,
+        // An acknowledged event is deleted.
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        max_age: Duration::ZERO,
+        max_bytes: address.max_bytes.min(SPARE_BYTES),
+        num_replicas: replicas,
+        description: Some("Readings that came while the stream had no leader".into()),
+        ..Config::default()
+    }
 }
 
 /// Whether several servers store the stream.

@@ -233,7 +233,7 @@ impl Writer {
             stored = &mut first => Some(stored),
             () = sleep(PATIENCE) => None,
         };
-        let second = self.acknowledged(spare::subject(&self.address, lane), headers, payload);
+        let second = self.acknowledged(self.address.spare_subject(lane), headers, payload);
         match answered {
             Some(Err(error)) if may_pass(&error) => second.await.map_err(|_| error),
             Some(stored) => stored,
