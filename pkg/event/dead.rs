@@ -1,7 +1,7 @@
-//! Dead letters that earlier versions kept on the bus, in a stream of their own: `READINGS_DEAD`.
+//! Dead letters that earlier versions kept on the bus, in a stream of their own: `EVENTS_DEAD`.
 //!
-//! This version publishes none there. A persistor reads them in order, stores them elsewhere, and then
-//! deletes them.
+//! This version publishes none there. A reader takes them in order, stores them elsewhere, and then deletes
+//! them.
 
 use crate::{Event, Lane};
 

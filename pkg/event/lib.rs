@@ -1,7 +1,7 @@
 //! The event bus: events go in through a [`Writer`] and come out of a [`Reader`].
 //!
-//! The URL picks the backend: `nats://host:4222/readings` is a NATS JetStream stream,
-//! `memory://readings` hands events over inside one process. Both keep the same promise: a
+//! The URL picks the backend: `nats://host:4222/NAME` is a NATS JetStream stream,
+//! `memory://NAME` hands events over inside one process. Both keep the same promise: a
 //! published event has been stored or handled when [`Writer::publish`] returns, and an unacknowledged
 //! event is not lost (NATS delivers it again, memory tells the publisher). This crate does not read
 //! payloads.
@@ -9,8 +9,8 @@
 //! A bus has two [`Lane`]s, each read by itself: small urgent events do not queue behind bulk ones.
 //!
 //! ```no_run
-//! # async fn run(event: event::Event) -> Result<(), event::Error> {
-//! let mut reader = event::Reader::open("nats://127.0.0.1:4222/readings", event::Lane::Live).await?;
+//! # async fn run(names: &'static event::Names) -> Result<(), event::Error> {
+//! let mut reader = event::Reader::open("nats://127.0.0.1:4222/orders", names, event::Lane::Live).await?;
 //! let mut delivery = reader.next(1 << 20).await?;
 //! // Store what is in `delivery.event`, and only then:
 //! delivery.ack().await;
@@ -25,12 +25,14 @@ mod dead;
 mod error;
 mod fill_level;
 mod memory;
+mod names;
 mod nats;
 mod repeated;
 
 pub use dead::DeadLetter;
 pub use error::Error;
 pub use fill_level::FillLevel;
+pub use names::Names;
 pub use nats::{DeadLetters, HistoryTrimmer};
 
 use address::Address;
@@ -103,7 +105,14 @@ impl Lane {
 /// [`Error::Url`] where the URL cannot be used.
 #[cfg(fuzzing)]
 pub fn parse(url: &str) -> Result<(), Error> {
-    Address::parse(url).map(|_| ())
+    let names = &Names {
+        program: "",
+        reader: "",
+        stream: "",
+        spare: "",
+        consumer: "",
+    };
+    Address::parse(url, names).map(|_| ())
 }
 
 /// Publishes events to the bus. Cheap to clone.
@@ -122,8 +131,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self(match Address::parse(url)? {
+    pub async fn open(url: &str, names: &'static Names) -> Result<Self, Error> {
+        Ok(Self(match Address::parse(url, names)? {
             Address::Memory(name) => WriterBackend::Memory(memory::Writer::open(&name)),
             Address::Nats(address) => WriterBackend::Nats(Box::new(nats::Writer::open(address).await?)),
         }))
@@ -161,7 +170,7 @@ impl Writer {
         }
     }
 
-    /// Publishes a dead letter's event again. The header `odograph-redriven` holds `mark`, which tells this
+    /// Publishes a dead letter's event again. The header `PROGRAM-redriven` holds `mark`, which tells this
     /// copy from all others; `headers` are the event's further headers.
     ///
     /// # Errors
@@ -210,8 +219,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
-    pub async fn open(url: &str, lane: Lane) -> Result<Self, Error> {
-        Ok(Self(match Address::parse(url)? {
+    pub async fn open(url: &str, names: &'static Names, lane: Lane) -> Result<Self, Error> {
+        Ok(Self(match Address::parse(url, names)? {
             Address::Memory(name) => ReaderBackend::Memory(memory::Reader::open(&name, lane)),
             Address::Nats(address) => {
                 ReaderBackend::Nats(Box::new(nats::Reader::open(address, nats::Wanted::Lane(lane)).await?))
@@ -228,8 +237,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used, or names a bus without a history.
-    pub async fn history(url: &str, since: Option<i64>) -> Result<Self, Error> {
-        match Address::parse(url)? {
+    pub async fn history(url: &str, names: &'static Names, since: Option<i64>) -> Result<Self, Error> {
+        match Address::parse(url, names)? {
             Address::Memory(_) => Err(Error::Url(
                 "memory:// keeps nothing that could be read again; name a nats:// bus".into(),
             )),

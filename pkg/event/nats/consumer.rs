@@ -38,9 +38,9 @@ fn shared() -> Config {
 /// The consumer that all readers of a lane share.
 pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
     Config {
-        durable_name: Some(format!("persistor_{}", lane.name())),
+        durable_name: Some(format!("{}_{}", address.names.reader, lane.name())),
         filter_subject: address.subject(lane),
-        description: Some("Stores readings in the database".into()),
+        description: Some(address.names.consumer.into()),
         ..shared()
     }
 }

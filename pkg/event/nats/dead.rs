@@ -1,4 +1,4 @@
-//! Draining the stream in which earlier versions kept dead letters, `READINGS_DEAD`.
+//! Draining the stream in which earlier versions kept dead letters, `EVENTS_DEAD`.
 
 use super::{away, connected, event, foreign, header, setup};
 use crate::address::Nats;
@@ -6,17 +6,17 @@ use crate::{DeadLetter, Error, Lane};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 
-/// Header of a dead letter's reason.
-const REASON: &str = "odograph-reason";
+/// Kind of the header of a dead letter's reason.
+const REASON: &str = "reason";
 
 /// Header of its lane.
-const LANE: &str = "odograph-lane";
+const LANE: &str = "lane";
 
 /// Header of the time since which it is a dead letter, by its publisher's clock, in microseconds since 1970.
-const SINCE: &str = "odograph-buried";
+const SINCE: &str = "buried";
 
 /// Header of the original bytes of a cut payload.
-const CUT: &str = "odograph-cut-from";
+const CUT: &str = "cut-from";
 
 /// Dead letters read at once, at the most.
 const TOGETHER: usize = 256;
@@ -86,17 +86,19 @@ impl DeadLetters {
             Err(error) => return Err(setup::unavailable(error)),
         };
         let headers = Some(&message.headers);
+        let names = self.address.names;
+        let told = |kind| header(headers, &names.header(kind));
         let server = i64::try_from(message.time.unix_timestamp_nanos() / 1000).unwrap_or_default();
         // Either clock may have been behind.
-        let writer = header(headers, SINCE).parse().unwrap_or(i64::MIN);
+        let writer = told(SINCE).parse().unwrap_or(i64::MIN);
         let place = || format!("{}:{}:{server}", self.address.dead_stream(), message.sequence);
         Ok(Some(DeadLetter {
             number: message.sequence,
             since: server.max(writer),
-            lane: Lane::named(&header(headers, LANE)),
-            reason: header(headers, REASON),
-            cut_from: header(headers, CUT).parse().ok(),
-            headers: foreign(headers),
+            lane: Lane::named(&told(LANE)),
+            reason: told(REASON),
+            cut_from: told(CUT).parse().ok(),
+            headers: foreign(headers, names),
             event: event(headers, &message.payload, place),
         }))
     }

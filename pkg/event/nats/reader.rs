@@ -4,7 +4,7 @@
 use super::consumer::{HISTORY, Wanted, config, is_history};
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
-use crate::{Delivery, Error, Lane};
+use crate::{Delivery, Error, Lane, Names};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
@@ -128,7 +128,7 @@ impl Reader {
         let mut taken = Vec::new();
         if let Some(mut pull) = self.pull.take() {
             while let Some(Some(Ok(message))) = pull.next().now_or_never() {
-                taken.push(delivery(&self.context, message));
+                taken.push(delivery(&self.context, self.address.names, message));
             }
         }
         taken
@@ -144,7 +144,7 @@ impl Reader {
                         self.brought = true;
                         self.answered = true;
                         let is_later = self.last.is_some_and(|last| sequence(&message) > last);
-                        let mut delivery = delivery(&self.context, message);
+                        let mut delivery = delivery(&self.context, self.address.names, message);
                         if !is_later {
                             return Ok(delivery);
                         }
@@ -216,7 +216,7 @@ fn place(message: &Message) -> String {
     told.unwrap_or_default()
 }
 
-fn delivery(context: &Context, message: Message) -> Delivery {
+fn delivery(context: &Context, names: &'static Names, message: Message) -> Delivery {
     let event = event(message.headers.as_ref(), &message.payload, || place(&message));
     let (message, acker) = message.split();
     Delivery {
@@ -224,6 +224,7 @@ fn delivery(context: &Context, message: Message) -> Delivery {
         lane: message.subject.rsplit('.').next().and_then(Lane::named),
         receipt: crate::Receipt::Nats(Box::new(Receipt {
             context: context.clone(),
+            names,
             acker: Some(acker),
             headers: message.headers,
         })),
@@ -271,17 +272,18 @@ async fn start_pull(
 
 pub(crate) struct Receipt {
     context: Context,
+    names: &'static Names,
     acker: Option<Acker>,
     headers: Option<HeaderMap>,
 }
 
 impl Receipt {
     pub(crate) fn mark(&self) -> String {
-        header(self.headers.as_ref(), REDRIVEN)
+        header(self.headers.as_ref(), &self.names.header(REDRIVEN))
     }
 
     pub(crate) fn foreign(&self) -> Vec<(String, String)> {
-        foreign(self.headers.as_ref())
+        foreign(self.headers.as_ref(), self.names)
     }
 
     pub(crate) async fn ack(&mut self) {

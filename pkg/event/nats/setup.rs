@@ -31,7 +31,7 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         max_age: Duration::ZERO,
         max_bytes: address.max_bytes,
         num_replicas: address.replicas,
-        description: Some("Readings on their way to the database, and their history".into()),
+        description: Some(address.names.stream.into()),
         ..Config::default()
     };
     let stream = get_or_create(context, wanted.clone()).await?;
@@ -57,7 +57,7 @@ fn spare(address: &Nats, replicas: usize) -> Config {
         max_age: Duration::ZERO,
         max_bytes: address.max_bytes.min(SPARE_BYTES),
         num_replicas: replicas,
-        description: Some("Readings that came while the stream had no leader".into()),
+        description: Some(address.names.spare.into()),
         ..Config::default()
     }
 }
@@ -112,7 +112,7 @@ fn has_no_responders(error: &GetStreamError) -> bool {
 /// The error of a server without JetStream. Retrying finds out when JetStream was enabled.
 fn no_jetstream() -> Error {
     Error::Unavailable(
-        "the nats-server runs without JetStream, which keeps the readings; start it with JetStream: nats-server -js"
+        "the nats-server runs without JetStream, which keeps the events; start it with JetStream: nats-server -js"
             .into(),
     )
 }
@@ -258,7 +258,7 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     let name = &found.name;
     let refuse = |what: &str, remedy: &str| {
         Err(Error::Refused(format!(
-            "the stream {name} has {what}, which loses readings that are not stored yet; {remedy}"
+            "the stream {name} has {what}, which loses events that are not stored yet; {remedy}"
         )))
     };
     if found.discard != DiscardPolicy::New {

@@ -1,8 +1,8 @@
-//! The spare stream of a cluster, `READINGS_SPARE`: takes events while the stream has no leader.
+//! The spare stream of a cluster, `EVENTS_SPARE`: takes events while the stream has no leader.
 //!
 //! Servers wait 4 to 9 seconds before they elect a new leader of a stream; no setting changes that.
 //! Meanwhile writers publish to the spare stream, which has as many replicas and a leader on another
-//! server. Persistors give its events back to the stream, so all readers read one stream. An event may be
+//! server. Readers of the lanes give its events back to the stream, so all readers read one stream. An event may be
 //! given back twice, as it may be delivered twice.
 
 use super::{connected, setup};
@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How often a persistor checks the spare stream.
+/// How often a reader checks the spare stream.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long one check may take, and giving one event back.
@@ -84,8 +84,8 @@ async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
     Ok(given_back)
 }
 
-/// Checks that the history is complete: events of the spare stream are not in the stream until a persistor
-/// moves them.
+/// Checks that the history is complete: events of the spare stream are not in the stream until a reader of
+/// the lanes moves them.
 ///
 /// # Errors
 /// [`Error::Unavailable`] while the spare stream holds events.
@@ -97,8 +97,9 @@ pub(super) async fn must_be_empty(context: &Context, address: &Nats, of_stream: 
     let name = address.spare_stream();
     match setup::find(context, &name).await? {
         Some(spare) if spare.cached_info().state.messages > 0 => Err(Error::Unavailable(format!(
-            "{} events are still in the spare stream {name}; a persistor moves them, start one",
-            spare.cached_info().state.messages
+            "{} events are still in the spare stream {name}; a {} moves them, start one",
+            spare.cached_info().state.messages,
+            address.names.reader
         ))),
         _ => Ok(()),
     }

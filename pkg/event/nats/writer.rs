@@ -167,9 +167,9 @@ impl Writer {
         further: &[(String, String)],
     ) -> Result<(), Error> {
         let mut headers = headers(&event);
-        headers.insert(REDRIVEN, mark);
-        for (name, value) in further {
-            // Valid: the event came with them.
+        let redriven = (self.address.names.header(REDRIVEN), mark.to_owned());
+        for (name, value) in [&redriven].into_iter().chain(further) {
+            // Valid: the event came with them, and ours are.
             if let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) {
                 headers.append(name, value);
             }
