@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), blob::Error> {
-//! let store = blob::Store::open("file:///var/backups/odograph")?;
+//! let store = blob::Store::open("file:///var/backups/shop")?;
 //! let created = store.create("2024-05-01.r1.claim", bytes::Bytes::new()).await?;
 //! # Ok(())
 //! # }

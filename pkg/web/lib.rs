@@ -1,7 +1,7 @@
 //! HTTP of every service: serving with deadlines, correlation of requests, and errors as problem
 //! documents (RFC 9457).
 //!
-//! Knows no readings. `axum::serve` is deliberately not used: it installs no timer, so it would never
+//! Knows no domain. `axum::serve` is deliberately not used: it installs no timer, so it would never
 //! cut off a client that sends its headers a byte a minute.
 
 mod correlation;
