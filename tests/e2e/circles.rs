@@ -5,9 +5,6 @@ use std::fs;
 use std::path::PathBuf;
 use testutil::workspace;
 
-/// Modules whose own file still forms a circle with its children.
-const NOT_YET: [(&str, &str); 1] = [("pkg/event", "")];
-
 /// The roots of all crates, each with its folder from the workspace on.
 fn roots() -> Vec<(String, PathBuf)> {
     let mut folders = vec!["bench".to_owned(), "soak".to_owned()];
@@ -33,8 +30,7 @@ fn modules_form_no_circle() {
     let roots = roots();
     assert!(roots.len() > 25, "{roots:?}");
     for (folder, root) in roots {
-        let modules = Modules::read(&root);
-        let circles = modules.circles(|module| !NOT_YET.contains(&(folder.as_str(), module)));
+        let circles = Modules::read(&root).circles();
         assert!(
             circles.is_empty(),
             "{folder}: move what these modules share to a file of its own: {circles:#?}"
@@ -42,28 +38,15 @@ fn modules_form_no_circle() {
     }
 }
 
-/// An exception that is not needed any more is taken off the list.
-#[test]
-fn exceptions_are_circles() {
-    for (folder, module) in NOT_YET {
-        let of_folder = roots().into_iter().filter(|(name, _)| name == folder);
-        let mut found = of_folder.flat_map(|(_, root)| Modules::read(&root).circles(|parent| parent == module));
-        assert!(
-            found.next().is_some(),
-            "{folder} {module} forms no circle: take it off the list"
-        );
-    }
-}
-
-/// The circles in a crate of these files; `lib.rs` is the first.
-fn circles(files: &[(&str, &str)], parents: bool) -> Vec<Vec<String>> {
+/// The circles in a crate of these files; its root is the first.
+fn circles(files: &[(&str, &str)]) -> Vec<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let file = folder.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     }
-    let found = Modules::read(&folder.path().join(files[0].0)).circles(|_| parents);
+    let found = Modules::read(&folder.path().join(files[0].0)).circles();
     found.into_iter().map(|circle| circle.into_iter().collect()).collect()
 }
 
@@ -84,7 +67,7 @@ fn siblings_that_use_each_other_are_a_circle() {
         ),
     ] {
         let root = "mod a; pub(crate) mod b; mod c; pub use self::{a::A, b::B};";
-        let found = circles(&[("lib.rs", root), ("a.rs", a), ("b.rs", b), ("c/mod.rs", "")], false);
+        let found = circles(&[("lib.rs", root), ("a.rs", a), ("b.rs", b), ("c/mod.rs", "")]);
         assert_eq!(found, [["crate::a uses crate::b", "crate::b uses crate::a"]], "{a} {b}");
     }
 }
@@ -103,18 +86,17 @@ fn a_circle_may_be_longer_or_between_folders() {
         "crate::b::deep uses crate::c",
         "crate::c uses crate::a",
     ];
-    assert_eq!(circles(&files, false), [expected]);
+    assert_eq!(circles(&files), [expected]);
 }
 
 #[test]
 fn a_parent_and_a_child_that_uses_its_items_are_a_circle() {
     let child = ("a.rs", "use super::Shared;");
-    let of = |root: &'static str| circles(&[("lib.rs", root), child], true);
+    let of = |root: &'static str| circles(&[("lib.rs", root), child]);
     let expected = [["crate uses crate::a", "crate::a uses crate"]];
     assert_eq!(of("mod a; use a::A; struct Shared;"), expected);
     assert_eq!(of("mod a; struct Shared; fn f() { a::f() }"), expected);
     assert_eq!(of("mod a; pub use a::A; struct Shared(A);"), expected);
-    assert!(circles(&[("lib.rs", "mod a; use a::A; struct Shared;"), child], false).is_empty());
     // Only shown to others.
     assert!(of("mod a; pub use a::{A, A as Other}; struct Shared;").is_empty());
     // Of another crate.
@@ -130,6 +112,6 @@ fn tests_comments_and_texts_are_no_uses() {
         "struct B; #[cfg(test)] use crate::a::A; #[cfg(test)] fn f(_: [u8; 3]) { crate::a::f() }",
     ] {
         let files = [("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b::B;"), ("b.rs", b)];
-        assert!(circles(&files, true).is_empty(), "{b}");
+        assert!(circles(&files).is_empty(), "{b}");
     }
 }

@@ -57,9 +57,9 @@ impl Modules {
         self.0.insert(module.to_vec(), source);
     }
 
-    /// The circles between the parts of each module, where a part is a child with all below it. Where
-    /// `counts_parent`, the module's own file is a part, too. A circle is the uses that it consists of.
-    pub(crate) fn circles(&self, counts_parent: impl Fn(&str) -> bool) -> Vec<BTreeSet<String>> {
+    /// The circles between the parts of each module: its own file, and each child with all below it. A circle is
+    /// the uses that it consists of.
+    pub(crate) fn circles(&self) -> Vec<BTreeSet<String>> {
         let mut uses = Vec::new();
         for module in self.0.keys() {
             uses.extend(self.used_by(module).into_iter().map(|used| (module, used)));
@@ -68,8 +68,7 @@ impl Modules {
         for above in self.0.keys() {
             let part = |module: &Module| {
                 let below = module.strip_prefix(above.as_slice())?;
-                let is_part = !below.is_empty() || counts_parent(&above.join("::"));
-                is_part.then(|| below.first().cloned().unwrap_or_default())
+                Some(below.first().cloned().unwrap_or_default())
             };
             let arrows = uses.iter().filter_map(|(user, used)| {
                 let told = format!("{} uses {}", shown(user), shown(used));

@@ -19,7 +19,7 @@ mod writer;
 
 pub(crate) use consumer::Wanted;
 pub use dead::DeadLetters;
-pub(crate) use reader::{Reader, Receipt};
+pub(crate) use reader::{Reader, Receipt, Taken};
 pub use trimmer::HistoryTrimmer;
 pub(crate) use writer::Writer;
 

@@ -4,7 +4,8 @@
 use super::consumer::{HISTORY, Wanted, config, is_history};
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
-use crate::{Delivery, Error, Lane, Names};
+use crate::moment::for_a_moment;
+use crate::{Error, Event, Lane, Names};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
@@ -50,6 +51,13 @@ struct Started {
     consumer: PullConsumer,
     pull: Batch,
     last: Option<u64>,
+}
+
+/// A message that was taken from the stream.
+pub(crate) struct Taken {
+    pub(crate) event: Event,
+    pub(crate) lane: Option<Lane>,
+    pub(crate) receipt: Receipt,
 }
 
 impl Reader {
@@ -124,11 +132,11 @@ impl Reader {
         }
     }
 
-    pub(crate) fn taken(&mut self) -> Vec<Delivery> {
+    pub(crate) fn taken(&mut self) -> Vec<Taken> {
         let mut taken = Vec::new();
         if let Some(mut pull) = self.pull.take() {
             while let Some(Some(Ok(message))) = pull.next().now_or_never() {
-                taken.push(delivery(&self.context, self.address.names, message));
+                taken.push(take(&self.context, self.address.names, message));
             }
         }
         taken
@@ -136,7 +144,7 @@ impl Reader {
 
     /// Cancel-safe: `self` keeps the pull between calls. The messages of a dropped pull would come again
     /// only after `ack_wait`.
-    pub(crate) async fn next(&mut self, room: usize) -> Result<Delivery, Error> {
+    pub(crate) async fn next(&mut self, room: usize) -> Result<Taken, Error> {
         loop {
             if let Some(pull) = &mut self.pull {
                 match pull.next().await {
@@ -144,12 +152,12 @@ impl Reader {
                         self.brought = true;
                         self.answered = true;
                         let is_later = self.last.is_some_and(|last| sequence(&message) > last);
-                        let mut delivery = delivery(&self.context, self.address.names, message);
+                        let mut taken = take(&self.context, self.address.names, message);
                         if !is_later {
-                            return Ok(delivery);
+                            return Ok(taken);
                         }
                         // Unacknowledged, it would take the place of a message that has to come again.
-                        delivery.ack().await;
+                        for_a_moment(taken.receipt.ack()).await;
                     }
                     // The next message exceeds the pull's bytes: pull anew.
                     Some(Err(error)) if error.to_string().contains("MaxBytes") => {
@@ -216,18 +224,18 @@ fn place(message: &Message) -> String {
     told.unwrap_or_default()
 }
 
-fn delivery(context: &Context, names: &'static Names, message: Message) -> Delivery {
+fn take(context: &Context, names: &'static Names, message: Message) -> Taken {
     let event = event(message.headers.as_ref(), &message.payload, || place(&message));
     let (message, acker) = message.split();
-    Delivery {
+    Taken {
         event,
         lane: message.subject.rsplit('.').next().and_then(Lane::named),
-        receipt: crate::Receipt::Nats(Box::new(Receipt {
+        receipt: Receipt {
             context: context.clone(),
             names,
             acker: Some(acker),
             headers: message.headers,
-        })),
+        },
     }
 }
 
