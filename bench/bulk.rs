@@ -2,10 +2,10 @@
 //! committed, beside psql's binary COPY of the same rows, sorted by series, straight into the
 //! partition; then the same body again, as duplicates.
 
-use crate::Size;
 use crate::data::Data;
 use crate::peers;
 use crate::report::{Figure, Report};
+use crate::size::Size;
 use crate::system::{Database, KEY, Servers, System, output};
 use anyhow::ensure;
 use std::process::Command;

@@ -1,11 +1,11 @@
 //! A sensor's day, and some weeks of it, in quarters of an hour, from raw rows, beside InfluxDB's
 //! `GROUP BY time(15m)` over the same readings: two sensors at 1 Hz, of which the question asks for one.
 
-use crate::Size;
 use crate::data::{COPY_END, COPY_HEAD, DAY_START, MONTH, PARTITION, Reading, copy_row, in_order_of_time};
 use crate::http::Connection;
 use crate::peers::{self, Influx, bodies, influx};
 use crate::report::{Figure, Report};
+use crate::size::Size;
 use crate::system::{Database, Servers, partition};
 use anyhow::{Context, ensure};
 use futures_util::SinkExt;

@@ -1,8 +1,8 @@
 //! A day to json.gz, beside psql and gzip.
 
-use crate::Size;
 use crate::data::{DAY, Data};
 use crate::report::{Figure, Report};
+use crate::size::Size;
 use crate::system::{Servers, output};
 use anyhow::ensure;
 use std::path::Path;

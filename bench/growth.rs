@@ -1,11 +1,11 @@
 //! The cost of a long history: bulk into it beside bulk into an empty database, and its latest values
 //! beside a request that does nothing.
 
-use crate::Size;
 use crate::bulk;
 use crate::data::{DAY, Data, SENSORS};
 use crate::load::{Ask, Generator};
 use crate::report::{Figure, Report};
+use crate::size::Size;
 use crate::system::{Database, Servers, partition};
 use testutil::Process;
 

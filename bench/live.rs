@@ -1,10 +1,10 @@
 //! Many small posts: their rate beside a request that does nothing, and how soon a post is visible while
 //! others, or a month of history, are in flight.
 
-use crate::Size;
 use crate::data::{DAY, Data};
 use crate::load::{Ask, CONNECTIONS, Generator};
 use crate::report::{Figure, Report};
+use crate::size::Size;
 use crate::system::{Database, KEY, Servers, System, connect, counter, output};
 use anyhow::ensure;
 use std::time::{Duration, Instant};

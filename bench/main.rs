@@ -17,11 +17,13 @@ mod peers;
 mod rebuild;
 mod report;
 mod sensors;
+mod size;
 mod system;
 
 use anyhow::Context;
 use clap::Parser;
 use report::Report;
+use size::Size;
 use std::process::ExitCode;
 
 /// Measure Odograph against its rivals on this machine
@@ -38,24 +40,6 @@ struct Args {
     /// Write BENCHMARKS.md into the workspace
     #[arg(long)]
     write: bool,
-}
-
-/// The sizes of the workloads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
-    /// Readings in a bulk.
-    pub(crate) readings: usize,
-    /// Runs of each workload; the report shows the median.
-    pub(crate) runs: usize,
-    /// Readings of a stored history of twelve months.
-    pub(crate) history: usize,
-    /// Seconds and runs of the load of small posts.
-    pub(crate) live_seconds: u64,
-    pub(crate) live_runs: usize,
-    /// Seconds of each load of questions.
-    pub(crate) asking_seconds: u64,
-    /// Days of history in a trend.
-    pub(crate) days: usize,
 }
 
 #[tokio::main]

@@ -1,9 +1,9 @@
 //! The stream read again into an empty database, beside psql's COPY of the same rows.
 
-use crate::Size;
 use crate::bulk;
 use crate::data::Data;
 use crate::report::{Figure, Report};
+use crate::size::Size;
 use crate::system::Servers;
 use anyhow::ensure;
 use std::time::{Duration, Instant};

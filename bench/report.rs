@@ -1,6 +1,6 @@
 //! The results, as a table for the terminal and for BENCHMARKS.md.
 
-use crate::Size;
+use crate::size::Size;
 use crate::system::cpu;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

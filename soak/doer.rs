@@ -1,6 +1,6 @@
 //! Causes each fault, checks that it happened, and ends it.
 
-use crate::faults::{Drawn, Fault, Felt, Line, Part, Trouble};
+use crate::fault::{Drawn, Fault, Felt, Line, Part, Trouble};
 use crate::load::Load;
 use crate::proxy::{Proxy, Weather};
 use crate::stream::Operator;

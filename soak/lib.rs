@@ -10,18 +10,23 @@ mod chance;
 mod check;
 mod dead;
 mod doer;
+mod fault;
 mod faults;
 mod flood;
 mod journal;
 mod load;
+mod options;
+mod owned;
 mod proxy;
 mod quota;
 mod reference;
 mod report;
 mod stream;
 mod system;
+mod warning;
 mod watch;
 
+pub use options::Options;
 pub use report::Report;
 
 use anyhow::{Context, ensure};
@@ -30,19 +35,14 @@ use faults::Plan;
 use flood::Flood;
 use journal::Journal;
 use load::Load;
-use std::future::Future;
-use std::io::Write as _;
-use std::path::PathBuf;
+use owned::Owned;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stream::Operator;
 use system::System;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-
-/// The clients' key.
-const KEY: &str = "soak-key";
 
 /// How long clients and persistors may take to finish after the last fault; and in the short form.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -50,68 +50,6 @@ const SETTLE_TIMEOUT_SHORT: Duration = Duration::from_secs(120);
 
 /// How long the check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1800);
-
-/// Settings of a run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Decides the load and the faults.
-    pub seed: u64,
-    /// How long faults go on.
-    pub duration: Duration,
-    /// Faults that have to happen; if they do not within `duration`, the run takes up to twice as long.
-    pub faults: u32,
-    /// Clients; every fourth sends large bodies.
-    pub clients: u32,
-    /// Readings a second in large bodies, over all clients, except while the stream is being filled.
-    pub pace: u64,
-    /// Every kind of fault once and briefly, for a test that runs beside others.
-    pub short: bool,
-    /// The limit of the stream.
-    pub stream_bytes: u64,
-    /// The size of PostgreSQL's file system.
-    pub disk_bytes: u64,
-    /// Repeat the journal on the terminal.
-    pub aloud: bool,
-    /// Keep the logs of good runs, too.
-    pub keep: bool,
-}
-
-impl Options {
-    /// Settings of `make soak`.
-    #[must_use]
-    pub fn long(seed: u64) -> Self {
-        Self {
-            seed,
-            duration: Duration::from_secs(600),
-            faults: 200,
-            clients: 4,
-            pace: 20_000,
-            short: false,
-            stream_bytes: 24 << 20,
-            disk_bytes: 8 << 30,
-            aloud: false,
-            keep: false,
-        }
-    }
-
-    /// Settings of `make test`.
-    #[must_use]
-    pub fn short(seed: u64) -> Self {
-        Self {
-            duration: Duration::from_secs(15),
-            faults: 15,
-            pace: 10_000,
-            short: true,
-            stream_bytes: 6 << 20,
-            disk_bytes: 2 << 30,
-            ..Self::long(seed)
-        }
-    }
-
-    fn folder(&self) -> PathBuf {
-        testutil::workspace().join("target/soak").join(self.seed.to_string())
-    }
-}
 
 /// Runs the suite once. Unless the run was good, it leaves the programs' logs and a journal in
 /// `target/soak/SEED`.
@@ -237,25 +175,4 @@ async fn settle(clients: &mut JoinSet<()>, load: &Load, operator: &Operator, pat
         );
         sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// A task that ends with its owner.
-struct Owned(JoinHandle<()>);
-
-impl Owned {
-    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(task))
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Warns that a fault is not tested.
-fn warn(text: &str) {
-    // Ignores a closed standard error.
-    let _ = writeln!(std::io::stderr(), "\n*** {text} ***\n");
 }

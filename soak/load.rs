@@ -3,7 +3,7 @@
 
 use crate::body::{Body, Fate};
 use crate::chance::Chance;
-use crate::{KEY, Options};
+use crate::options::{KEY, Options};
 use anyhow::Context;
 use bytes::Bytes;
 use flate2::Compression;

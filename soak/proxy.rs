@@ -1,6 +1,6 @@
 //! A TCP proxy in front of a server, with "weather": faults of the network.
 
-use crate::Owned;
+use crate::owned::Owned;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

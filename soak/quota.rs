@@ -124,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let quota = match Quota::mount(&folder.path().join("disk"), 16 << 20) {
             Ok(quota) => quota,
-            Err(error) => return crate::warn(&format!("NOT TESTED: a full disk ({error:#})")),
+            Err(error) => return crate::warning::warn(&format!("NOT TESTED: a full disk ({error:#})")),
         };
         let room = 8 << 20;
         assert!(!quota.is_full(room));

@@ -1,7 +1,7 @@
 //! The undisturbed run: the same readings loaded once, in order, through fresh programs into a fresh
 //! database; and the comparison of both.
 
-use crate::KEY;
+use crate::options::KEY;
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;

@@ -1,9 +1,10 @@
 //! All parts of Odograph as processes, which faults kill, stop, cut off and start again.
 
+use crate::flood;
 use crate::journal::Journal;
+use crate::options::{KEY, Options};
 use crate::proxy::Proxy;
 use crate::quota::Quota;
-use crate::{KEY, Options, flood};
 use anyhow::{Context, ensure};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
@@ -140,7 +141,7 @@ impl System {
             Ok(quota) => Some(quota),
             Err(error) => {
                 let text = format!("NOT TESTED: a full disk of PostgreSQL ({error:#})");
-                crate::warn(&text);
+                crate::warning::warn(&text);
                 journal.note(&text);
                 None
             }

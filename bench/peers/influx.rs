@@ -1,5 +1,6 @@
 //! InfluxDB 1.6.
 
+use super::installed::installed;
 use super::load::{Load, Totals};
 use crate::http::Connection;
 use anyhow::{Context, ensure};
@@ -26,7 +27,7 @@ pub(crate) struct Influx {
 impl Influx {
     /// Starts an InfluxDB on free ports, if it is installed.
     pub(crate) async fn start() -> anyhow::Result<Option<Self>> {
-        let Some(program) = super::installed("influxd") else {
+        let Some(program) = installed("influxd") else {
             return Ok(None);
         };
         let folder = tempfile::tempdir()?;

@@ -4,6 +4,7 @@
 //! `make bench-peers` installs them. The report names a missing one.
 
 pub(crate) mod influx;
+mod installed;
 mod load;
 mod victoria;
 
@@ -13,7 +14,6 @@ pub(crate) use load::bodies;
 use crate::data::Data;
 use crate::report::{Figure, Report};
 use load::Load;
-use std::path::PathBuf;
 
 /// The peers' results for the readings of a bulk.
 pub(crate) struct Bulk {
@@ -62,13 +62,4 @@ impl Bulk {
 /// The report's note on a missing peer.
 pub(crate) fn absent(peer: &str) -> String {
     format!("{peer} is not installed here, so nothing was compared to it: run `make bench-peers`.")
-}
-
-/// The path of a program in `.tools/bin`, else in a folder of `PATH`.
-fn installed(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::iter::once(testutil::workspace().join(".tools/bin"))
-        .chain(std::env::split_paths(&path))
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
 }

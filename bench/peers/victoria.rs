@@ -1,5 +1,6 @@
 //! VictoriaMetrics 1.79.
 
+use super::installed::installed;
 use super::load::{Load, Totals};
 use crate::http::Connection;
 use anyhow::{Context, ensure};
@@ -16,7 +17,7 @@ const AFTER: u32 = 1_715_817_600;
 
 /// Measures loading the readings of a bulk, if VictoriaMetrics is installed.
 pub(super) async fn bulk(load: &Load) -> anyhow::Result<Option<Duration>> {
-    let Some(program) = super::installed("victoria-metrics") else {
+    let Some(program) = installed("victoria-metrics") else {
         return Ok(None);
     };
     let folder = tempfile::tempdir()?;

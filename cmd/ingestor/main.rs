@@ -68,7 +68,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     // From here on only the process's own variables hold them.
     drop(args.api_key);
     let front = service.front(&args.serving)?;
-    let events = event::Writer::open(&args.event_writer_url)
+    let events = event::Writer::open(&args.event_writer_url, &bus::NAMES)
         .await
         .map_err(service::usage)?;
     let bus = events.clone();

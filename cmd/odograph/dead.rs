@@ -140,7 +140,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let is_redrive = matches!(args.command, Command::Redrive { .. });
     let bus = match args.event_reader_url.as_deref().filter(|_| is_redrive) {
-        Some(url) => match Writer::open(url).await {
+        Some(url) => match Writer::open(url, &bus::NAMES).await {
             Ok(bus) => Some(bus).filter(Writer::is_shared),
             Err(error) => return wrong(&error.to_string()),
         },

@@ -58,7 +58,7 @@ impl Arguments for Args {
 /// Rebuilds until the end or a signal, and writes the counts to standard output.
 pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let since = args.from.map(jiff::Timestamp::as_microsecond);
-    let reader = Reader::history(&args.event_reader_url, since)
+    let reader = Reader::history(&args.event_reader_url, &bus::NAMES, since)
         .await
         .map_err(service::usage)?;
     let pool =

@@ -192,7 +192,9 @@ async fn everything(
     let dumps = blob::Store::open(&blobs).map_err(service::usage)?;
     let (keys, key) = keys(&args, data)?;
     let readers = Persistor::readers(&args.event_url).await.map_err(service::usage)?;
-    let writer = Writer::open(&args.event_url).await.map_err(service::usage)?;
+    let writer = Writer::open(&args.event_url, &bus::NAMES)
+        .await
+        .map_err(service::usage)?;
     postgres::register(&mut service.metrics());
     let migrated = service.latch("database");
 

@@ -38,14 +38,14 @@ static INGESTOR: LazyLock<Ingestor> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("threads can be started");
     let routes = runtime.block_on(async {
         for lane in Lane::ALL {
-            let mut reader = Reader::open(url, lane).await.expect("the URL is good");
+            let mut reader = Reader::open(url, &bus::NAMES, lane).await.expect("the URL is good");
             tokio::spawn(async move {
                 while let Ok(mut delivery) = reader.next(event::MIN_ROOM).await {
                     delivery.ack().await;
                 }
             });
         }
-        let writer = Writer::open(url).await.expect("the URL is good");
+        let writer = Writer::open(url, &bus::NAMES).await.expect("the URL is good");
         let keys = Keys::load(&["key".into()], None).expect("there is a key");
         let limits = Flags::parse_from(["fuzz", "--max-line", "64"]).limits;
         Ingest::new(writer, keys, limits, None, &Service::new("fuzz", Duration::from_secs(10))).routes()

@@ -4,19 +4,21 @@
 //! flags, which name no device, and from a file, which is read again when it changes. The file has one line a
 //! key, `KEY-ID DEVICE-or-* SHA256-HEX`.
 
+mod error;
 mod line;
 mod metrics;
+mod table;
+
+pub use error::Error;
 
 use reading::is_device;
 use secrecy::ExposeSecret;
 pub use secrecy::SecretString as Secret;
-use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use subtle::ConstantTimeEq;
+use table::{Digest, Key, Table};
 use tokio_util::sync::CancellationToken;
 
 /// How often to check the file for changes.
@@ -53,51 +55,6 @@ struct InForce {
     keys: Arc<Table>,
 }
 
-/// Keys by their digests. The place of a digest depends on a random number of this process, and the entry is
-/// compared in constant time. So the time of a look-up reveals nothing of the keys, and does not grow with
-/// their number.
-type Table = HashMap<Digest, Key>;
-
-struct Key {
-    id: Arc<str>,
-    device: Option<Arc<str>>,
-    /// Seconds since 1970; 0 before the first use.
-    used: Arc<AtomicI64>,
-}
-
-impl Key {
-    fn new(id: &str, device: Option<Arc<str>>) -> Self {
-        Self {
-            id: id.into(),
-            device,
-            used: Arc::default(),
-        }
-    }
-}
-
-/// The SHA-256 of a key.
-struct Digest([u8; 32]);
-
-impl Digest {
-    fn of(text: &str) -> Self {
-        Self(Sha256::digest(text.as_bytes()).into())
-    }
-}
-
-impl PartialEq for Digest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for Digest {}
-
-impl std::hash::Hash for Digest {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
-    }
-}
-
 /// The client that writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -107,29 +64,6 @@ pub struct Caller {
     pub device: Arc<str>,
     /// Whether readings must not name another device.
     pub bound: bool,
-}
-
-/// Why a keys file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It cannot be read.
-    #[error("the keys file {0} cannot be read")]
-    Read(PathBuf, #[source] std::io::Error),
-    /// It is larger than this many bytes.
-    #[error("the keys file {0} is larger than {1} bytes; remove keys that are not in use")]
-    TooLarge(PathBuf, u64),
-    /// It is in another encoding.
-    #[error("the keys file {0} is not UTF-8 text, perhaps UTF-16; save it as UTF-8")]
-    NotText(PathBuf),
-    /// A line is not a key; with the line's number and the reason.
-    #[error("the keys file, line {0}: {1}; write KEY-ID DEVICE-or-* SHA256-HEX, as `odograph key new` prints it")]
-    Line(usize, &'static str),
-    /// It holds no key; perhaps it is being written.
-    #[error("the keys file holds no key; `odograph key new` prints a line for it")]
-    Empty,
-    /// Neither flags nor the file give any key.
-    #[error("no key is given, so no client could write; pass API_KEY, or name a file with --api-keys-file")]
-    None,
 }
 
 impl Keys {

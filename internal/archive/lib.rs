@@ -33,6 +33,7 @@ mod manifest;
 mod merge;
 mod nightly;
 mod outcome;
+mod period;
 mod postgres;
 pub mod read;
 pub mod restore;
@@ -49,8 +50,9 @@ pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
 pub use outcome::Outcome;
+pub use period::Retention;
 pub use postgres::Snapshot;
-pub use retention::{Fate, Month, Reason, Retention};
+pub use retention::{Fate, Month, Reason};
 pub use stale::Swept;
 
 use blob::Store;

@@ -6,47 +6,14 @@
 
 use super::postgres::{self, Counted, Partition, States};
 use super::read::{self, ReadError};
-use super::{Day, Dumper, Manifest};
+use super::{Day, Dumper, Manifest, Retention};
 use futures_util::{StreamExt, TryStreamExt};
-use reading::time::DAY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 use store::Look;
 
 /// Manifests read at once.
 const AT_ONCE: usize = 8;
-
-/// How long readings stay in the database at least: a number of days, written `90d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    days: u32,
-}
-
-impl FromStr for Retention {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
-        match days {
-            Some(days) if (1..=365_000).contains(&days) => Ok(Self { days }),
-            _ => Err("write a number of days, one at least, such as 90d".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Retention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}d", self.days)
-    }
-}
-
-impl Retention {
-    /// Data before the returned moment may go; both in microseconds since 1970.
-    pub(super) fn before(self, now: i64) -> i64 {
-        now - i64::from(self.days) * DAY
-    }
-}
 
 /// A month that is older than the retention.
 #[derive(Debug)]

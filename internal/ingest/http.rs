@@ -2,10 +2,11 @@
 
 mod answer;
 mod body;
+mod end;
 
 use crate::Ingest;
 use crate::admission::{Refusal, Turn};
-use crate::session::{Counts, Session, Stop};
+use crate::session::{Counts, Session};
 use access::{Caller, Keys};
 use answer::{answer, too_large, wrong_clock};
 use axum::Router;
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use body::{BodyReader, Encoding};
+use end::End;
 use reading::segment::Origin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,21 +33,6 @@ const SHUTDOWN_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 /// Largest body that is read without a task, if it comes with its head and every line is good. Far smaller
 /// than a segment.
 const SMALL: usize = 16 * 1024;
-
-/// How an upload ended. The counts hold in every case: accepted readings are stored on the bus.
-#[derive(Debug)]
-enum End {
-    /// Read to the end, every value judged.
-    Whole,
-    /// The session refuses the rest.
-    Stopped(Stop),
-    /// The body broke off, could not be decoded, or exceeded a limit.
-    Body(body::Error),
-    /// A pause, or the upload, took too long.
-    Late,
-    /// The program ends.
-    Ending,
-}
 
 impl Ingest {
     /// The routes of an ingestor.

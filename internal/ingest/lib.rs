@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! # async fn run(service: service::Service, limits: ingest::Limits) -> Result<(), Box<dyn std::error::Error>> {
-//! let writer = event::Writer::open("nats://127.0.0.1:4222/readings").await?;
+//! let writer = event::Writer::open("nats://127.0.0.1:4222/readings", &bus::NAMES).await?;
 //! let keys = access::Keys::load(&["a-key-of-its-own".into()], None)?;
 //! let routes = ingest::Ingest::new(writer, keys, limits, None, &service).routes();
 //! # Ok(())

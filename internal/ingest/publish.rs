@@ -206,9 +206,9 @@ mod tests {
     /// A running publisher, and a reader of its messages.
     async fn start(name: &str) -> (Publisher, Reader, JoinHandle<()>) {
         let url = format!("memory://{name}_{}", std::process::id());
-        let writer = Writer::open(&url).await.unwrap();
+        let writer = Writer::open(&url, &bus::NAMES).await.unwrap();
         let (publisher, work) = Publisher::new(writer, Lane::Live, "/test".into(), Counter::default());
-        let reader = Reader::open(&url, Lane::Live).await.unwrap();
+        let reader = Reader::open(&url, &bus::NAMES, Lane::Live).await.unwrap();
         (publisher, reader, tokio::spawn(work))
     }
 

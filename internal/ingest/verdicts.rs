@@ -285,7 +285,7 @@ impl Harness {
         let url = format!("memory://{name}_{}", std::process::id());
         let brought = Arc::new(Mutex::new(HashMap::<Uuid, Brought>::new()));
         for lane in Lane::ALL {
-            let mut reader = Reader::open(&url, lane).await.unwrap();
+            let mut reader = Reader::open(&url, &bus::NAMES, lane).await.unwrap();
             let brought = brought.clone();
             tokio::spawn(async move {
                 while let Ok(mut delivery) = reader.next(event::MIN_ROOM).await {
@@ -303,7 +303,14 @@ impl Harness {
         let limits = Flags::parse_from(["test", "--max-line", &LONGEST.to_string(), "--max-series", "1000000"]).limits;
         let keys = Keys::load(&["key".into()], None).unwrap();
         let service = Service::new("verdicts", Duration::from_secs(10));
-        let routes = Ingest::new(Writer::open(&url).await.unwrap(), keys, limits, None, &service).routes();
+        let routes = Ingest::new(
+            Writer::open(&url, &bus::NAMES).await.unwrap(),
+            keys,
+            limits,
+            None,
+            &service,
+        )
+        .routes();
         Self { routes, brought }
     }
 

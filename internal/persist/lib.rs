@@ -29,6 +29,7 @@
 mod backoff;
 pub mod dead;
 mod drain;
+mod evict;
 mod gather;
 mod letters;
 mod metrics;
@@ -81,7 +82,7 @@ impl Persistor {
     /// # Errors
     /// [`event::Error::Url`] where the URL cannot be used.
     pub async fn readers(url: &str) -> Result<Vec<Reader>, event::Error> {
-        try_join_all(Lane::ALL.map(|lane| Reader::open(url, lane))).await
+        try_join_all(Lane::ALL.map(|lane| Reader::open(url, &bus::NAMES, lane))).await
     }
 
     /// Makes a persistor over `store`, whose readers share one bus. It also trims the history of that bus.

@@ -11,6 +11,7 @@
 //! towards no limit.
 
 mod document;
+mod found;
 mod line;
 
 use super::bounds::ANY;
@@ -18,9 +19,9 @@ use super::decode::{First, first};
 use super::signature::{MARK, is_blank};
 use super::values::{trimmed, without_runs};
 use document::Document;
+use found::{Found, Kind, Place};
 use line::Lines;
 use std::mem;
-use std::ops::Range;
 
 /// Finds the pieces of a body.
 #[derive(Debug)]
@@ -76,30 +77,6 @@ pub enum Token<'a> {
     },
     /// From here on the document is not JSON. No token follows.
     Syntax(&'a [u8]),
-}
-
-/// A found token: its line number, its kind, and the place of its bytes.
-#[derive(Debug)]
-struct Found {
-    number: u64,
-    kind: Kind,
-    place: Place,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Line { part: bool },
-    Value { ordinal: u64 },
-    TooLong { ordinal: Option<u64> },
-    Syntax,
-}
-
-#[derive(Debug)]
-enum Place {
-    /// In the given bytes.
-    Here(Range<usize>),
-    /// In the kept bytes, from their beginning.
-    Kept(usize),
 }
 
 impl Scanner {

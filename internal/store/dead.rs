@@ -14,14 +14,12 @@ mod tests;
 pub use room::Evicted;
 
 use crate::copy::Timestamptz;
+use crate::looks::PLAUSIBLE;
 use crate::text::decoded;
 use ::postgres::{Error, Pool};
 use bytes::Bytes;
 use reading::rejected;
 use tokio_postgres::Row;
-
-/// Now, as the start of an age: the later of this machine's clock and the last look at the clock.
-const PLAUSIBLE: &str = "greatest(now(), (SELECT max(at) FROM clock_look))";
 
 /// An event that could not be handled, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 //! are looked up one by one.
 
 use super::copy::Timestamptz;
-use super::{Stored, index};
+use super::counts::Stored;
+use super::ordinality::index;
 use crate::batch::Part;
 use deadpool_postgres::Transaction;
 use futures_util::TryStreamExt;

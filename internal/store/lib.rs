@@ -35,7 +35,9 @@ pub mod dead;
 mod error;
 mod existing;
 mod invalid;
+mod lock;
 mod looks;
+mod ordinality;
 mod partition;
 #[cfg(test)]
 mod receipt_tests;
@@ -62,13 +64,14 @@ pub use dead::DeadLetter;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 pub use error::Error;
 pub use invalid::{InvalidLine, RECEIPT_LINES};
+use lock::lock;
 pub use looks::Look;
 pub use partition::{attach as make_partition, month_of_name as month_of_partition};
 use reading::message::Message;
 use reading::{NameRef, Point, time};
 pub use receipts::newest as newest_receipt;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -470,12 +473,4 @@ fn failed(error: tokio_postgres::Error) -> Error {
         Failure::Data => Error::Data(error.code().map(|state| state.code().to_owned()).unwrap_or_default()),
         Failure::Conflict | Failure::Unavailable => Error::Unavailable(error.into()),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn index(number: i64) -> usize {
-    usize::try_from(number).expect("ordinality counts from one, and the query subtracts one")
 }

@@ -23,6 +23,9 @@ use std::time::Instant;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
+/// Now, as the start of an age: the later of this machine's clock and the last look at the clock.
+pub(crate) const PLAUSIBLE: &str = "greatest(now(), (SELECT max(at) FROM clock_look))";
+
 /// The id of this process, and when its timer began.
 static PROCESS: LazyLock<(Uuid, Instant)> = LazyLock::new(|| (Uuid::now_v7(), Instant::now()));
 

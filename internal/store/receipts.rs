@@ -3,8 +3,11 @@
 //! Each (upload, message) has a row. A message that comes again is found by its row and not counted twice.
 //! Rows go straight into the partition of the upload's day.
 
+use super::counts::Stored;
+use super::error;
+use super::lock::lock;
+use super::looks::Look;
 use super::partition;
-use super::{Look, Stored, lock};
 use crate::batch::Sorted;
 use ::postgres::Pool;
 use deadpool_postgres::{ClientWrapper, Transaction};
@@ -69,20 +72,20 @@ pub(super) fn table(parent: &str, day: i64) -> String {
 /// Makes the partitions of table `parent` for these days, except those in `made`.
 ///
 /// # Errors
-/// [`super::Error::Unavailable`]: a fault of a partition is not the data's fault.
+/// [`error::Error::Unavailable`]: a fault of a partition is not the data's fault.
 pub(super) async fn prepare(
     client: &mut Client,
     parent: &str,
     made: &Mutex<BTreeSet<i64>>,
     days: BTreeSet<i64>,
-) -> Result<(), super::Error> {
+) -> Result<(), error::Error> {
     for day in days {
         if lock(made).contains(&day) {
             continue;
         }
         make(client, parent, day)
             .await
-            .map_err(|error| super::Error::Unavailable(error.into()))?;
+            .map_err(|error| error::Error::Unavailable(error.into()))?;
         let mut made = lock(made);
         made.insert(day);
         // The number of days kept; a forgotten older day would only be made again.

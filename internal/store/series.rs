@@ -191,7 +191,7 @@ async fn find(
     let mut rows = pin!(rows);
     while let Some(row) = rows.try_next().await? {
         let latest: Option<Timestamptz> = row.try_get(2)?;
-        found[which[super::index(row.try_get(0)?)]] = Some(Series {
+        found[which[super::ordinality::index(row.try_get(0)?)]] = Some(Series {
             id: row.try_get(1)?,
             latest: latest.map(|Timestamptz(latest)| latest),
         });

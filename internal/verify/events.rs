@@ -3,7 +3,7 @@
 //! One task reads the bus, and a thread sorts. While the thread writes its files, the task goes on reading
 //! and tells the bus that waiting messages are in work. Otherwise the bus would redeliver all of them.
 
-use super::Comparing;
+use super::options::Comparing;
 use super::sort::{Sorted, Sorter};
 use anyhow::{Context, bail};
 use archive::Days;
@@ -27,7 +27,7 @@ const HANDED: usize = 1;
 
 /// Reads the whole history of the bus, with a consumer of its own.
 pub(super) async fn read(url: &str, options: &Comparing, days: Days) -> anyhow::Result<Sorted> {
-    let mut reader = Reader::history(url, None).await?;
+    let mut reader = Reader::history(url, &bus::NAMES, None).await?;
     let memory = usize::try_from(options.sort_memory).unwrap_or(usize::MAX);
     let sorter = Sorter::new(options.scratch_dir.clone(), memory, days);
     let (to_sorter, events) = mpsc::channel(HANDED);
@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_sort_is_no_silence_of_the_bus() {
         let url = testutil::nats_url("long_sort");
-        let writer = Writer::open(&url).await.unwrap();
+        let writer = Writer::open(&url, &bus::NAMES).await.unwrap();
         let running = writer.clone();
         let (ready, mut wait) = tokio::sync::watch::channel(false);
         let prepared = tokio::spawn(async move { running.run(|now| _ = ready.send_replace(now)).await });
@@ -149,7 +149,7 @@ mod tests {
             writer.publish(Lane::Bulk, event).await.unwrap();
         }
         prepared.abort();
-        let mut reader = Reader::history(&url, None).await.unwrap();
+        let mut reader = Reader::history(&url, &bus::NAMES, None).await.unwrap();
         let (to, mut events) = mpsc::channel::<Event>(HANDED);
         let sorting = tokio::spawn(async move {
             let mut taken = Vec::new();

@@ -24,44 +24,29 @@
 //! Deliberately not here: repair of a difference.
 
 mod compare;
+mod damaged;
 mod events;
+mod options;
 mod report;
 mod sort;
 #[cfg(test)]
 mod tests;
 
 pub use compare::{Difference, Tally};
+pub use options::Comparing;
 pub use report::{DayReport, DaysCompared, Side};
 
 use anyhow::Context;
 use archive::chunks::{QUEUE, SeriesChunk};
 use archive::{Day, Days, Snapshot};
-use compare::Disorder;
+use damaged::Damaged;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Unbounded, since a day takes as long as it takes; the pauses in between are bounded.
 const STATEMENT_TIMEOUT: Duration = Duration::ZERO;
-
-/// How readings are compared, as flags.
-#[derive(clap::Args, Clone, Debug)]
-pub struct Comparing {
-    /// Folder for the temporary files that a stream is sorted in; they need up to twice the room
-    /// of its readings, 16 bytes each
-    #[arg(long, env, value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
-    pub scratch_dir: PathBuf,
-
-    /// Memory that a stream's readings are sorted in, about
-    #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "BYTES")]
-    pub sort_memory: u64,
-
-    /// How long to wait for a silent stream; time spent on sorting does not count
-    #[arg(long, env, default_value = "60s", value_parser = service::duration, value_name = "DURATION")]
-    pub patience: Duration,
-}
 
 /// A source of readings.
 enum Source {
@@ -198,22 +183,6 @@ impl Verification {
             compare::Compared::default()
         });
         Ok(DayReport::new(day, compared, damaged.0, damaged.1))
-    }
-}
-
-/// Why a source has no reliable readings of a day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Damaged(String);
-
-impl std::fmt::Display for Disorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "the reading of {} {} at {} is out of order or repeated",
-            self.name.device,
-            self.name.sensor,
-            report::moment(self.timestamp)
-        )
     }
 }
 

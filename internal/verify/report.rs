@@ -1,7 +1,7 @@
 //! Reports on the comparison of a day, as text and as JSON.
 
-use super::Damaged;
-use super::compare::{Compared, Difference, Tally};
+use super::compare::{Compared, Difference, Disorder, Tally};
+use super::damaged::Damaged;
 use archive::Day;
 use serde_json::{Value, json};
 use std::fmt;
@@ -125,6 +125,18 @@ impl Side {
             "checksum": format!("{:032x}", self.tally.checksum),
             "damaged": self.damaged,
         })
+    }
+}
+
+impl fmt::Display for Disorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the reading of {} {} at {} is out of order or repeated",
+            self.name.device,
+            self.name.sensor,
+            moment(self.timestamp)
+        )
     }
 }
 

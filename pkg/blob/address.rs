@@ -1,7 +1,7 @@
 //! Opens the store of a URL.
 
 use crate::folder::Folder;
-use crate::{COPY_LIMIT, Error, RANGE, Store};
+use crate::{Error, Store};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -19,7 +19,26 @@ const S3_PARAMETERS: &[&str] = &["endpoint", "region", "path_style", "copy_limit
 /// One memory for the whole process: stores of the same URL share their blobs.
 static MEMORY: LazyLock<InMemory> = LazyLock::new(InMemory::new);
 
-pub(crate) fn open(url: &str) -> Result<Store, Error> {
+/// Default size limit, in bytes, of copies within a cloud: enough for most blobs, and copied within a
+/// request's deadline at 6 MB/s.
+const COPY_LIMIT: u64 = 1 << 30;
+
+/// Bytes that one request reads of a blob in a cloud.
+const RANGE: u64 = 4 << 20;
+
+impl Store {
+    /// Opens `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
+    /// `file:///folder` (made when missing) or `memory:///prefix` (one memory for the whole
+    /// process). Credentials come from the usual variables of each cloud, and so do S3's
+    /// `endpoint`, `region` and `path_style` unless the URL has them as query parameters.
+    ///
+    /// Does not connect to the store yet.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        open(url)
+    }
+}
+
+fn open(url: &str) -> Result<Store, Error> {
     let address = Address::parse(url)?;
     match address.scheme {
         "s3" => {
@@ -68,8 +87,12 @@ pub(crate) fn open(url: &str) -> Result<Store, Error> {
 }
 
 /// The checks of [`open`], without opening a store.
+/// Parses a URL and opens nothing; for `fuzz/`.
+///
+/// # Errors
+/// [`Error::Url`] where the URL cannot be used.
 #[cfg(fuzzing)]
-pub(crate) fn parse(url: &str) -> Result<(), Error> {
+pub fn parse(url: &str) -> Result<(), Error> {
     let address = Address::parse(url)?;
     match address.scheme {
         "s3" => s3(&address).map(|_| ()),

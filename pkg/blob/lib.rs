@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), blob::Error> {
-//! let store = blob::Store::open("file:///var/backups/odograph")?;
+//! let store = blob::Store::open("file:///var/backups/shop")?;
 //! let created = store.create("2024-05-01.r1.claim", bytes::Bytes::new()).await?;
 //! # Ok(())
 //! # }
@@ -26,15 +26,18 @@
 mod address;
 #[cfg(test)]
 mod conformance;
+mod deadline;
 mod error;
 mod folder;
 mod writer;
 
+#[cfg(fuzzing)]
+pub use address::parse;
 pub use error::Error;
 pub use writer::Writer;
 
 use bytes::Bytes;
-use error::Failure;
+use deadline::within;
 use folder::Folder;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 use object_store::path::Path;
@@ -42,33 +45,13 @@ use object_store::{
     GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The largest blob that [`Store::get`] reads into memory.
 pub const GET_LIMIT: u64 = 1 << 20;
 
-/// Deadline of an operation, or of one step of a stream. The client's own deadlines are shorter, but do
-/// not cover everything, such as a network file system that hangs.
-const DEADLINE: Duration = Duration::from_secs(300);
-
-/// Default size limit, in bytes, of copies within a cloud: enough for most blobs, and copied within a
-/// request's deadline at 6 MB/s.
-const COPY_LIMIT: u64 = 1 << 30;
-
-/// Bytes that one request reads of a blob in a cloud.
-const RANGE: u64 = 4 << 20;
-
 /// Ranges read at once.
 const RANGES: usize = 2;
-
-/// Parses a URL and opens nothing; for `fuzz/`.
-///
-/// # Errors
-/// [`Error::Url`] where the URL cannot be used.
-#[cfg(fuzzing)]
-pub fn parse(url: &str) -> Result<(), Error> {
-    address::parse(url)
-}
 
 /// A place for blobs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -107,16 +90,6 @@ pub struct Meta {
 }
 
 impl Store {
-    /// Opens `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
-    /// `file:///folder` (made when missing) or `memory:///prefix` (one memory for the whole
-    /// process). Credentials come from the usual variables of each cloud, and so do S3's
-    /// `endpoint`, `region` and `path_style` unless the URL has them as query parameters.
-    ///
-    /// Does not connect to the store yet.
-    pub fn open(url: &str) -> Result<Self, Error> {
-        address::open(url)
-    }
-
     /// Reads a small blob and its version; `None` where it is missing.
     pub async fn get(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
         let get = async {
@@ -351,22 +324,6 @@ impl From<ObjectMeta> for Meta {
             size: meta.size,
             modified: meta.last_modified.into(),
         }
-    }
-}
-
-/// Runs an operation, or one step of a stream, under the deadline.
-async fn within<T>(
-    operation: &'static str,
-    name: &str,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(DEADLINE, work).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::Unavailable {
-            operation,
-            name: name.to_owned(),
-            source: Failure::Deadline(DEADLINE),
-        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writing a blob of any size in constant memory.
 
-use crate::{Error, error, within};
+use crate::deadline::within;
+use crate::error::{self, Error};
 use bytes::Bytes;
 use object_store::{MultipartUpload, WriteMultipart};
 

@@ -5,7 +5,7 @@
 //! `tls://` instead of `nats://` requires TLS, and so does `ca`, the authority that signed the server's
 //! certificate. The stream is named NAME in capitals.
 
-use crate::{Error, Lane};
+use crate::{Error, Lane, Names};
 
 /// A parsed URL.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(crate) struct Nats {
     pub(crate) name: String,
     pub(crate) replicas: usize,
     pub(crate) max_bytes: i64,
+    pub(crate) names: &'static Names,
 }
 
 impl std::fmt::Debug for Nats {
@@ -37,14 +38,24 @@ impl std::fmt::Debug for Nats {
 }
 
 impl Nats {
-    /// The stream of events: `READINGS`.
+    /// The stream of events: the name in capitals, `EVENTS`.
     pub(crate) fn stream(&self) -> String {
         self.name.to_uppercase()
     }
 
-    /// The subject of a lane: `readings.live`, `readings.bulk`.
+    /// The subject of a lane: `events.live`, `events.bulk`.
     pub(crate) fn subject(&self, lane: Lane) -> String {
         format!("{}.{}", self.name, lane.name())
+    }
+
+    /// The spare stream: `EVENTS_SPARE`.
+    pub(crate) fn spare_stream(&self) -> String {
+        format!("{}_SPARE", self.stream())
+    }
+
+    /// The subject of a lane on the spare stream: `events_spare.live`, `events_spare.bulk`.
+    pub(crate) fn spare_subject(&self, lane: Lane) -> String {
+        format!("{}_spare.{}", self.name, lane.name())
     }
 
     /// Whether the URL requires TLS.
@@ -52,7 +63,7 @@ impl Nats {
         self.ca.is_some() || self.servers.iter().any(|server| server.starts_with("tls://"))
     }
 
-    /// The stream of dead letters: `READINGS_DEAD`.
+    /// The stream of dead letters: `EVENTS_DEAD`.
     pub(crate) fn dead_stream(&self) -> String {
         format!("{}_DEAD", self.stream())
     }
@@ -62,8 +73,8 @@ impl Nats {
 const DEFAULT_MAX_BYTES: i64 = 4 << 30;
 
 impl Address {
-    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let help = "write nats://host:4222/readings, or memory://readings inside one process";
+    pub(crate) fn parse(url: &str, names: &'static Names) -> Result<Self, Error> {
+        let help = "write nats://host:4222/NAME, or memory://NAME inside one process";
         let bad = |what: &str| Error::Url(format!("{what}; {help}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("it has no scheme"))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -72,7 +83,7 @@ impl Address {
             "memory" => Ok(Self::Memory(
                 name_of(rest.trim_matches('/')).ok_or_else(|| bad("its name is not 1 to 64 of A-Z a-z 0-9 _"))?,
             )),
-            "nats" | "tls" => Self::parse_nats(scheme, rest, query, &bad).map(Self::Nats),
+            "nats" | "tls" => Self::parse_nats(scheme, rest, query, names, &bad).map(Self::Nats),
             // Another scheme may be a misplaced password, so the error does not repeat it.
             other if other.bytes().all(|byte| byte.is_ascii_lowercase()) => {
                 Err(bad(&format!("the scheme {other} is unknown")))
@@ -81,7 +92,13 @@ impl Address {
         }
     }
 
-    fn parse_nats(scheme: &str, rest: &str, query: &str, bad: &dyn Fn(&str) -> Error) -> Result<Nats, Error> {
+    fn parse_nats(
+        scheme: &str,
+        rest: &str,
+        query: &str,
+        names: &'static Names,
+        bad: &dyn Fn(&str) -> Error,
+    ) -> Result<Nats, Error> {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => {
@@ -108,6 +125,7 @@ impl Address {
             name,
             replicas: 1,
             max_bytes: DEFAULT_MAX_BYTES,
+            names,
         };
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             match parameter.split_once('=') {
@@ -147,11 +165,20 @@ fn decode(text: &str, bad: &dyn Fn(&str) -> Error) -> Result<String, Error> {
 mod tests {
     use super::*;
 
+    const NAMES: &Names = &Names {
+        program: "test",
+        reader: "reader",
+        stream: "",
+        spare: "",
+        consumer: "",
+    };
+
     #[test]
     fn takes_urls_apart() {
-        let Ok(Address::Nats(nats)) =
-            Address::parse("nats://me:p%40ss@a:4222,b:4223/Readings?replicas=3&creds=%2Fetc%2Fn.creds&ca=/ca.pem")
-        else {
+        let Ok(Address::Nats(nats)) = Address::parse(
+            "nats://me:p%40ss@a:4222,b:4223/Events?replicas=3&creds=%2Fetc%2Fn.creds&ca=/ca.pem",
+            NAMES,
+        ) else {
             panic!("not a NATS address");
         };
         assert_eq!(nats.servers, ["nats://a:4222", "nats://b:4223"]);
@@ -160,35 +187,35 @@ mod tests {
         assert_eq!(nats.ca.as_deref(), Some("/ca.pem"));
         assert_eq!(
             (nats.stream().as_str(), nats.dead_stream().as_str()),
-            ("READINGS", "READINGS_DEAD")
+            ("EVENTS", "EVENTS_DEAD")
         );
         assert_eq!(nats.replicas, 3);
         assert!(!format!("{nats:?}").contains("p@ss"));
         assert_eq!(
-            Address::parse("memory://readings").unwrap(),
-            Address::Memory("readings".into())
+            Address::parse("memory://events", NAMES).unwrap(),
+            Address::Memory("events".into())
         );
     }
 
     #[test]
     fn says_what_is_wrong() {
         for (url, word) in [
-            ("readings", "no scheme"),
-            ("kafka://h/readings", "kafka is unknown"),
+            ("events", "no scheme"),
+            ("kafka://h/events", "kafka is unknown"),
             ("nats://h", "names the stream"),
-            ("nats:///readings", "host is missing"),
+            ("nats:///events", "host is missing"),
             ("nats://h/a.b", "names the stream"),
-            ("nats://h/readings?replicas=0", "replicas"),
-            ("nats://h/readings?color=red", "parameters are"),
-            ("nats://u@h/readings", "password"),
-            ("nats://u:%+1@h/readings", "two hex digits"),
-            ("nats://u:p@h1,u:p@h2/readings", "stand once"),
-            ("memory://readings?x=1", "no parameters"),
+            ("nats://h/events?replicas=0", "replicas"),
+            ("nats://h/events?color=red", "parameters are"),
+            ("nats://u@h/events", "password"),
+            ("nats://u:%+1@h/events", "two hex digits"),
+            ("nats://u:p@h1,u:p@h2/events", "stand once"),
+            ("memory://events?x=1", "no parameters"),
             ("memory://", "name"),
-            ("me:hunter2@nats://h/readings", "scheme is unknown"),
-            ("nats://me:hunter2/x@h/readings", "names the stream"),
+            ("me:hunter2@nats://h/events", "scheme is unknown"),
+            ("nats://me:hunter2/x@h/events", "names the stream"),
         ] {
-            let error = Address::parse(url).unwrap_err().to_string();
+            let error = Address::parse(url, NAMES).unwrap_err().to_string();
             assert!(error.contains(word) && !error.contains("hunter2"), "{url}: {error}");
         }
     }

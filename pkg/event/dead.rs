@@ -1,9 +1,9 @@
-//! Dead letters that earlier versions kept on the bus, in a stream of their own: `READINGS_DEAD`.
+//! Dead letters that earlier versions kept on the bus, in a stream of their own: `EVENTS_DEAD`.
 //!
-//! This version publishes none there. A persistor reads them in order, stores them elsewhere, and then
-//! deletes them.
+//! This version publishes none there. A reader takes them in order, stores them elsewhere, and then deletes
+//! them.
 
-use crate::{Error, Event, Lane, nats};
+use crate::{Event, Lane};
 
 /// An event that an earlier version could not handle.
 #[derive(Clone, Debug)]
@@ -22,26 +22,4 @@ pub struct DeadLetter {
     pub reason: String,
     /// Original bytes of a payload that was cut.
     pub cut_from: Option<u64>,
-}
-
-/// The dead letters that a bus still holds. Several programs may read and delete them at once.
-pub struct DeadLetters(pub(crate) nats::DeadLetters);
-
-impl DeadLetters {
-    /// The oldest dead letters, about `bytes` of them and at least one, if the stream holds any. `None`: the
-    /// bus has no such stream.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: try again.
-    pub async fn oldest(&self, bytes: usize) -> Result<Option<Vec<DeadLetter>>, Error> {
-        self.0.oldest(bytes).await
-    }
-
-    /// Deletes the dead letter of this number and all before it.
-    ///
-    /// # Errors
-    /// As [`DeadLetters::oldest`].
-    pub async fn delete_up_to(&self, number: u64) -> Result<(), Error> {
-        self.0.delete_up_to(number).await
-    }
 }

@@ -1,7 +1,7 @@
 //! The event bus: events go in through a [`Writer`] and come out of a [`Reader`].
 //!
-//! The URL picks the backend: `nats://host:4222/readings` is a NATS JetStream stream,
-//! `memory://readings` hands events over inside one process. Both keep the same promise: a
+//! The URL picks the backend: `nats://host:4222/NAME` is a NATS JetStream stream,
+//! `memory://NAME` hands events over inside one process. Both keep the same promise: a
 //! published event has been stored or handled when [`Writer::publish`] returns, and an unacknowledged
 //! event is not lost (NATS delivers it again, memory tells the publisher). This crate does not read
 //! payloads.
@@ -9,8 +9,8 @@
 //! A bus has two [`Lane`]s, each read by itself: small urgent events do not queue behind bulk ones.
 //!
 //! ```no_run
-//! # async fn run(event: event::Event) -> Result<(), event::Error> {
-//! let mut reader = event::Reader::open("nats://127.0.0.1:4222/readings", event::Lane::Live).await?;
+//! # async fn run(names: &'static event::Names) -> Result<(), event::Error> {
+//! let mut reader = event::Reader::open("nats://127.0.0.1:4222/orders", names, event::Lane::Live).await?;
 //! let mut delivery = reader.next(1 << 20).await?;
 //! // Store what is in `delivery.event`, and only then:
 //! delivery.ack().await;
@@ -22,79 +22,29 @@
 
 mod address;
 mod dead;
+mod delivery;
 mod error;
+mod event;
+mod fill_level;
+mod lane;
+mod limits;
 mod memory;
+mod moment;
+mod names;
 mod nats;
 mod repeated;
-mod trimmer;
 
-pub use dead::{DeadLetter, DeadLetters};
+pub use dead::DeadLetter;
+pub use delivery::Delivery;
 pub use error::Error;
-pub use trimmer::{FillLevel, HistoryTrimmer};
+pub use event::Event;
+pub use fill_level::FillLevel;
+pub use lane::Lane;
+pub use limits::{MAX_PAYLOAD, MIN_ROOM, PROGRESS_INTERVAL};
+pub use names::Names;
+pub use nats::{DeadLetters, HistoryTrimmer};
 
 use address::Address;
-use bytes::Bytes;
-use std::fmt;
-
-/// Largest payload of an event, in bytes. NATS servers take 1 MiB by default; the rest is for headers.
-pub const MAX_PAYLOAD: usize = 1000 * 1000;
-
-/// Least room, in bytes, with which [`Reader::next`] makes progress.
-pub const MIN_ROOM: usize = 2 * 1024 * 1024;
-
-/// A CloudEvent (v1.0) in binary mode.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Event {
-    /// `ce-id`: unique among all events. An event without it gets its place in the stream as id.
-    pub id: String,
-    /// `ce-type`.
-    pub kind: String,
-    /// `ce-source`.
-    pub source: String,
-    /// The data, at most [`MAX_PAYLOAD`] bytes.
-    pub payload: Bytes,
-}
-
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the payload: it is a client's data.
-        write!(
-            f,
-            "Event({} {} from {}, {} bytes)",
-            self.kind,
-            self.id,
-            self.source,
-            self.payload.len()
-        )
-    }
-}
-
-/// One of a bus's two queues. Order is kept within a lane at the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// Small, urgent events.
-    Live,
-    /// Large uploads: events that fill their messages.
-    Bulk,
-}
-
-impl Lane {
-    /// The lane of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lane| lane.name() == name)
-    }
-
-    /// Both lanes.
-    pub const ALL: [Self; 2] = [Self::Live, Self::Bulk];
-
-    /// `live` or `bulk`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Bulk => "bulk",
-        }
-    }
-}
 
 /// Parses a URL and opens nothing; for `fuzz/`.
 ///
@@ -102,7 +52,14 @@ impl Lane {
 /// [`Error::Url`] where the URL cannot be used.
 #[cfg(fuzzing)]
 pub fn parse(url: &str) -> Result<(), Error> {
-    Address::parse(url).map(|_| ())
+    let names = &Names {
+        program: "",
+        reader: "",
+        stream: "",
+        spare: "",
+        consumer: "",
+    };
+    Address::parse(url, names).map(|_| ())
 }
 
 /// Publishes events to the bus. Cheap to clone.
@@ -121,8 +78,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self(match Address::parse(url)? {
+    pub async fn open(url: &str, names: &'static Names) -> Result<Self, Error> {
+        Ok(Self(match Address::parse(url, names)? {
             Address::Memory(name) => WriterBackend::Memory(memory::Writer::open(&name)),
             Address::Nats(address) => WriterBackend::Nats(Box::new(nats::Writer::open(address).await?)),
         }))
@@ -160,7 +117,7 @@ impl Writer {
         }
     }
 
-    /// Publishes a dead letter's event again. The header `odograph-redriven` holds `mark`, which tells this
+    /// Publishes a dead letter's event again. The header `PROGRAM-redriven` holds `mark`, which tells this
     /// copy from all others; `headers` are the event's further headers.
     ///
     /// # Errors
@@ -209,8 +166,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used.
-    pub async fn open(url: &str, lane: Lane) -> Result<Self, Error> {
-        Ok(Self(match Address::parse(url)? {
+    pub async fn open(url: &str, names: &'static Names, lane: Lane) -> Result<Self, Error> {
+        Ok(Self(match Address::parse(url, names)? {
             Address::Memory(name) => ReaderBackend::Memory(memory::Reader::open(&name, lane)),
             Address::Nats(address) => {
                 ReaderBackend::Nats(Box::new(nats::Reader::open(address, nats::Wanted::Lane(lane)).await?))
@@ -227,8 +184,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Url`] where the URL cannot be used, or names a bus without a history.
-    pub async fn history(url: &str, since: Option<i64>) -> Result<Self, Error> {
-        match Address::parse(url)? {
+    pub async fn history(url: &str, names: &'static Names, since: Option<i64>) -> Result<Self, Error> {
+        match Address::parse(url, names)? {
             Address::Memory(_) => Err(Error::Url(
                 "memory:// keeps nothing that could be read again; name a nats:// bus".into(),
             )),
@@ -270,8 +227,11 @@ impl Reader {
     /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: an operator has to act.
     pub async fn next(&mut self, room: usize) -> Result<Delivery, Error> {
         match &mut self.0 {
-            ReaderBackend::Memory(reader) => reader.next().await,
-            ReaderBackend::Nats(reader) => reader.next(room).await,
+            ReaderBackend::Memory(reader) => {
+                let (event, lane, receipt) = reader.next().await;
+                Ok(Delivery::of_memory(event, lane, receipt))
+            }
+            ReaderBackend::Nats(reader) => reader.next(room).await.map(Delivery::of_nats),
         }
     }
 
@@ -281,7 +241,7 @@ impl Reader {
         match &mut self.0 {
             // The end of the bus tells the publishers that their events were not handled.
             ReaderBackend::Memory(_) => Vec::new(),
-            ReaderBackend::Nats(reader) => reader.taken(),
+            ReaderBackend::Nats(reader) => reader.taken().into_iter().map(Delivery::of_nats).collect(),
         }
     }
 
@@ -297,7 +257,7 @@ impl Reader {
     pub fn trimmer(&self) -> Option<HistoryTrimmer> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
-            ReaderBackend::Nats(reader) => Some(HistoryTrimmer(reader.trimmer())),
+            ReaderBackend::Nats(reader) => Some(reader.trimmer()),
         }
     }
 
@@ -306,103 +266,7 @@ impl Reader {
     pub fn dead_letters(&self) -> Option<DeadLetters> {
         match &self.0 {
             ReaderBackend::Memory(_) => None,
-            ReaderBackend::Nats(reader) => Some(DeadLetters(reader.dead_letters())),
+            ReaderBackend::Nats(reader) => Some(reader.dead_letters()),
         }
     }
 }
-
-/// An event that a reader has received and not acknowledged yet.
-pub struct Delivery {
-    /// The event.
-    pub event: Event,
-    /// Its lane; `None` if it never went through one.
-    pub lane: Option<Lane>,
-    receipt: Receipt,
-}
-
-enum Receipt {
-    Memory(memory::Receipt),
-    Nats(Box<nats::Receipt>),
-}
-
-impl Delivery {
-    /// Acknowledges the event. Waits one second at most: if the acknowledgement cannot be sent by then, or
-    /// gets lost, the bus delivers the event again. A second call does nothing.
-    pub async fn ack(&mut self) {
-        Self::ack_all(std::slice::from_mut(self)).await;
-    }
-
-    /// As [`Delivery::ack`], for many that share the second.
-    pub async fn ack_all(deliveries: &mut [Self]) {
-        for_a_moment(async {
-            for delivery in deliveries {
-                match &mut delivery.receipt {
-                    Receipt::Memory(receipt) => receipt.ack(),
-                    Receipt::Nats(receipt) => receipt.ack().await,
-                }
-            }
-        })
-        .await;
-    }
-
-    /// The mark of a redriven event; empty for others.
-    pub fn mark(&self) -> String {
-        match &self.receipt {
-            Receipt::Memory(_) => String::new(),
-            Receipt::Nats(receipt) => receipt.mark(),
-        }
-    }
-
-    /// Further headers of the event, name and value: neither its own nor the server's, 2 KiB at most.
-    pub fn headers(&self) -> Vec<(String, String)> {
-        match &self.receipt {
-            Receipt::Memory(_) => Vec::new(),
-            Receipt::Nats(receipt) => receipt.foreign(),
-        }
-    }
-
-    /// Tells the bus that these events are still in work, so that it does not redeliver them meanwhile. To
-    /// be called at least every [`PROGRESS_INTERVAL`]; waits one second at most.
-    pub async fn progress_all(deliveries: &[Self]) {
-        for_a_moment(async {
-            for delivery in deliveries {
-                if let Receipt::Nats(receipt) = &delivery.receipt {
-                    receipt.progress().await;
-                }
-            }
-        })
-        .await;
-    }
-
-    /// Gives these events back: the bus redelivers them at once, or after a while where it cannot be told
-    /// within one second.
-    pub async fn release_all(deliveries: Vec<Self>) {
-        for_a_moment(async {
-            for delivery in &deliveries {
-                if let Receipt::Nats(receipt) = &delivery.receipt {
-                    receipt.release().await;
-                }
-            }
-        })
-        .await;
-    }
-
-    /// Approximate size of the event in memory, in bytes.
-    pub fn size(&self) -> usize {
-        self.event.payload.len() + 512
-    }
-}
-
-/// Waits until the bus was told of deliveries, at most [`ACKNOWLEDGE_TIMEOUT`]. It redelivers the others.
-async fn for_a_moment(telling: impl Future<Output = ()>) {
-    if tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, telling).await.is_err() {
-        tracing::debug!("could not acknowledge in time; the event bus redelivers the events");
-    }
-}
-
-/// How long the bus may take to be told of deliveries. A client's full queue empties much faster, as long
-/// as the server answers.
-const ACKNOWLEDGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// How often [`Delivery::progress_all`] is due; the bus redelivers after three times this.
-pub const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,6 +1,6 @@
 //! The bus inside one process: no log, so the publisher waits until its event is handled.
 
-use crate::{Delivery, Error, Event, Lane};
+use crate::{Error, Event, Lane};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -61,17 +61,13 @@ impl Queue {
         }
     }
 
-    async fn next(&self) -> Delivery {
+    async fn next(&self) -> (Event, Lane, Receipt) {
         loop {
             match self.receiver.lock().await.recv().await {
                 // Its publisher has given up and will publish it again.
                 Some(published) if published.handled.is_closed() => {}
                 Some(Published { event, lane, handled }) => {
-                    return Delivery {
-                        event,
-                        lane: Some(lane),
-                        receipt: crate::Receipt::Memory(Receipt(Some(handled))),
-                    };
+                    return (event, lane, Receipt(Some(handled)));
                 }
                 // Unreachable: `self` is part of the bus and keeps the sender open.
                 None => std::future::pending().await,
@@ -131,8 +127,8 @@ impl Reader {
         Writer(self.bus.clone())
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Delivery, Error> {
-        Ok(self.bus.lane(self.lane).next().await)
+    pub(crate) async fn next(&mut self) -> (Event, Lane, Receipt) {
+        self.bus.lane(self.lane).next().await
     }
 
     pub(crate) fn backlog(&self) -> u64 {

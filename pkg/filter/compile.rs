@@ -3,7 +3,7 @@
 use crate::count::Excess;
 use crate::lower::{Lowered, Problem};
 use crate::slot::{Root, Slot};
-use crate::{Failed, Invalid, MAX_NODES, Value, Variables, Vocabulary, count, evaluate, lower, parse, tokens};
+use crate::{Invalid, MAX_NODES, Vocabulary, count, lower, parse, tokens};
 use cel::parser::Expression;
 use cel::parser::pratt_parser::{Token, TokenKind};
 use std::thread;
@@ -77,17 +77,6 @@ impl Filter {
     /// The caller's functions that the filter calls, in the order of their first call.
     pub fn functions(&self) -> &[String] {
         &self.functions
-    }
-
-    /// Evaluates the filter.
-    ///
-    /// Takes at most [`MAX_STEPS`](crate::MAX_STEPS) and 1 MiB of stack. Does not block, unless the caller's
-    /// functions do.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub fn evaluate(&self, variables: &impl Variables) -> Result<Value, Failed> {
-        evaluate::evaluate(self, variables)
     }
 }
 

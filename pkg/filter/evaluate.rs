@@ -20,9 +20,18 @@ static ENVIRONMENT: LazyLock<Option<Arc<Env>>> = LazyLock::new(|| {
     temporal::declare(&mut env).ok().map(|()| Arc::new(env))
 });
 
-pub(crate) fn evaluate(filter: &Filter, variables: &dyn Variables) -> Result<Value, Failed> {
-    // The scope is not used after a panic.
-    catch_unwind(AssertUnwindSafe(|| run(filter, variables))).unwrap_or(Err(Failed::Defect))
+impl Filter {
+    /// Evaluates the filter.
+    ///
+    /// Takes at most [`MAX_STEPS`](crate::MAX_STEPS) and 1 MiB of stack. Does not block, unless the caller's
+    /// functions do.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub fn evaluate(&self, variables: &impl Variables) -> Result<Value, Failed> {
+        // The scope is not used after a panic.
+        catch_unwind(AssertUnwindSafe(|| run(self, variables))).unwrap_or(Err(Failed::Defect))
+    }
 }
 
 fn run(filter: &Filter, variables: &dyn Variables) -> Result<Value, Failed> {

@@ -27,6 +27,12 @@ pub(crate) fn refuse(function: &str, sentence: &str) -> ExecutionError {
     ExecutionError::function_error(function, format!("{OURS}{sentence}"))
 }
 
+/// An operator that does not take these types.
+pub(crate) fn unfit(operator: &str, one: &dyn Val, other: &dyn Val) -> ExecutionError {
+    let types = [one, other].map(|value| value.get_type().name().to_owned());
+    ExecutionError::no_such_overload(operator, types.to_vec())
+}
+
 /// The sentence, if it is one of ours.
 pub(crate) fn sentence(message: &str) -> Option<&str> {
     message.strip_prefix(OURS)

@@ -1,5 +1,6 @@
 //! Timestamps. The library's own need chrono and its time zones; these use jiff, which is here already.
 
+use crate::hook::{refuse, unfit};
 use crate::span::Span;
 use cel::ExecutionError;
 use cel::common::traits::{Adder, Comparer, Subtractor};
@@ -74,6 +75,20 @@ impl Adder for Instant {
     }
 }
 
+/// A timestamp is added to a duration as a duration is to it.
+impl Adder for Span {
+    fn add<'b, 'v>(&'b self, other: &(dyn Val + 'v)) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        if let Some(moment) = other.downcast_ref::<Instant>() {
+            return moment.moved(*self);
+        }
+        let other = other.downcast_ref::<Self>().ok_or_else(|| unfit("+", self, other))?;
+        Ok(CowVal::owned(self.plus(*other)?))
+    }
+}
+
 impl Subtractor for Instant {
     fn sub<'b, 'v>(&'b self, other: &(dyn Val + 'v)) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
@@ -91,13 +106,7 @@ impl Instant {
     /// This moment, later by a span.
     pub(crate) fn moved<'b, 'v>(self, span: Span) -> Result<CowVal<'b, 'v>, ExecutionError> {
         let moved = self.0.checked_add(span.0);
-        let moved = moved.map_err(|_| crate::hook::refuse("+", "A timestamp is out of range."))?;
+        let moved = moved.map_err(|_| refuse("+", "A timestamp is out of range."))?;
         Ok(CowVal::owned(Self(moved)))
     }
-}
-
-/// An operator that does not take these types.
-pub(crate) fn unfit(operator: &str, one: &dyn Val, other: &dyn Val) -> ExecutionError {
-    let types = [one, other].map(|value| value.get_type().name().to_owned());
-    ExecutionError::no_such_overload(operator, types.to_vec())
 }

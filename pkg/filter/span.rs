@@ -1,7 +1,6 @@
-//! Durations, on jiff as [`instant`](crate::instant) is.
+//! Durations, on jiff as timestamps are. What is added to one is in [`instant`](crate::instant).
 
-use crate::hook::refuse;
-use crate::instant::{Instant, unfit};
+use crate::hook::{refuse, unfit};
 use cel::ExecutionError;
 use cel::common::traits::{Adder, Comparer, Negator, Subtractor};
 use cel::common::types::{DURATION_TYPE, Type};
@@ -36,6 +35,10 @@ impl Span {
             return format!("{sign}{whole}s");
         }
         format!("{sign}{whole}.{}s", format!("{part:09}").trim_end_matches('0'))
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Result<Self, ExecutionError> {
+        self.0.checked_add(other.0).map(Self).ok_or_else(out_of_range)
     }
 
     pub(crate) fn negated(self) -> Result<Self, ExecutionError> {
@@ -96,20 +99,6 @@ impl Comparer for Span {
     fn compare(&self, other: &dyn Val) -> Result<Ordering, ExecutionError> {
         let other = other.downcast_ref::<Self>().ok_or_else(|| unfit("<", self, other))?;
         Ok(self.0.cmp(&other.0))
-    }
-}
-
-impl Adder for Span {
-    fn add<'b, 'v>(&'b self, other: &(dyn Val + 'v)) -> Result<CowVal<'b, 'v>, ExecutionError>
-    where
-        Self: 'v,
-    {
-        if let Some(moment) = other.downcast_ref::<Instant>() {
-            return moment.moved(*self);
-        }
-        let other = other.downcast_ref::<Self>().ok_or_else(|| unfit("+", self, other))?;
-        let sum = self.0.checked_add(other.0).ok_or_else(out_of_range)?;
-        Ok(CowVal::owned(Self(sum)))
     }
 }
 

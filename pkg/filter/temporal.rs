@@ -2,7 +2,8 @@
 #![expect(clippy::needless_pass_by_value, reason = "the library's type of functions")]
 
 use crate::hook::refuse;
-use crate::instant::{Instant, unfit};
+use crate::hook::unfit;
+use crate::instant::Instant;
 use crate::span::Span;
 use cel::common::types::{CelInt, CelString, DURATION_TYPE, INT_TYPE, STRING_TYPE, TIMESTAMP_TYPE};
 use cel::common::value::{CowVal, Val};

@@ -1,6 +1,6 @@
 //! The user that the server runs as: PostgreSQL refuses to run as root.
 
-use super::{Error, io};
+use super::error::{Error, io};
 use nix::unistd::{Uid, User, geteuid};
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Finds PostgreSQL's programs.
 
-use super::Error;
 use super::account::run;
+use super::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;

@@ -2,13 +2,16 @@
 
 use super::account::{Account, run, succeeded};
 use super::binaries::{Binaries, major_in};
-use super::{Error, USER, io};
+use super::error::{Error, io};
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The database user, a superuser of this server.
+pub(super) const USER: &str = "odograph";
 
 /// A file that marks the folder as made by this module. Without it, the folder may hold another
 /// program's cluster, whose server would be stopped as a leftover.

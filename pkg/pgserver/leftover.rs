@@ -2,7 +2,7 @@
 
 use super::account::{Account, run, succeeded};
 use super::binaries::Binaries;
-use super::{Error, io};
+use super::error::{Error, io};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;

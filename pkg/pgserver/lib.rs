@@ -19,6 +19,7 @@ mod binaries;
 mod error;
 mod folder;
 mod leftover;
+mod options;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -28,9 +29,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 pub use binaries::Binaries;
 pub use error::Error;
 use error::io;
-use folder::Folder;
+use folder::{Folder, USER};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+pub use options::Options;
 use socket::Socket;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -40,8 +42,6 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-/// The database user, a superuser of this server.
-const USER: &str = "odograph";
 /// The database that [`Server::url`] names.
 const DATABASE: &str = "odograph";
 /// How long a start may take, including the replay of a long write-ahead log after a crash.
@@ -52,40 +52,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 const ORPHANS_TIMEOUT: Duration = Duration::from_secs(30);
 /// A log of more bytes is set aside at the next start.
 const LOG_BYTES: u64 = 8 * 1024 * 1024;
-
-/// Folders and settings of a [`Server`].
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The data folder; made when absent, refused when it holds other files. Files beside it with its
-    /// name and an ending (`.lock`, `.initdb`) belong to it.
-    pub data_dir: PathBuf,
-    /// The socket's folder, private to this server; by default a short and stable path, since a
-    /// socket's path ends at 107 bytes.
-    pub socket_dir: Option<PathBuf>,
-    /// Port of 127.0.0.1 to listen on as well; for tests. Every user of the machine can connect to it
-    /// without a password.
-    pub port: Option<u16>,
-    /// Settings as in `postgresql.conf`. This module's own settings override them.
-    pub settings: Vec<(String, String)>,
-    /// The server's log; appended to.
-    pub log: PathBuf,
-}
-
-impl Options {
-    /// A server in `data_dir` with its log beside it, on a socket only.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        let data_dir = data_dir.into();
-        let log = folder::beside(&data_dir, ".log");
-        Self {
-            data_dir,
-            socket_dir: None,
-            port: None,
-            settings: Vec::new(),
-            log,
-        }
-    }
-}
 
 /// A running PostgreSQL and the only owner of its data folder.
 ///

@@ -2,7 +2,8 @@
 //! any user who can enter it is superuser.
 
 use super::account::Account;
-use super::{Error, Options, io};
+use super::error::{Error, io};
+use super::options::Options;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};

@@ -4,13 +4,13 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let pool = postgres::open("postgres://localhost/odograph", 4, std::time::Duration::from_secs(25))?;
+//! let pool = postgres::open("postgres://localhost/shop", 4, std::time::Duration::from_secs(25))?;
 //! let row = pool.get().await?.query_one("SELECT 1", &[]).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Knows no tables; SQL about readings is in `store`, `archive` and `query`.
+//! Knows no tables: their SQL is in the crates that use it.
 
 mod connect;
 mod error;

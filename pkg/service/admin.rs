@@ -5,9 +5,25 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use std::time::Duration;
+use web::{Front, Limits};
 
 /// The content type of `/metrics`: OpenMetrics text.
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Settings of the admin port. Its clients are a probe and a scraper; its short deadlines cut off others.
+pub(crate) fn front() -> Front {
+    let limits = Limits {
+        connections: 64,
+        head: Duration::from_secs(10),
+        write: Duration::from_secs(10),
+        buffer: 16 * 1024,
+    };
+    Front {
+        limits,
+        certificate: None,
+    }
+}
 
 pub(crate) fn routes(service: Service) -> Router {
     let (ready, metrics) = (service.clone(), service);

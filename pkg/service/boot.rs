@@ -1,6 +1,6 @@
 //! Runs a program from its command line to its exit code.
 
-use crate::{Options, Service, Signals, admin, serving, telemetry};
+use crate::{Options, Service, Signals, admin, telemetry};
 use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -154,7 +154,7 @@ where
     let admin_task = tokio::spawn(web::serve(
         admin,
         admin::routes(service.clone()),
-        serving::admin(),
+        admin::front(),
         admin_stop.clone(),
     ));
 

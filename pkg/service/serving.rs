@@ -38,20 +38,6 @@ impl Serving {
     }
 }
 
-/// Settings of the admin port. Its clients are a probe and a scraper; its short deadlines cut off others.
-pub(crate) fn admin() -> Front {
-    let limits = Limits {
-        connections: 64,
-        head: Duration::from_secs(10),
-        write: Duration::from_secs(10),
-        buffer: 16 * 1024,
-    };
-    Front {
-        limits,
-        certificate: None,
-    }
-}
-
 impl Service {
     /// Makes the server settings of these flags. Loads the certificate, and again when it is renewed.
     ///

@@ -49,7 +49,7 @@ impl Database {
     /// The URL for a role that needs no password.
     #[must_use]
     pub fn url_as(&self, role: &str) -> String {
-        crate::url_as(&self.url(), role)
+        url_as(&self.url(), role)
     }
 
     /// Simulates the loss of the database: closes all its connections and puts an empty one under its URL.
@@ -105,6 +105,15 @@ pub(crate) async fn execute(url: &str, statement: &str) -> Result<(), tokio_post
     done
 }
 
+/// The URL of a database for a role that needs no password.
+#[must_use]
+pub fn url_as(url: &str, role: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let host = rest.find('/').unwrap_or(rest.len());
+    let after_user = rest[..host].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{role}@{}", &rest[after_user..])
+}
+
 /// The URL with another database's name in its path.
 fn with_name(url: &str, name: &str) -> String {
     let (before, query) = url
@@ -130,6 +139,17 @@ mod tests {
             ("postgres://h", "postgres://h/n"),
         ] {
             assert_eq!(with_name(url, "n"), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_role_changes() {
+        for (url, expected) in [
+            ("postgres://odograph@/n?host=/run/x@y", "postgres://r@/n?host=/run/x@y"),
+            ("postgresql://u:p@h:5/d", "postgresql://r@h:5/d"),
+            ("postgres://h", "postgres://r@h"),
+        ] {
+            assert_eq!(url_as(url, "r"), expected);
         }
     }
 

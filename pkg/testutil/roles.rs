@@ -26,28 +26,3 @@ pub async fn give_roles(url: &str) {
         }
     }
 }
-
-/// The URL of a database for a role that needs no password.
-#[must_use]
-pub fn url_as(url: &str, role: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let host = rest.find('/').unwrap_or(rest.len());
-    let after_user = rest[..host].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{role}@{}", &rest[after_user..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_role_changes() {
-        for (url, expected) in [
-            ("postgres://odograph@/n?host=/run/x@y", "postgres://r@/n?host=/run/x@y"),
-            ("postgresql://u:p@h:5/d", "postgresql://r@h:5/d"),
-            ("postgres://h", "postgres://r@h"),
-        ] {
-            assert_eq!(url_as(url, "r"), expected);
-        }
-    }
-}

@@ -5,14 +5,14 @@
 //! # async fn run(stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
 //! use axum::{Router, routing::get};
 //!
-//! let routes = Router::new().route("/", get(async || web::Problem::bad_request("Write a sensor.")));
+//! let routes = Router::new().route("/", get(async || web::Problem::bad_request("Write a name.")));
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //! web::serve(listener, web::finish(routes), web::Front::default(), stop).await;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Knows no readings. `axum::serve` is deliberately not used: it installs no timer, so it would never
+//! Knows no domain. `axum::serve` is deliberately not used: it installs no timer, so it would never
 //! cut off a client that sends its headers a byte a minute.
 
 mod correlation;

@@ -1,6 +1,7 @@
 //! The file of keys and its lines, `KEY-ID DEVICE-or-* SHA256-HEX`; `#` begins a comment.
 
-use super::{Digest, Error, Key, Table};
+use super::error::Error;
+use super::table::{Digest, Key, Table};
 use reading::is_device;
 use sha2::Sha256;
 use sha2::digest::Output;

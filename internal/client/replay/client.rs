@@ -12,8 +12,10 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::error::Error;
+use super::options::Options;
+use super::progress::Progress;
 use super::reason::{Answered, answered, root_cause, unanswered};
-use super::{Error, Options, Progress};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A random share of a wait comes on top of it, up to all of it again.

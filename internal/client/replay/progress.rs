@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, FormattedDuration, HumanCount, ProgressBar, ProgressStyle};
 
-use super::Summary;
+use super::summary::Summary;
 
 /// Least time between two lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);

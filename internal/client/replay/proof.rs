@@ -3,8 +3,10 @@
 //! Uploads go on meanwhile, up to a number of unproved ones; then the oldest is awaited.
 
 use super::client::{Answer, body_of};
+use super::error::Error;
+use super::options::Options;
 use super::reason::{answered, root_cause, unanswered};
-use super::{Error, Options};
+use super::summary::Proof;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use std::collections::VecDeque;
@@ -23,25 +25,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Longest time of a request beyond that.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What became of the accepted readings, by the receipts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proof {
-    /// Uploads with every accepted reading accounted for.
-    pub uploads: u64,
-    /// New rows.
-    pub persisted: u64,
-    /// Stored already.
-    pub duplicates: u64,
-    /// Stored already with another value, which stays.
-    pub conflicts: u64,
-    /// In dead letters.
-    pub failed: u64,
-    /// Uploads that could not be proved.
-    pub unproved: u64,
-    /// Why the first of them could not.
-    pub reason: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Receipt {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 
-use super::Error;
+use super::error::Error;
 
 /// The rejected lines of one input. The first one creates the file.
 pub(super) struct Rejects {

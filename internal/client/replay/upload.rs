@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use super::client::{Answer, Client};
+use super::error::Error;
 use super::lines::{Chunk, Output, TooLong};
+use super::options::Options;
+use super::progress::Progress;
 use super::proof::Prover;
 use super::rejects::{Record, Rejects};
 use super::source::{Input, InputReader};
-use super::{Broken, Error, Options, Progress, Summary};
+use super::summary::{Broken, Summary};
 
 /// A running replay.
 pub(super) struct Upload {

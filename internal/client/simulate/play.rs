@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Drive, write_line};
+use super::drive::{Drive, write_line};
 
 /// Bytes written at once where no reader waits for a single line.
 const BLOCK: usize = 64 * 1024;

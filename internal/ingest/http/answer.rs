@@ -1,6 +1,7 @@
 //! Answers to the client of an upload.
 
-use super::{End, body};
+use super::body;
+use super::end::End;
 use crate::Limits;
 use crate::rejects::{Invalid, Lost};
 use crate::series::NoRoom;

@@ -3,13 +3,18 @@
 //! A body's first bytes decide how it is read. One layer of gzip or zstd that its head does not name is
 //! decoded too, and plain JSON is accepted under any name.
 
+mod error;
+mod joined;
 mod layer;
 
+pub(super) use error::Error;
+
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use joined::joined;
 use layer::{Layer, Step};
 use reading::signature::{Foreign, blanks, foreign, undecided};
 
@@ -37,31 +42,6 @@ impl Encoding {
         };
         codings.next().is_none().then_some(encoding)
     }
-}
-
-/// Why reading stopped. What was read before stands.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error("the body broke off")]
-    Broken,
-    #[error("the body cannot be decoded")]
-    Undecodable,
-    #[error("the body is larger than allowed")]
-    TooLarge,
-    #[error("the body grows more than a thousand times when it is decoded")]
-    Bomb,
-    #[error("the zstd window is larger than 8 MiB")]
-    Window,
-    /// The body came whole, but its gzip or zstd data is cut.
-    #[error("the compressed data is cut")]
-    Damaged,
-    #[error("the body is not in its content encoding")]
-    Mislabelled,
-    #[error("something else follows the compressed data")]
-    Mixed,
-    /// UTF-16, or one layer of compression too many.
-    #[error("the body is {0:?}")]
-    Foreign(Foreign),
 }
 
 /// A body being read.
@@ -241,20 +221,6 @@ async fn data(body: &mut Body) -> Result<Option<Bytes>, Error> {
             }
         }
     }
-}
-
-/// Joins both; copies only where neither is empty.
-fn joined(first: Bytes, second: Bytes) -> Bytes {
-    if first.is_empty() {
-        return second;
-    }
-    if second.is_empty() {
-        return first;
-    }
-    let mut both = BytesMut::with_capacity(first.len() + second.len());
-    both.extend_from_slice(&first);
-    both.extend_from_slice(&second);
-    both.freeze()
 }
 
 #[cfg(test)]

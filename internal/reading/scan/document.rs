@@ -3,7 +3,7 @@
 //! Each byte is read once here, to find where an object ends; the decoder judges its content. A value that is
 //! too long is skipped, and the next ones are kept.
 
-use super::{Found, Kind, Place};
+use super::found::{Found, Kind, Place};
 use crate::signature::{MARK, is_blank};
 
 /// Bytes of text that is no JSON, enough to tell a foreign format from a mistake.

@@ -1,6 +1,6 @@
 //! Lines of a body, and parts of lines that are longer than a value may be.
 
-use super::{Found, Kind, Place};
+use super::found::{Found, Kind, Place};
 use crate::signature::{MARK, blanks};
 use crate::values::Values;
 

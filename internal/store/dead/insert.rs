@@ -1,11 +1,13 @@
 //! Stores dead letters: each once, and none that was dropped.
 
-use super::{DeadLetter, PLAUSIBLE};
+use super::DeadLetter;
 use crate::copy::Timestamptz;
 use crate::invalid::{self, InvalidLine};
+use crate::lock::lock;
+use crate::looks::PLAUSIBLE;
 use crate::receipts::{self, OnExisting};
 use crate::text::encoded;
-use crate::{Error, Store, failed, lock};
+use crate::{Error, Store, failed};
 use ::postgres::Timer;
 use deadpool_postgres::Transaction;
 use reading::message::Message;

@@ -1,8 +1,8 @@
 //! Bounds the room of dead letters: measures, evicts and deletes them.
 
-use super::PLAUSIBLE;
 use crate::Store;
 use crate::copy::Timestamptz;
+use crate::looks::PLAUSIBLE;
 use ::postgres::{Error, Timer};
 
 /// About how many bytes a dead letter takes beside its payload.

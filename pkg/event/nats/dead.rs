@@ -1,4 +1,4 @@
-//! Draining the stream in which earlier versions kept dead letters, `READINGS_DEAD`.
+//! Draining the stream in which earlier versions kept dead letters, `EVENTS_DEAD`.
 
 use super::{away, connected, event, foreign, header, setup};
 use crate::address::Nats;
@@ -6,22 +6,23 @@ use crate::{DeadLetter, Error, Lane};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 
-/// Header of a dead letter's reason.
-const REASON: &str = "odograph-reason";
+/// Kind of the header of a dead letter's reason.
+const REASON: &str = "reason";
 
 /// Header of its lane.
-const LANE: &str = "odograph-lane";
+const LANE: &str = "lane";
 
 /// Header of the time since which it is a dead letter, by its publisher's clock, in microseconds since 1970.
-const SINCE: &str = "odograph-buried";
+const SINCE: &str = "buried";
 
 /// Header of the original bytes of a cut payload.
-const CUT: &str = "odograph-cut-from";
+const CUT: &str = "cut-from";
 
 /// Dead letters read at once, at the most.
 const TOGETHER: usize = 256;
 
-pub(crate) struct DeadLetters {
+/// The dead letters that a bus still holds. Several programs may read and delete them at once.
+pub struct DeadLetters {
     context: Context,
     address: Nats,
 }
@@ -31,7 +32,12 @@ impl DeadLetters {
         Self { context, address }
     }
 
-    pub(crate) async fn oldest(&self, bytes: usize) -> Result<Option<Vec<DeadLetter>>, Error> {
+    /// The oldest dead letters, about `bytes` of them and at least one, if the stream holds any. `None`: the
+    /// bus has no such stream.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: try again.
+    pub async fn oldest(&self, bytes: usize) -> Result<Option<Vec<DeadLetter>>, Error> {
         let Some(stream) = self.stream().await? else {
             return Ok(None);
         };
@@ -52,7 +58,11 @@ impl DeadLetters {
         Ok(Some(letters))
     }
 
-    pub(crate) async fn delete_up_to(&self, number: u64) -> Result<(), Error> {
+    /// Deletes the dead letter of this number and all before it.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::oldest`].
+    pub async fn delete_up_to(&self, number: u64) -> Result<(), Error> {
         if let Some(stream) = self.stream().await? {
             let purging = stream.purge().sequence(number.saturating_add(1));
             purging.await.map_err(setup::unavailable)?;
@@ -76,17 +86,19 @@ impl DeadLetters {
             Err(error) => return Err(setup::unavailable(error)),
         };
         let headers = Some(&message.headers);
+        let names = self.address.names;
+        let told = |kind| header(headers, &names.header(kind));
         let server = i64::try_from(message.time.unix_timestamp_nanos() / 1000).unwrap_or_default();
         // Either clock may have been behind.
-        let writer = header(headers, SINCE).parse().unwrap_or(i64::MIN);
+        let writer = told(SINCE).parse().unwrap_or(i64::MIN);
         let place = || format!("{}:{}:{server}", self.address.dead_stream(), message.sequence);
         Ok(Some(DeadLetter {
             number: message.sequence,
             since: server.max(writer),
-            lane: Lane::named(&header(headers, LANE)),
-            reason: header(headers, REASON),
-            cut_from: header(headers, CUT).parse().ok(),
-            headers: foreign(headers),
+            lane: Lane::named(&told(LANE)),
+            reason: told(REASON),
+            cut_from: told(CUT).parse().ok(),
+            headers: foreign(headers, names),
             event: event(headers, &message.payload, place),
         }))
     }

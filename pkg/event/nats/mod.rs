@@ -1,11 +1,13 @@
 //! The bus on NATS JetStream.
 //!
-//! The stream `READINGS` has file storage, `discard: new` and no age limit, so the server never drops
-//! unacknowledged messages to make room. The lanes are its subjects `readings.live` and `readings.bulk`, each
-//! with a durable pull consumer, `persistor_live` and `persistor_bulk`. In a cluster, `READINGS_SPARE`
-//! takes events while `READINGS` has no leader. Events are CloudEvents in binary mode: `ce-*` headers and
-//! the raw payload. A persistor empties `READINGS_DEAD`, which earlier versions may have left.
+//! A bus that the URL names `events` is the stream `EVENTS`. It has file storage, `discard: new` and no age
+//! limit, so the server never drops unacknowledged messages to make room. The lanes are its subjects
+//! `events.live` and `events.bulk`, each with a durable pull consumer, `READER_live` and `READER_bulk` (see
+//! [`Names`](crate::Names)). In a cluster, `EVENTS_SPARE` takes events while `EVENTS` has no leader. Events are
+//! CloudEvents in binary mode: `ce-*` headers and the raw payload. A reader empties `EVENTS_DEAD`, which
+//! earlier versions may have left.
 
+mod consumer;
 mod dead;
 mod denied;
 mod reader;
@@ -15,14 +17,15 @@ mod tls;
 mod trimmer;
 mod writer;
 
-pub(crate) use dead::DeadLetters;
-pub(crate) use reader::{Reader, Receipt, Wanted};
-pub(crate) use trimmer::HistoryTrimmer;
+pub(crate) use consumer::Wanted;
+pub use dead::DeadLetters;
+pub(crate) use reader::{Reader, Receipt, Taken};
+pub use trimmer::HistoryTrimmer;
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;
 use crate::repeated::should_log;
-use crate::{Error, Event};
+use crate::{Error, Event, Names};
 use async_nats::HeaderMap;
 use async_nats::datetime::DateTime;
 use async_nats::jetstream::Context;
@@ -41,8 +44,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CLUSTER_PING_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Header of the mark of a redriven event.
-const REDRIVEN: &str = "odograph-redriven";
+/// Kind of the header of a redriven event's mark.
+const REDRIVEN: &str = "redriven";
 
 /// Bytes of further headers kept with an event, at the most.
 const FOREIGN: usize = 2048;
@@ -57,7 +60,7 @@ async fn connect(address: &Nats) -> Result<Context, Error> {
         (CONNECT_TIMEOUT, PING_INTERVAL)
     };
     let mut options = async_nats::ConnectOptions::new()
-        .name("odograph")
+        .name(address.names.program)
         .retry_on_initial_connect()
         .connection_timeout(connecting)
         .request_timeout(Some(TIMEOUT))
@@ -152,13 +155,14 @@ fn event(headers: Option<&HeaderMap>, payload: &Bytes, place: impl FnOnce() -> S
 }
 
 /// The further headers of a message: not the event's, ours or the server's, and up to [`FOREIGN`] bytes.
-fn foreign(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
+fn foreign(headers: Option<&HeaderMap>, names: &Names) -> Vec<(String, String)> {
+    let ours = names.header("");
     let mut kept = Vec::new();
     let mut room = FOREIGN;
     for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
         let name = name.to_string();
         let lower = name.to_ascii_lowercase();
-        if ["nats-", "ce-", "odograph-"].iter().any(|ours| lower.starts_with(ours)) {
+        if ["nats-", "ce-", &ours].iter().any(|known| lower.starts_with(known)) {
             continue;
         }
         for value in values {

@@ -1,12 +1,14 @@
 //! Consuming: pulls are bounded by bytes and by count, so that the client buffers no more than it asked
 //! for.
 
+use super::consumer::{HISTORY, Wanted, config, is_history};
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
-use crate::{Delivery, Error, Lane};
+use crate::moment::for_a_moment;
+use crate::{Error, Event, Lane, Names};
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::future::BoxFuture;
@@ -20,21 +22,6 @@ const PULL_MESSAGES: usize = 512;
 /// How long the server keeps a pull that it has no messages for. Short, because the client notices only by
 /// this time that a pull was lost with its connection.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
-
-/// How long the server remembers the acknowledgements of a silent history reader.
-const INACTIVE_THRESHOLD: Duration = Duration::from_secs(600);
-
-/// Prefix of the names of history readers' consumers.
-pub(super) const HISTORY: &str = "history_";
-
-/// The messages that a reader reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
-    /// To share the lane's events with others.
-    Lane(Lane),
-    /// To read the whole history, or its part since this time (microseconds since 1970).
-    History(Option<i64>),
-}
 
 pub(crate) struct Reader {
     context: Context,
@@ -64,6 +51,13 @@ struct Started {
     consumer: PullConsumer,
     pull: Batch,
     last: Option<u64>,
+}
+
+/// A message that was taken from the stream.
+pub(crate) struct Taken {
+    pub(crate) event: Event,
+    pub(crate) lane: Option<Lane>,
+    pub(crate) receipt: Receipt,
 }
 
 impl Reader {
@@ -138,11 +132,11 @@ impl Reader {
         }
     }
 
-    pub(crate) fn taken(&mut self) -> Vec<Delivery> {
+    pub(crate) fn taken(&mut self) -> Vec<Taken> {
         let mut taken = Vec::new();
         if let Some(mut pull) = self.pull.take() {
             while let Some(Some(Ok(message))) = pull.next().now_or_never() {
-                taken.push(delivery(&self.context, message));
+                taken.push(take(&self.context, self.address.names, message));
             }
         }
         taken
@@ -150,7 +144,7 @@ impl Reader {
 
     /// Cancel-safe: `self` keeps the pull between calls. The messages of a dropped pull would come again
     /// only after `ack_wait`.
-    pub(crate) async fn next(&mut self, room: usize) -> Result<Delivery, Error> {
+    pub(crate) async fn next(&mut self, room: usize) -> Result<Taken, Error> {
         loop {
             if let Some(pull) = &mut self.pull {
                 match pull.next().await {
@@ -158,12 +152,12 @@ impl Reader {
                         self.brought = true;
                         self.answered = true;
                         let is_later = self.last.is_some_and(|last| sequence(&message) > last);
-                        let mut delivery = delivery(&self.context, message);
+                        let mut taken = take(&self.context, self.address.names, message);
                         if !is_later {
-                            return Ok(delivery);
+                            return Ok(taken);
                         }
                         // Unacknowledged, it would take the place of a message that has to come again.
-                        delivery.ack().await;
+                        for_a_moment(taken.receipt.ack()).await;
                     }
                     // The next message exceeds the pull's bytes: pull anew.
                     Some(Err(error)) if error.to_string().contains("MaxBytes") => {
@@ -211,56 +205,6 @@ impl Reader {
     }
 }
 
-/// Settings of every reader's consumer.
-fn shared() -> Config {
-    Config {
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: crate::PROGRESS_INTERVAL * 3,
-        // Without a limit: the server would never deliver a message again that ran out of tries.
-        max_deliver: -1,
-        max_ack_pending: 4096,
-        ..Config::default()
-    }
-}
-
-/// The consumer that all readers of a lane share.
-pub(super) fn of_lane(address: &Nats, lane: Lane) -> Config {
-    Config {
-        durable_name: Some(format!("persistor_{}", lane.name())),
-        filter_subject: address.subject(lane),
-        description: Some("Stores readings in the database".into()),
-        ..shared()
-    }
-}
-
-/// Whether this consumer reads the history of both lanes.
-fn is_history(wanted: &Config) -> bool {
-    wanted.filter_subject.is_empty()
-}
-
-/// The consumer that a reader wants.
-fn config(address: &Nats, wanted: Wanted, context: &Context) -> Result<Config, Error> {
-    // The last part of the client's inbox names is unique by itself.
-    let inbox = context.client().new_inbox();
-    let name = inbox.rsplit('.').next().unwrap_or_default();
-    Ok(match wanted {
-        Wanted::Lane(lane) => of_lane(address, lane),
-        Wanted::History(since) => Config {
-            // Named, so that the reader finds it again after a lost connection.
-            durable_name: Some(format!("{HISTORY}{name}")),
-            deliver_policy: match since {
-                None => DeliverPolicy::All,
-                Some(since) => {
-                    super::since(since).ok_or_else(|| Error::Url("the moment to read from is out of range".into()))?
-                }
-            },
-            inactive_threshold: INACTIVE_THRESHOLD,
-            description: Some("Reads the history again".into()),
-            ..shared()
-        },
-    })
-}
-
 /// The message's sequence in the stream; 0 for a message that is not of a stream.
 fn sequence(message: &Message) -> u64 {
     message.info().map(|info| info.stream_sequence).unwrap_or_default()
@@ -280,17 +224,18 @@ fn place(message: &Message) -> String {
     told.unwrap_or_default()
 }
 
-fn delivery(context: &Context, message: Message) -> Delivery {
+fn take(context: &Context, names: &'static Names, message: Message) -> Taken {
     let event = event(message.headers.as_ref(), &message.payload, || place(&message));
     let (message, acker) = message.split();
-    Delivery {
+    Taken {
         event,
         lane: message.subject.rsplit('.').next().and_then(Lane::named),
-        receipt: crate::Receipt::Nats(Box::new(Receipt {
+        receipt: Receipt {
             context: context.clone(),
+            names,
             acker: Some(acker),
             headers: message.headers,
-        })),
+        },
     }
 }
 
@@ -335,17 +280,18 @@ async fn start_pull(
 
 pub(crate) struct Receipt {
     context: Context,
+    names: &'static Names,
     acker: Option<Acker>,
     headers: Option<HeaderMap>,
 }
 
 impl Receipt {
     pub(crate) fn mark(&self) -> String {
-        header(self.headers.as_ref(), REDRIVEN)
+        header(self.headers.as_ref(), &self.names.header(REDRIVEN))
     }
 
     pub(crate) fn foreign(&self) -> Vec<(String, String)> {
-        foreign(self.headers.as_ref())
+        foreign(self.headers.as_ref(), self.names)
     }
 
     pub(crate) async fn ack(&mut self) {

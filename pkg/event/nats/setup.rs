@@ -1,6 +1,5 @@
 //! Makes missing streams and consumers and refuses those that would lose data; never alters any.
 
-use super::spare;
 use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::datetime::parse_rfc3339;
@@ -16,6 +15,9 @@ use std::time::Duration;
 /// The oldest supported server; older ones silently ignore settings.
 const OLDEST: (i64, i64, i64) = (2, 10, 8);
 
+/// Size limit of the spare stream, in bytes: events of some seconds. Writers wait while it is full.
+const SPARE_BYTES: i64 = 256 << 20;
+
 /// Checks the server and makes the streams where they are missing.
 pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream, Error> {
     check_server(context)?;
@@ -29,18 +31,35 @@ pub(super) async fn streams(context: &Context, address: &Nats) -> Result<Stream,
         max_age: Duration::ZERO,
         max_bytes: address.max_bytes,
         num_replicas: address.replicas,
-        description: Some("Readings on their way to the database, and their history".into()),
+        description: Some(address.names.stream.into()),
         ..Config::default()
     };
     let stream = get_or_create(context, wanted.clone()).await?;
     judge(&stream.cached_info().config, &wanted)?;
     if is_replicated(&stream) {
         // With the stream's replicas, not the URL's: programs with another URL must find it, too.
-        let wanted = spare::config(address, stream.cached_info().config.num_replicas);
+        let wanted = spare(address, stream.cached_info().config.num_replicas);
         let spare = get_or_create(context, wanted.clone()).await?;
         judge(&spare.cached_info().config, &wanted)?;
     }
     Ok(stream)
+}
+
+/// The spare stream beside a stream with so many replicas.
+fn spare(address: &Nats, replicas: usize) -> Config {
+    Config {
+        name: address.spare_stream(),
+        subjects: Lane::ALL.map(|lane| address.spare_subject(lane)).to_vec(),
+        storage: StorageType::File,
+        // An acknowledged event is deleted.
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        max_age: Duration::ZERO,
+        max_bytes: address.max_bytes.min(SPARE_BYTES),
+        num_replicas: replicas,
+        description: Some(address.names.spare.into()),
+        ..Config::default()
+    }
 }
 
 /// Whether several servers store the stream.
@@ -93,7 +112,7 @@ fn has_no_responders(error: &GetStreamError) -> bool {
 /// The error of a server without JetStream. Retrying finds out when JetStream was enabled.
 fn no_jetstream() -> Error {
     Error::Unavailable(
-        "the nats-server runs without JetStream, which keeps the readings; start it with JetStream: nats-server -js"
+        "the nats-server runs without JetStream, which keeps the events; start it with JetStream: nats-server -js"
             .into(),
     )
 }
@@ -239,7 +258,7 @@ fn judge(found: &Config, wanted: &Config) -> Result<(), Error> {
     let name = &found.name;
     let refuse = |what: &str, remedy: &str| {
         Err(Error::Refused(format!(
-            "the stream {name} has {what}, which loses readings that are not stored yet; {remedy}"
+            "the stream {name} has {what}, which loses events that are not stored yet; {remedy}"
         )))
     };
     if found.discard != DiscardPolicy::New {

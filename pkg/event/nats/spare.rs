@@ -1,15 +1,15 @@
-//! The spare stream of a cluster, `READINGS_SPARE`: takes events while the stream has no leader.
+//! The spare stream of a cluster, `EVENTS_SPARE`: takes events while the stream has no leader.
 //!
 //! Servers wait 4 to 9 seconds before they elect a new leader of a stream; no setting changes that.
 //! Meanwhile writers publish to the spare stream, which has as many replicas and a leader on another
-//! server. Persistors give its events back to the stream, so all readers read one stream. An event may be
+//! server. Readers of the lanes give its events back to the stream, so all readers read one stream. An event may be
 //! given back twice, as it may be delivered twice.
 
 use super::{connected, setup};
 use crate::address::Nats;
 use crate::{Error, Lane};
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::Info;
 use async_nats::jetstream::{AckKind, Context, Message};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -17,14 +17,11 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How often a persistor checks the spare stream.
+/// How often a reader checks the spare stream.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one check may take, and giving one event back.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Size limit of the spare stream, in bytes: events of some seconds. Writers wait while it is full.
-const MAX_BYTES: i64 = 256 << 20;
 
 /// Events given back at once.
 const TOGETHER: usize = 8;
@@ -34,33 +31,6 @@ const FETCH_EXPIRES: Duration = Duration::from_secs(1);
 
 /// The consumer that gives events back.
 const CONSUMER: &str = "give_back";
-
-/// The name of the spare stream.
-pub(super) fn stream(address: &Nats) -> String {
-    format!("{}_SPARE", address.stream())
-}
-
-/// The subject of a lane: `readings_spare.live`, `readings_spare.bulk`.
-pub(super) fn subject(address: &Nats, lane: Lane) -> String {
-    format!("{}_spare.{}", address.name, lane.name())
-}
-
-/// The spare stream beside a stream with so many replicas.
-pub(super) fn config(address: &Nats, replicas: usize) -> Config {
-    Config {
-        name: stream(address),
-        subjects: Lane::ALL.map(|lane| subject(address, lane)).to_vec(),
-        storage: StorageType::File,
-        // An acknowledged event is deleted.
-        retention: RetentionPolicy::WorkQueue,
-        discard: DiscardPolicy::New,
-        max_age: Duration::ZERO,
-        max_bytes: address.max_bytes.min(MAX_BYTES),
-        num_replicas: replicas,
-        description: Some("Readings that came while the stream had no leader".into()),
-        ..Config::default()
-    }
-}
 
 /// Gives back the spare stream's events, and keeps its leader and the stream's on different servers. Does
 /// not end.
@@ -83,11 +53,11 @@ pub(super) async fn tend(context: &Context, address: &Nats) {
 /// Checks once, and returns how many events it gave back.
 async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
     let stream = setup::named(context, &address.stream()).await?;
-    let spare = setup::named(context, &self::stream(address)).await?;
+    let spare = setup::named(context, &address.spare_stream()).await?;
     let (info, of_spare) = (stream.cached_info(), spare.cached_info());
     if leader(info).is_some() && leader(info) == leader(of_spare) {
         // The next leader is on another server. The next check shows whether it was elected.
-        let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", self::stream(address));
+        let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", address.spare_stream());
         let asked = context.client().request(subject, Bytes::new()).await;
         asked.map_err(setup::unavailable)?;
     }
@@ -114,8 +84,8 @@ async fn once(context: &Context, address: &Nats) -> Result<usize, Error> {
     Ok(given_back)
 }
 
-/// Checks that the history is complete: events of the spare stream are not in the stream until a persistor
-/// moves them.
+/// Checks that the history is complete: events of the spare stream are not in the stream until a reader of
+/// the lanes moves them.
 ///
 /// # Errors
 /// [`Error::Unavailable`] while the spare stream holds events.
@@ -124,11 +94,12 @@ pub(super) async fn must_be_empty(context: &Context, address: &Nats, of_stream: 
         // Only a cluster has a spare stream.
         return Ok(());
     }
-    let name = stream(address);
+    let name = address.spare_stream();
     match setup::find(context, &name).await? {
         Some(spare) if spare.cached_info().state.messages > 0 => Err(Error::Unavailable(format!(
-            "{} events are still in the spare stream {name}; a persistor moves them, start one",
-            spare.cached_info().state.messages
+            "{} events are still in the spare stream {name}; a {} moves them, start one",
+            spare.cached_info().state.messages,
+            address.names.reader
         ))),
         _ => Ok(()),
     }

@@ -7,8 +7,8 @@
 //!
 //! Messages that a history reader has not read yet stay as well.
 
-use super::reader::HISTORY;
-use super::{away, connected, reader, setup, since};
+use super::consumer::HISTORY;
+use super::{away, connected, consumer, setup, since};
 use crate::address::Nats;
 use crate::{Error, FillLevel, Lane};
 use async_nats::jetstream::Context;
@@ -28,8 +28,10 @@ const ROUNDS: u64 = 32;
 /// How long the server keeps a consumer that only locates a time, if it is not deleted.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(10);
 
+/// Trims the history of a bus. Never drops an event that is unacknowledged or that a history reader has
+/// not read yet. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct HistoryTrimmer {
+pub struct HistoryTrimmer {
     context: Context,
     address: Nats,
 }
@@ -39,7 +41,12 @@ impl HistoryTrimmer {
         Self { context, address }
     }
 
-    pub(crate) async fn fill_level(&self) -> Result<FillLevel, Error> {
+    /// Returns the fill level of the bus.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: ask again after a while. [`Error::Refused`]: a consumer's settings make its
+    /// numbers meaningless.
+    pub async fn fill_level(&self) -> Result<FillLevel, Error> {
         let stream = self.stream().await?;
         let info = stream.cached_info();
         let consumers = self.consumers(&stream).await?;
@@ -55,7 +62,12 @@ impl HistoryTrimmer {
         })
     }
 
-    pub(crate) async fn trim_before(&self, moment: i64) -> Result<u64, Error> {
+    /// Trims acknowledged events that were stored before `moment` (microseconds since 1970). Returns their
+    /// number.
+    ///
+    /// # Errors
+    /// As [`HistoryTrimmer::fill_level`], possibly after trimming some.
+    pub async fn trim_before(&self, moment: i64) -> Result<u64, Error> {
         let stream = self.stream().await?;
         let state = &stream.cached_info().state;
         if state.messages == 0 || state.first_timestamp.unix_timestamp_nanos() >= i128::from(moment) * 1000 {
@@ -82,7 +94,12 @@ impl HistoryTrimmer {
         self.purge_up_to(before).await
     }
 
-    pub(crate) async fn make_room(&self) -> Result<u64, Error> {
+    /// Drops the oldest acknowledged events of a nearly full bus until it is seven tenths full, or none is left.
+    /// Returns their number.
+    ///
+    /// # Errors
+    /// As [`HistoryTrimmer::fill_level`], possibly after trimming some.
+    pub async fn make_room(&self) -> Result<u64, Error> {
         let (mut trimmed, mut looked) = (0, 0);
         for round in 0..ROUNDS {
             let stream = self.stream().await?;
@@ -192,7 +209,7 @@ impl HistoryTrimmer {
     async fn consumers(&self, stream: &Stream) -> Result<Option<Vec<ConsumerInfo>>, Error> {
         let mut consumers = Vec::with_capacity(Lane::ALL.len());
         for lane in Lane::ALL {
-            let wanted = reader::of_lane(&self.address, lane);
+            let wanted = consumer::of_lane(&self.address, lane);
             let name = wanted.durable_name.as_deref().unwrap_or_default();
             match stream.consumer_info(name).await {
                 Ok(info) => {

@@ -167,9 +167,9 @@ impl Writer {
         further: &[(String, String)],
     ) -> Result<(), Error> {
         let mut headers = headers(&event);
-        headers.insert(REDRIVEN, mark);
-        for (name, value) in further {
-            // Valid: the event came with them.
+        let redriven = (self.address.names.header(REDRIVEN), mark.to_owned());
+        for (name, value) in [&redriven].into_iter().chain(further) {
+            // Valid: the event came with them, and ours are.
             if let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) {
                 headers.append(name, value);
             }
@@ -233,7 +233,7 @@ impl Writer {
             stored = &mut first => Some(stored),
             () = sleep(SPARE_DELAY) => None,
         };
-        let second = self.acknowledged(spare::subject(&self.address, lane), headers, payload);
+        let second = self.acknowledged(self.address.spare_subject(lane), headers, payload);
         match answered {
             Some(Err(error)) if may_pass(&error) => second.await.map_err(|_| error),
             Some(stored) => stored,

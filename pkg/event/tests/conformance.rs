@@ -7,12 +7,20 @@ mod away;
 #[path = "conformance/history.rs"]
 mod history;
 
-use event::{Error, Event, Lane, MIN_ROOM, Reader, Writer};
+use event::{Error, Event, Lane, MIN_ROOM, Names, Reader, Writer};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use testutil::{nats_url, poll, unique};
 
 const DEADLINE: Duration = Duration::from_secs(60);
+
+const NAMES: Names = Names {
+    program: "test",
+    reader: "reader",
+    stream: "Events of a test",
+    spare: "Events of a test without a leader",
+    consumer: "Handles events of a test",
+};
 
 fn event(id: &str, payload: &[u8]) -> Event {
     Event {
@@ -25,7 +33,7 @@ fn event(id: &str, payload: &[u8]) -> Event {
 
 /// A ready writer, with its task running.
 async fn writer(url: &str) -> Writer {
-    let writer = Writer::open(url).await.unwrap();
+    let writer = Writer::open(url, &NAMES).await.unwrap();
     let running = writer.clone();
     let (ready, mut wait) = tokio::sync::watch::channel(false);
     tokio::spawn(async move { running.run(|now| _ = ready.send_replace(now)).await });
@@ -52,7 +60,7 @@ async fn next(reader: &mut Reader) -> event::Delivery {
 /// The conformance suite.
 async fn suite(url: &str) {
     let writer = writer(url).await;
-    let mut reader = Reader::open(url, Lane::Live).await.unwrap();
+    let mut reader = Reader::open(url, &NAMES, Lane::Live).await.unwrap();
 
     // An event comes as it was published, and publishing succeeds once it is stored or handled.
     let sent = event("1", b"payload");
@@ -97,7 +105,7 @@ async fn suite(url: &str) {
             tokio::spawn(async move { writer.publish(Lane::Live, event(&format!("many-{number}"), b"x")).await })
         })
         .collect();
-    let mut other = Reader::open(url, Lane::Live).await.unwrap();
+    let mut other = Reader::open(url, &NAMES, Lane::Live).await.unwrap();
     let mut seen = BTreeSet::new();
     for number in 0..200 {
         let mut delivery = if number % 2 == 0 {
@@ -131,7 +139,7 @@ async fn suite(url: &str) {
     assert_eq!(delivery.event.id, "quick");
     delivery.ack().await;
     publishing.await.unwrap().unwrap();
-    let mut bulk = Reader::open(url, Lane::Bulk).await.unwrap();
+    let mut bulk = Reader::open(url, &NAMES, Lane::Bulk).await.unwrap();
     for _ in 0..lying.len() {
         let mut delivery = next(&mut bulk).await;
         assert!(delivery.event.id.starts_with("bulk-"), "{:?}", delivery.event);
@@ -186,7 +194,7 @@ async fn nats_tells_copies_of_an_event_apart() {
             .unwrap();
     }
     client.flush().await.unwrap();
-    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
     let mut ids = Vec::new();
     for _ in 0..2 {
         let mut delivery = next(&mut reader).await;
@@ -196,7 +204,7 @@ async fn nats_tells_copies_of_an_event_apart() {
         delivery.ack().await;
     }
     assert_ne!(ids[0], ids[1]);
-    let mut history = Reader::history(&url, None).await.unwrap();
+    let mut history = Reader::history(&url, &NAMES, None).await.unwrap();
     for id in &ids {
         assert_eq!(next(&mut history).await.event.id, *id);
     }
@@ -217,7 +225,11 @@ async fn nats_dead_letters_of_earlier_versions() {
     let url = nats_url("left");
     let (server, name) = url.rsplit_once('/').unwrap();
     let writer = writer(&url).await;
-    let left = Reader::open(&url, Lane::Live).await.unwrap().dead_letters().unwrap();
+    let left = Reader::open(&url, &NAMES, Lane::Live)
+        .await
+        .unwrap()
+        .dead_letters()
+        .unwrap();
     let oldest = async |bytes| poll(DEADLINE, async || left.oldest(bytes).await.ok()).await;
     assert!(oldest(1000).await.is_none(), "it was made");
     left.delete_up_to(5).await.unwrap();
@@ -238,11 +250,11 @@ async fn nats_dead_letters_of_earlier_versions() {
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("ce-id", number.to_string());
         headers.insert("ce-type", "test.v1");
-        headers.insert("odograph-reason", "because of this");
-        headers.insert("odograph-buried", (latest + 2 * HOUR * (number % 2)).to_string());
+        headers.insert("test-reason", "because of this");
+        headers.insert("test-buried", (latest + 2 * HOUR * (number % 2)).to_string());
         if number == 0 {
-            headers.insert("odograph-lane", "live");
-            headers.insert("odograph-cut-from", "2000000");
+            headers.insert("test-lane", "live");
+            headers.insert("test-cut-from", "2000000");
             headers.insert("who", "a stranger");
         }
         let subject = format!("{name}_dead.{}", if number == 0 { "letters" } else { "lines" });
@@ -279,7 +291,7 @@ async fn nats_dead_letters_of_earlier_versions() {
 async fn nats_history_is_read_again() {
     let url = nats_url("history");
     let writer = writer(&url).await;
-    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
     for number in 0..3 {
         writer
             .publish(Lane::Live, event(&format!("live-{number}"), b"x"))
@@ -293,7 +305,7 @@ async fn nats_history_is_read_again() {
     for _ in 0..2 {
         next(&mut reader).await.ack().await;
     }
-    let mut history = Reader::history(&url, None).await.unwrap();
+    let mut history = Reader::history(&url, &NAMES, None).await.unwrap();
     let mut seen = BTreeSet::new();
     for left in (0..6).rev() {
         let mut delivery = next(&mut history).await;
@@ -314,14 +326,17 @@ async fn nats_history_is_read_again() {
         .unwrap();
     let later = i64::try_from(now.as_micros()).unwrap() + 1;
     writer.publish(Lane::Bulk, event("late", b"x")).await.unwrap();
-    let mut history = Reader::history(&url, Some(later)).await.unwrap();
+    let mut history = Reader::history(&url, &NAMES, Some(later)).await.unwrap();
     assert_eq!(next(&mut history).await.event.id, "late");
-    assert!(matches!(Reader::history("memory://x", None).await, Err(Error::Url(_))));
+    assert!(matches!(
+        Reader::history("memory://x", &NAMES, None).await,
+        Err(Error::Url(_))
+    ));
 }
 
-/// A stream that would lose readings is refused by name; other differences are accepted.
+/// A stream that would lose events is refused by name; other differences are accepted.
 #[tokio::test]
-async fn nats_streams_that_would_lose_readings() {
+async fn nats_streams_that_would_lose_events() {
     use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
     let right = |name: &str| Config {
         name: name.to_uppercase(),
@@ -356,7 +371,7 @@ async fn nats_streams_that_would_lose_readings() {
         let mut config = right(&name.to_lowercase());
         change(&mut config);
         jetstream.create_stream(config).await.unwrap();
-        let writer = Writer::open(&url).await.unwrap();
+        let writer = Writer::open(&url, &NAMES).await.unwrap();
         let (ready, mut wait) = tokio::sync::watch::channel(false);
         let running = writer.run(|now| _ = ready.send_replace(now));
         let ended = tokio::select! {
@@ -382,7 +397,7 @@ async fn nats_streams_that_vanish_are_made_again() {
     let url = nats_url("vanish");
     let (server, name) = url.rsplit_once('/').unwrap();
     let writer = writer(&url).await;
-    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
     writer.publish(Lane::Live, event("1", b"x")).await.unwrap();
     next(&mut reader).await.ack().await;
     let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
@@ -413,7 +428,7 @@ async fn nats_that_is_full_says_so() {
         matches!(refused, Error::Unavailable(_)) && (5..10).contains(&stored),
         "{stored}: {refused}"
     );
-    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
     for number in 0..stored {
         let mut delivery = next(&mut reader).await;
         assert_eq!(delivery.event.id, number.to_string());
@@ -444,14 +459,14 @@ async fn nats_consumers_that_would_pass_over_messages() {
         let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
         let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
         let mut config = Config {
-            durable_name: Some("persistor_live".into()),
+            durable_name: Some("reader_live".into()),
             filter_subject: format!("{name}.live"),
             max_deliver: -1,
             ..Config::default()
         };
         change(&mut config, name);
         stream.create_consumer(config).await.unwrap();
-        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+        let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
         let refused = tokio::time::timeout(DEADLINE, async {
             loop {
                 match tokio::time::timeout(Duration::from_secs(1), reader.next(MIN_ROOM)).await {

@@ -1,6 +1,7 @@
 //! One layer of compression: decodes chunks of bytes in constant memory.
 
-use super::{Error, joined};
+use super::error::Error;
+use super::joined::joined;
 use async_compression::codecs::DecodeV2;
 use async_compression::codecs::gzip::GzipDecoder;
 use async_compression::codecs::zstd::ZstdDecoder;

@@ -2,7 +2,7 @@
 //!
 //! They are filled here and not in the database, where each way of filling would need its own statement.
 
-use super::Function;
+use super::function::Function;
 use serde::Deserialize;
 
 /// The value of a bucket without readings.

@@ -8,7 +8,8 @@
 //!
 //! docs/decisions/0028-buckets-are-ranges-of-the-index.md has the figures.
 
-use super::{Buckets, Column, Function, timestamp};
+use super::buckets::{Buckets, timestamp};
+use super::function::{Column, Function};
 use crate::words::reach::{BEGINNING, Reach};
 use crate::words::{Database, query};
 use ::postgres::Error;

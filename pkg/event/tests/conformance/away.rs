@@ -1,6 +1,6 @@
 //! A lost server: acknowledgements to it do not block.
 
-use super::{DEADLINE, event, next, writer};
+use super::{DEADLINE, NAMES, event, next, writer};
 use event::{Delivery, Lane, Reader};
 use testutil::{Nats, nats};
 
@@ -11,7 +11,7 @@ const MANY: usize = 1500;
 #[tokio::test]
 async fn acknowledgements_wait_for_no_server() {
     let mut nats = Nats::start(nats::Options::default()).await;
-    let url = format!("{}/readings", nats.url());
+    let url = format!("{}/events", nats.url());
     let writer = writer(&url).await;
     for chunk in 0..MANY / 100 {
         let publishing = (0..100).map(|number| {
@@ -20,7 +20,7 @@ async fn acknowledgements_wait_for_no_server() {
         });
         futures_util::future::try_join_all(publishing).await.unwrap();
     }
-    let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+    let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
     let mut held = Vec::new();
     while held.len() < MANY {
         held.push(next(&mut reader).await);
@@ -29,7 +29,7 @@ async fn acknowledgements_wait_for_no_server() {
     let telling = async {
         Delivery::progress_all(&held).await;
         Delivery::ack_all(&mut held).await;
-        let mut reader = Reader::open(&url, Lane::Live).await.unwrap();
+        let mut reader = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
         Delivery::release_all(reader.taken()).await;
         reader.end().await;
     };

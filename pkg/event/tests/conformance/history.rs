@@ -1,6 +1,6 @@
 //! The history of a stream: only acknowledged events are trimmed.
 
-use super::{DEADLINE, event, next, writer};
+use super::{DEADLINE, NAMES, event, next, writer};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull::Config};
 use async_nats::jetstream::stream::Stream;
 use event::{Error, HistoryTrimmer, Lane, Reader, Writer};
@@ -27,8 +27,8 @@ impl Bus {
         let (server, name) = plain.rsplit_once('/').unwrap();
         let url = format!("{plain}{parameters}");
         let writer = writer(&url).await;
-        let mut live = Reader::open(&url, Lane::Live).await.unwrap();
-        let mut bulk = Reader::open(&url, Lane::Bulk).await.unwrap();
+        let mut live = Reader::open(&url, &NAMES, Lane::Live).await.unwrap();
+        let mut bulk = Reader::open(&url, &NAMES, Lane::Bulk).await.unwrap();
         let trimmer = live.trimmer().unwrap();
         let jetstream = async_nats::jetstream::new(async_nats::connect(server).await.unwrap());
         let stream = jetstream.get_stream(name.to_uppercase()).await.unwrap();
@@ -75,7 +75,7 @@ impl Bus {
     async fn left(&self) -> Vec<String> {
         let mut stream = self.stream.clone();
         let messages = stream.info().await.unwrap().state.messages;
-        let mut history = Reader::history(&self.url, None).await.unwrap();
+        let mut history = Reader::history(&self.url, &NAMES, None).await.unwrap();
         let mut left = Vec::new();
         for _ in 0..messages {
             left.push(next(&mut history).await.event.id.clone());
@@ -126,7 +126,7 @@ async fn what_is_read_again_stays() {
     bus.handle(Lane::Live, 6).await;
     bus.handle(Lane::Bulk, 6).await;
     bus.unacknowledged(0).await;
-    let mut history = Reader::history(&bus.url, None).await.unwrap();
+    let mut history = Reader::history(&bus.url, &NAMES, None).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..5 {
         let mut delivery = next(&mut history).await;
@@ -165,7 +165,7 @@ async fn what_is_read_again_stays() {
 #[tokio::test]
 async fn a_reader_that_was_forgotten_is_told() {
     let mut bus = Bus::start("forgotten", "").await;
-    let mut history = Reader::history(&bus.url, None).await.unwrap();
+    let mut history = Reader::history(&bus.url, &NAMES, None).await.unwrap();
     next(&mut history).await.ack().await;
     next(&mut history).await;
     let names: Vec<String> = bus.stream.consumer_names().try_collect().await.unwrap();
@@ -194,7 +194,7 @@ async fn a_history_ends_with_what_was_there_when_it_began() {
     for number in 0..5 {
         bus.publish(Lane::Live, number, 10).await.unwrap();
     }
-    let mut history = Reader::history(&bus.url, None).await.unwrap();
+    let mut history = Reader::history(&bus.url, &NAMES, None).await.unwrap();
     let mut first = next(&mut history).await;
     let publishing = {
         let writer = bus.writer.clone();
@@ -261,21 +261,21 @@ async fn a_consumer_that_was_dropped_is_not_one_that_has_acknowledged_everything
     }
     bus.handle(Lane::Live, 5).await;
     bus.unacknowledged(0).await;
-    bus.stream.delete_consumer("persistor_live").await.unwrap();
+    bus.stream.delete_consumer("reader_live").await.unwrap();
     assert_eq!(bus.trimmer.fill_level().await.unwrap().unacknowledged, None);
     assert_eq!(bus.trimmer.trim_before(LATE).await.unwrap(), 0);
 
     // A consumer that begins with new events is refused.
     let name = bus.stream.cached_info().config.subjects[0].clone();
     let wrong = Config {
-        durable_name: Some("persistor_live".into()),
+        durable_name: Some("reader_live".into()),
         filter_subject: name,
         deliver_policy: DeliverPolicy::New,
         ..Config::default()
     };
     bus.stream.create_consumer(wrong).await.unwrap();
     assert!(matches!(bus.trimmer.trim_before(LATE).await, Err(Error::Refused(_))));
-    bus.stream.delete_consumer("persistor_live").await.unwrap();
+    bus.stream.delete_consumer("reader_live").await.unwrap();
 
     // The reader makes the consumer anew, and gets all events again.
     let again = next(&mut bus.live).await;

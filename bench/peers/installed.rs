@@ -1,0 +1,12 @@
+//! Where the peers' programs are.
+
+use std::path::PathBuf;
+
+/// The path of a program in `.tools/bin`, else in a folder of `PATH`.
+pub(super) fn installed(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::iter::once(testutil::workspace().join(".tools/bin"))
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

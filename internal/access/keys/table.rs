@@ -1,0 +1,52 @@
+//! Keys by their digests.
+
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use subtle::ConstantTimeEq;
+
+/// Keys by their digests. The place of a digest depends on a random number of this process, and the entry is
+/// compared in constant time. So the time of a look-up reveals nothing of the keys, and does not grow with
+/// their number.
+pub(super) type Table = HashMap<Digest, Key>;
+
+pub(super) struct Key {
+    pub(super) id: Arc<str>,
+    pub(super) device: Option<Arc<str>>,
+    /// Seconds since 1970; 0 before the first use.
+    pub(super) used: Arc<AtomicI64>,
+}
+
+impl Key {
+    pub(super) fn new(id: &str, device: Option<Arc<str>>) -> Self {
+        Self {
+            id: id.into(),
+            device,
+            used: Arc::default(),
+        }
+    }
+}
+
+/// The SHA-256 of a key.
+pub(super) struct Digest(pub(super) [u8; 32]);
+
+impl Digest {
+    pub(super) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Digest {}
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
