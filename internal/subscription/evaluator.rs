@@ -280,7 +280,8 @@ impl Evaluator {
         if is_slow {
             self.look_slowly(client).await?;
         }
-        if !look.is_new && !enters && !(is_slow && self.has_quiet()) {
+        let has_work = look.is_new || enters || (is_slow && self.has_quiet());
+        if !has_work {
             return Ok(false);
         }
         let asked = Instant::now();

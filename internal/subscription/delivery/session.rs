@@ -98,16 +98,6 @@ impl<'a> Session<'a> {
             self.begin_jobs(now);
             self.sender.metrics.in_flight.set(signed(self.state.flights.len()));
             let timer = self.next_due(now);
-            eprintln!(
-                "L draining={} tries={} work={} rows={} running={:?} failed={:?} timer={:?}",
-                self.draining,
-                self.tries.len(),
-                self.work.len(),
-                self.state.rows.len(),
-                self.running,
-                self.failed,
-                timer - now.instant
-            );
             tokio::select! {
                 Some((number, attempt)) = self.tries.next(), if !self.tries.is_empty() => {
                     self.answered(number, attempt);

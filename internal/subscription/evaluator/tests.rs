@@ -240,7 +240,7 @@ fn arrivals(seed: u64) -> Vec<Vec<Reading>> {
             }
         }
     }
-    if seed % 3 > 0 {
+    if !seed.is_multiple_of(3) {
         random.shuffle(&mut readings);
     }
     let mut batches: Vec<Vec<Reading>> = Vec::new();

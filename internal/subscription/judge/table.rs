@@ -53,7 +53,7 @@ impl Table {
         for (span, series) in missing {
             let mut found: HashMap<i32, Vec<Point>> = HashMap::new();
             self.rows += read(from, &series, span, |id, point| {
-                found.entry(id).or_default().push(point)
+                found.entry(id).or_default().push(point);
             })
             .await?;
             for id in series {

@@ -25,7 +25,9 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| unread(&rejection))?;
         if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }
@@ -39,7 +41,7 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     }
 }
 
-fn unread(rejection: BytesRejection) -> Problem {
+fn unread(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let text = "The body is too large: at most 64 KiB, of an area 1 MiB.";
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text);

@@ -52,7 +52,7 @@ pub(super) async fn insert(
         "INSERT INTO subscription ({DEFINED}) SELECT {PARAMETERS} WHERE (SELECT count(*) FROM subscription) < $23
          RETURNING {COLUMNS}"
     );
-    one(with(client, &insert, it, &most).await?)
+    one(&with(client, &insert, it, &most).await?)
 }
 
 /// Replaces the definition of the subscription of this name, and takes back its problem.
@@ -64,7 +64,7 @@ pub(super) async fn update(
     let update = format!(
         "UPDATE subscription SET ({DEFINED}) = ROW({PARAMETERS}), problem = NULL WHERE name = $23 RETURNING {COLUMNS}"
     );
-    one(with(client, &update, it, &name).await?)
+    one(&with(client, &update, it, &name).await?)
 }
 
 async fn with(
@@ -110,7 +110,7 @@ async fn with(
 pub(super) async fn named(client: &impl GenericClient, name: &str, lock: bool) -> Result<Option<Subscription>, Error> {
     let lock = if lock { "FOR UPDATE" } else { "" };
     let select = format!("SELECT {COLUMNS} FROM subscription WHERE name = $1 {lock}");
-    one(client.query(&select, &[&name]).await?)
+    one(&client.query(&select, &[&name]).await?)
 }
 
 /// The id of the subscription of this name.
@@ -175,7 +175,7 @@ pub(super) async fn rotate(
         "UPDATE subscription SET generation = generation + 1, previous_until = now() + $2::int8 * interval '1 us'
          WHERE name = $1 RETURNING {COLUMNS}"
     );
-    one(client.query(&rotate, &[&name, &overlap]).await?)
+    one(&client.query(&rotate, &[&name, &overlap]).await?)
 }
 
 /// Pauses a subscription. Returns its id.
@@ -211,6 +211,6 @@ pub(super) async fn drop_queued(client: &impl GenericClient, id: Uuid) -> Result
     client.query_one(drop, &[&id]).await?.try_get(0)
 }
 
-fn one(rows: Vec<Row>) -> Result<Option<Subscription>, Error> {
+fn one(rows: &[Row]) -> Result<Option<Subscription>, Error> {
     rows.first().map(Subscription::of).transpose()
 }

@@ -122,7 +122,7 @@ async fn a_rule_that_is_not_in_force_yet_is_answered_with_202() {
 }
 
 /// A definition that lacks nothing, with other members.
-fn with(members: Value) -> Value {
+fn with(members: &Value) -> Value {
     let mut definition = json!({"name": "hot", "filter": "speed > 1", "targetUrl": "https://hooks.example.com/x"});
     for (name, value) in members.as_object().unwrap() {
         definition[name] = value.clone();
@@ -209,7 +209,7 @@ async fn wrong_definitions_are_told_why_before_the_database_is_asked() {
         (json!({"retries": ["31d"]}), "retries: write a span from 0s to 30d"),
         (json!({"enabled": "yes"}), "enabled: write true or false"),
     ] {
-        let body = with(members.clone()).to_string();
+        let body = with(&members).to_string();
         let response = send(&routes, "POST", "/api/subscriptions", body, Some(super::KEY)).await;
         let status = response.status();
         let problem = json_of(response).await;
@@ -225,12 +225,12 @@ async fn wrong_definitions_are_told_why_before_the_database_is_asked() {
 #[tokio::test]
 async fn a_bad_filter_is_told_with_position_and_hint() {
     let routes = finished(managed(&nowhere()));
-    let body = with(json!({"filter": "speed > 1 &&\n  outside(\"home\")"})).to_string();
+    let body = with(&json!({"filter": "speed > 1 &&\n  outside(\"home\")"})).to_string();
     let problem = json_of(send(&routes, "POST", "/api/subscriptions", body, Some(super::KEY)).await).await;
     assert_eq!(problem["member"], "filter", "{problem}");
     assert_eq!(problem["position"], json!({"line": 2, "column": 3}), "{problem}");
     assert!(problem["hint"].as_str().unwrap().contains("inside/1"), "{problem}");
-    let body = with(json!({"targetUrl": "https://10.9.0.1/"})).to_string();
+    let body = with(&json!({"targetUrl": "https://10.9.0.1/"})).to_string();
     let problem = json_of(send(&routes, "POST", "/api/subscriptions", body, Some(super::KEY)).await).await;
     assert_eq!(problem["member"], "targetUrl", "{problem}");
     assert!(
