@@ -287,10 +287,8 @@ async fn everything(
     };
     // A user's own key must not be printed.
     let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
-    greet(&url, &api_url, shown, &place, &psql, args.demo);
-    if let Some(url) = subscriptions_url {
-        let _unread = writeln!(std::io::stdout(), "  Subscriptions     {url}\n");
-    }
+    let subscriptions = subscriptions_url.unwrap_or_else(|| "none: their port is taken".to_owned());
+    greet(&url, &api_url, &subscriptions, shown, &place, &psql, args.demo);
 
     tokio::join!(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
@@ -346,7 +344,7 @@ fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
 }
 
 /// Prints all addresses, with a command that works as it stands.
-fn greet(url: &str, api: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
+fn greet(url: &str, api: &str, subscriptions: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
     let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
     let moving = if demo {
         "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
@@ -364,6 +362,7 @@ Odograph is running.
   Statistics        {api}/statistics/latest
   Location          {api}/location/latest
   Status            {api}/status
+  Subscriptions     {subscriptions}
   SQL               {psql}
   Daily dumps       {dumps}
 {moving}

@@ -9,7 +9,7 @@ use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS, Subscription};
-use crate::{Term, partition, quiet, take};
+use crate::{Term, partition, quiet, replay, take};
 use ::postgres::Pool;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -105,6 +105,8 @@ pub struct Evaluator {
     /// Up to which number deliveries have ended, by subscription.
     ended: HashMap<Uuid, i64>,
     looked: Option<Instant>,
+    /// Replays wait.
+    has_replays: bool,
     days: HashSet<i64>,
     term: watch::Sender<Option<Term>>,
     subscriptions: watch::Sender<Arc<Vec<Subscription>>>,
@@ -155,6 +157,7 @@ impl Evaluator {
             next: HashMap::new(),
             ended: HashMap::new(),
             looked: None,
+            has_replays: false,
             days: HashSet::new(),
             term,
             subscriptions,
@@ -280,7 +283,7 @@ impl Evaluator {
         if is_slow {
             self.look_slowly(client).await?;
         }
-        let has_work = look.is_new || enters || (is_slow && self.has_quiet());
+        let has_work = look.is_new || enters || self.has_replays || (is_slow && self.has_quiet());
         if !has_work {
             return Ok(false);
         }
@@ -367,6 +370,8 @@ impl Evaluator {
         for row in client.query(select, &[]).await? {
             self.ended.insert(row.try_get(0)?, row.try_get(1)?);
         }
+        let waiting = "SELECT EXISTS (SELECT FROM replay WHERE state <> 'done')";
+        self.has_replays = client.query_one(waiting, &[]).await?.try_get(0)?;
         let mut dropped = HashSet::new();
         for row in client
             .query("SELECT day - date '1970-01-01' FROM dropped_day", &[])
@@ -431,6 +436,8 @@ impl Evaluator {
         } else {
             tracing::warn!("the database is new or another; what is stored in it already is not told");
         }
+        let replayed = replay::step(&transaction, &self.rules, now).await?;
+        self.has_replays = replayed > 0;
         events.extend(quiet::look(&transaction, &mut self.judge, &self.active, now).await?);
         if enters || seen.is_none() {
             self.enter(&transaction, seen.is_none(), now).await?;
@@ -449,7 +456,7 @@ impl Evaluator {
         transaction.commit().await?;
         term.number += 1;
         self.metrics.events.inc_by(count);
-        if count > 0 {
+        if count > 0 || replayed > 0 {
             self.wake.notify_one();
         }
         Ok(())

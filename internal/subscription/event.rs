@@ -5,6 +5,7 @@ use crate::subscription::Subscription;
 use filter::Value;
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// An event whose moment is longer ago is late.
@@ -50,6 +51,18 @@ impl Event {
             data,
         }
     }
+}
+
+/// The event of a told moment, as far as it is known without the readings.
+pub(crate) fn of_told(subscription: &Subscription, device: &str, kind: Kind, moment: i64) -> Event {
+    let firing = Firing {
+        kind,
+        moment,
+        state: Value::Bool(kind != Kind::Fall),
+        since: moment,
+        values: BTreeMap::new(),
+    };
+    Event::of_reading(subscription, device, &firing, reading::time::now())
 }
 
 /// The type of an event of readings: `odograph.reading.rise.v1`.

@@ -15,6 +15,7 @@ mod options;
 mod partition;
 pub mod publish;
 mod quiet;
+mod replay;
 mod retention;
 mod rule;
 mod rules;

@@ -25,7 +25,7 @@ fn commands(help: &str) -> Vec<String> {
 
 #[test]
 fn of_each_program() {
-    for program in ["ingestor", "persistor", "api", "dumper"] {
+    for program in ["ingestor", "persistor", "api", "dumper", "notifier"] {
         insta::assert_snapshot!(program, help(program, &[]));
     }
 }

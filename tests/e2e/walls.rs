@@ -60,8 +60,18 @@ const OPENS: [&str; 8] = [
 ];
 
 /// The crates of `internal`.
-const CRATES: [&str; 10] = [
-    "access", "archive", "bus", "client", "ingest", "persist", "query", "reading", "store", "verify",
+const CRATES: [&str; 11] = [
+    "access",
+    "archive",
+    "bus",
+    "client",
+    "ingest",
+    "persist",
+    "query",
+    "reading",
+    "store",
+    "subscription",
+    "verify",
 ];
 
 fn among(names: &BTreeSet<String>, all: &[&str]) -> BTreeSet<String> {
@@ -75,7 +85,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_program_holds_what_it_opens_and_no_more() {
-    let programs: [(&str, &[&str], &[&str]); 5] = [
+    let programs: [(&str, &[&str], &[&str]); 6] = [
         (
             "ingestor",
             &["async-nats", "axum", "rustls"],
@@ -103,6 +113,11 @@ fn a_program_holds_what_it_opens_and_no_more() {
             ],
             &["archive", "reading", "store"],
         ),
+        (
+            "notifier",
+            &["axum", "refinery", "rustls", "tokio-postgres"],
+            &["access", "reading", "store", "subscription"],
+        ),
         ("odograph", &OPENS, &CRATES),
     ];
     for (program, opens, rooms) in programs {
@@ -114,7 +129,7 @@ fn a_program_holds_what_it_opens_and_no_more() {
 
 #[test]
 fn crates_know_only_what_lies_below_them() {
-    let rooms: [(&str, &[&str]); 10] = [
+    let rooms: [(&str, &[&str]); 11] = [
         ("bus", &[]),
         ("reading", &[]),
         ("access", &["reading"]),
@@ -125,6 +140,7 @@ fn crates_know_only_what_lies_below_them() {
         ("archive", &["reading", "store"]),
         ("verify", &["archive", "bus", "reading", "store"]),
         ("client", &["reading"]),
+        ("subscription", &["access", "reading", "store"]),
     ];
     for (room, below) in rooms {
         let mut known = among(&compiled_into(room), &CRATES);

@@ -181,8 +181,9 @@ async fn a_webhook_that_never_answers_is_seen_first() {
     notifier.say(&create).await.unwrap();
     let client = notifier.pool.get().await.unwrap();
     let failed = "
-        SELECT make_partition('attempt'::regclass, 'attempt_2020', '2020-01-01', '2100-01-01');
-        SELECT make_partition('delivery'::regclass, 'delivery_2020', '2020-01-01', '2100-01-01');
+        SET timezone = 'UTC';
+        SELECT make_partition(parent::regclass, parent || to_char(day, '_YYYY_MM_DD'), day::text, (day + 1)::text)
+            FROM unnest(ARRAY['attempt', 'delivery']) AS parent, (SELECT current_date - ago AS day FROM generate_series(0, 1) AS ago) AS days;
         INSERT INTO delivery (subscription, seq, id, key, type, moment, data)
             SELECT id, 1, '00000000-0000-8000-8000-000000000001', 'lada', 'odograph.reading.rise.v1', now(), '{}'
             FROM subscription;

@@ -213,6 +213,63 @@ async fn messages_of_a_topic() {
     assert_eq!(found, (id, "lada", "1"));
 }
 
+#[tokio::test]
+async fn a_replay_sends_again_what_has_ended() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter", "'speed > 120'").await;
+    for (second, value) in [(1, 130.0), (2, 100.0), (3, 130.0), (4, 100.0), (5, 130.0)] {
+        setting.store(&[("lada", "speed", second, value)]).await;
+    }
+    setting.settle().await;
+    partition::of_day(&setting.client, "attempt", time::now())
+        .await
+        .unwrap();
+    let ended = "INSERT INTO attempt (subscription, seq, number, try, ms, outcome)
+        VALUES ($1, 1, 1, 1, 1, 'delivered'), ($1, 2, 1, 10, 1, 'dead')";
+    setting.client.execute(ended, &[&id]).await.unwrap();
+    for mode in ["missed", "all"] {
+        let insert =
+            "INSERT INTO replay (subscription, since, until, mode) VALUES ($1, '2024-01-01', '2025-01-01', $2)";
+        setting.client.execute(insert, &[&id, &mode]).await.unwrap();
+        setting.evaluator.looked = None;
+        setting.settle().await;
+    }
+    // The third one waits on its own lane.
+    let select = "SELECT replayed.seq, first.seq FROM delivery AS replayed JOIN delivery AS first USING (id)
+        WHERE replayed.lane = 1 AND first.lane = 0 ORDER BY replayed.seq";
+    let rows = setting.client.query(select, &[]).await.unwrap();
+    let found: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(found, [(1, 2), (2, 1), (3, 2)]);
+    let done = setting
+        .client
+        .query("SELECT queued FROM replay WHERE state = 'done' ORDER BY at", &[])
+        .await
+        .unwrap();
+    assert_eq!(done.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn what_was_not_queued_is_filled_by_a_replay() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter", "'speed > 120'").await;
+    // As if the queue were full.
+    setting.evaluator.next.insert(id, QUEUED + 1);
+    setting.store(&[("lada", "speed", 1, 130.0)]).await;
+    setting.settle().await;
+    assert_eq!(setting.noticed(id).await, []);
+    let gaps = "SELECT gaps FROM subscription WHERE id = $1";
+    assert_eq!(
+        setting.client.query_one(gaps, &[&id]).await.unwrap().get::<_, i64>(0),
+        1
+    );
+    let insert =
+        "INSERT INTO replay (subscription, since, until, mode) VALUES ($1, '2024-01-01', '2025-01-01', 'missed')";
+    setting.client.execute(insert, &[&id]).await.unwrap();
+    setting.evaluator.looked = None;
+    setting.settle().await;
+    assert_eq!(setting.noticed(id).await, [event("rise", "lada", 1)]);
+}
+
 /// What the rules of the random tests are. A second stands for a step.
 const RULES: [(&str, &str); 9] = [
     ("filter", "'a > 5.0'"),
