@@ -432,12 +432,14 @@ async fn lock_months(transaction: &Transaction<'_>, months: &[Month<'_>]) -> Res
     transaction.batch_execute(&lock).await
 }
 
-/// Whether a partition that this process knew is gone: its name, or the place of a row in its parent.
+/// Whether a partition that this process knew is gone: its name, or the place of a row in its parent. A constraint
+/// that refuses a row has a name.
 fn is_partition_missing(error: &tokio_postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(&SqlState::UNDEFINED_TABLE | &SqlState::CHECK_VIOLATION)
-    )
+    let Some(error) = error.as_db_error() else {
+        return false;
+    };
+    *error.code() == SqlState::UNDEFINED_TABLE
+        || (*error.code() == SqlState::CHECK_VIOLATION && error.constraint().is_none())
 }
 
 /// Increments the versions of these days (days since 1970), in order. Returns the version of `interest`; none without

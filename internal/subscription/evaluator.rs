@@ -9,7 +9,7 @@ use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS, Subscription};
-use crate::{Term, partition, quiet, replay, take};
+use crate::{Term, devices, partition, quiet, replay, take};
 use ::postgres::Pool;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -479,7 +479,7 @@ impl Evaluator {
                 continue;
             }
             if take::is_judged(rule) {
-                for (device, series) in take::all_devices(transaction, &rule.watched()).await? {
+                for (device, series) in devices::all(transaction, &rule.watched()).await? {
                     if pattern::fits(&rule.subscription.device, &device) {
                         let device = Device {
                             name: &device,

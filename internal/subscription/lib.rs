@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod delivery;
+mod devices;
 mod evaluator;
 mod event;
 mod judge;

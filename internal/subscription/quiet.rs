@@ -1,10 +1,10 @@
 //! Devices that have become quiet, and those that are back.
 
+use crate::devices;
 use crate::event::Event;
 use crate::judge::{Firing, Judge, Kind};
 use crate::rule::Rule;
 use crate::subscription::{Fire, READINGS};
-use crate::take;
 use filter::Value;
 use reading::pattern;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub(crate) async fn begin(
     rule: &Rule,
     now: i64,
 ) -> Result<(), ::postgres::Error> {
-    for (device, latest) in devices(transaction, rule).await? {
+    for (device, latest) in fitting(transaction, rule).await? {
         if now - latest >= rule.subscription.hold {
             judge
                 .insert(transaction, rule, &device, &[(Kind::Quiet, latest, true)])
@@ -46,7 +46,7 @@ pub(crate) async fn look(
             continue;
         }
         let told = last_told(transaction, rule).await?;
-        for (device, latest) in devices(transaction, rule).await? {
+        for (device, latest) in fitting(transaction, rule).await? {
             let told = told.get(&device);
             let (quiet, back) = told.map_or((None, None), |told| *told);
             let kind = if now - latest >= subscription.hold {
@@ -79,9 +79,9 @@ pub(crate) async fn look(
 }
 
 /// The devices that a rule is about.
-async fn devices(transaction: &Transaction<'_>, rule: &Rule) -> Result<Vec<Latest>, Error> {
-    let devices = take::all_devices(transaction, &rule.watched()).await?;
-    let fitting = devices
+async fn fitting(transaction: &Transaction<'_>, rule: &Rule) -> Result<Vec<Latest>, Error> {
+    let all = devices::all(transaction, &rule.watched()).await?;
+    let fitting = all
         .into_iter()
         .filter(|(device, _)| pattern::fits(&rule.subscription.device, device));
     let latest = fitting.filter_map(|(device, series)| Some((device, series.values().map(|(_, at)| *at).max()?)));

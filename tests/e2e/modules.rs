@@ -258,12 +258,13 @@ impl Source {
     }
 }
 
-/// Where an item ends: after its block, or its semicolon.
+/// Where an item ends: after its block, or its semicolon; a field, where what it is in ends.
 fn end_of_item(tokens: &[String], from: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(from) {
         match token.as_str() {
             "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" if depth == 0 => return at,
             ")" | "]" | "}" => {
                 depth -= 1;
                 if depth == 0 && token == "}" {

@@ -151,7 +151,7 @@ fn accepted(status: StatusCode, answer: Value, body: Option<&Value>) -> anyhow::
         return Ok(answer);
     }
     let detail = match answer["detail"].as_str() {
-        Some(detail) => super::text_of(&detail.into()),
+        Some(detail) => super::text::text_of(&detail.into()),
         None => format!("the notifier answered {status}"),
     };
     if status == StatusCode::UNAUTHORIZED {
@@ -170,7 +170,7 @@ fn pointed(problem: &Value, body: Option<&Value>) -> Option<String> {
     };
     let text = body?[problem["member"].as_str()?].as_str()?;
     let line = text.lines().nth(place("line")?)?;
-    let shown = super::text_of(&line.into());
+    let shown = super::text::text_of(&line.into());
     Some(format!(
         "\n\n  {shown}\n  {:>width$}",
         "^",

@@ -1,11 +1,11 @@
 //! `odograph subscriptions apply`: makes the notifier's subscriptions those of a file.
 
 use super::api::Api;
-use super::{areas, text_of};
+use super::areas;
+use super::text::{json_in, text_of};
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
 
 /// What a file says.
@@ -49,19 +49,6 @@ impl Plan {
         }
         Ok(Self { subscriptions, areas })
     }
-}
-
-/// The JSON in a file, or in standard input.
-pub(super) fn json_in(file: &Path) -> anyhow::Result<Value> {
-    let read = || format!("read {}", file.display());
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).with_context(read)?;
-        text
-    } else {
-        std::fs::read_to_string(file).with_context(read)?
-    };
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
 
 /// Does what a file says, areas first, since filters name them. Returns `{"done":[[what,name],…]}`.

@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::table::table;
-use super::{apply, text_of};
+use super::text::{json_in, text_of};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub(super) enum Command {
 pub(super) async fn perform(api: &Api, command: Command) -> anyhow::Result<(Value, fn(&Value) -> String)> {
     Ok(match command {
         Command::List => (api.get(&["areas"]).await?, listed),
-        Command::Set { name, file } => (set(api, &name, &apply::json_in(&file)?).await?.0, |it| {
+        Command::Set { name, file } => (set(api, &name, &json_in(&file)?).await?.0, |it| {
             format!("{} is set\n", text_of(&it["name"]))
         }),
         Command::Delete { name } => {

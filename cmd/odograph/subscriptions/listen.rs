@@ -1,7 +1,8 @@
 //! `odograph subscriptions listen`: a small receiver that verifies deliveries and prints them.
 
 use super::api::Api;
-use super::{lists, text_of};
+use super::lists;
+use super::text::text_of;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Bytes;

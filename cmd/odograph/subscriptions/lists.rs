@@ -1,7 +1,8 @@
 //! Answers as people read them.
 
 use super::table::table;
-use super::{text_of, time};
+use super::text::text_of;
+use super::time;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;

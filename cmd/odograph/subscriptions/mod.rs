@@ -9,6 +9,7 @@ mod lists;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod time;
 
 use crate::data;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use text::text_of;
 
 /// Be told when something happens: create, test and watch subscriptions
 ///
@@ -327,16 +329,4 @@ async fn perform(api: &Api, command: Command, json: bool) -> anyhow::Result<Stri
 /// JSON for people.
 fn pretty(answer: &Value) -> String {
     format!("{answer:#}\n")
-}
-
-/// A text without its quotes, and without characters that a terminal would obey; empty for null.
-fn text_of(value: &Value) -> String {
-    let text = match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
-    };
-    text.chars()
-        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
-        .collect()
 }

@@ -1,14 +1,14 @@
 //! What is done beside the tries: reading and writing, one statement of each kind at a time.
 
 use super::attempts::{self, Row};
-use super::notes::{self, Note};
-use super::read::{self, Cursor, Loaded, Page, Start};
-use super::save::{self, Save};
+use super::job::{Done, JOBS, Job, SAVE};
+use super::notes;
+use super::read::{self, Cursor, Loaded, Page};
+use super::save;
 use super::session::Session;
 use super::state::Now;
 use ::postgres::Error;
 use futures_util::future::BoxFuture;
-use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -17,8 +17,6 @@ use uuid::Uuid;
 const GATHER: Duration = Duration::from_millis(20);
 /// Rows of `attempt` in one statement.
 const MOST_ROWS: usize = 100;
-/// How often progress is stored, and everything looked at again.
-pub(super) const SAVE: Duration = Duration::from_secs(5);
 /// How often redrives are looked for.
 const REDRIVES: Duration = Duration::from_secs(1);
 /// Redrives in one statement.
@@ -27,29 +25,6 @@ const MOST_REDRIVES: i64 = 256;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Reading takes at most this part of the time: 1 / (1 + READ_PAUSE).
 const READ_PAUSE: u32 = 3;
-
-/// What is done beside the tries, one of each kind at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Job {
-    Start,
-    Read,
-    Redrive,
-    Write,
-    Save,
-    Note,
-}
-
-pub(super) const JOBS: [Job; 6] = [Job::Start, Job::Read, Job::Redrive, Job::Write, Job::Save, Job::Note];
-
-/// What a job has done.
-pub(super) enum Done {
-    Started(Vec<(Uuid, u64)>, Result<Vec<Start>, Error>),
-    Read(i64, Result<Vec<Page>, Error>),
-    Redriven(Result<(Vec<Loaded>, Option<Cursor>), Error>),
-    Written(Vec<Row>, BTreeSet<i64>, Result<(), Error>),
-    Saved(Save, Result<Vec<(Uuid, i16, i64)>, Error>),
-    Noted(Note, Result<(), Error>),
-}
 
 impl Session<'_> {
     /// When a job may begin.
@@ -76,7 +51,7 @@ impl Session<'_> {
         if now.instant >= self.look {
             self.look = now.instant + SAVE;
             self.state.look();
-            self.sender.client.close_idle();
+            self.parts.client.close_idle();
         }
         self.gathered = match self.gathered {
             _ if self.state.rows.is_empty() => None,
@@ -98,7 +73,7 @@ impl Session<'_> {
     }
 
     fn job(&mut self, job: Job, now: Now) -> Option<BoxFuture<'static, Done>> {
-        let database = self.sender.database.clone();
+        let database = self.parts.database.clone();
         Some(match job {
             Job::Start => {
                 let feeds = self.state.unstarted.iter();

@@ -1,6 +1,7 @@
 //! Sends while this process holds the lease.
 
 use super::database::Database;
+use super::parts::Parts;
 use super::session::{Ended, Session};
 use super::{Limits, Metrics};
 use crate::{Subscription, Term};
@@ -11,26 +12,20 @@ use tokio_util::sync::CancellationToken;
 use webhook::{Allowed, Client, Keys};
 
 /// Sends the deliveries of all subscriptions, while this process holds the lease.
-pub struct Sender {
-    pub(super) database: Database,
-    pub(super) client: Arc<Client>,
-    pub(super) keys: Keys,
-    pub(super) allowed: Allowed,
-    pub(super) limits: Limits,
-    pub(super) metrics: Metrics,
-}
+pub struct Sender(Parts);
+
 impl Sender {
     /// Makes a sender. `allowed` is what `client` was made with.
     #[must_use]
     pub fn new(pool: Pool, client: Client, keys: Keys, allowed: Allowed, limits: Limits, metrics: Metrics) -> Self {
-        Self {
+        Self(Parts {
             database: Database::new(pool),
             client: Arc::new(client),
             keys,
             allowed,
             limits,
             metrics,
-        }
+        })
     }
 
     /// Sends until `stop`, through every outage of the database.
@@ -53,11 +48,11 @@ impl Sender {
             let Some(Ok(current)) = stop.run_until_cancelled(in_force(&mut term)).await else {
                 return;
             };
-            let mut session = Session::new(&self, current);
+            let mut session = Session::new(&self.0, current);
             let served = session.serve(&mut term, &mut subscriptions, &wake, &stop, &drain).await;
             drop(session);
-            self.metrics.pending.set(0);
-            self.metrics.in_flight.set(0);
+            self.0.metrics.pending.set(0);
+            self.0.metrics.in_flight.set(0);
             match served {
                 Ended::Lost => tracing::info!("sending ends, because the lease was lost"),
                 Ended::Stopped => return,

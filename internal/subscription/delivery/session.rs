@@ -1,9 +1,9 @@
 //! A term: the loop that sends.
 
-use super::jobs::{Done, JOBS, Job, SAVE};
+use super::job::{Done, JOBS, Job, SAVE};
 use super::metrics::signed;
+use super::parts::Parts;
 use super::read::Cursor;
-use super::sender::Sender;
 use super::state::{Now, State};
 use crate::{Subscription, Term};
 use futures_util::StreamExt;
@@ -27,7 +27,7 @@ pub(super) enum Ended {
 
 /// A term, as it is served.
 pub(super) struct Session<'a> {
-    pub(super) sender: &'a Sender,
+    pub(super) parts: &'a Parts,
     pub(super) term: Term,
     pub(super) state: State,
     pub(super) tries: FuturesUnordered<BoxFuture<'static, (u64, Attempt)>>,
@@ -52,12 +52,12 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(sender: &'a Sender, term: Term) -> Self {
+    pub(super) fn new(parts: &'a Parts, term: Term) -> Self {
         let now = Now::new();
         Self {
-            sender,
+            parts,
             term,
-            state: State::new(sender.limits, sender.allowed.clone(), sender.metrics.clone()),
+            state: State::new(parts.limits, parts.allowed.clone(), parts.metrics.clone()),
             tries: FuturesUnordered::new(),
             work: FuturesUnordered::new(),
             running: [false; JOBS.len()],
@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
                 return Ended::Stopped;
             }
             self.begin_jobs(now);
-            self.sender.metrics.in_flight.set(signed(self.state.flights.len()));
+            self.parts.metrics.in_flight.set(signed(self.state.flights.len()));
             let timer = self.next_due(now);
             tokio::select! {
                 Some((number, attempt)) = self.tries.next(), if !self.tries.is_empty() => {
@@ -135,8 +135,8 @@ impl<'a> Session<'a> {
         if self.failed[Job::Write as usize] {
             return;
         }
-        while let Some(start) = self.state.start(&self.sender.keys, self.term.number, now) {
-            let client = self.sender.client.clone();
+        while let Some(start) = self.state.start(&self.parts.keys, self.term.number, now) {
+            let client = self.parts.client.clone();
             self.tries.push(Box::pin(async move {
                 let attempt = client.send(&start.request, &start.target, start.timeout).await;
                 (start.number, attempt)

@@ -3,6 +3,7 @@
 //! `moments` finds the moments, `runs` follows them, `window` judges those of a span, `table` reads, `told` holds what
 //! was told.
 
+mod firing;
 mod moments;
 mod rehearse;
 mod runs;
@@ -10,8 +11,8 @@ mod table;
 mod told;
 mod window;
 
+pub(crate) use firing::{Firing, Kind};
 pub(crate) use rehearse::{Rehearsed, rehearse};
-pub(crate) use runs::{Firing, Kind};
 pub(crate) use window::Span;
 
 use crate::partition;

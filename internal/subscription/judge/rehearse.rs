@@ -1,15 +1,16 @@
 //! What a rule would have told of a span, had it been in force and the readings come in order. Tells nothing.
 
+use super::firing::{Firing, Kind};
 use super::moments::{self, Readings};
-use super::runs::{Beginning, Firing, Kind, Machine, Touched};
+use super::runs::{Beginning, Machine, Touched};
 use super::table::Table;
 use super::told::Told;
 use super::window::{self, Span};
 use super::{Device, readings};
+use crate::devices;
 use crate::rule::Areas;
 use crate::rule::{Judged, Rule};
 use crate::subscription::Fire;
-use crate::take;
 use filter::Value;
 use reading::pattern;
 use tokio_postgres::{Error, Transaction};
@@ -38,7 +39,7 @@ pub(crate) async fn rehearse(
 ) -> Result<Rehearsed, Error> {
     let mut events = Vec::new();
     let mut rows = 0;
-    for (name, series) in take::all_devices(transaction, &rule.watched()).await? {
+    for (name, series) in devices::all(transaction, &rule.watched()).await? {
         if !pattern::fits(&rule.subscription.device, &name) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! The moments of which nobody is told again.
 
-use super::runs::Kind;
+use super::firing::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Told moments of one rule and device.

@@ -1,7 +1,8 @@
 //! Judges a span of a device's readings in a window around it.
 
+use super::firing::{Firing, Kind};
 use super::moments::{self, Readings};
-use super::runs::{Beginning, Firing, Kind, Machine, Touched};
+use super::runs::{Beginning, Machine, Touched};
 use super::told::Told;
 use crate::rule::Areas;
 use crate::rule::{Judged, Moment, Rule};

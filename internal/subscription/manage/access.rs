@@ -1,36 +1,11 @@
 //! Who may manage subscriptions: whoever bears the key.
 
-use super::Shared;
+use super::manager::Shared;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use ring::digest::{SHA256, digest};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 use web::Problem;
-
-/// Most bytes of a key: a stranger must not make us hash whole heads.
-const LONGEST: usize = 1024;
-
-/// A key, as its SHA-256: equally long for all, so that the time of comparing tells nothing.
-pub(super) struct Key([u8; 32]);
-
-impl Key {
-    pub(super) fn of(key: &SecretString) -> Self {
-        Self(hash(key.expose_secret()))
-    }
-
-    fn fits(&self, given: &str) -> bool {
-        given.len() <= LONGEST && self.0.ct_eq(&hash(given)).into()
-    }
-}
-
-fn hash(text: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    bytes
-}
 
 /// Lets a request pass that bears the key.
 pub(super) async fn check(State(manager): State<Shared>, request: Request, next: Next) -> Response {

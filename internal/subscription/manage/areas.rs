@@ -1,9 +1,10 @@
 //! `/api/areas` and `/api/areas/{name}`.
 
 use super::body::{NO_NAME, Named, Object, is_name, unknown};
+use super::manager::Shared;
 use super::members::{Members, text, wrong};
+use super::postgres;
 use super::subscriptions::{conflict, taken};
-use super::{Shared, postgres};
 use crate::area::{self, Area};
 use axum::Json;
 use axum::extract::State;

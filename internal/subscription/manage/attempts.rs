@@ -1,8 +1,10 @@
 //! What was tried, what is dead, and trying it again.
 
+use super::attempt::Attempt;
 use super::body::{Limit, Named, Object};
+use super::manager::Shared;
 use super::members::{Members, wrong};
-use super::{Shared, postgres};
+use super::postgres;
 use crate::partition;
 use axum::Json;
 use axum::extract::State;
@@ -15,34 +17,6 @@ use web::Problem;
 
 /// Most deliveries that one request redrives.
 const MOST: usize = 10_000;
-
-/// A try of a delivery.
-#[derive(Debug, Serialize)]
-pub(super) struct Attempt {
-    /// Of the delivery: its `webhook-id`. None once its day was dropped.
-    pub(super) id: Option<Uuid>,
-    #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
-    /// The device, or the message's key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) key: Option<String>,
-    pub(super) moment: Option<Timestamp>,
-    #[serde(rename = "try")]
-    pub(super) tried: i32,
-    pub(super) at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) status: Option<i32>,
-    pub(super) ms: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<String>,
-    /// How the answer began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) body: Option<String>,
-    pub(super) outcome: String,
-    /// Of the next try.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) due: Option<Timestamp>,
-}
 
 #[derive(Serialize)]
 pub(super) struct Attempts {

@@ -7,13 +7,18 @@
 
 mod access;
 mod areas;
+mod attempt;
 mod attempts;
 mod body;
 mod database;
 mod definition;
+mod key;
+mod manager;
 mod members;
 mod pause;
 mod postgres;
+mod rehearsal;
+mod replay;
 mod replays;
 mod secret;
 mod shown;
@@ -23,87 +28,14 @@ mod test;
 #[cfg(test)]
 mod tests;
 
-pub use test::{Matched, Test};
+pub use manager::Manager;
+pub use rehearsal::{Matched, Test};
 
-use crate::Subscription;
-use ::postgres::Pool;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use database::Database;
-use futures_util::future::BoxFuture;
-use secrecy::SecretString;
-use service::Service;
 use std::sync::Arc;
-use std::time::Duration;
-use web::Problem;
-use webhook::{Allowed, Keys};
-
-/// How long an answer waits until a rule is in force.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the routes need.
-pub struct Manager {
-    database: Database,
-    key: Option<access::Key>,
-    signing: Option<Arc<Keys>>,
-    allowed: Allowed,
-    test: Option<Test>,
-    patience: Duration,
-}
-
-impl Manager {
-    /// Manages the subscriptions of a database, for nobody yet: without a key every request is answered with 403.
-    ///
-    /// `service` awaits what has begun at its end.
-    #[must_use]
-    pub fn new(pool: Pool, service: &Service) -> Self {
-        Self {
-            database: Database::new(pool, service.clone()),
-            key: None,
-            signing: None,
-            allowed: Allowed::default(),
-            test: None,
-            patience: PATIENCE,
-        }
-    }
-
-    /// Sets the key that requests have to bear.
-    #[must_use]
-    pub fn key(mut self, key: &SecretString) -> Self {
-        self.key = Some(access::Key::of(key));
-        self
-    }
-
-    /// Sets the keys that secrets are made from.
-    #[must_use]
-    pub fn signing(mut self, keys: Arc<Keys>) -> Self {
-        self.signing = Some(keys);
-        self
-    }
-
-    /// Sets which targets the operator opens.
-    #[must_use]
-    pub fn allowed(mut self, allowed: Allowed) -> Self {
-        self.allowed = allowed;
-        self
-    }
-
-    /// Sets what answers `POST /api/subscriptions/test`: what a definition would have told from a time to another,
-    /// in microseconds since 1970.
-    #[must_use]
-    pub fn test(
-        mut self,
-        test: impl Fn(Subscription, i64, i64) -> BoxFuture<'static, Result<Matched, Problem>> + Send + Sync + 'static,
-    ) -> Self {
-        self.test = Some(Box::new(test));
-        self
-    }
-}
-
-/// The state of the routes.
-type Shared = Arc<Manager>;
 
 /// The routes of subscriptions and areas, for those who bear the key.
 pub fn routes(manager: Manager) -> Router {

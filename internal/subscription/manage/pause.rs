@@ -1,9 +1,10 @@
 //! Pausing and resuming. What is noticed meanwhile is queued.
 
 use super::body::{Named, Object, unknown};
+use super::manager::Shared;
 use super::members::Members;
+use super::postgres;
 use super::shown::Shown;
-use super::{Shared, postgres};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -1,29 +1,17 @@
 //! Sending the events of a span again.
 
 use super::body::{Limit, Named, Object};
+use super::manager::Shared;
 use super::members::{Members, wrong};
-use super::{Shared, postgres};
+use super::postgres;
+use super::replay::Replay;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde::Serialize;
-use uuid::Uuid;
 use web::Problem;
-
-/// A replay.
-#[derive(Debug, Serialize)]
-pub(super) struct Replay {
-    pub(super) id: Uuid,
-    pub(super) from: Timestamp,
-    pub(super) to: Timestamp,
-    pub(super) mode: String,
-    pub(super) state: String,
-    /// Events that it has queued so far.
-    pub(super) queued: i64,
-    pub(super) at: Timestamp,
-}
 
 #[derive(Serialize)]
 pub(super) struct Replays {

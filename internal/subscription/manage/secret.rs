@@ -1,9 +1,10 @@
 //! The secrets that receivers verify signatures with.
 
 use super::body::{Named, Object, unknown};
+use super::manager::{Manager, Shared};
 use super::members::Members;
+use super::postgres;
 use super::shown::instant;
-use super::{Manager, Shared, postgres};
 use crate::Subscription;
 use axum::Json;
 use axum::extract::State;

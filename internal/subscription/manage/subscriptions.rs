@@ -2,8 +2,9 @@
 
 use super::body::{Named, Object, unknown};
 use super::definition::{self, Purpose};
+use super::manager::{Manager, Shared};
+use super::postgres;
 use super::shown::{Shown, is_in_force};
-use super::{Manager, Shared, postgres};
 use crate::Subscription;
 use axum::Json;
 use axum::extract::State;

@@ -2,28 +2,15 @@
 
 use super::body::{Named, Object, unknown};
 use super::definition::{self, Purpose};
+use super::manager::Shared;
 use super::members::Members;
-use super::{Shared, replays};
-use crate::Subscription;
+use super::rehearsal::Matched;
+use super::replays;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use futures_util::future::BoxFuture;
-use serde::Serialize;
 use serde_json::{Map, Value};
 use web::Problem;
-
-/// Judges what a definition would have told from a time to another, in microseconds since 1970.
-pub type Test = Box<dyn Fn(Subscription, i64, i64) -> BoxFuture<'static, Result<Matched, Problem>> + Send + Sync>;
-
-/// What a definition would have told.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Matched {
-    /// How many events.
-    pub matched: u64,
-    /// The first of them, as they would be sent.
-    pub events: Vec<Value>,
-}
 
 /// Tests the definition in the body from `from` to `to`.
 pub(super) async fn test(

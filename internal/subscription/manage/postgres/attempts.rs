@@ -1,7 +1,7 @@
 //! SQL of attempts, dead deliveries, redrives and replays.
 
-use crate::manage::attempts::Attempt;
-use crate::manage::replays::Replay;
+use crate::manage::attempt::Attempt;
+use crate::manage::replay::Replay;
 use jiff::Timestamp;
 use tokio_postgres::{Error, GenericClient, Row};
 use uuid::Uuid;
