@@ -109,6 +109,11 @@ impl Clock {
     }
 
     async fn watch(&self, witnesses: &mut Witnesses, mut told: Option<Instant>, stop: CancellationToken) {
+        // At once, so that the first client need not wait.
+        if stop.run_until_cancelled(witnesses.ask()).await.is_none() {
+            return;
+        }
+        self.take(witnesses, &mut told);
         loop {
             let pause = if self.0.asked.load(Ordering::Acquire) {
                 CHECK_INTERVAL

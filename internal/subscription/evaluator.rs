@@ -1,5 +1,7 @@
 //! The evaluator: holds the lease, takes changes, and commits what is to be told.
 
+mod look;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -11,13 +13,11 @@ use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS, Subscription};
 use crate::{Term, devices, partition, quiet, replay, take};
 use ::postgres::Pool;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
+use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use reading::{pattern, time};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
@@ -61,32 +61,6 @@ pub struct Outputs {
     pub subscriptions: watch::Receiver<Arc<Vec<Subscription>>>,
     /// Notified after deliveries were committed.
     pub wake: Arc<Notify>,
-}
-
-/// What is counted.
-#[derive(Clone, Default)]
-struct Metrics {
-    events: Counter,
-    gaps: Counter,
-    lag: Gauge<f64, AtomicU64>,
-}
-
-impl Metrics {
-    fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        registry.register("notifier_events", "Events that were noticed", metrics.events.clone());
-        registry.register(
-            "notifier_gaps",
-            "Events that were noticed and not queued, because the queue was full",
-            metrics.gaps.clone(),
-        );
-        registry.register(
-            "notifier_lag_seconds",
-            "Age of the oldest change that the last transaction took",
-            metrics.lag.clone(),
-        );
-        metrics
-    }
 }
 
 /// Holds the lease, takes changes, and commits what is to be told.
@@ -271,7 +245,7 @@ impl Evaluator {
             term.until = asked + RELIED;
             self.term.send_replace(Some(*term));
         }
-        let look = self.look(client, term.number).await?;
+        let look = look::look(client, self.me, term.number).await?.ok_or(Ended::Lost)?;
         if look.edits != self.rules.edits {
             self.read_rules(client).await?;
         }
@@ -345,25 +319,6 @@ impl Evaluator {
         Ok(())
     }
 
-    async fn look(&self, client: &Client, number: i64) -> Result<Look, Ended> {
-        let select = "WITH evaluator AS (SELECT seen, rest FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2)
-            SELECT (SELECT edits FROM interest), pg_snapshot_xmin(pg_current_snapshot())::text,
-                seen IS NULL OR rest <> '[]'
-                OR EXISTS (SELECT FROM change WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))
-                OR EXISTS (SELECT FROM published WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))
-            FROM evaluator";
-        let row = client
-            .query_opt(select, &[&self.me, &number])
-            .await?
-            .ok_or(Ended::Lost)?;
-        let oldest: String = row.try_get(1)?;
-        Ok(Look {
-            edits: row.try_get(0)?,
-            oldest: oldest.parse().unwrap_or_default(),
-            is_new: row.try_get(2)?,
-        })
-    }
-
     async fn look_slowly(&mut self, client: &Client) -> Result<(), Ended> {
         self.looked = Some(Instant::now());
         let select = "SELECT subscription, upto FROM progress WHERE shard = 0 AND lane = 0";
@@ -427,7 +382,8 @@ impl Evaluator {
         if let Some(seen) = &seen {
             let mut spans = Spans::default();
             spans.add_json(&rest);
-            take::changes(&transaction, seen, &mut spans).await?;
+            let oldest = take::changes(&transaction, seen, &mut spans).await?;
+            self.metrics.took(oldest, now);
             let areas = self.areas();
             let taken = take::judge(&transaction, &mut self.judge, &self.active, &areas, spans, now).await?;
             events.extend(taken.events);
@@ -524,13 +480,4 @@ impl Evaluator {
         }
         Ok(count)
     }
-}
-
-/// What a look at the database shows.
-struct Look {
-    edits: i64,
-    /// The least number of a transaction that has not ended.
-    oldest: u64,
-    /// There is something to take.
-    is_new: bool,
 }

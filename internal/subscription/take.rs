@@ -30,12 +30,19 @@ pub(crate) struct Taken {
     pub(crate) rest: Spans,
 }
 
-/// Reads the spans that are new since `seen`.
-pub(crate) async fn changes(transaction: &Transaction<'_>, seen: &str, spans: &mut Spans) -> Result<(), Error> {
-    let select = format!("SELECT series, firsts, lasts FROM change WHERE {NEW}");
+/// Reads the spans that are new since `seen`. Returns when the oldest of their changes was made.
+pub(crate) async fn changes(
+    transaction: &Transaction<'_>,
+    seen: &str,
+    spans: &mut Spans,
+) -> Result<Option<i64>, Error> {
+    let mut oldest: Option<i64> = None;
+    let select = format!("SELECT series, firsts, lasts, at FROM change WHERE {NEW}");
     for row in transaction.query(&select, &[&seen]).await? {
         let series: Vec<i32> = row.try_get(0)?;
         let (firsts, lasts): (Vec<Instant>, Vec<Instant>) = (row.try_get(1)?, row.try_get(2)?);
+        let Instant(at) = row.try_get(3)?;
+        oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
         for (series, (first, last)) in series.into_iter().zip(firsts.into_iter().zip(lasts)) {
             spans.add(
                 series,
@@ -47,7 +54,7 @@ pub(crate) async fn changes(transaction: &Transaction<'_>, seen: &str, spans: &m
         }
     }
     spans.merge();
-    Ok(())
+    Ok(oldest)
 }
 
 /// Judges messages that are new since `seen`.

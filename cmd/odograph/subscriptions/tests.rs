@@ -188,7 +188,7 @@ async fn a_webhook_that_never_answers_is_seen_first() {
             SELECT id, 1, '00000000-0000-8000-8000-000000000001', 'lada', 'odograph.reading.rise.v1', now(), '{}'
             FROM subscription;
         INSERT INTO attempt (subscription, seq, number, try, at, ms, error, outcome)
-            SELECT id, 1, 1, 1, now() - interval '2 min 30 s', 15000, 'no answer in time', 'dead' FROM subscription;
+            SELECT id, 1, 0, 1, now() - interval '2 min 30 s', 15000, 'no answer in time', 'dead' FROM subscription;
         UPDATE subscription SET gaps = 3;";
     client.batch_execute(failed).await.unwrap();
     assert_eq!(
