@@ -1,7 +1,7 @@
 //! Managing subscriptions and areas over HTTP: `/api/subscriptions…` and `/api/areas…`.
 //!
 //! A file holds one idea, and SQL is in `postgres.rs` and `postgres/`. What a definition may say is in
-//! `definition.rs`; [`Subscription`] is the checked one.
+//! `definition.rs`, and `definition::Subscription` is the checked one.
 //!
 //! Deliberately not here: evaluating and sending. A subscription by SQL alone is checked by the evaluator.
 
