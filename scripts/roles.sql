@@ -91,6 +91,8 @@ BEGIN
         rights := CASE
             WHEN it.like_ IN ('reading', 'readings', 'series', 'dropped_day', 'refinery_schema_history') THEN 'SELECT'
             WHEN it.like_ IN ('subscription', 'area', 'interest', 'evaluator', 'progress', 'replay') THEN 'SELECT, INSERT, UPDATE, DELETE'
+            -- Its looks at the clock, by which it drops what is past its time.
+            WHEN it.like_ = 'clock_look' THEN 'SELECT, INSERT, DELETE'
             -- Rows are only added; whole partitions go by drop_partition, which asks for DELETE. Made ones by
             -- make_partition, which asks for INSERT.
             WHEN it.like_ = ANY (subscribing) THEN 'SELECT, INSERT, DELETE'

@@ -29,6 +29,7 @@ mod last_release;
 mod manifests;
 mod memory;
 mod modules;
+mod notifier;
 mod pooler;
 mod rebuild;
 mod receipts;

@@ -1,0 +1,99 @@
+//! An endpoint that takes webhooks, as somebody's server would.
+
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A request that was answered with 204.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) id: String,
+    pub(super) body: Value,
+}
+
+/// An endpoint on a free port.
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    taken: Arc<Mutex<Vec<Taken>>>,
+    task: JoinHandle<()>,
+}
+
+impl Endpoint {
+    /// Starts one that takes a request where `takes` says so of its number, and else answers 503.
+    pub(super) async fn start(takes: fn(usize) -> bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
+        let (all, count) = (taken.clone(), Arc::new(Mutex::new(0)));
+        let task = tokio::spawn(async move {
+            let mut serving = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (all, count) = (all.clone(), count.clone());
+                serving.spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    while let Some(request) = read(&mut stream).await {
+                        let number = {
+                            let mut count = count.lock().unwrap();
+                            *count += 1;
+                            *count
+                        };
+                        let takes = takes(number);
+                        if takes {
+                            all.lock().unwrap().push(request);
+                        }
+                        let status = if takes {
+                            "204 No Content"
+                        } else {
+                            "503 Service Unavailable"
+                        };
+                        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                        if stream.get_mut().write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, taken, task }
+    }
+
+    /// What was taken, each id once.
+    pub(super) fn taken(&self) -> Vec<Taken> {
+        let mut taken = self.taken.lock().unwrap().clone();
+        taken.sort_by(|one, other| one.id.cmp(&other.id));
+        taken.dedup_by(|one, other| one.id == other.id);
+        taken
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads a request; none at the end of the connection.
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<Taken> {
+    let (mut id, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("webhook-id") => value.clone_into(&mut id),
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
+            _ if line == "\r\n" => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Taken {
+        id,
+        body: serde_json::from_slice(&body).ok()?,
+    })
+}
