@@ -19,14 +19,16 @@ impl Signals {
     /// # Errors
     /// Those of the system.
     pub fn listen() -> io::Result<Self> {
-        ignore_user_signals()?;
         // Checked before a handler replaces the inherited one.
         let hangup = (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup()));
-        Ok(Self {
+        let signals = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: hangup.transpose()?,
-        })
+        };
+        // Last: a program that catches these catches all.
+        ignore_user_signals()?;
+        Ok(signals)
     }
 
     /// Waits for the next signal and names it. Safe to cancel.
