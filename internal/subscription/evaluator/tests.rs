@@ -3,7 +3,7 @@
 mod plain;
 
 use super::*;
-use plain::Episodes;
+use plain::{Episodes, LATITUDE, LONGITUDE};
 use reading::Point;
 use reading::message::Message;
 use reading::segment::{Builder, Origin, join};
@@ -271,7 +271,7 @@ async fn what_was_not_queued_is_filled_by_a_replay() {
 }
 
 /// What the rules of the random tests are. A second stands for a step.
-const RULES: [(&str, &str); 9] = [
+const RULES: [(&str, &str); 12] = [
     ("filter", "'a > 5.0'"),
     ("filter, fire", "'a > 5.0', 'both'"),
     ("filter, fire, hold", "'a > 5.0', 'both', interval '4 s'"),
@@ -284,9 +284,18 @@ const RULES: [(&str, &str); 9] = [
     ("filter, fire", "'int(a / 4.0)', 'change'"),
     ("filter, fire", "'a > 8.0', 'each'"),
     ("filter, every", "'a > 5.0', interval '7 s'"),
+    ("filter, fire", "'near(45.0,13.0,1000.0)', 'both'"),
+    (
+        "filter, fire, tolerance",
+        "'near(45.0,13.0,1000.0)', 'both', interval '3 s'",
+    ),
+    (
+        "filter, fire, tolerance",
+        "'near(45.0,13.0,1000.0) && a > 5.0', 'both', interval '2 s'",
+    ),
 ];
 
-/// Readings of two sensors, at most one at a time, in some order, in batches.
+/// Readings of two sensors and of places, each at most once at a time, in some order, in batches.
 fn arrivals(seed: u64) -> Vec<Vec<Reading>> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut readings: Vec<Reading> = Vec::new();
@@ -294,6 +303,12 @@ fn arrivals(seed: u64) -> Vec<Vec<Reading>> {
         for sensor in ["a", "b"] {
             if random.u8(..4) > 0 {
                 readings.push(("lada", sensor, second, f64::from(random.u8(..10))));
+            }
+        }
+        for (sensor, degrees) in [(LATITUDE, 45.0), (LONGITUDE, 13.0)] {
+            if random.u8(..3) == 0 {
+                let degrees = [degrees, degrees, degrees, degrees + 1.0, 0.0][random.usize(..5)];
+                readings.push(("lada", sensor, second, degrees));
             }
         }
     }

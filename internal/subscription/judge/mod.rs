@@ -18,6 +18,7 @@ pub(crate) use window::Span;
 use crate::partition;
 use crate::rule::Areas;
 use crate::rule::{Judged, LATITUDE, LONGITUDE, Rule};
+use crate::subscription::Fire;
 use ::postgres::Pool;
 use moments::Readings;
 use reading::time;
@@ -246,11 +247,14 @@ impl Judge {
             self.known.clear();
         }
         let every = rule.subscription.every.unwrap_or_default();
-        let needed = state
+        // A moment of a run that goes on may be told later, and `every` looks back from there. Single moments are
+        // only told after the state's.
+        let run = state
             .machine
             .told_since()
-            .unwrap_or(state.at)
-            .min(state.at.saturating_sub(every));
+            .filter(|_| rule.subscription.fire != Fire::Each);
+        let since = run.unwrap_or(state.at).min(state.at);
+        let needed = since.saturating_sub(every);
         told.forget_before(needed);
         let known = Known {
             rule: rule.subscription.rule,
@@ -348,7 +352,7 @@ fn readings<'a>(rule: &Rule, device: &Device<'a>, table: &'a Table, span: Span) 
 async fn load_told(transaction: &Transaction<'_>, rule: &Rule, device: &Device<'_>, span: Span) -> Result<Told, Error> {
     let every = rule.subscription.every.unwrap_or_default();
     let first = span.first.saturating_sub(every).max(table::EVER.first);
-    let last = if rule.subscription.fire == crate::subscription::Fire::Each {
+    let last = if rule.subscription.fire == Fire::Each {
         span.last.saturating_add(every).min(table::EVER.last)
     } else {
         table::EVER.last

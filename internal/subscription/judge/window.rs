@@ -50,8 +50,11 @@ pub(super) enum Attempt {
 
 impl Rule {
     /// Around a moment: how far readings change what is known of others.
+    ///
+    /// A place holds for one tolerance, its two coordinates are up to one apart, and a coordinate up to one
+    /// before them decides whether they are a pair.
     pub(super) fn margin(&self) -> i64 {
-        let factor = if self.needs_place { 2 } else { 1 };
+        let factor = if self.needs_place { 3 } else { 1 };
         self.subscription.tolerance.saturating_mul(factor)
     }
 

@@ -6,6 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Readings by sensor and second.
 type Stored = BTreeMap<(&'static str, i64), f64>;
 
+pub(super) const LATITUDE: &str = "location_latitude";
+pub(super) const LONGITUDE: &str = "location_longitude";
+
+/// The places by their moments: each latitude with its nearest longitude, where that one's nearest is this latitude.
+fn pairs(stored: &Stored, tolerance: i64) -> BTreeMap<i64, (f64, f64)> {
+    let of = |axis: &'static str| stored.range((axis, i64::MIN)..=(axis, i64::MAX));
+    let nearest = |axis, at: i64, prefers_later: bool| {
+        of(axis)
+            .map(|((_, other), _)| *other)
+            .filter(|other| (other - at).abs() <= tolerance)
+            .min_by_key(|other| ((other - at).abs(), (*other > at) != prefers_later))
+    };
+    let mut pairs = BTreeMap::new();
+    for ((_, latitude), north) in of(LATITUDE) {
+        if let Some(longitude) = nearest(LONGITUDE, *latitude, true)
+            && nearest(LATITUDE, longitude, false) == Some(*latitude)
+        {
+            pairs.insert((*latitude).max(longitude), (*north, stored[&(LONGITUDE, longitude)]));
+        }
+    }
+    pairs
+}
+
 /// A rule, and what it has told.
 #[derive(Debug)]
 pub(super) struct Episodes {
@@ -51,12 +74,62 @@ impl Episodes {
         }
     }
 
+    /// The sensors that the filter names.
+    fn sensors(&self) -> Vec<&'static str> {
+        let mut sensors = Vec::new();
+        if self.filter.contains("a >") || self.filter.contains("a /") {
+            sensors.push("a");
+        }
+        if self.filter.contains("b <") {
+            sensors.push("b");
+        }
+        if self.filter.contains("near") {
+            sensors.extend([LATITUDE, LONGITUDE]);
+        }
+        sensors
+    }
+
+    /// Whether the device is near 45, 13 at a moment; none without a place.
+    fn is_near(&self, pairs: &BTreeMap<i64, (f64, f64)>, at: i64) -> Option<bool> {
+        let (_, place) = pairs.range(at - self.tolerance..=at).next_back()?;
+        (*place != (0.0, 0.0)).then(|| (place.0 - 45.0).abs() < 0.005 && (place.1 - 13.0).abs() < 0.005)
+    }
+
+    /// The results at moments where the filter asks for a place.
+    fn results_of_places(&self, stored: &Stored) -> Vec<(i64, i64)> {
+        let pairs = pairs(stored, self.tolerance);
+        let needs_a = self.filter.contains("a > 5.0");
+        let mut moments: BTreeSet<i64> = pairs.keys().copied().collect();
+        if needs_a {
+            moments.extend(stored.keys().filter(|(sensor, _)| *sensor == "a").map(|(_, at)| *at));
+        }
+        let mut results = Vec::new();
+        for at in moments {
+            let mut past = stored.range(("a", at - self.tolerance)..=("a", at));
+            let a = if needs_a {
+                past.next_back().map(|(_, a)| *a > 5.0)
+            } else {
+                Some(true)
+            };
+            // A half that is false decides.
+            match (self.is_near(&pairs, at), a) {
+                (Some(false), _) | (_, Some(false)) => results.push((at, 0)),
+                (Some(true), Some(true)) => results.push((at, 1)),
+                _ => {}
+            }
+        }
+        results
+    }
+
     /// The results at all moments, in order.
     fn results(&self, stored: &Stored) -> Vec<(i64, i64)> {
+        if self.filter.contains("near") {
+            return self.results_of_places(stored);
+        }
         let needs_b = self.filter.contains("b <");
         let moments: BTreeSet<i64> = stored
             .keys()
-            .filter(|(sensor, _)| *sensor == "a" || needs_b)
+            .filter(|(sensor, _)| self.sensors().contains(sensor))
             .map(|(_, second)| *second)
             .collect();
         let value = |sensor: &'static str, at: i64| {
@@ -152,8 +225,8 @@ impl Episodes {
 
     /// What is told after readings arrived, given all that are stored.
     pub(super) fn after(&mut self, stored: &Stored, arrived: &[(&'static str, i64)]) -> Vec<Noticed> {
-        let needs_b = self.filter.contains("b <");
-        if !arrived.iter().any(|(sensor, _)| *sensor == "a" || needs_b) {
+        let sensors = self.sensors();
+        if !arrived.iter().any(|(sensor, _)| sensors.contains(sensor)) {
             return Vec::new();
         }
         let mut events = Vec::new();
