@@ -161,6 +161,23 @@ async fn a_late_reading_cuts_a_run_in_two() {
     assert_eq!(setting.noticed(id).await, expected);
 }
 
+/// However long a car was parked: its next run begins where it drives again.
+#[tokio::test]
+async fn a_run_after_a_long_silence_is_told() {
+    const DAY: i64 = 24 * 3600;
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter, fire", "'speed > 120', 'both'").await;
+    for (second, value) in [(0, 100.0), (200 * DAY, 130.0), (400 * DAY, 140.0), (600 * DAY, 100.0)] {
+        setting.store(&[("lada", "speed", second, value)]).await;
+        setting.settle().await;
+    }
+    // Before these, nothing that could be looked at.
+    setting.store(&[("lada", "speed", 100 * DAY, 150.0)]).await;
+    setting.settle().await;
+    let expected = [event("rise", "lada", 200 * DAY), event("fall", "lada", 600 * DAY)];
+    assert_eq!(setting.noticed(id).await, expected);
+}
+
 #[tokio::test]
 async fn a_quiet_device_is_told_once_and_when_it_is_back() {
     let mut setting = Setting::start().await;

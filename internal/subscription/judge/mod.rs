@@ -207,7 +207,8 @@ impl Judge {
                 .saturating_sub(REACHES[before])
                 .saturating_sub(rule.margin());
             let is_farthest = first <= farthest;
-            let read = Span {
+            let is_farthest_after = REACHES[after] >= self.lookback;
+            let mut read = Span {
                 first: first.max(farthest),
                 last: affected
                     .last
@@ -215,12 +216,31 @@ impl Judge {
                     .min(affected.last.saturating_add(self.lookback)),
             };
             table.load(transaction, &ids, read).await?;
-            let begins = !table::is_any(transaction, &ids, read.first, true).await?;
-            let ends = latest.is_none_or(|latest| latest <= read.last) || REACHES[after] >= self.lookback;
+            let mut before_all = table::nearest(transaction, &ids, read.first, true).await?;
+            // A device that was silent for longer goes on from its last moments before.
+            let silence = Span {
+                first: read.first,
+                last: affected.first.saturating_sub(1),
+            };
+            if let Some(before) = before_all.filter(|_| is_farthest && table.is_empty(&ids, silence)) {
+                read.first = before.saturating_sub(REACHES[0]).saturating_sub(rule.margin());
+                table.load(transaction, &ids, read).await?;
+                before_all = table::nearest(transaction, &ids, read.first, true).await?;
+            }
+            let silence = Span {
+                first: affected.last.saturating_add(1),
+                last: read.last,
+            };
+            let has_later = latest.is_some_and(|latest| latest > read.last);
+            if has_later && is_farthest_after && table.is_empty(&ids, silence) {
+                let after = table::nearest(transaction, &ids, read.last, false).await?;
+                read.last = after.map_or(read.last, |after| after.saturating_add(REACHES[0]));
+                table.load(transaction, &ids, read).await?;
+            }
             let window = Window {
                 span: read,
-                begins,
-                ends,
+                begins: before_all.is_none(),
+                ends: is_farthest_after || !has_later,
                 is_farthest,
             };
             let mut told = load_told(transaction, rule, device, read).await?;

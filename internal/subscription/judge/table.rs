@@ -74,6 +74,11 @@ impl Table {
         points.get(start..end).unwrap_or_default()
     }
 
+    /// Whether nothing is known of these series within a span.
+    pub(super) fn is_empty(&self, series: &[i32], span: Span) -> bool {
+        series.iter().all(|id| self.points(Some(*id), span).is_empty())
+    }
+
     /// The spans that are missing before and after what is there.
     fn lacks(&self, series: i32, span: Span) -> Vec<Span> {
         let Some(loaded) = self.series.get(&series) else {
@@ -146,15 +151,28 @@ async fn read(
     Ok(count)
 }
 
-/// Whether any of these series has a reading before, or after, this time.
-pub(super) async fn is_any(from: &Transaction<'_>, series: &[i32], time: i64, before: bool) -> Result<bool, Error> {
-    let comparison = if before { "<" } else { ">" };
+/// The time of the nearest reading of these series before, or after, a time.
+pub(super) async fn nearest(
+    from: &Transaction<'_>,
+    series: &[i32],
+    time: i64,
+    before: bool,
+) -> Result<Option<i64>, Error> {
+    let (comparison, order, nearest) = if before {
+        ("<", "DESC", "max")
+    } else {
+        (">", "ASC", "min")
+    };
     let select = format!(
-        "SELECT EXISTS (SELECT FROM unnest($1::int4[]) AS id, LATERAL
-            (SELECT FROM reading WHERE series_id = id AND timestamp {comparison} $2 LIMIT 1) AS found)"
+        "SELECT {nearest}(timestamp) FROM unnest($1::int4[]) AS id, LATERAL
+            (SELECT timestamp FROM reading WHERE series_id = id AND timestamp {comparison} $2
+             ORDER BY timestamp {order} LIMIT 1) AS found"
     );
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&series, Type::INT4_ARRAY), (&Instant(time), Type::TIMESTAMPTZ)];
+    let time = Instant(time.clamp(EVER.first, EVER.last));
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&series, Type::INT4_ARRAY), (&time, Type::TIMESTAMPTZ)];
     let rows = from.query_typed(&select, &parameters).await?;
-    rows.first().map_or(Ok(false), |row| row.try_get(0))
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(row.try_get::<_, Option<Instant>>(0)?.map(|Instant(time)| time))
 }
