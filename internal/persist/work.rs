@@ -83,8 +83,14 @@ impl Work {
     /// database takes them.
     pub(super) async fn finish(&self, batch: Vec<Delivery>) {
         let (batch, unreadable) = sort_out(batch);
+        // Of a history: subscriptions were told of these when they were stored first.
+        let (told, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|delivery| delivery.is_acknowledged);
         // Side by side: a bad message never waits for its neighbours, nor they for it.
-        tokio::join!(self.store_unreadable(unreadable), self.finish_good(batch));
+        tokio::join!(
+            self.store_unreadable(unreadable),
+            self.finish_good(told),
+            self.finish_good(batch)
+        );
     }
 
     /// Stores and acknowledges readable messages, as [`Work::finish`].
@@ -132,8 +138,16 @@ impl Work {
             .iter()
             .filter_map(|delivery| read_event(&delivery.event).ok())
             .collect();
+        let is_told = batch.iter().all(|delivery| delivery.is_acknowledged);
         loop {
-            match self.with_progress(batch, self.store.write(&messages)).await? {
+            let writing = async {
+                if is_told {
+                    self.store.write_silently(&messages).await
+                } else {
+                    self.store.write(&messages).await
+                }
+            };
+            match self.with_progress(batch, writing).await? {
                 Ok(stored) => {
                     self.stored.set(true);
                     return Some(Ok(stored));

@@ -42,22 +42,7 @@ impl Setting {
     }
 
     async fn write(&self, store: &Store, readings: &[(&str, i64)]) {
-        let mut builder = Builder::default();
-        for (sensor, second) in readings {
-            let point = Point {
-                timestamp: START + second * SECOND,
-                value: 1.0,
-            };
-            assert!(builder.push("lada", sensor, point, |_| true));
-        }
-        let origin = Origin {
-            upload: uuid::Uuid::nil(),
-            correlation: String::new(),
-            traceparent: String::new(),
-        };
-        let payload = join([builder.finish(&origin, None)].iter());
-        let message = Message::read(&uuid::Uuid::now_v7().to_string(), &payload).unwrap();
-        store.write(&[message]).await.unwrap();
+        store.write(&[message(readings)]).await.unwrap();
     }
 
     async fn changes(&self) -> Vec<Change> {
@@ -74,6 +59,25 @@ impl Setting {
 
 fn change(sensor: &str, first: i64, last: i64) -> Change {
     (sensor.to_owned(), first, last)
+}
+
+/// A message with readings of a device, so many seconds after the start.
+fn message(readings: &[(&str, i64)]) -> Message {
+    let mut builder = Builder::default();
+    for (sensor, second) in readings {
+        let point = Point {
+            timestamp: START + second * SECOND,
+            value: 1.0,
+        };
+        assert!(builder.push("lada", sensor, point, |_| true));
+    }
+    let origin = Origin {
+        upload: uuid::Uuid::nil(),
+        correlation: String::new(),
+        traceparent: String::new(),
+    };
+    let payload = join([builder.finish(&origin, None)].iter());
+    Message::read(&uuid::Uuid::now_v7().to_string(), &payload).unwrap()
 }
 
 #[tokio::test]
@@ -113,8 +117,9 @@ async fn whoever_writes_no_changes_writes_none() {
     setting.watch(r#"[{"device":"*","sensors":["speed"]}]"#).await;
     let without = Store::new(setting.pool.clone()).without_changes();
     setting.write(&without, &[("speed", 1)]).await;
-    setting
-        .write(&Store::of_history(setting.pool.clone()), &[("speed", 2)])
-        .await;
+    let history = Store::of_history(setting.pool.clone());
+    history.write_silently(&[message(&[("speed", 2)])]).await.unwrap();
     assert_eq!(setting.changes().await, []);
+    setting.write(&history, &[("speed", 3)]).await;
+    assert_eq!(setting.changes().await, [change("speed", 3, 3)]);
 }

@@ -114,11 +114,11 @@ impl Store {
     /// Makes a store for messages that this or another database stored before. Their readings are looked up
     /// once more. Receipts stay as they are, except for readings that failed before.
     ///
-    /// Writes no changes: whoever was to be told of these readings was told when they were stored first.
+    /// [`Store::write_silently`] is for those of them of which subscriptions were told then.
     pub fn of_history(pool: Pool) -> Self {
         Self {
             history: true,
-            ..Self::new(pool).without_changes()
+            ..Self::new(pool)
         }
     }
 
@@ -143,6 +143,18 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn write(&self, messages: &[Message]) -> Result<Stored, Error> {
+        self.write_telling(messages, self.changes.as_ref()).await
+    }
+
+    /// As [`Store::write`], but subscriptions are not told of these readings: they were when they were stored first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn write_silently(&self, messages: &[Message]) -> Result<Stored, Error> {
+        self.write_telling(messages, None).await
+    }
+
+    async fn write_telling(&self, messages: &[Message], changes: Option<&Changes>) -> Result<Stored, Error> {
         let mut tries = Tries::of("store_readings");
         let mut doubts = Doubts::default();
         let mut vanished = 0;
@@ -153,7 +165,7 @@ impl Store {
             let mut client = self.client().await?;
             self.prepare_receipts(&mut client, messages).await?;
             let timer = tries.timer();
-            let attempt = self.attempt(&mut client, messages, doubts).await;
+            let attempt = self.attempt(&mut client, messages, changes, doubts).await;
             drop(timer);
             // A change without a partition is our own verdict; the connection is as before.
             if attempt.as_ref().is_err_and(|failed| !matches!(failed, Failed::Watched)) {
@@ -278,6 +290,7 @@ impl Store {
         &self,
         client: &mut ClientWrapper,
         messages: &[Message],
+        changes: Option<&Changes>,
         doubts: Doubts,
     ) -> Result<Stored, Failed> {
         let careful = doubts.readings;
@@ -297,7 +310,7 @@ impl Store {
         let sorted = batch.sorted(ids);
         let months = sorted.months();
         self.prepare_months(client, &months).await?;
-        let change_at = match &self.changes {
+        let change_at = match changes {
             Some(changes) => changes.prepare(client).await?,
             None => None,
         };
@@ -336,7 +349,7 @@ impl Store {
                 outcome.persisted += part.points.len() as u64;
                 latest[sorted.number_of(part.series)] = part.points.last().copied();
                 note_days(part.points, &mut days);
-                if self.changes.is_some() {
+                if changes.is_some() {
                     spans.add(part);
                 }
             }
@@ -372,7 +385,7 @@ impl Store {
         }
         series::move_latest(&transaction, &moved).await?;
         let version = count_days(&transaction, &days).await?;
-        if let (Some(changes), Some(version)) = (&self.changes, version)
+        if let (Some(changes), Some(version)) = (changes, version)
             && !changes.write(&transaction, version, &sorted, spans, change_at).await?
         {
             return Err(Failed::Watched);

@@ -9,6 +9,8 @@ pub struct Delivery {
     pub event: Event,
     /// Its lane; `None` if it never went through one.
     pub lane: Option<Lane>,
+    /// The readers of its lane had acknowledged it when reading a history began.
+    pub is_acknowledged: bool,
     receipt: Receipt,
 }
 
@@ -22,6 +24,7 @@ impl Delivery {
         Self {
             event,
             lane: Some(lane),
+            is_acknowledged: false,
             receipt: Receipt::Memory(receipt),
         }
     }
@@ -30,6 +33,7 @@ impl Delivery {
         Self {
             event: taken.event,
             lane: taken.lane,
+            is_acknowledged: taken.is_acknowledged,
             receipt: Receipt::Nats(Box::new(taken.receipt)),
         }
     }

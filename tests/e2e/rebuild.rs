@@ -65,6 +65,33 @@ async fn the_history_makes_the_same_database_again() {
     pin("a_rebuild_of_one_reading", &said_late);
 }
 
+/// Subscriptions are told of what nobody had stored yet, and not again of the rest.
+#[tokio::test]
+async fn changes_are_written_of_what_was_not_acknowledged() {
+    let mut system = System::start(1).await;
+    let line = |second: u32, value: u32| {
+        format!("{{\"sensor\":\"speed\",\"value\":{value},\"timestamp\":\"2025-05-01T12:00:0{second}Z\"}}\n")
+    };
+    assert_eq!(system.post(line(1, 1)).await.0, 200);
+    system.wait_for_judged(1.0).await;
+    system.persistors[0].kill9().await;
+    assert_eq!(system.post(line(2, 1)).await.0, 200);
+
+    system.database = testutil::database().await;
+    // Makes the schema, and stores nothing.
+    let later = jiff::Timestamp::now().to_string();
+    said(rebuild(&system, &system.database).args(["--from", &later]).spawn()).await;
+    let database = connect(&system.database.url()).await;
+    let watch = r#"UPDATE interest SET version = version + 1, patterns = '[{"device":"*","sensors":["speed"]}]'"#;
+    database.execute(watch, &[]).await.unwrap();
+    let said = said(rebuild(&system, &system.database).spawn()).await;
+    assert_eq!(said, counts(2, 0));
+    let select = "SELECT (extract(epoch FROM unnest(firsts)) * 1000)::int8 % 10000 FROM change";
+    let rows = database.query(select, &[]).await.unwrap();
+    let told: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(told, [2000]);
+}
+
 /// Under a load that never ends, rebuild and verify end with the history at their start.
 #[tokio::test]
 async fn what_is_published_meanwhile_is_no_part_of_it() {

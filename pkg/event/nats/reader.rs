@@ -1,7 +1,7 @@
 //! Consuming: pulls are bounded by bytes and by count, so that the client buffers no more than it asked
 //! for.
 
-use super::consumer::{HISTORY, Wanted, config, is_history};
+use super::consumer::{HISTORY, Wanted, config, is_history, of_lane};
 use super::{REDRIVEN, TIMEOUT, away, connect, connected, event, foreign, header, setup, spare};
 use crate::address::Nats;
 use crate::moment::for_a_moment;
@@ -9,7 +9,9 @@ use crate::{Error, Event, Lane, Names};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::message::Acker;
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -35,6 +37,8 @@ pub(crate) struct Reader {
     /// Sequence of the last message when reading a history began; later ones are not part of it. `None` for
     /// a lane.
     last: Option<u64>,
+    /// Up to which sequence each lane was acknowledged when reading a history began.
+    floors: Vec<(Lane, u64)>,
     starting: Option<BoxFuture<'static, Result<Started, Error>>>,
     pull: Option<Batch>,
     /// The present pull has brought a message.
@@ -45,18 +49,21 @@ pub(crate) struct Reader {
     oversized: bool,
 }
 
-/// A pull and its consumer. `last` is the stream's last sequence when the consumer was looked up; `None`
-/// where the consumer was known already.
+/// A pull and its consumer.
 struct Started {
     consumer: PullConsumer,
     pull: Batch,
+    /// The stream's last sequence when the consumer was looked up; `None` where it was known already.
     last: Option<u64>,
+    /// Up to which sequence each lane is acknowledged, where reading a history begins.
+    floors: Vec<(Lane, u64)>,
 }
 
 /// A message that was taken from the stream.
 pub(crate) struct Taken {
     pub(crate) event: Event,
     pub(crate) lane: Option<Lane>,
+    pub(crate) is_acknowledged: bool,
     pub(crate) receipt: Receipt,
 }
 
@@ -72,6 +79,7 @@ impl Reader {
             consumer: None,
             begun: false,
             last: None,
+            floors: Vec::new(),
             starting: None,
             pull: None,
             brought: false,
@@ -151,8 +159,11 @@ impl Reader {
                     Some(Ok(message)) => {
                         self.brought = true;
                         self.answered = true;
-                        let is_later = self.last.is_some_and(|last| sequence(&message) > last);
+                        let number = sequence(&message);
+                        let is_later = self.last.is_some_and(|last| number > last);
                         let mut taken = take(&self.context, self.address.names, message);
+                        let floor = self.floors.iter().find(|(lane, _)| Some(*lane) == taken.lane);
+                        taken.is_acknowledged = floor.is_some_and(|(_, floor)| number <= *floor);
                         if !is_later {
                             return Ok(taken);
                         }
@@ -197,7 +208,7 @@ impl Reader {
             (self.brought, self.oversized) = (false, false);
             let started = started?;
             if !self.begun && is_history(&self.wanted) {
-                self.last = started.last;
+                (self.last, self.floors) = (started.last, started.floors);
             }
             (self.consumer, self.begun) = (Some(started.consumer), true);
             self.pull = Some(started.pull);
@@ -230,6 +241,7 @@ fn take(context: &Context, names: &'static Names, message: Message) -> Taken {
     Taken {
         event,
         lane: message.subject.rsplit('.').next().and_then(Lane::named),
+        is_acknowledged: false,
         receipt: Receipt {
             context: context.clone(),
             names,
@@ -248,6 +260,7 @@ async fn start_pull(
     messages: usize,
     bytes: usize,
 ) -> Result<Started, Error> {
+    let mut floors = Vec::new();
     let (consumer, last) = match consumer {
         Some(consumer) => (consumer, None),
         None => {
@@ -262,6 +275,8 @@ async fn start_pull(
                 setup::remembered(&stream, &wanted).await?;
             } else if is_history {
                 spare::must_be_empty(&context, &address, stream.cached_info()).await?;
+                // Before the consumer: what is acknowledged from now on may count as not acknowledged.
+                floors = acknowledged(&stream, &address).await?;
             }
             let last = stream.cached_info().state.last_sequence;
             (setup::consumer(&stream, wanted).await?, Some(last))
@@ -275,7 +290,27 @@ async fn start_pull(
         .messages()
         .await
         .map_err(setup::unavailable)?;
-    Ok(Started { consumer, pull, last })
+    Ok(Started {
+        consumer,
+        pull,
+        last,
+        floors,
+    })
+}
+
+/// Up to which sequence each lane is acknowledged; without those that nobody has read yet.
+async fn acknowledged(stream: &Stream, address: &Nats) -> Result<Vec<(Lane, u64)>, Error> {
+    let mut floors = Vec::new();
+    for lane in Lane::ALL {
+        let wanted = of_lane(address, lane);
+        let name = wanted.durable_name.as_deref().unwrap_or_default();
+        match stream.consumer_info(name).await {
+            Ok(info) => floors.push((lane, info.ack_floor.stream_sequence)),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
+            Err(error) => return Err(setup::unavailable(error)),
+        }
+    }
+    Ok(floors)
 }
 
 pub(crate) struct Receipt {
