@@ -14,7 +14,9 @@ use serde_json::Value;
 use service::Signals;
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU64;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,13 +36,20 @@ pub(super) struct Args {
     /// The subscription whose signatures to verify; without it, none is verified
     #[arg(long)]
     name: Option<String>,
+    /// End after so many deliveries that are right
+    #[arg(long, value_name = "NUMBER")]
+    count: Option<NonZeroU64>,
 }
 
 /// What receives.
-struct Receiver<W> {
-    secret: Option<Secret>,
-    zone: TimeZone,
-    out: Mutex<W>,
+pub(super) struct Receiver<W> {
+    pub(super) secret: Option<Secret>,
+    pub(super) zone: TimeZone,
+    pub(super) out: Mutex<W>,
+    /// How many deliveries are still awaited; none: all that come.
+    pub(super) awaited: Option<AtomicU64>,
+    /// Cancelled once all are there.
+    pub(super) done: CancellationToken,
 }
 
 pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
@@ -63,15 +72,18 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
         "Listening on http://{address}/ ({verified}). Ctrl-C ends it."
     );
     let stop = CancellationToken::new();
-    let serving = web::serve(
-        listener,
-        routes(secret, TimeZone::system(), std::io::stdout()),
-        web::Front::default(),
-        stop.clone(),
-    );
+    let receiver = Receiver {
+        secret,
+        zone: TimeZone::system(),
+        out: Mutex::new(std::io::stdout()),
+        awaited: args.count.map(|count| AtomicU64::new(count.get())),
+        done: stop.clone(),
+    };
+    let serving = web::serve(listener, routes(receiver), web::Front::default(), stop.clone());
     let ending = async {
-        signals.next().await;
-        stop.cancel();
+        if stop.run_until_cancelled(signals.next()).await.is_some() {
+            stop.cancel();
+        }
     };
     tokio::join!(serving, ending);
     Ok(ExitCode::SUCCESS)
@@ -84,13 +96,12 @@ pub(super) async fn secret_of(api: &Api, name: &str) -> anyhow::Result<Secret> {
     secret.context("the notifier's secret cannot be read")
 }
 
-/// Answers every request, and writes a line for each to `out`.
-pub(super) fn routes(secret: Option<Secret>, zone: TimeZone, out: impl Write + Send + 'static) -> Router {
-    let out = Mutex::new(out);
+/// Answers every request, and writes a line for each.
+pub(super) fn routes(receiver: Receiver<impl Write + Send + 'static>) -> Router {
     Router::new()
         .fallback(receive)
         .layer(DefaultBodyLimit::max(LARGEST))
-        .with_state(Arc::new(Receiver { secret, zone, out }))
+        .with_state(Arc::new(receiver))
 }
 
 async fn receive<W: Write + Send + 'static>(
@@ -124,6 +135,11 @@ async fn receive<W: Write + Send + 'static>(
     let mut out = receiver.out.lock().unwrap_or_else(PoisonError::into_inner);
     let _unread = writeln!(out, "{line}");
     if is_right {
+        if let Some(awaited) = &receiver.awaited
+            && awaited.fetch_sub(1, Ordering::Relaxed) <= 1
+        {
+            receiver.done.cancel();
+        }
         (StatusCode::OK, "")
     } else {
         (StatusCode::UNAUTHORIZED, "the signature is wrong\n")

@@ -98,7 +98,7 @@ pub(super) fn attempts(answer: &Value) -> String {
 /// What a test found.
 pub(super) fn matched(answer: &Value) -> String {
     let count = answer["matched"].as_u64().unwrap_or(0);
-    let mut text = format!("{count} events\n");
+    let mut text = format!("{count} event{}\n", if count == 1 { "" } else { "s" });
     for event in rows_of(&answer["events"]) {
         text += &format!("{}\n", event_line(event, &TimeZone::system()));
     }

@@ -213,8 +213,8 @@ The file:
     /// It answers each with 200, or with 401 if the signature is wrong. The notifier reaches it where it was started
     /// with --allow-target 127.0.0.1.
     #[command(after_help = "Example:
-  odograph subscriptions listen --name hot
-  odograph subscriptions create hot --filter 'speed > 50.0' --to http://127.0.0.1:5003/")]
+  odograph subscriptions create fast --filter 'speed > 120' --to http://127.0.0.1:5003
+  odograph subscriptions listen --name fast")]
     Listen(listen::Args),
 }
 
@@ -222,10 +222,10 @@ The file:
 #[derive(clap::Args)]
 struct Span {
     /// From then on: a time, or how long ago, such as 30d
-    #[arg(long, value_parser = time::ago, value_name = "TIME")]
+    #[arg(long, value_parser = time::ago, value_name = "TIME", allow_hyphen_values = true)]
     from: Timestamp,
     /// Until then [default: now]
-    #[arg(long, value_parser = time::ago, value_name = "TIME")]
+    #[arg(long, value_parser = time::ago, value_name = "TIME", allow_hyphen_values = true)]
     to_time: Option<Timestamp>,
 }
 

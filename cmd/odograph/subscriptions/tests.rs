@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use service::Service;
 use std::io::Write;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -312,7 +313,15 @@ async fn deliveries_are_verified_and_printed() {
     assert_eq!(shown, format!("{}\n", secrets[0].text().expose_secret()));
     let secret = listen::secret_of(&notifier.api(), "hot").await.unwrap();
     let written = Written::default();
-    let (url, _stop) = serve(listen::routes(Some(secret), TimeZone::UTC, written.clone())).await;
+    let receiver = listen::Receiver {
+        secret: Some(secret),
+        zone: TimeZone::UTC,
+        out: Mutex::new(written.clone()),
+        awaited: Some(AtomicU64::new(1)),
+        done: CancellationToken::new(),
+    };
+    let done = receiver.done.clone();
+    let (url, _stop) = serve(listen::routes(receiver)).await;
     let event = json!({"type": "odograph.reading.rise.v1", "timestamp": "2026-11-26T12:00:00Z", "data": {
         "subscription": "hot", "device": "lada", "state": true, "values": {"speed": 12.5}, "late": true}});
     let send = |body: String, signed: String, age: i64| {
@@ -326,7 +335,9 @@ async fn deliveries_are_verified_and_printed() {
             .body(body);
         async { request.send().await.unwrap().status().as_u16() }
     };
+    assert!(!done.is_cancelled());
     assert_eq!(send(event.to_string(), event.to_string(), 0).await, 200);
+    assert!(done.is_cancelled());
     assert_eq!(send("lada is hot".to_owned(), "lada is hot".to_owned(), 0).await, 200);
     assert_eq!(send("lada is cold".to_owned(), "lada is hot".to_owned(), 0).await, 401);
     assert_eq!(send("lada is hot".to_owned(), "lada is hot".to_owned(), 600).await, 401);

@@ -3,13 +3,13 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// Reads a time, or how long ago it was: `2026-11-01T00:00:00Z`, `30d`.
+/// Reads a time, or how long ago it was: `2026-11-01T00:00:00Z`, `30d`, or `-30d` as some write.
 pub(super) fn ago(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
     let help = "write a time such as 2026-11-01T00:00:00Z, or how long ago, such as 12h or 30d";
-    let span = service::duration(text).map_err(|_| help.to_owned())?;
+    let span = service::duration(text.strip_prefix('-').unwrap_or(text)).map_err(|_| help.to_owned())?;
     let span = SignedDuration::try_from(span).map_err(|_| help.to_owned())?;
     Timestamp::now().checked_sub(span).map_err(|_| help.to_owned())
 }
@@ -40,6 +40,7 @@ mod tests {
         let then = ago("1d").unwrap();
         let day = Timestamp::now().duration_since(then).as_secs();
         assert!(day >= 86_400, "{day}");
+        assert!(ago("-1d").unwrap() >= then);
         assert!(ago("yesterday").unwrap_err().contains("30d"));
         let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
         for (time, expected) in [
