@@ -31,6 +31,7 @@ tools: ## install what the tests need and this machine lacks
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
 	@scripts/install-s3.sh
+	@scripts/install-peers.sh
 	@scripts/install-pgbouncer.sh
 	@scripts/install-kubectl.sh
 	@scripts/install-faketime.sh

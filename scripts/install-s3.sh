@@ -12,20 +12,7 @@ marker=.tools/venv/.moto-$major
 # environment may have been removed.
 if [ -e "$marker" ] && .tools/venv/bin/moto_server --help >/dev/null 2>&1; then exit 0; fi
 
-# Without python3-venv, Debian's python3 has the module venv but not the pip to install into it.
-if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
-    if command -v apt-get >/dev/null; then
-        may_install "python3 with venv" "apt-get install python3-venv"
-        echo "Installing python3-venv with apt."
-        quietly as_root apt-get update
-        apt_install python3 python3-venv
-    elif command -v brew >/dev/null; then
-        echo "Installing python3 with brew."
-        quietly brew install python3
-    else
-        fail "python3 with venv is missing, and there is neither apt nor brew here. Install it and put it on PATH."
-    fi
-fi
+python_with_venv
 
 echo "Installing the S3 server for the tests (moto) into .tools/venv."
 mkdir -p .tools

@@ -46,6 +46,23 @@ package() {
     fi
 }
 
+# python_with_venv: makes sure that python3 can make environments and has a pip to install into them.
+python_with_venv() {
+    # Without python3-venv, Debian's python3 has the module venv but not the pip to install into it.
+    if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then return 0; fi
+    if command -v apt-get >/dev/null; then
+        may_install "python3 with venv" "apt-get install python3-venv"
+        echo "Installing python3-venv with apt."
+        quietly as_root apt-get update
+        apt_install python3 python3-venv
+    elif command -v brew >/dev/null; then
+        echo "Installing python3 with brew."
+        quietly brew install python3
+    else
+        fail "python3 with venv is missing, and there is neither apt nor brew here. Install it and put it on PATH."
+    fi
+}
+
 # cargo_tool SUBCOMMAND: makes sure that cargo has SUBCOMMAND, by compiling cargo-SUBCOMMAND.
 cargo_tool() {
     if cargo "$1" --version >/dev/null 2>&1; then return 0; fi
