@@ -183,7 +183,7 @@ fn unauthorized(reason: Refused) -> Problem {
     }
     Problem::new(
         StatusCode::UNAUTHORIZED,
-        "A valid token is needed, as Authorization: Bearer TOKEN: a JSON Web Token in force, of type JWT, signed with HS256 and the notifier's secret.",
+        "A valid token is needed, as Authorization: Bearer TOKEN: a JSON Web Token in force, signed with HS256 and the notifier's secret.",
     )
     .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }

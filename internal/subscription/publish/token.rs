@@ -40,7 +40,7 @@ pub enum Refused {
     /// Not three parts of base64url without padding, or too long.
     #[error("the token is not three parts of base64url without padding")]
     Form,
-    /// The first part is no JSON object, or its type is not JWT.
+    /// The first part is no JSON object, or it has a type that is not JWT.
     #[error("the token's header is not that of a JWT")]
     Header,
     /// `alg` is not HS256.
@@ -146,11 +146,14 @@ fn judge_header(header: &[u8]) -> Result<(), Refused> {
     if header.get_exact::<String>("alg").ok().flatten().as_deref() != Some("HS256") {
         return Err(Refused::Algorithm);
     }
-    let kind = header.get_exact::<String>("typ").ok().flatten();
-    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("JWT")) {
-        return Err(Refused::Header);
+    // RFC 7519 makes it optional.
+    if !header.0.contains_key("typ") {
+        return Ok(());
     }
-    Ok(())
+    match header.get_exact::<String>("typ") {
+        Ok(Some(kind)) if kind.eq_ignore_ascii_case("JWT") => Ok(()),
+        _ => Err(Refused::Header),
+    }
 }
 
 /// Whether a text is as this glob says. Remembers only the last `*`, so time is at most the product of both lengths.

@@ -23,6 +23,8 @@ const FORERUNNER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJBdXRob3IiOiJ0a
 const FULL: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJsYWRhIiwiZXhwIjoxOTAwMDAwMDAwLCJuYmYiOjE3MDAwMDAwMDAuNSwidG9waWNzIjpbInRyaXBzLioiLCJ0MSJdfQ.sSg19qbac-1CDGouPvMo7w6uTpvxzu8RQBUY3a-d1tM";
 /// Header `{"typ":"JWT","alg":"HS256","kid":"7"}`, claims `{"author":"niva","sub":"lada"}`.
 const OTHER_HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiIsImtpZCI6IjcifQ.eyJhdXRob3IiOiJuaXZhIiwic3ViIjoibGFkYSJ9.ymVa2DV4gbQf_QSF4zrtzRKq5ZCSt-iiibUgxEPtCW0";
+/// Header `{"alg":"HS256"}`, claims `{"author":"niva"}`.
+const UNTYPED: &str = "eyJhbGciOiJIUzI1NiJ9.eyJhdXRob3IiOiJuaXZhIn0.CqMER-8f0Cnw25fKFekH_Cgokqq2cej-ofEWIUS1oeU";
 /// As [`PLAIN`], with the secret `another secret`.
 const OTHER_SECRET: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.S0Fv8VE_PqpciQSNSBOFUzqVICoWdAXwliNWIc5x4Hk";
 /// Header `{"alg":"HS512","typ":"JWT"}`, signed with SHA-512.
@@ -59,6 +61,7 @@ fn tokens_of_others_are_understood() {
     assert_eq!(author(FORERUNNER).as_deref(), Some("the old client"));
     assert_eq!(author(FULL).as_deref(), Some("lada"));
     assert_eq!(author(OTHER_HEADER).as_deref(), Some("niva"));
+    assert_eq!(author(UNTYPED).as_deref(), Some("niva"));
     assert_eq!(signed(JWT, b"{}"), PLAIN);
 }
 
@@ -99,7 +102,9 @@ fn hostile_tokens_are_refused() {
         (of(r#"{"typ":"JWT"}"#), Refused::Algorithm),
         (of(r#"{"alg":"HS256","alg":"none","typ":"JWT"}"#), Refused::Header),
         (of(r#"{"alg":"none","ALG":"HS256","typ":"JWT"}"#), Refused::Header),
-        (of(r#"{"alg":"HS256"}"#), Refused::Header),
+        (of(r#"{"alg":"HS256","typ":null}"#), Refused::Header),
+        (of(r#"{"alg":"HS256","Typ":"JWT"}"#), Refused::Header),
+        (of(r#"{"alg":"HS256","typ":""}"#), Refused::Header),
         (of(r#"{"alg":"HS256","typ":"JWE"}"#), Refused::Header),
         (of(r#"{"alg":"HS256","typ":1}"#), Refused::Header),
         (of(r#"["HS256","JWT"]"#), Refused::Header),
