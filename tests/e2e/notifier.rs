@@ -1,5 +1,6 @@
 //! Subscriptions, from an upload to an endpoint.
 
+mod clients;
 mod endpoint;
 
 use crate::system::{LONG, System};
@@ -11,6 +12,7 @@ use testutil::{Process, Program, poll};
 
 const KEY: &str = "a-management-key";
 const SIGNING_KEY: &str = "a signing key that is long enough for all";
+const JWT_SECRET: &str = "a secret of publishers that is long enough, 64 bytes at the least";
 
 /// A notifier with no more rights than it needs.
 async fn notifier(system: &System) -> Process {
@@ -18,6 +20,7 @@ async fn notifier(system: &System) -> Process {
         .env("DATABASE_URL", system.database.url_as("odograph_notifier"))
         .env("MANAGEMENT_KEY", KEY)
         .env("SIGNING_KEY", SIGNING_KEY)
+        .env("JWT_SECRET", JWT_SECRET)
         .args(["--migrate", "false", "--allow-target", "127.0.0.1"])
         .start()
         .await

@@ -10,7 +10,20 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Debug)]
 pub(super) struct Taken {
     pub(super) id: String,
+    /// Method, path and query: `POST /hook`.
+    pub(super) line: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) bytes: Vec<u8>,
+    /// Null where the bytes are no JSON.
     pub(super) body: Value,
+}
+
+impl Taken {
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 /// An endpoint on a free port.
@@ -77,23 +90,35 @@ impl Drop for Endpoint {
 
 /// Reads a request; none at the end of the connection.
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Taken> {
-    let (mut id, mut length) = (String::new(), 0);
+    let first = line(stream).await?;
+    let mut headers = Vec::new();
     loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await.ok()? == 0 {
-            return None;
+        let line = line(stream).await?;
+        if line.is_empty() {
+            break;
         }
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("webhook-id") => value.clone_into(&mut id),
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
-            _ if line == "\r\n" => break,
-            _ => {}
-        }
+        let (name, value) = line.split_once(": ")?;
+        headers.push((name.to_owned(), value.to_owned()));
     }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
-    Some(Taken {
-        id,
-        body: serde_json::from_slice(&body).ok()?,
-    })
+    let mut taken = Taken {
+        id: String::new(),
+        line: first.trim_end_matches(" HTTP/1.1").to_owned(),
+        headers,
+        bytes: Vec::new(),
+        body: Value::Null,
+    };
+    taken.id = taken.header("webhook-id")?.to_owned();
+    let length = taken
+        .header("content-length")
+        .map_or(Some(0), |length| length.parse().ok())?;
+    taken.bytes = vec![0; length];
+    stream.read_exact(&mut taken.bytes).await.ok()?;
+    taken.body = serde_json::from_slice(&taken.bytes).unwrap_or_default();
+    Some(taken)
+}
+
+async fn line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    let read = stream.read_line(&mut line).await.ok()?;
+    (read > 0).then(|| line.trim_end().to_owned())
 }
