@@ -2,6 +2,7 @@
 
 mod clients;
 mod endpoint;
+mod recordings;
 
 use crate::system::{LONG, System};
 use endpoint::Endpoint;

@@ -73,6 +73,11 @@ impl Endpoint {
         Self { url, taken, task }
     }
 
+    /// How many requests were taken.
+    pub(super) fn count(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+
     /// What was taken, each id once.
     pub(super) fn taken(&self) -> Vec<Taken> {
         let mut taken = self.taken.lock().unwrap().clone();
