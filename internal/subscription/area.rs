@@ -230,6 +230,9 @@ fn wrong(text: impl Into<String>) -> Invalid {
 }
 
 #[cfg(test)]
+mod peer;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
