@@ -29,8 +29,8 @@ const SENSORS: [&str; 6] = [
 /// Readings of one upload. It is one segment, so one transaction stores it.
 const UPLOAD: usize = 1500;
 
-/// Random orders; `RECORDING_ORDERS=10` for more.
-const ORDERS: u64 = 3;
+/// Random orders; `RECORDING_ORDERS=100` for more.
+const ORDERS: u64 = 10;
 
 /// Of each recording, random orders have this many first seconds: each upload touches all of them.
 const PIECE: i64 = 360 * SECOND;
