@@ -29,11 +29,14 @@ const SENSORS: [&str; 6] = [
 /// Readings of one upload. It is one segment, so one transaction stores it.
 const UPLOAD: usize = 1500;
 
+/// Readings of one upload in random orders, by turns.
+const UPLOADS: [usize; 3] = [1500, 700, 300];
+
 /// Random orders; `RECORDING_ORDERS=100` for more.
 const ORDERS: u64 = 10;
 
 /// Of each recording, random orders have this many first seconds: each upload touches all of them.
-const PIECE: i64 = 360 * SECOND;
+const PIECE: i64 = 300 * SECOND;
 
 /// A reading: microseconds since 1970, sensor, value.
 type Reading = (i64, String, f64);
@@ -153,8 +156,8 @@ impl Setting {
     }
 
     /// Uploads readings of a device, and awaits the end of each upload's transaction if they are to be in order.
-    async fn post(&mut self, device: &str, readings: &[Reading], in_order: bool) {
-        for part in readings.chunks(UPLOAD) {
+    async fn post(&mut self, device: &str, readings: &[Reading], size: usize, in_order: bool) {
+        for part in readings.chunks(size) {
             let (status, told) = self.system.post(upload(device, part)).await;
             assert_eq!(status, 200, "{told}");
             let sent = self.sent.entry(device.to_owned()).or_default();
@@ -281,29 +284,30 @@ async fn events_of_recordings() {
     let mut setting = Setting::start().await;
     let all = recordings.concat();
 
-    setting.post("in-order", &all, true).await;
+    setting.post("in-order", &all, UPLOAD, true).await;
     setting.judged().await;
     setting.check_exactly("in-order").await;
     setting.check_told("in-order").await;
     // Again: nothing is new.
-    setting.post("in-order", &all, false).await;
+    setting.post("in-order", &all, UPLOAD, false).await;
 
     let reversed: Vec<Reading> = all.iter().rev().cloned().collect();
-    setting.post("reversed", &reversed, false).await;
+    setting.post("reversed", &reversed, UPLOAD, false).await;
     let pieces = recordings.iter().flat_map(|readings| {
         let end = readings.first().map_or(0, |(time, ..)| time + PIECE);
         readings.iter().take_while(move |(time, ..)| *time < end).cloned()
     });
     let pieces: Vec<Reading> = pieces.collect();
-    for order in 0..orders {
+    for (order, size) in (0..orders).zip(UPLOADS.into_iter().cycle()) {
         let mut shuffled = pieces.clone();
         Random(order).shuffle(&mut shuffled);
         let device = format!("random-{order}");
-        setting.post(&device, &shuffled, false).await;
+        setting.post(&device, &shuffled, size, false).await;
         if order % 2 == 0 {
             Random(order + 1).shuffle(&mut shuffled);
-            setting.post(&device, &shuffled, false).await;
+            setting.post(&device, &shuffled, size, false).await;
         }
+        setting.judged().await;
     }
     setting.judged().await;
     setting.check_exactly("in-order").await;
