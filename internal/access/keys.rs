@@ -17,12 +17,8 @@ pub use secrecy::SecretString as Secret;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 use table::{Digest, Key, Table};
 use tokio_util::sync::CancellationToken;
-
-/// How often to check the file for changes.
-const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Most bytes of a key: a stranger must not make us hash whole heads.
 const LONGEST: usize = 1024;
@@ -114,27 +110,17 @@ impl Keys {
     /// Reads the file again whenever it changes, until `stop`. If the file is unusable, the keys stay.
     pub async fn watch(&self, stop: CancellationToken) {
         let Some(file) = &self.file else { return };
-        let mut ticks = tokio::time::interval(CHECK_INTERVAL);
-        let mut told = String::new();
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let looked = file.clone();
-            let Ok(refreshed) = tokio::task::spawn_blocking(move || looked.refresh()).await else {
-                continue;
-            };
-            match refreshed {
-                Ok(changed) => {
-                    told.clear();
-                    if let Some(keys) = changed {
-                        tracing::info!(file = %file.path.display(), keys, "read the changed keys file");
-                    }
-                }
-                Err(error) if error.to_string() != told => {
-                    told = error.to_string();
-                    tracing::error!(%error, "the keys file cannot be used; the keys stay as they were");
-                }
-                Err(_) => {}
+        let checked = file.clone();
+        let check = move || {
+            if let Some(keys) = checked.refresh()? {
+                tracing::info!(file = %checked.path.display(), keys, "read the changed keys file");
             }
-        }
+            Ok(())
+        };
+        repeat::refresh(stop, check, |error: &Error| {
+            tracing::error!(%error, "the keys file cannot be used; the keys stay as they were");
+        })
+        .await;
     }
 
     /// Returns the caller of these credentials: of a key, and of a device if they name one.

@@ -9,12 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-
-/// How often the files are checked for changes.
-const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Bytes read of a file, at the most; certificates and keys are far smaller.
 const MAX_FILE: u64 = 1 << 20;
@@ -84,27 +80,17 @@ impl Certificate {
     /// Loads renewed files, until `stop`. Unusable files change nothing, such as a new certificate whose
     /// key is not written yet.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(CHECK_INTERVAL);
-        let mut told = String::new();
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let files = self.files.clone();
-            let Ok(refreshed) = tokio::task::spawn_blocking(move || files.refresh()).await else {
-                continue;
-            };
-            match refreshed {
-                Ok(changed) => {
-                    told.clear();
-                    if changed {
-                        tracing::info!(file = %self.files.certificate.display(), "loaded the renewed certificate");
-                    }
-                }
-                Err(error) if error.to_string() != told => {
-                    told = error.to_string();
-                    tracing::error!(%error, "cannot use the renewed certificate; keeping the previous one");
-                }
-                Err(_) => {}
+        let files = self.files;
+        let check = move || {
+            if files.refresh()? {
+                tracing::info!(file = %files.certificate.display(), "loaded the renewed certificate");
             }
-        }
+            Ok(())
+        };
+        repeat::refresh(stop, check, |error: &CertificateError| {
+            tracing::error!(%error, "cannot use the renewed certificate; keeping the previous one");
+        })
+        .await;
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
