@@ -14,11 +14,12 @@ use event::Writer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reading::time::{self, RELEASED, SECOND, micros, text};
+use repeat::LogLimit;
 use service::{Latch, Service};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Least tolerance, for any `--max-future`: two right clocks may differ by this much.
@@ -31,8 +32,8 @@ const FIRST_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the log repeats that the clock is wrong.
-const WARNING_INTERVAL: Duration = Duration::from_secs(600);
+/// Pause between two warnings of a wrong clock, or of series without room.
+pub(crate) const WARNING_INTERVAL: Duration = Duration::from_secs(600);
 
 /// This machine's clock, compared with the witnesses. Cheap to clone.
 #[derive(Clone)]
@@ -46,6 +47,7 @@ struct Inner {
     past: AtomicI64,
     /// The bus and the database have answered.
     asked: AtomicBool,
+    warnings: LogLimit,
     latch: Latch,
 }
 
@@ -75,6 +77,7 @@ impl Clock {
             tolerance: micros(limits.times.max_future).max(SKEW),
             past: AtomicI64::new(RELEASED),
             asked: AtomicBool::new(false),
+            warnings: LogLimit::every(WARNING_INTERVAL),
             latch: service.latch("clock"),
         }));
         let mut witnesses = Witnesses {
@@ -83,11 +86,10 @@ impl Clock {
             bus,
             receipts,
         };
-        let mut told = None;
-        clock.take(&witnesses, &mut told);
+        clock.take(&witnesses);
         let (watched, stop) = (clock.clone(), service.stop());
         service.spawn("watch the clock", async move {
-            watched.watch(&mut witnesses, told, stop).await;
+            watched.watch(&mut witnesses, stop).await;
             Ok(())
         });
         clock
@@ -108,12 +110,12 @@ impl Clock {
         self.0.past.load(Ordering::Acquire).saturating_sub(self.0.tolerance)
     }
 
-    async fn watch(&self, witnesses: &mut Witnesses, mut told: Option<Instant>, stop: CancellationToken) {
+    async fn watch(&self, witnesses: &mut Witnesses, stop: CancellationToken) {
         // At once, so that the first client need not wait.
         if stop.run_until_cancelled(witnesses.ask()).await.is_none() {
             return;
         }
-        self.take(witnesses, &mut told);
+        self.take(witnesses);
         loop {
             let pause = if self.0.asked.load(Ordering::Acquire) {
                 CHECK_INTERVAL
@@ -127,12 +129,12 @@ impl Clock {
             if stop.run_until_cancelled(asking).await.is_none() {
                 return;
             }
-            self.take(witnesses, &mut told);
+            self.take(witnesses);
         }
     }
 
-    /// Takes over the witnesses' answers. `told` is when the log last told of a wrong clock.
-    fn take(&self, witnesses: &Witnesses, told: &mut Option<Instant>) {
+    /// Takes over the witnesses' answers.
+    fn take(&self, witnesses: &Witnesses) {
         let (past, whose) = witnesses.past();
         self.0.past.store(past, Ordering::Release);
         if witnesses.bus_said.is_some() && witnesses.receipts_said.is_some() {
@@ -141,11 +143,10 @@ impl Clock {
         self.0.latch.set(self.is_plausible());
         let now = time::now();
         if now >= self.earliest() {
-            if told.take().is_some() {
+            if self.0.warnings.reset() {
                 tracing::info!(clock = text(now), "this machine's clock can be right again");
             }
-        } else if told.is_none_or(|told| told.elapsed() >= WARNING_INTERVAL) {
-            *told = Some(Instant::now());
+        } else if self.0.warnings.allows("wrong clock") {
             let (clock, past) = (text(now), text(past));
             if self.0.trusted {
                 tracing::warn!(

@@ -32,18 +32,15 @@ pub use limits::{EventTimes, Limits};
 
 use access::{ByteQuota, Keys};
 use admission::Admission;
-use clock::Clock;
+use clock::{Clock, WARNING_INTERVAL};
 use event::{Lane, Writer};
 use prometheus_client::metrics::counter::Counter;
 use publish::Publisher;
+use repeat::LogLimit;
 use series::SeriesQuota;
 use service::Service;
-use std::sync::atomic::{AtomicI64, Ordering};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-/// Seconds between two warnings of series without room.
-const WARNING_INTERVAL: i64 = 600;
 
 /// The shared state of an ingestor.
 pub struct Ingest {
@@ -56,8 +53,8 @@ pub struct Ingest {
     clock: Clock,
     source: String,
     drain_deadline: CancellationToken,
-    /// When series without room were last warned of, in seconds since 1970.
-    warned: AtomicI64,
+    /// Warnings of series without room.
+    warnings: LogLimit,
     abandon: CancellationToken,
     keys: Keys,
     admission: Admission,
@@ -113,7 +110,7 @@ impl Ingest {
             limits,
             source,
             drain_deadline: service.drain_deadline(),
-            warned: AtomicI64::new(0),
+            warnings: LogLimit::every(WARNING_INTERVAL),
             abandon: service.abandon(),
             keys,
             metrics,
@@ -131,21 +128,13 @@ impl Ingest {
 
     /// Warns of series without room: once, and then seldom.
     fn warn_of_deferred(&self, key: &str) {
-        let now = jiff::Timestamp::now().as_second();
-        let last = self.warned.load(Ordering::Relaxed);
-        if now < last + WARNING_INTERVAL
-            || self
-                .warned
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
-        {
-            return;
+        if self.warnings.allows("series without room") {
+            tracing::warn!(
+                key,
+                max_series = self.limits.max_series,
+                "readings of new series are deferred: there is no room for their names; raise --max-series if they are meant"
+            );
         }
-        tracing::warn!(
-            key,
-            max_series = self.limits.max_series,
-            "readings of new series are deferred: there is no room for their names; raise --max-series if they are meant"
-        );
     }
 }
 

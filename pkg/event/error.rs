@@ -1,5 +1,14 @@
 //! Errors, by what the caller does next.
 
+use repeat::LogLimit;
+use std::time::Duration;
+
+/// Whether to log this text: the process has not logged it lately.
+pub(crate) fn should_log(text: &str) -> bool {
+    static FAILURES: LogLimit = LogLimit::every(Duration::from_secs(300));
+    FAILURES.allows(text)
+}
+
 /// Errors of the event bus.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +26,6 @@ pub enum Error {
 impl Error {
     /// Whether to log this error: the process has not logged the same text lately. Call it only to log.
     pub fn should_log(&self) -> bool {
-        crate::repeated::should_log(&self.to_string())
+        should_log(&self.to_string())
     }
 }

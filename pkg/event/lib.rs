@@ -32,7 +32,6 @@ mod memory;
 mod moment;
 mod names;
 mod nats;
-mod repeated;
 
 pub use dead::DeadLetter;
 pub use delivery::Delivery;

@@ -6,8 +6,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use repeat::LogLimit;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,8 +17,8 @@ const TRIES: usize = 12;
 /// Conflicts of a transaction before a warning.
 const WARNED: usize = 5;
 
-/// Pause between two warnings of one name.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
+/// Warnings, by the name of the transaction.
+static WARNINGS: LogLimit = LogLimit::every(Duration::from_secs(60));
 
 static TRANSACTIONS: LazyLock<Transactions> = LazyLock::new(Transactions::default);
 
@@ -31,7 +31,6 @@ struct Name {
 struct Transactions {
     seconds: Family<Name, Histogram, fn() -> Histogram>,
     retries: Family<Name, Counter>,
-    warned: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
 impl Default for Transactions {
@@ -40,7 +39,6 @@ impl Default for Transactions {
             // 1 ms to 33 s: no statement may take longer than that.
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16))),
             retries: Family::default(),
-            warned: Mutex::default(),
         }
     }
 }
@@ -122,7 +120,7 @@ impl Tries {
             return false;
         };
         TRANSACTIONS.retries.get_or_create(&Name { name }).inc();
-        if tries >= WARNED && TRANSACTIONS.may_warn(name) {
+        if tries >= WARNED && WARNINGS.allows(name) {
             tracing::warn!(
                 transaction = name,
                 tries,
@@ -133,18 +131,6 @@ impl Tries {
             tracing::debug!(transaction = name, tries, reason, ?pause, "trying a transaction again");
         }
         tokio::time::sleep(pause).await;
-        true
-    }
-}
-
-impl Transactions {
-    fn may_warn(&self, name: &'static str) -> bool {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if warned.get(name).is_some_and(|last| now - *last < WARN_INTERVAL) {
-            return false;
-        }
-        warned.insert(name, now);
         true
     }
 }
@@ -163,13 +149,5 @@ mod tests {
             "{pauses:?}"
         );
         assert!(pauses.iter().sum::<Duration>() > Duration::from_secs(3), "{pauses:?}");
-    }
-
-    #[test]
-    fn one_name_is_warned_of_seldom() {
-        let transactions = Transactions::default();
-        assert!(transactions.may_warn("one"));
-        assert!(!transactions.may_warn("one"));
-        assert!(transactions.may_warn("other"));
     }
 }

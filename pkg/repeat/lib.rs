@@ -1,6 +1,12 @@
-//! Work that programs repeat.
+//! Work that programs repeat, and what they log about it.
 //!
 //! ```
+//! use std::time::Duration;
+//!
+//! static FAILURES: repeat::LogLimit = repeat::LogLimit::every(Duration::from_secs(300));
+//! assert!(FAILURES.allows("the disk is full"));
+//! assert!(!FAILURES.allows("the disk is full"));
+//!
 //! # async fn run(stop: tokio_util::sync::CancellationToken) {
 //! let read = || std::fs::read_to_string("keys").map(drop);
 //! repeat::refresh(stop, read, |error| eprintln!("cannot read the keys: {error}")).await;
@@ -9,6 +15,8 @@
 //!
 //! Deliberately not here: the work itself, and its log lines.
 
+mod log_limit;
 mod refresh;
 
+pub use log_limit::LogLimit;
 pub use refresh::refresh;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use repeat::LogLimit;
 use std::time::Duration;
 use tokio::time::timeout;
 use web::Problem;
@@ -175,10 +175,9 @@ fn too_large() -> Problem {
 }
 
 fn unauthorized(reason: Refused) -> Problem {
-    static LOGGED: AtomicI64 = AtomicI64::new(0);
     // At most a line a second: without a token, anybody may ask for more.
-    let second = jiff::Timestamp::now().as_second();
-    if LOGGED.swap(second, Ordering::Relaxed) != second {
+    static REFUSALS: LogLimit = LogLimit::every(Duration::from_secs(1));
+    if REFUSALS.allows("a publisher") {
         tracing::info!(%reason, "refused a publisher");
     }
     Problem::new(

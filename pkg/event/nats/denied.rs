@@ -1,7 +1,7 @@
 //! Reports subjects that the server denies to a user.
 
 use crate::address::Nats;
-use crate::repeated::should_log;
+use crate::error::should_log;
 
 /// Logs the subject that a server's error denies to the user, in the form in which the right is given, and
 /// seldom. Returns whether the error denies one.

@@ -24,7 +24,7 @@ pub use trimmer::HistoryTrimmer;
 pub(crate) use writer::Writer;
 
 use crate::address::Nats;
-use crate::repeated::should_log;
+use crate::error::should_log;
 use crate::{Error, Event, Names};
 use async_nats::HeaderMap;
 use async_nats::datetime::DateTime;

@@ -1,7 +1,7 @@
 //! Verifies the server's certificate by the system's authorities or those of a file.
 
 use crate::Error;
-use crate::repeated::should_log;
+use crate::error::should_log;
 use rustls::ClientConfig;
 use std::path::Path;
 
