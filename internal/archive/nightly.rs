@@ -2,8 +2,8 @@
 
 use super::{Day, Dumper, Month, Retention};
 use anyhow::Context;
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::{SignedDuration, Timestamp};
+use repeat::Pauses;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,7 +32,7 @@ const SWEEP_RETRY_DELAY: Duration = Duration::from_secs(3600);
 /// months older than the retention from the database.
 pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: CancellationToken) {
     let mut due = Due::default();
-    let mut waits = waits();
+    let mut pauses = Pauses::between(FIRST_RETRY_DELAY, CHECK_INTERVAL);
     // The last day up to which all were brought up to date, and when to do that again.
     let mut swept = None;
     let mut sweep_at = Instant::now();
@@ -69,9 +69,9 @@ pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: Cancell
             }
         }
         let pause = if failed {
-            waits.next().unwrap_or(CHECK_INTERVAL)
+            pauses.grow()
         } else {
-            waits = self::waits();
+            pauses.reset();
             CHECK_INTERVAL
         };
         tokio::select! {
@@ -79,14 +79,6 @@ pub async fn nightly(dumper: Dumper, retention: Option<Retention>, stop: Cancell
             () = tokio::time::sleep(pause) => {}
         }
     }
-}
-
-/// How long to wait after each of several failures in a row.
-fn waits() -> ExponentialBackoff {
-    let waits = ExponentialBuilder::new()
-        .with_min_delay(FIRST_RETRY_DELAY)
-        .with_max_delay(CHECK_INTERVAL);
-    waits.without_max_times().build()
 }
 
 async fn night(

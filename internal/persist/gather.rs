@@ -1,12 +1,12 @@
 //! Gathers the messages of one lane into batches and starts storing them.
 
 use crate::Work;
-use crate::backoff::Backoff;
 use crate::letters;
 use crate::options::Storing;
 use crate::slots::{due_slot, slot};
 use event::{Delivery, PROGRESS_INTERVAL, Reader};
 use reading::segment;
+use repeat::Pauses;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -57,7 +57,7 @@ impl Gatherer {
     pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut under_way = JoinSet::new();
         let mut gathered = Gathered::default();
-        let mut backoff = Backoff::default();
+        let (mut pauses, mut paused_until) = (Pauses::outage(), Instant::now());
         let mut due = Instant::now();
         // Dead letters and readings never wait for each other.
         let mut letters = Gathered::default();
@@ -106,9 +106,9 @@ impl Gatherer {
                     passed = false;
                     self.store(&mut under_way, gathered.take(self.batch_bytes), slot);
                 }
-                next = next(&mut self.reader, room, &backoff) => match next {
+                next = next(&mut self.reader, room, paused_until) => match next {
                     Ok(delivery) => {
-                        backoff.reset();
+                        pauses.reset();
                         if letters::is_letter(&delivery.event) {
                             passed = !gathered.is_empty();
                             // If dropped here, the bus redelivers it once it has waited long enough.
@@ -120,9 +120,10 @@ impl Gatherer {
                         }
                     }
                     Err(error @ event::Error::Unavailable(_)) => {
-                        backoff.failed();
+                        let pause = pauses.grow();
+                        paused_until = Instant::now() + pause;
                         // At start, the client is still connecting.
-                        if backoff.length > Duration::from_secs(1) && error.should_log() {
+                        if pause > Duration::from_secs(1) && error.should_log() {
                             tracing::warn!(%error, "the event bus does not answer; trying again");
                         }
                     }
@@ -217,10 +218,8 @@ fn counted(delivery: &Delivery) -> usize {
     (delivery.size() + series * SERIES).max(SMALLEST)
 }
 
-/// Waits for the backoff that is due, then for the next delivery. Loses nothing when dropped.
-async fn next(reader: &mut Reader, room: usize, backoff: &Backoff) -> Result<Delivery, event::Error> {
-    if let Some(until) = backoff.until {
-        sleep_until(until).await;
-    }
+/// Waits until the end of a pause, then for the next delivery. Loses nothing when dropped.
+async fn next(reader: &mut Reader, room: usize, paused_until: Instant) -> Result<Delivery, event::Error> {
+    sleep_until(paused_until).await;
     reader.next(room).await
 }

@@ -1,11 +1,11 @@
 //! Stores refused messages and rejected lines as dead letters.
 
 use crate::Work;
-use crate::backoff::Backoff;
 use crate::slots::slot;
 use crate::work::{in_work_meanwhile, read, read_event, unknown};
 use event::{Delivery, Event, MAX_PAYLOAD};
 use reading::{rejected, segment};
+use repeat::Pauses;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Work {
     /// them back where the program ends before the database takes them.
     pub(super) async fn store_letters(&self, mut batch: Vec<Delivery>) {
         let (letters, lines) = self.letters_of(&batch);
-        let mut backoff = Backoff::default();
+        let mut pauses = Pauses::outage();
         loop {
             let storing = self.store.store_dead_letters(&letters, &lines);
             let error = match self.with_progress(&batch, storing).await {
@@ -74,7 +74,7 @@ impl Work {
                         error = format!("{cause:#}"),
                         "could not store dead letters; trying again"
                     );
-                    if self.wait(&batch, &mut backoff).await.is_none() {
+                    if self.wait(&batch, &mut pauses).await.is_none() {
                         return Delivery::release_all(batch).await;
                     }
                 }
@@ -143,7 +143,7 @@ impl Work {
         let event = delivery.event.id.clone();
         let letter = letter(delivery, reason);
         let message = read(&delivery.event.kind, &delivery.event.id, &delivery.event.payload).ok();
-        let mut backoff = Backoff::default();
+        let mut pauses = Pauses::outage();
         loop {
             let storing = async {
                 match &message {
@@ -176,7 +176,7 @@ impl Work {
                         error = format!("{cause:#}"),
                         "could not store a dead letter; trying again"
                     );
-                    if self.wait(std::slice::from_ref(delivery), &mut backoff).await.is_none() {
+                    if self.wait(std::slice::from_ref(delivery), &mut pauses).await.is_none() {
                         return;
                     }
                 }

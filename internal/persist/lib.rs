@@ -26,7 +26,6 @@
 //!
 //! Deliberately not here: SQL (`store`), and the connection to the bus (`event`).
 
-mod backoff;
 pub mod dead;
 mod drain;
 mod evict;

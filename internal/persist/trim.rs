@@ -2,11 +2,11 @@
 //!
 //! Every persistor trims on its own. That costs a few requests a second, and trimming twice does no harm.
 
-use super::backoff::Backoff;
 use super::metrics::signed;
 use event::{FillLevel, HistoryTrimmer};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use repeat::Pauses;
 use service::Service;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -63,9 +63,10 @@ impl Trimmer {
         // A short history is trimmed more often.
         let often = (self.history / 10).clamp(CHECK_INTERVAL, TRIM_INTERVAL);
         let (mut aged, mut next) = (Instant::now(), Instant::now());
-        let mut backoff = Backoff::default();
+        let mut pauses = Pauses::outage();
         while stop.run_until_cancelled(sleep_until(next)).await.is_some() {
             let due = Instant::now() >= aged;
+            let mut pause = CHECK_INTERVAL;
             let trimming = stop.run_until_cancelled(timeout(TIMEOUT, self.once(due)));
             match trimming.await {
                 None => return,
@@ -74,21 +75,25 @@ impl Trimmer {
                         aged = Instant::now() + often;
                     }
                     // If nothing could be trimmed now, that will hardly change in a moment.
-                    if futile { backoff.failed() } else { backoff.reset() }
+                    if futile {
+                        pause = pauses.grow();
+                    } else {
+                        pauses.reset();
+                    }
                 }
                 Some(Ok(Err(error))) => {
-                    backoff.failed();
+                    pause = pauses.grow();
                     // At start, the client is still connecting.
-                    if backoff.length > CHECK_INTERVAL && error.should_log() {
+                    if pause > CHECK_INTERVAL && error.should_log() {
                         tracing::warn!(%error, "could not trim the history on the event bus; trying again");
                     }
                 }
                 Some(Err(_)) => {
-                    backoff.failed();
+                    pause = pauses.grow();
                     tracing::warn!("the event bus took too long to trim its history; trying again");
                 }
             }
-            next = Instant::now() + CHECK_INTERVAL.max(backoff.length);
+            next = Instant::now() + CHECK_INTERVAL.max(pause);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Stores the messages of a batch, however long that takes.
 
-use crate::backoff::Backoff;
 use crate::metrics::Metrics;
 use crate::options::Storing;
 use crate::room::Room;
@@ -8,13 +7,14 @@ use bytes::Bytes;
 use event::{Delivery, Event, PROGRESS_INTERVAL};
 use reading::message::Message;
 use reading::segment;
+use repeat::Pauses;
 use service::{Latch, Service};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use store::{Error, Store, Stored};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Why a batch as a whole is not retried.
@@ -133,7 +133,7 @@ impl Work {
     /// Stores a batch, however long it takes. `None` where the program ends first; an error where another try
     /// with the whole batch cannot succeed.
     async fn store_or_give_up(&self, batch: &mut [Delivery]) -> Option<Result<Stored, Refusal>> {
-        let mut backoff = Backoff::default();
+        let mut pauses = Pauses::outage();
         let messages: Vec<Message> = batch
             .iter()
             .filter_map(|delivery| read_event(&delivery.event).ok())
@@ -163,17 +163,15 @@ impl Work {
                     self.metrics.retries.inc();
                     let cause = anyhow::Error::from(error);
                     tracing::warn!(error = format!("{cause:#}"), "could not store readings; trying again");
-                    self.wait(batch, &mut backoff).await?;
+                    self.wait(batch, &mut pauses).await?;
                 }
             }
         }
     }
 
     /// Waits before another try, longer each time. `None` where the program ends first.
-    pub(super) async fn wait(&self, batch: &[Delivery], backoff: &mut Backoff) -> Option<()> {
-        backoff.failed();
-        let until = backoff.until.unwrap_or_else(Instant::now);
-        self.with_progress(batch, sleep_until(until)).await
+    pub(super) async fn wait(&self, batch: &[Delivery], pauses: &mut Pauses) -> Option<()> {
+        self.with_progress(batch, sleep(pauses.grow())).await
     }
 
     /// Awaits `task`, and tells the bus meanwhile that these messages are in work. `None` where the program

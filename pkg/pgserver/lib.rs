@@ -25,7 +25,6 @@ mod socket;
 mod tests;
 
 use account::Account;
-use backon::{BackoffBuilder, ExponentialBuilder};
 pub use binaries::Binaries;
 pub use error::Error;
 use error::io;
@@ -33,6 +32,7 @@ use folder::{Folder, USER};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 pub use options::Options;
+use repeat::Pauses;
 use socket::Socket;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -211,16 +211,13 @@ impl Server {
     /// Waits until the server takes connections, and makes the database.
     async fn ready(&mut self) -> Result<(), Error> {
         let started = Instant::now();
-        let pauses = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(10))
-            .with_max_delay(LONGEST_PAUSE);
-        let mut pauses = pauses.without_max_times().build();
+        let mut pauses = Pauses::between(Duration::from_millis(10), LONGEST_PAUSE);
         loop {
             let socket = self.socket.clone();
             let next = async {
                 let attempt = timeout(Duration::from_secs(5), connect(&socket)).await;
                 if !matches!(attempt, Ok(Ok(_))) {
-                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+                    sleep(pauses.grow()).await;
                 }
                 attempt
             };

@@ -2,8 +2,8 @@
 
 use crate::sessions::Check;
 use crate::{Error, tls};
-use backon::{ExponentialBuilder, Retryable};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime};
+use repeat::Pauses;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -111,24 +111,31 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
 /// # Errors
 /// [`Error::SharedSessions`] where the URL leads to a pooler that shares sessions.
 pub async fn reach(pool: &Pool) -> Result<(), Error> {
-    let tried = (|| async { pool.get().await?.simple_query("SELECT 1").await.map_err(Error::from) })
-        .retry(backoff())
-        .when(passes)
-        .notify(|error: &Error, wait| {
-            let cause = cause(error);
-            tracing::warn!(cause, ?wait, "the database does not answer; trying again");
-        })
-        .await;
-    tried.map(|_| ())
+    let attempt = || async { pool.get().await?.simple_query("SELECT 1").await.map_err(Error::from) };
+    let log = |cause, wait| tracing::warn!(cause, ?wait, "the database does not answer; trying again");
+    retry(attempt, log).await.map(|_| ())
 }
 
-/// Whether another try may succeed.
-pub(crate) fn passes(error: &Error) -> bool {
-    !matches!(error, Error::SharedSessions)
+/// Tries until it succeeds, or no further try can. Passes the cause of each failure to `log`, and the pause after it.
+pub(crate) async fn retry<T, F>(mut attempt: impl FnMut() -> F, log: impl Fn(String, Duration)) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut pauses = Pauses::outage();
+    loop {
+        match attempt().await {
+            Err(error) if !matches!(error, Error::SharedSessions) => {
+                let pause = pauses.grow();
+                log(cause(&error), pause);
+                tokio::time::sleep(pause).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// Why a try failed, and what to do where retrying does not help.
-pub(crate) fn cause(error: &Error) -> String {
+fn cause(error: &Error) -> String {
     let mut cause = String::new();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -152,13 +159,4 @@ pub(crate) fn cause(error: &Error) -> String {
     } else {
         cause
     }
-}
-
-/// Pauses between tries: 200 ms, doubling to 5 s, with jitter, without an end.
-pub(crate) fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(5))
-        .with_jitter()
-        .without_max_times()
 }

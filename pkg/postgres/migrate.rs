@@ -1,8 +1,7 @@
 //! Migrates a database to the schema that a program needs.
 
-use crate::connect::{backoff, cause, passes, reach};
+use crate::connect::{reach, retry};
 use crate::{Error, Pool, Timer};
-use backon::Retryable;
 use refinery::{Migration, Runner, Target};
 use refinery_core::AsyncMigrate;
 use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
@@ -101,12 +100,6 @@ pub async fn wait_for_version(pool: &Pool, version: i32) -> Result<(), Error> {
             ))
         }
     };
-    reached
-        .retry(backoff())
-        .when(passes)
-        .notify(|error: &Error, _| {
-            let cause = cause(error);
-            tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
-        })
-        .await
+    let log = |cause, _| tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
+    retry(reached, log).await
 }

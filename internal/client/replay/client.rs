@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
+use repeat::Pauses;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,9 +18,8 @@ use super::progress::Progress;
 use super::reason::{Answered, answered, root_cause, unanswered};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A random share of a wait comes on top of it, up to all of it again.
-const FIRST_WAIT: Duration = Duration::from_millis(125);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A server may ask for a longer wait than ours, but not for one without end.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// Longest answer that is read: an ingestor lists at most a hundred lines.
@@ -93,12 +92,7 @@ impl Client {
     /// Sends a body until it is answered, a retry is useless, or the time for retries is over. Counts the
     /// retries.
     pub(super) async fn send(&self, body: &Bytes, retries: &mut u64, progress: &mut Progress) -> Result<Answer, Error> {
-        let waits = ExponentialBuilder::new()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_delay(LONGEST_WAIT)
-            .with_jitter()
-            .without_max_times();
-        let mut waits = waits.build();
+        let mut pauses = Pauses::between(FIRST_WAIT, LONGEST_WAIT);
         let mut failing_since = None;
         loop {
             let (reason, after) = match self.try_once(body.clone()).await {
@@ -110,7 +104,7 @@ impl Client {
                 Err(Failure::Again { reason, after }) => (reason, after),
             };
             let since = *failing_since.get_or_insert_with(Instant::now);
-            let pause = waits.next().unwrap_or(LONGEST_WAIT).max(after.unwrap_or_default());
+            let pause = pauses.grow().max(after.unwrap_or_default());
             if self
                 .max_retry_time
                 .is_some_and(|longest| since.elapsed() + pause > longest)
