@@ -3,10 +3,11 @@
 //!
 //! This module makes the readings: six sensors at 10 Hz, in order of time, like a vehicle's.
 
-use archive::{Day, Line as DumpLine};
+use archive::Day;
 use bytes::Bytes;
 use criterion::{Bencher, Criterion, Throughput};
 use reading::Bounds;
+use reading::Line;
 use reading::Point;
 use reading::decode::{Decoded, decode};
 use reading::message::Message;
@@ -108,7 +109,7 @@ fn dumper(criterion: &mut Criterion) {
     bench(criterion, "dump", |bencher| {
         bencher.iter(|| {
             for (sensor, points) in &series {
-                let line = DumpLine::new(day, "lada", sensor);
+                let line = Line::new(day.start(), Some("lada"), sensor);
                 for point in points {
                     line.write(point.timestamp, point.value, &mut out);
                     if out.len() > CHUNK {

@@ -6,7 +6,7 @@ use ingest::EventTimes;
 use jiff::Timestamp;
 use persist::dead::{Content, DeadLetters, StoredLetter, content};
 use postgres::Pool;
-use reading::Bounds;
+use reading::{Bounds, time};
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -215,7 +215,7 @@ struct Row {
 }
 
 fn rows_of(letter: &StoredLetter, kind: Option<Kind>) -> Vec<Row> {
-    let (id, time) = (letter.number, time_of(letter));
+    let (id, time) = (letter.number, time::text(letter.since));
     let mut rows = Vec::new();
     match content(letter) {
         Content::Lines(lines) if kind != Some(Kind::Message) => {
@@ -266,7 +266,7 @@ fn message(letter: &StoredLetter, readings: &Result<u64, String>) -> serde_json:
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     serde_json::json!({
-        "id": letter.number, "time": time_of(letter), "kind": "message", "event": event.id, "type": event.kind,
+        "id": letter.number, "time": time::text(letter.since), "kind": "message", "event": event.id, "type": event.kind,
         "source": event.source, "lane": event.lane, "reason": event.reason, "readings": readings.as_ref().ok(),
         "bytes": event.payload.len(), "cutFrom": event.cut_from, "headers": headers,
     })
@@ -274,13 +274,6 @@ fn message(letter: &StoredLetter, readings: &Result<u64, String>) -> serde_json:
 
 fn lane_of(letter: &StoredLetter) -> &str {
     letter.letter.lane.as_deref().unwrap_or("unknown")
-}
-
-fn time_of(letter: &StoredLetter) -> String {
-    Timestamp::from_microsecond(letter.since)
-        .and_then(|time| time.round(jiff::Unit::Second))
-        .map(|time| time.to_string())
-        .unwrap_or_default()
 }
 
 /// Replaces characters that a terminal would obey.
@@ -303,7 +296,7 @@ async fn show(letters: &DeadLetters, id: u64, payload: bool) -> anyhow::Result<E
     let shown = match content(&letter) {
         Content::Message(readings) => message(&letter, &readings),
         Content::Lines(lines) => serde_json::json!({
-            "id": letter.number, "time": time_of(&letter), "kind": "line", "event": letter.letter.id,
+            "id": letter.number, "time": time::text(letter.since), "kind": "line", "event": letter.letter.id,
             "source": letter.letter.source, "reason": letter.letter.reason, "lines": lines,
         }),
     };

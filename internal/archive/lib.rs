@@ -27,7 +27,6 @@ pub mod chunks;
 mod commit;
 mod day;
 mod days;
-mod line;
 pub mod load;
 mod manifest;
 mod merge;
@@ -46,7 +45,6 @@ mod write;
 pub use day::{Day, DayError};
 pub use days::Days;
 // Public for the micro-benchmarks.
-pub use line::Line;
 pub use manifest::Manifest;
 pub use nightly::nightly;
 pub use outcome::Outcome;

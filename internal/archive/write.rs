@@ -4,10 +4,10 @@
 //! and hashes them, and the upload sends the result.
 
 use super::Day;
-use super::line::{Line, moment};
 use anyhow::Context;
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
+use reading::{Line, time};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use tokio::sync::mpsc;
@@ -87,8 +87,8 @@ where
     Ok(Written {
         readings,
         devices,
-        first_timestamp: span.map(|(first, _)| moment(day, first)),
-        last_timestamp: span.map(|(_, last)| moment(day, last)),
+        first_timestamp: span.map(|(first, _)| time::exact(first)),
+        last_timestamp: span.map(|(_, last)| time::exact(last)),
         bytes: file.bytes,
         sha256: file.sha256,
     })
@@ -111,7 +111,7 @@ impl Sink {
 
     /// Starts a series.
     pub(super) fn series(&mut self, device: &str, sensor: &str) {
-        self.series = Some((device.to_owned(), Line::new(self.day, device, sensor)));
+        self.series = Some((device.to_owned(), Line::new(self.day.start(), Some(device), sensor)));
     }
 
     /// Adds a reading of the series: microseconds since 1970, within the day, and its value.
@@ -121,7 +121,7 @@ impl Sink {
         anyhow::ensure!(
             value.is_finite(),
             "the value of device {device} at {} is {value}, which a dump cannot hold; correct that row and dump the day again",
-            moment(self.day, timestamp)
+            time::exact(timestamp)
         );
         line.write(timestamp, value, &mut self.buffer);
         self.readings += 1;

@@ -18,6 +18,7 @@
 pub mod bad_time;
 mod bounds;
 pub mod decode;
+mod line;
 pub mod message;
 mod name;
 pub mod pairing;
@@ -30,6 +31,7 @@ pub mod time;
 pub mod values;
 
 pub use bounds::{ANY, Bounds};
+pub use line::Line;
 pub use name::{DEFAULT_DEVICE, MAX_NAME, Name, NameRef, is_device, is_name};
 
 use uuid::Uuid;

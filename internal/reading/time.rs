@@ -116,8 +116,49 @@ pub fn now() -> i64 {
 
 /// A timestamp as text for people, to the second.
 pub fn text(moment: i64) -> String {
-    let moment = jiff::Timestamp::from_microsecond(moment.div_euclid(SECOND) * SECOND);
-    moment.map_or_else(|_| "no date".to_owned(), |moment| moment.to_string())
+    exact(moment - moment.rem_euclid(SECOND))
+}
+
+/// A timestamp as RFC 3339 in UTC with 0, 3 or 6 digits of a second, the shortest that is exact.
+pub fn exact(moment: i64) -> String {
+    let mut text = date(moment).into_bytes();
+    write_time_of_day(moment.rem_euclid(DAY), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The date of a timestamp, and the `T` behind it.
+pub(crate) fn date(moment: i64) -> String {
+    let (year, month, day) = civil_from_days(moment.div_euclid(DAY));
+    format!("{year:04}-{month:02}-{day:02}T")
+}
+
+/// `18:25:43.511Z` for microseconds since midnight.
+pub(crate) fn write_time_of_day(microseconds: i64, to: &mut Vec<u8>) {
+    debug_assert!((0..DAY).contains(&microseconds), "{microseconds}");
+    let (seconds, fraction) = (microseconds / SECOND, microseconds % SECOND);
+    digits(seconds / 3600, 2, to);
+    to.push(b':');
+    digits(seconds / 60 % 60, 2, to);
+    to.push(b':');
+    digits(seconds % 60, 2, to);
+    if fraction != 0 {
+        to.push(b'.');
+        if fraction % 1000 == 0 {
+            digits(fraction / 1000, 3, to);
+        } else {
+            digits(fraction, 6, to);
+        }
+    }
+    to.push(b'Z');
+}
+
+fn digits(mut number: i64, width: usize, to: &mut Vec<u8>) {
+    let end = to.len() + width;
+    to.resize(end, b'0');
+    for digit in to[end - width..].iter_mut().rev() {
+        *digit += u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
 }
 
 /// Microseconds of a span, at most `i64::MAX`.
@@ -208,11 +249,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn texts_are_the_shortest_that_are_exact() {
+        for (moment, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1, "1970-01-01T00:00:00.000001Z"),
+            (1_335_205_543_511_000, "2012-04-23T18:25:43.511Z"),
+            (1_335_205_543_500_000, "2012-04-23T18:25:43.500Z"),
+            (1_335_205_543_511_100, "2012-04-23T18:25:43.511100Z"),
+            (-500_000, "1969-12-31T23:59:59.500Z"),
+            (DAY - 1, "1970-01-01T23:59:59.999999Z"),
+        ] {
+            assert_eq!(exact(moment), expected);
+        }
+        assert_eq!(text(1_335_205_543_511_000), "2012-04-23T18:25:43Z");
+    }
+
     proptest! {
         #[test]
         fn agrees_with_jiff(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
             let moment = jiff::Timestamp::from_microsecond(micros).unwrap();
             prop_assert_eq!(parse(&moment.to_string()), Some(micros));
+            prop_assert_eq!(parse(&exact(micros)), Some(micros));
             let date = moment.to_zoned(jiff::tz::TimeZone::UTC).date();
             prop_assert_eq!(month_of(micros), (i64::from(date.year()), i64::from(date.month())));
             let days = days_from_civil(date.year().into(), date.month().into(), date.day().into());

@@ -3,6 +3,7 @@
 use super::compare::{Compared, Difference, Disorder, Tally};
 use super::damaged::Damaged;
 use archive::Day;
+use reading::time;
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -114,7 +115,7 @@ impl DayReport {
 
     fn example(&self) -> Option<String> {
         let (name, timestamp) = self.difference.example.as_ref()?;
-        Some(format!("{} {} {}", name.device, name.sensor, moment(*timestamp)))
+        Some(format!("{} {} {}", name.device, name.sensor, time::exact(*timestamp)))
     }
 }
 
@@ -135,14 +136,9 @@ impl fmt::Display for Disorder {
             "the reading of {} {} at {} is out of order or repeated",
             self.name.device,
             self.name.sensor,
-            moment(self.timestamp)
+            time::exact(self.timestamp)
         )
     }
-}
-
-/// A timestamp in microseconds since 1970, as text for people.
-pub(super) fn moment(timestamp: i64) -> String {
-    jiff::Timestamp::from_microsecond(timestamp).map_or_else(|_| timestamp.to_string(), |moment| moment.to_string())
 }
 
 impl fmt::Display for Tally {

@@ -1,10 +1,10 @@
 //! A drive: its readings in order of time, and the lines that they are written as.
 
-use std::io::Write;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use reading::Line;
 
 use super::car::Car;
 
@@ -109,22 +109,6 @@ impl Iterator for Drive {
 
 /// Appends a reading as one line of a dump: fixed order of keys, no spaces, shortest numbers.
 pub fn write_line(line: &mut Vec<u8>, reading: &Reading) {
-    let mut digits = ryu::Buffer::new();
-    let value = digits.format_finite(reading.value);
-    let value = value.strip_suffix(".0").unwrap_or(value);
-    let precision = match reading.timestamp.subsec_microsecond() {
-        0 => 0,
-        micros if micros % 1_000 == 0 => 3,
-        _ => 6,
-    };
-    let (sensor, timestamp) = (reading.sensor, reading.timestamp);
-    let _infallible = write!(
-        line,
-        r#"{{"sensor":"{sensor}","value":{value},"timestamp":"{timestamp:.precision$}""#
-    );
-    if let Some(device) = reading.device.as_deref() {
-        line.extend_from_slice(br#","device":"#);
-        let _infallible = serde_json::to_writer(&mut *line, device);
-    }
-    line.extend_from_slice(b"}\n");
+    let timestamp = reading.timestamp.as_microsecond();
+    Line::new(timestamp, reading.device.as_deref(), reading.sensor).write(timestamp, reading.value, line);
 }

@@ -3,9 +3,9 @@
 use super::plan::Plan;
 use super::queue::{Item, Place};
 use super::text::Event;
+use crate::event;
 use crate::subscription::{Format, READINGS, Subscription};
 use filter::Value;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -108,7 +108,7 @@ fn sign(
 fn standard<'a>(subscription: &'a Subscription, item: &Item) -> Result<Parts<'a>, String> {
     let body = json(&Standard {
         r#type: &item.kind,
-        timestamp: time(item.moment),
+        timestamp: event::text(item.moment),
         data: raw(item)?,
     })?;
     Ok(Parts {
@@ -126,7 +126,7 @@ fn cloud_event<'a>(subscription: &'a Subscription, item: &Item, id: &str, seq: i
         source: format!("/api/subscriptions/{}", percent::encode(subscription.name.as_bytes())),
         r#type: &item.kind,
         subject: item.key.as_deref(),
-        time: time(item.moment),
+        time: event::text(item.moment),
         sequence: format!("{seq:019}"),
         datacontenttype: "application/json",
         data: raw(item)?,
@@ -264,8 +264,4 @@ fn json(value: &impl Serialize) -> Result<String, String> {
 
 fn unreadable() -> String {
     "the delivery's data cannot be read".to_owned()
-}
-
-fn time(micros: i64) -> String {
-    Timestamp::from_microsecond(micros).unwrap_or_default().to_string()
 }
