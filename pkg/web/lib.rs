@@ -1,5 +1,5 @@
-//! HTTP of every service: serving with deadlines, correlation of requests, and errors as problem
-//! documents (RFC 9457).
+//! HTTP of every service: serving with deadlines, correlation of requests, and parameters, and errors as
+//! problem documents (RFC 9457).
 //!
 //! ```no_run
 //! # async fn run(stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
@@ -17,11 +17,13 @@
 
 mod correlation;
 mod head;
+mod parameters;
 mod problem;
 mod serve;
 mod tls;
 
 pub use correlation::{Correlation, correlate};
+pub use parameters::{Parameters, wrong};
 pub use problem::Problem;
 pub use serve::{Front, Limits, serve};
 pub use tls::{Certificate, CertificateError};

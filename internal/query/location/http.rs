@@ -1,7 +1,7 @@
 //! `GET /api/location/latest`.
 
 use super::search;
-use crate::words::{Answer, Database, Device, Parameters, Questions, json, problem, respond};
+use crate::words::{Answer, Database, Device, Questions, json, problem, respond};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +10,7 @@ use axum::routing::get;
 use reading::time;
 use serde::Deserialize;
 use std::time::Duration;
-use web::Problem;
+use web::{Parameters, Problem};
 
 /// Largest tolerance between the two readings of a place, in microseconds: a year.
 const LONGEST_TOLERANCE: i64 = 365 * time::DAY;

@@ -2,7 +2,7 @@
 
 use super::waiting::Waiting;
 use super::{Receipt, Status, judge, postgres};
-use crate::words::{Database, Parameters, problem};
+use crate::words::{Database, problem};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use web::Problem;
+use web::{Parameters, Problem, wrong};
 
 /// The longest that an answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -60,12 +60,10 @@ async fn receipt(
     };
     let wait = match of.wait.as_deref() {
         None => Duration::ZERO,
-        Some(text) => service::duration(text).map_err(|error| Problem::bad_request(format!("wait: {error}")))?,
+        Some(text) => service::duration(text).map_err(|error| wrong("wait", error))?,
     };
     if wait > LONGEST_WAIT {
-        return Err(Problem::bad_request(
-            "wait: longer than 30s; ask again while the receipt is pending",
-        ));
+        return Err(wrong("wait", "longer than 30s; ask again while the receipt is pending"));
     }
     // Malformed ids, text or not, are answered with 404.
     let id = id

@@ -2,14 +2,14 @@
 
 use super::{Average, Day, Latest, postgres, quarters};
 use crate::words::bucket::{Fill, Function, columns};
-use crate::words::{Answer, Database, Device, Name, Parameters, Questions, json, problem, respond};
+use crate::words::{Answer, Database, Device, Name, Questions, json, problem, respond};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use web::Problem;
+use web::{Parameters, Problem, wrong};
 
 /// The routes of this question. `?device=` selects the readings of one device.
 pub(crate) fn routes(database: Database) -> Router {
@@ -63,10 +63,8 @@ async fn averages(
 ) -> Result<Json<Vec<Average>>, Problem> {
     let Path((sensor, date)) =
         path.map_err(|_| Problem::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
-    let sensor = Name::try_from(sensor).map_err(|reason| Problem::bad_request(format!("sensor: {reason}")))?;
-    let day: Day = date
-        .parse()
-        .map_err(|reason| Problem::bad_request(format!("date: {reason}")))?;
+    let sensor = Name::try_from(sensor).map_err(|reason| wrong("sensor", reason))?;
+    let day: Day = date.parse().map_err(|reason| wrong("date", reason))?;
     let device = of.device.as_ref().map(Device::as_str);
     let (sensor, quarters_of_day) = (sensor.as_str(), day.quarters());
     let averages = columns(

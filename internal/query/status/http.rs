@@ -1,12 +1,12 @@
 //! `GET /api/status`.
 
 use super::{Status, postgres};
-use crate::words::{Database, Device, Parameters, problem};
+use crate::words::{Database, Device, problem};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use web::Problem;
+use web::{Parameters, Problem};
 
 /// The routes of this question. `?device=` selects one device's last timestamp; the counts are of all
 /// devices.

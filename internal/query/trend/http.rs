@@ -2,7 +2,7 @@
 
 use super::{Functions, Trend, Width, buckets, told};
 use crate::words::bucket::{Fill, columns};
-use crate::words::{Database, Device, Name, Parameters, Time, problem};
+use crate::words::{Database, Device, Name, Time, problem};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use reading::time;
 use serde::Deserialize;
-use web::Problem;
+use web::{Parameters, Problem, wrong};
 
 /// The routes of this question.
 ///
@@ -42,7 +42,7 @@ struct TrendOf {
 async fn trends(State(database): State<Database>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
     let moment = |microseconds| {
         let moment = Timestamp::from_microsecond(microseconds);
-        moment.map_err(|_| Problem::bad_request("from: there is no day before to: write a moment"))
+        moment.map_err(|_| wrong("from", "there is no day before to: write a moment"))
     };
     let to = of.to.map_or_else(|| moment(time::now()), |to| Ok(to.0))?;
     let from = of

@@ -1,10 +1,9 @@
-//! Shared by all questions: parameters, times, buckets, queries, and answers to failures.
+//! Shared by all questions: names, times, buckets, queries, and answers to failures.
 
 mod answer;
 pub(crate) mod bucket;
 mod database;
 mod name;
-mod parameters;
 pub(crate) mod reach;
 mod shared;
 mod time;
@@ -12,6 +11,5 @@ mod time;
 pub(crate) use answer::{Answer, json, problem, respond};
 pub(crate) use database::{Database, query, query_series};
 pub(crate) use name::{Device, Name};
-pub(crate) use parameters::Parameters;
 pub(crate) use shared::Questions;
 pub(crate) use time::Time;

@@ -2,7 +2,7 @@
 
 use super::body::{NO_NAME, Named, Object, is_name, unknown};
 use super::manager::Shared;
-use super::members::{Members, text, wrong};
+use super::members::{Members, text};
 use super::postgres;
 use super::subscriptions::{conflict, taken};
 use crate::area::{self, Area};
@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::Value;
-use web::Problem;
+use web::{Problem, wrong};
 
 /// Most areas.
 const MOST: i64 = 1000;
@@ -82,7 +82,7 @@ pub(super) async fn create(
             }
         })
     })?;
-    let name = name.ok_or_else(|| wrong("name", &format!("it is missing; {NO_NAME}")))?;
+    let name = name.ok_or_else(|| wrong("name", format!("it is missing; {NO_NAME}")))?;
     let geojson = members.take("geojson", geometry)?;
     let geojson = geojson.ok_or_else(|| wrong("geojson", "it is missing; write a Polygon or a MultiPolygon"))?;
     let made = One { name, geojson };

@@ -1,9 +1,9 @@
 //! What was tried, what is dead, and trying it again.
 
 use super::attempt::Attempt;
-use super::body::{Limit, Named, Object};
+use super::body::{Named, Object, Page};
 use super::manager::Shared;
-use super::members::{Members, wrong};
+use super::members::Members;
 use super::postgres;
 use crate::partition;
 use axum::Json;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
-use web::Problem;
+use web::{Parameters, Problem, wrong};
 
 /// Most deliveries that one request redrives.
 const MOST: usize = 10_000;
@@ -27,12 +27,12 @@ pub(super) struct Attempts {
 pub(super) async fn attempts(
     State(manager): State<Shared>,
     Named(name): Named,
-    Limit(limit): Limit,
+    Parameters(Page { limit }): Parameters<Page>,
 ) -> Result<Json<Attempts>, Problem> {
     let id = manager.id(name).await?;
     let attempts = manager
         .database
-        .run(move |client| async move { Ok(postgres::attempts::last(&*client, id, limit).await?) }.boxed())
+        .run(move |client| async move { Ok(postgres::attempts::last(&*client, id, limit.0).await?) }.boxed())
         .await?;
     Ok(Json(Attempts { attempts }))
 }
@@ -46,12 +46,12 @@ pub(super) struct Dead {
 pub(super) async fn dead(
     State(manager): State<Shared>,
     Named(name): Named,
-    Limit(limit): Limit,
+    Parameters(Page { limit }): Parameters<Page>,
 ) -> Result<Json<Dead>, Problem> {
     let id = manager.id(name).await?;
     let dead = manager
         .database
-        .run(move |client| async move { Ok(postgres::attempts::dead(&*client, id, limit).await?) }.boxed())
+        .run(move |client| async move { Ok(postgres::attempts::dead(&*client, id, limit.0).await?) }.boxed())
         .await?;
     Ok(Json(Dead { dead }))
 }

@@ -1,10 +1,11 @@
 //! What requests bring: JSON bodies, names in paths, the parameter `limit`.
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use web::Problem;
 
@@ -81,33 +82,49 @@ pub(super) fn unknown(what: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("There is no {what} with this name."))
 }
 
+/// The parameters of a list.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    #[serde(default)]
+    pub(super) limit: Limit,
+}
+
 /// `?limit=100`: how many rows.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
 pub(super) struct Limit(pub(super) i64);
 
-impl<S: Send + Sync> FromRequestParts<S> for Limit {
-    type Rejection = Problem;
+impl Default for Limit {
+    fn default() -> Self {
+        Self(ROWS)
+    }
+}
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let unread = |_: QueryRejection| Problem::bad_request("The parameters cannot be read.");
-        let Query(given) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(unread)?;
-        let mut rows = ROWS;
-        for (name, value) in given {
-            if name != "limit" {
-                let shown: String = name.chars().take(64).collect();
-                let text = format!("{shown:?}: unknown parameter. This endpoint takes limit.");
-                return Err(Problem::bad_request(text));
-            }
-            rows = match value.parse() {
-                Ok(rows @ 1..=MOST_ROWS) => rows,
-                _ => {
-                    return Err(Problem::bad_request(format!(
-                        "limit: write a number from 1 to {MOST_ROWS}"
-                    )));
-                }
-            };
+impl TryFrom<String> for Limit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let rows = text.parse().ok().filter(|rows| (1..=MOST_ROWS).contains(rows));
+        rows.map(Self)
+            .ok_or_else(|| format!("write a number from 1 to {MOST_ROWS}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_bounded() {
+        for (text, expected) in [
+            ("1", Some(1)),
+            ("1000", Some(1000)),
+            ("0", None),
+            ("1001", None),
+            ("all", None),
+        ] {
+            let limit = Limit::try_from(text.to_owned()).ok();
+            assert_eq!(limit.map(|limit| limit.0), expected, "{text}");
         }
-        Ok(Self(rows))
     }
 }

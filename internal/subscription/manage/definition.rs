@@ -1,7 +1,7 @@
 //! What a definition may say: JSON into a checked [`Subscription`].
 
 use super::body::{NO_NAME, is_name};
-use super::members::{Members, text, wrong};
+use super::members::{Members, text};
 use super::span;
 use crate::subscription::{Fire, Format, Ordering, READINGS};
 use crate::{Subscription, vocabulary};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
-use web::Problem;
+use web::{Problem, wrong};
 use webhook::{Allowed, Error, Headers, Target};
 
 /// What a definition says.
@@ -153,7 +153,7 @@ pub(super) fn read(
         created: 0,
     };
     if matches!(purpose, Purpose::Store(..)) && subscription.name.is_empty() {
-        return Err(wrong("name", &format!("it is missing; {NO_NAME}")));
+        return Err(wrong("name", format!("it is missing; {NO_NAME}")));
     }
     Ok(subscription)
 }
@@ -161,7 +161,7 @@ pub(super) fn read(
 /// The text where a filter cannot be compiled: 400 with its position, and what to write instead.
 fn compile(member: &str, text: &str, vocabulary: &Vocabulary) -> Result<Filter, Problem> {
     Filter::compile(text, vocabulary).map_err(|invalid| {
-        let problem = wrong(member, &invalid.to_string());
+        let problem = wrong(member, invalid.to_string());
         let Invalid { position, hint, .. } = invalid;
         problem
             .with("member", member)
@@ -191,10 +191,10 @@ fn target(members: &mut Members, purpose: Purpose<'_>) -> Result<String, Problem
     match Target::parse(&url, allowed) {
         Ok(_) => Ok(url),
         Err(Error::Target { wrong: problem, hint }) => {
-            let told = wrong("targetUrl", &format!("{problem}; {hint}"));
+            let told = wrong("targetUrl", format!("{problem}; {hint}"));
             Err(told.with("member", "targetUrl").with("hint", hint))
         }
-        Err(error) => Err(wrong("targetUrl", &error.to_string())),
+        Err(error) => Err(wrong("targetUrl", error.to_string())),
     }
 }
 
@@ -245,7 +245,7 @@ fn headers(members: &mut Members, purpose: Purpose<'_>) -> Result<BTreeMap<Strin
     })?;
     let headers = headers.unwrap_or_default();
     let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Headers::new(pairs).map_err(|error| wrong("headers", &error.to_string()))?;
+    Headers::new(pairs).map_err(|error| wrong("headers", error.to_string()))?;
     Ok(headers)
 }
 

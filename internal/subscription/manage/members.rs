@@ -3,7 +3,7 @@
 use super::span;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
-use web::Problem;
+use web::{Problem, wrong};
 
 /// Characters of an unknown member's name that an answer repeats.
 const SHOWN: usize = 64;
@@ -82,11 +82,6 @@ impl Members {
             time.ok_or_else(|| "write a time such as 2026-11-26T12:00:00Z".to_owned())
         })
     }
-}
-
-/// 400 about a member.
-pub(super) fn wrong(name: &str, problem: &str) -> Problem {
-    Problem::bad_request(format!("{name}: {problem}"))
 }
 
 /// A text.

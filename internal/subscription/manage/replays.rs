@@ -1,8 +1,8 @@
 //! Sending the events of a span again.
 
-use super::body::{Limit, Named, Object};
+use super::body::{Named, Object, Page};
 use super::manager::Shared;
-use super::members::{Members, wrong};
+use super::members::Members;
 use super::postgres;
 use super::replay::Replay;
 use axum::Json;
@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde::Serialize;
-use web::Problem;
+use web::{Parameters, Problem, wrong};
 
 #[derive(Serialize)]
 pub(super) struct Replays {
@@ -22,12 +22,12 @@ pub(super) struct Replays {
 pub(super) async fn list(
     State(manager): State<Shared>,
     Named(name): Named,
-    Limit(limit): Limit,
+    Parameters(Page { limit }): Parameters<Page>,
 ) -> Result<Json<Replays>, Problem> {
     let id = manager.id(name).await?;
     let replays = manager
         .database
-        .run(move |client| async move { Ok(postgres::attempts::replays(&*client, id, limit).await?) }.boxed())
+        .run(move |client| async move { Ok(postgres::attempts::replays(&*client, id, limit.0).await?) }.boxed())
         .await?;
     Ok(Json(Replays { replays }))
 }

@@ -1,5 +1,6 @@
-//! Parameters of questions.
+//! Parameters of a URL.
 
+use crate::Problem;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -8,7 +9,7 @@ use serde::de::value::Error;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 use std::collections::HashMap;
-use web::Problem;
+use std::fmt::Display;
 
 /// Least similarity of a suggested name, from 0 to 1.
 const LIKE: f64 = 0.75;
@@ -16,12 +17,17 @@ const LIKE: f64 = 0.75;
 /// Characters of an unknown name that an answer repeats.
 const SHOWN: usize = 64;
 
-/// A question's parameters, which are the fields of the structure `T`.
+/// The parameters of a request, which are the fields of the structure `T`.
 ///
 /// An unknown parameter is answered with 400, and with a similar known one: if ignored, it would widen the
-/// question. A repeated or malformed one is answered with 400, too.
+/// answer. A repeated or malformed one is answered with 400, too.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parameters<T>(pub(crate) T);
+pub struct Parameters<T>(pub T);
+
+/// 400 about a parameter or a member of this name: what is wrong with it, or what to write.
+pub fn wrong(name: &str, reason: impl Display) -> Problem {
+    Problem::bad_request(format!("{name}: {reason}"))
+}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
     type Rejection = Problem;
