@@ -61,7 +61,7 @@ SEEDS = 3
 soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEEDS=3]
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
-	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api -p odograph
+	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api -p notifier -p odograph
 	$(TARGET_DIR)/release/soak --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),$(SECONDS_OF_FAULTS)) $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS) $(ARGS)
 
 # SECONDS is the time of each target; ARGS names targets.
@@ -79,7 +79,7 @@ bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [Q
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
 	@scripts/install-wrk.sh
-	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p odograph
+	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p notifier -p odograph
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers

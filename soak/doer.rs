@@ -336,6 +336,7 @@ impl Doer {
         match part {
             Part::Ingestor => Locked::Service(self.system.ingestors[twin].lock().await),
             Part::Persistor => Locked::Service(self.system.persistors[twin].lock().await),
+            Part::Notifier => Locked::Service(self.system.notifiers[twin].lock().await),
             Part::Nats => Locked::Nats(self.system.nats.lock().await),
             Part::Postgres => Locked::Postgres(self.system.postgres.lock().await),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub(crate) enum Part {
     Ingestor,
     Persistor,
+    Notifier,
     Nats,
     Postgres,
 }
@@ -34,8 +35,8 @@ pub(crate) enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Kill(Part),
-    /// kill -9 of a persistor while PostgreSQL does not answer, or of an ingestor while nats-server does
-    /// not: with readings that are not stored yet.
+    /// kill -9 of a persistor or a notifier while PostgreSQL does not answer, or of an ingestor while nats-server
+    /// does not: with readings that are not stored, or events that are not committed yet.
     KillInTheMiddle(Part),
     /// SIGSTOP, and SIGCONT after a while.
     Stop(Part),
@@ -49,7 +50,13 @@ pub(crate) enum Fault {
     PowerCut,
 }
 
-pub(crate) const PARTS: [Part; 4] = [Part::Ingestor, Part::Persistor, Part::Nats, Part::Postgres];
+pub(crate) const PARTS: [Part; 5] = [
+    Part::Ingestor,
+    Part::Persistor,
+    Part::Notifier,
+    Part::Nats,
+    Part::Postgres,
+];
 pub(crate) const LINES: [Line; 3] = [Line::Nats, Line::Postgres, Line::Ingestor];
 pub(crate) const TROUBLES: [Trouble; 6] = [
     Trouble::Cut,
@@ -65,6 +72,7 @@ impl std::fmt::Display for Part {
         f.write_str(match self {
             Self::Ingestor => "an ingestor",
             Self::Persistor => "a persistor",
+            Self::Notifier => "a notifier",
             Self::Nats => "nats-server",
             Self::Postgres => "PostgreSQL",
         })

@@ -72,11 +72,11 @@ impl Plan {
             kinds.push(Fault::DiskFull);
         }
         kinds.extend(PARTS.map(Fault::Kill));
-        kinds.extend([Part::Ingestor, Part::Persistor].map(Fault::KillInTheMiddle));
+        kinds.extend([Part::Ingestor, Part::Persistor, Part::Notifier].map(Fault::KillInTheMiddle));
         if self.short {
             let trouble = TROUBLES[usize::try_from(chance.below(6)).unwrap_or(0)];
             kinds.extend(LINES.map(|line| Fault::Network(line, trouble)));
-            let part = PARTS[usize::try_from(chance.below(4)).unwrap_or(0)];
+            let part = PARTS[usize::try_from(chance.below(PARTS.len() as u64)).unwrap_or(0)];
             kinds.extend([Fault::Stop(part), Fault::End(part)]);
         } else {
             kinds.extend(PARTS.map(Fault::Kill));
@@ -93,6 +93,8 @@ impl Plan {
     fn hold(&self, fault: Fault, chance: &mut Chance) -> Duration {
         let millis = match fault {
             _ if self.short => 100 + chance.below(900),
+            // Sometimes longer than a lease lasts.
+            Fault::Stop(Part::Notifier) if chance.percent(30) => 7_000,
             // Sometimes longer than a message waits for its acknowledgement.
             Fault::Stop(Part::Persistor) if chance.percent(15) => 35_000,
             Fault::DiskFull => 1_000 + chance.below(5_000),

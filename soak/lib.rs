@@ -1,7 +1,7 @@
 //! The fault suite: clients send distinct readings and retry as a device would. Meanwhile, processes are
 //! killed, stopped and cut off from each other, the stream and the disk fill up, and consumers vanish.
 //! Afterwards, the database must hold every acknowledged reading, once, with its value, and no reading
-//! that no client sent.
+//! that no client sent. Every event that subscriptions make of these readings must have reached its endpoint.
 //!
 //! The seed decides the load and the sequence of faults; their exact times depend on the machine.
 
@@ -10,6 +10,7 @@ mod chance;
 mod check;
 mod dead;
 mod doer;
+mod events;
 mod fault;
 mod faults;
 mod flood;
@@ -31,6 +32,7 @@ pub use report::Report;
 
 use anyhow::{Context, ensure};
 use check::check;
+use events::Watching;
 use faults::Plan;
 use flood::Flood;
 use journal::Journal;
@@ -93,6 +95,9 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
         .iter()
         .map(|proxy| format!("http://{}/ingest", proxy.address()));
     let urls: Vec<String> = urls.collect();
+    let notifiers = system.proxies.notifiers.iter();
+    let notifiers: Vec<String> = notifiers.map(|proxy| format!("http://{}", proxy.address())).collect();
+    let watching = Watching::start(options.seed, &notifiers, &http).await?;
     let load = Arc::new(Load::new(options, options.seed, urls.clone()));
     let mut clients = load.start()?;
     let flood = Arc::new(Flood::new());
@@ -117,6 +122,8 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     };
     settle(&mut clients, &load, &operator, patience).await?;
     let settled = healed.elapsed();
+    let database = reference::connect(&system.database_url).await?;
+    let events = watching.finish(&database, patience).await?;
     journal.note("nothing waits any more");
     let checked = timeout(CHECK_TIMEOUT, check(&system, &load, options.seed, &http))
         .await
@@ -125,6 +132,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
     wrong.extend(checked.wrong.iter().cloned());
     wrong.extend(seen.wrong());
     wrong.extend(flood.complaints(&checked.flooded));
+    wrong.extend(events.checked.wrong.iter().cloned());
     drop(_beside);
     system.stop().await;
     wrong.extend(system.complaints().await?);
@@ -144,6 +152,7 @@ async fn attempt(options: &Options, journal: &Arc<Journal>) -> anyhow::Result<Re
         refused: done(&load.done.refused),
         deferred: done(&flood.deferred),
         looks: done(&seen.looks),
+        events,
         checked,
         wrong,
     })

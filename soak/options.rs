@@ -54,7 +54,7 @@ impl Options {
     pub fn short(seed: u64) -> Self {
         Self {
             duration: Duration::from_secs(15),
-            faults: 15,
+            faults: 17,
             pace: 10_000,
             short: true,
             stream_bytes: 6 << 20,

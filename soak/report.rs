@@ -1,6 +1,7 @@
 //! The result of a run, as a table.
 
 use crate::check::Checked;
+use crate::events::Events;
 use crate::faults::Faults;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub struct Report {
     /// Bodies of the flood with deferred readings.
     pub(crate) deferred: u64,
     pub(crate) looks: u64,
+    pub(crate) events: Events,
     pub(crate) checked: Checked,
     pub(crate) wrong: Vec<String>,
 }
@@ -53,11 +55,17 @@ impl Report {
         self.checked.rows
     }
 
+    /// Events that reached the endpoint.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events.checked.taken
+    }
+
     /// Formats runs as one Markdown table, a column each.
     #[must_use]
     pub fn table(reports: &[Self]) -> String {
         type Column = fn(&Report) -> String;
-        let rows: [(&str, Column); 22] = [
+        let rows: [(&str, Column); 29] = [
             ("seed", |run| run.seed.to_string()),
             ("seconds under faults", |run| run.seconds.as_secs().to_string()),
             ("faults that were felt", |run| run.faults.count().to_string()),
@@ -90,6 +98,28 @@ impl Report {
                 run.looks.to_string()
             }),
             ("receipts that add up", |run| run.checked.receipts.to_string()),
+            ("messages published", |run| run.events.messages.to_string()),
+            ("webhooks that the endpoint got", |run| {
+                run.events.served.requests.to_string()
+            }),
+            ("of them answered 503, not, closed, slowly", |run| {
+                let served = &run.events.served;
+                format!(
+                    "{}, {}, {}, {}",
+                    served.refused, served.hung, served.closed, served.slow
+                )
+            }),
+            ("of them of an event that it had, with its id", |run| {
+                run.events.served.again.to_string()
+            }),
+            ("events taken, of at least", |run| {
+                let checked = &run.events.checked;
+                format!("{}, {}", checked.taken, checked.expected)
+            }),
+            ("seconds until no event waited", |run| {
+                run.events.settled.as_secs().to_string()
+            }),
+            ("**events missing**", |run| run.events.checked.missing.to_string()),
         ];
         let mut text = String::new();
         for (index, (name, column)) in rows.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! All parts of Odograph as processes, which faults kill, stop, cut off and start again.
 
+use crate::events;
 use crate::flood;
 use crate::journal::Journal;
 use crate::options::{KEY, Options};
@@ -16,7 +17,7 @@ use testutil::{Nats, Place, Postgres, Running, Signal, built, listening, nats};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-/// Number of ingestors, and of persistors.
+/// Number of ingestors, of persistors, and of notifiers.
 pub(crate) const TWINS: usize = 2;
 
 /// One of our programs; each start appends to the same log.
@@ -109,6 +110,8 @@ pub(crate) struct Proxies {
     pub(crate) nats: Arc<Proxy>,
     pub(crate) postgres: Arc<Proxy>,
     pub(crate) ingestors: [Arc<Proxy>; TWINS],
+    /// They keep the notifiers' addresses while those are started again.
+    pub(crate) notifiers: [Arc<Proxy>; TWINS],
 }
 
 /// All processes. Dropping it kills them and removes their files, except the logs.
@@ -118,6 +121,7 @@ pub(crate) struct System {
     // A fault locks its part: each part has one fault at a time.
     pub(crate) ingestors: [Mutex<Service>; TWINS],
     pub(crate) persistors: [Mutex<Service>; TWINS],
+    pub(crate) notifiers: [Mutex<Service>; TWINS],
     pub(crate) api: Mutex<Service>,
     pub(crate) nats: Mutex<Nats>,
     pub(crate) postgres: Mutex<Postgres>,
@@ -150,6 +154,7 @@ impl System {
             nats: Arc::new(Proxy::start().await?),
             postgres: Arc::new(Proxy::start().await?),
             ingestors: [Arc::new(Proxy::start().await?), Arc::new(Proxy::start().await?)],
+            notifiers: [Arc::new(Proxy::start().await?), Arc::new(Proxy::start().await?)],
         };
         let log = |name: &str| journal.folder().join(format!("{name}.log"));
         let (nats_port, postgres_port) = (free_port()?, free_port()?);
@@ -214,9 +219,20 @@ impl System {
             env.extend(database("writer"));
             service("persistor", number, env, None)
         };
+        let notifier = |number: usize, proxy: &Arc<Proxy>| {
+            let mut env = vec![
+                ("MANAGEMENT_KEY", events::MANAGEMENT_KEY.to_owned()),
+                ("SIGNING_KEY", events::SIGNING_KEY.to_owned()),
+                ("JWT_SECRET", events::SECRET.to_owned()),
+                ("ALLOW_TARGET", "127.0.0.1".to_owned()),
+            ];
+            env.extend(database("notifier"));
+            service("notifier", number, env, Some(proxy.clone()))
+        };
         let system = Self {
             ingestors: [ingestor(0, &proxies.ingestors[0]), ingestor(1, &proxies.ingestors[1])],
             persistors: [persistor(0), persistor(1)],
+            notifiers: [notifier(0, &proxies.notifiers[0]), notifier(1, &proxies.notifiers[1])],
             api: service("api", 0, database("reader").to_vec(), None),
             nats_url: nats.url(),
             database_url: postgres.url().to_owned(),
@@ -236,7 +252,8 @@ impl System {
 
     /// Our programs, in the order for locking all of them.
     pub(crate) fn services(&self) -> impl Iterator<Item = &Mutex<Service>> {
-        self.ingestors.iter().chain(&self.persistors).chain([&self.api])
+        let twins = self.ingestors.iter().chain(&self.persistors).chain(&self.notifiers);
+        twins.chain([&self.api])
     }
 
     /// Restarts processes that have ended without a fault, and returns their names. Skips locked parts,

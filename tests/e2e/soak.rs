@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Faults of the short form: one round, and so each of its faults.
-const FAULTS: u32 = 15;
+const FAULTS: u32 = 17;
 
 /// Deadline before the test runner's own, so that all started processes are ended.
 const DEADLINE: Duration = Duration::from_secs(270);
@@ -24,6 +24,7 @@ async fn survive(seed: u64) {
     assert!(report.faults() >= FAULTS, "seed {seed}: {} faults", report.faults());
     for fault in [
         "kill -9 of everything at once",
+        "kill -9 of a notifier",
         "kill -9 of PostgreSQL",
         "kill -9 of nats-server",
     ] {
@@ -33,6 +34,11 @@ async fn survive(seed: u64) {
         report.rows() > 1000,
         "seed {seed}: {} readings show nothing",
         report.rows()
+    );
+    assert!(
+        report.events() > 50,
+        "seed {seed}: {} events show nothing",
+        report.events()
     );
 }
 
