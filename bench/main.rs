@@ -19,6 +19,7 @@ mod report;
 mod sensors;
 mod size;
 mod system;
+mod webhooks;
 
 use anyhow::Context;
 use clap::Parser;
@@ -66,6 +67,10 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             live_runs: 1,
             asking_seconds: 3,
             days: 10,
+            deliveries: 10_000,
+            held_runs: 1,
+            held_seconds: 10,
+            queued: 200_000,
         }
     } else {
         Size {
@@ -76,6 +81,10 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             live_runs: 3,
             asking_seconds: 5,
             days: 30,
+            deliveries: 50_000,
+            held_runs: 1,
+            held_seconds: 600,
+            queued: 1_000_000,
         }
     };
     let mut report = Report::new(size);
@@ -99,6 +108,22 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("chart") {
         chart::measure(&servers, size, &mut report).await?;
+    }
+    if wanted("watched") {
+        webhooks::watched(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("deliveries") {
+        webhooks::rate(&servers, size, &mut report).await?;
+    }
+    if wanted("isolation") {
+        webhooks::isolation(&servers, size, &mut report).await?;
+    }
+    if wanted("evaluation") {
+        webhooks::evaluate(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("webhook") {
+        webhooks::delay(&servers, size, &mut report).await?;
+        webhooks::memory(&servers, size, &mut report).await?;
     }
     report.print();
     // One workload alone is no report.

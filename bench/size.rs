@@ -16,4 +16,11 @@ pub(crate) struct Size {
     pub(crate) asking_seconds: u64,
     /// Days of history in a trend.
     pub(crate) days: usize,
+    /// Webhooks in a measurement of their rate.
+    pub(crate) deliveries: usize,
+    /// Runs beside a snapshot, and the seconds that it is held before.
+    pub(crate) held_runs: usize,
+    pub(crate) held_seconds: u64,
+    /// Deliveries that wait while a notifier's memory is measured.
+    pub(crate) queued: usize,
 }

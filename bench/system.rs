@@ -69,6 +69,11 @@ impl Servers {
 
     /// An ingestor and a persistor over this database and a new stream.
     pub(crate) async fn start_programs(&self, database: &Database) -> System {
+        self.start_programs_with(database, &[]).await
+    }
+
+    /// As [`Servers::start_programs`], with flags of the persistor.
+    pub(crate) async fn start_programs_with(&self, database: &Database, flags: &[&str]) -> System {
         let bus = format!("{}/{}", self.nats.url(), unique("readings"));
         let ingestor = Program::new("ingestor")
             .env("API_KEY", KEY)
@@ -78,6 +83,7 @@ impl Servers {
         let persistor = Program::new("persistor")
             .env("EVENT_READER_URL", &bus)
             .env("DATABASE_URL", &database.url)
+            .args(flags)
             .start()
             .await;
         System {
