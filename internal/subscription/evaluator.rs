@@ -7,6 +7,7 @@ mod tests;
 
 use crate::event::Event;
 use crate::judge::{Device, Judge};
+use crate::portion::Portion;
 use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::spans::Spans;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -68,6 +70,7 @@ pub struct Evaluator {
     pool: Pool,
     me: Uuid,
     judge: Judge,
+    portion: Portion,
     metrics: Metrics,
     /// What is judged.
     active: Vec<Arc<Rule>>,
@@ -122,6 +125,7 @@ impl Evaluator {
         let wake = Arc::new(Notify::new());
         let evaluator = Self {
             judge: Judge::new(pool.clone(), settings.lookback),
+            portion: Portion::default(),
             pool,
             me: Uuid::new_v4(),
             metrics: Metrics::register(registry),
@@ -349,7 +353,12 @@ impl Evaluator {
         if self.days.insert(day) {
             partition::of_day(client, "delivery", now).await?;
         }
+        let begin = Instant::now();
         let stepped = self.step_over(client, term, enters, now).await;
+        self.portion = match &stepped {
+            Ok(()) => self.portion.after(begin.elapsed()),
+            Err(_) => self.portion.after_failure(),
+        };
         if stepped.is_err() {
             self.judge.forget();
         }
@@ -384,8 +393,17 @@ impl Evaluator {
             spans.add_json(&rest);
             let oldest = take::changes(&transaction, seen, &mut spans).await?;
             self.metrics.took(oldest, now);
-            let areas = self.areas();
-            let taken = take::judge(&transaction, &mut self.judge, &self.active, &areas, spans, now).await?;
+            let areas = self.rules.areas.clone();
+            let taken = take::judge(
+                &transaction,
+                &mut self.judge,
+                &self.active,
+                &areas,
+                spans,
+                self.portion,
+                now,
+            )
+            .await?;
             events.extend(taken.events);
             rest_ = taken.rest;
             events.extend(take::messages(&transaction, seen, &self.active).await?);
@@ -406,9 +424,12 @@ impl Evaluator {
         );
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&self.me, &term.number, &snapshot, &rest_.json(), &here];
-        if transaction.execute(&commit, &parameters).await? == 0 {
-            return Err(Ended::Lost);
-        }
+        match transaction.execute(&commit, &parameters).await {
+            Ok(0) => return Err(Ended::Lost),
+            // Another notifier took the lease meanwhile.
+            Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => return Err(Ended::Lost),
+            committed => committed?,
+        };
         transaction.commit().await?;
         term.number += 1;
         self.metrics.events.inc_by(count);
@@ -416,11 +437,6 @@ impl Evaluator {
             self.wake.notify_one();
         }
         Ok(())
-    }
-
-    /// The areas of the active rules.
-    fn areas(&self) -> Arc<crate::rule::Areas> {
-        self.rules.areas.clone()
     }
 
     /// Brings rules into force, in the snapshot of this transaction.

@@ -14,6 +14,7 @@ mod message;
 mod notifier;
 mod options;
 mod partition;
+mod portion;
 pub mod publish;
 mod quiet;
 mod replay;

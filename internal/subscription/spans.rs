@@ -6,9 +6,6 @@ use std::collections::BTreeMap;
 /// Spans that are nearer than this are judged together.
 const APART: i64 = 10 * 60 * 1_000_000;
 
-/// The longest span that is judged at once.
-const PIECE: i64 = 2 * 3600 * 1_000_000;
-
 /// Spans of a series, at most; beyond, the nearest are merged.
 const MOST: usize = 4096;
 
@@ -38,17 +35,17 @@ impl Spans {
         }
     }
 
-    /// The pieces of time, in order, that spans of these series are in.
-    pub(crate) fn pieces(&self, series: &[i32]) -> Vec<Span> {
+    /// The pieces of time, in order, that spans of these series are in. `longest` in microseconds.
+    pub(crate) fn pieces(&self, series: &[i32], longest: i64) -> Vec<Span> {
         let all = series.iter().filter_map(|id| self.0.get(id)).flatten().copied();
         let mut pieces = Vec::new();
         for mut span in merged(all.collect(), APART) {
-            while span.last - span.first > PIECE {
+            while span.last - span.first > longest {
                 pieces.push(Span {
                     first: span.first,
-                    last: span.first + PIECE - 1,
+                    last: span.first + longest - 1,
                 });
-                span.first += PIECE;
+                span.first += longest;
             }
             pieces.push(span);
         }
@@ -141,8 +138,8 @@ mod tests {
         spans.add(2, span(5 * HOUR + APART, 5 * HOUR + APART));
         spans.add(2, span(9 * HOUR, 9 * HOUR));
         spans.merge();
-        let pieces = spans.pieces(&[1, 2]);
         let cut = 2 * HOUR;
+        let pieces = spans.pieces(&[1, 2], cut);
         let expected = [
             span(0, cut - 1),
             span(cut, 2 * cut - 1),

@@ -4,6 +4,7 @@ use crate::devices;
 use crate::event::Event;
 use crate::judge::{Device, Judge, Span};
 use crate::message::{self, Message};
+use crate::portion::Portion;
 use crate::rule::Areas;
 use crate::rule::Rule;
 use crate::spans::Spans;
@@ -14,9 +15,6 @@ use std::sync::Arc;
 use store::Timestamptz as Instant;
 use tokio_postgres::{Error, Transaction};
 use uuid::Uuid;
-
-/// Rows that one transaction reads, about: then the rest waits for the next one.
-const ROWS: u64 = 1_000_000;
 
 /// Which rows a snapshot sees that `seen` does not. By these two conditions an index finds them, also while an old
 /// transaction holds the snapshot's least number back.
@@ -89,13 +87,14 @@ pub(crate) async fn messages(
     Ok(events)
 }
 
-/// Judges spans by these rules until enough rows were read.
+/// Judges spans by these rules until the portion's rows were read; the rest waits for the next one.
 pub(crate) async fn judge(
     transaction: &Transaction<'_>,
     judge: &mut Judge,
     rules: &[Arc<Rule>],
     areas: &Areas,
     mut spans: Spans,
+    portion: Portion,
     now: i64,
 ) -> Result<Taken, ::postgres::Error> {
     let mut taken = Taken::default();
@@ -111,8 +110,8 @@ pub(crate) async fn judge(
             name: &device,
             series: &series,
         };
-        for piece in spans.pieces(&ids) {
-            if rows >= ROWS {
+        for piece in spans.pieces(&ids, portion.piece()) {
+            if rows >= portion.rows() {
                 break;
             }
             for rule in &fitting {
@@ -133,12 +132,12 @@ pub(crate) async fn judge(
             }
             spans.remove_before(&ids, piece.last + 1);
         }
-        if rows >= ROWS {
+        if rows >= portion.rows() {
             break;
         }
         spans.remove(&ids);
     }
-    if rows >= ROWS {
+    if rows >= portion.rows() {
         taken.rest = spans;
     }
     Ok(taken)

@@ -287,6 +287,46 @@ async fn what_was_not_queued_is_filled_by_a_replay() {
     assert_eq!(setting.noticed(id).await, [event("rise", "lada", 1)]);
 }
 
+/// A transaction that takes longer than the lease lasts fails, as does the next one, unless it has less to do.
+#[tokio::test]
+async fn after_a_failure_less_is_judged_at_once_until_all_is() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter", "'speed > 120'").await;
+    let readings: Vec<Reading> = (0..10_000)
+        .map(|second| {
+            (
+                "lada",
+                "speed",
+                second,
+                if second % 2000 < 1000 { 100.0 } else { 130.0 },
+            )
+        })
+        .collect();
+    setting.store(&readings).await;
+    for _ in 0..4 {
+        // As if another notifier had taken the lease meanwhile.
+        setting.term.number += 1;
+        let stepped = setting
+            .evaluator
+            .step(&mut setting.client, &mut setting.term, false)
+            .await;
+        assert!(matches!(stepped, Err(Ended::Lost)));
+        setting.term.number -= 1;
+    }
+    assert_eq!(setting.evaluator.portion, Portion::least());
+    let stepped = setting
+        .evaluator
+        .step(&mut setting.client, &mut setting.term, false)
+        .await;
+    assert!(stepped.is_ok());
+    let rest = "SELECT jsonb_array_length(rest) FROM evaluator";
+    let rest: i32 = setting.client.query_one(rest, &[]).await.unwrap().get(0);
+    assert_eq!(rest, 1);
+    setting.settle().await;
+    let rises = [1000, 3000, 5000, 7000, 9000].map(|second| event("rise", "lada", second));
+    assert_eq!(setting.noticed(id).await, rises);
+}
+
 /// What the rules of the random tests are. A second stands for a step.
 const RULES: [(&str, &str); 12] = [
     ("filter", "'a > 5.0'"),
