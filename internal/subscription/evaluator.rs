@@ -274,10 +274,10 @@ impl Evaluator {
 
     /// Finds out the next number of each subscription.
     async fn number(&mut self, client: &Client) -> Result<(), Ended> {
-        let select = "SELECT id, greatest(
-                coalesce((SELECT max(seq) FROM delivery WHERE subscription = id AND lane = 0), 0),
-                coalesce((SELECT upto FROM progress WHERE subscription = id AND lane = 0 AND shard = 0), 0)) + 1
-            FROM subscription";
+        let select = "SELECT s.id, greatest(
+                coalesce((SELECT max(d.seq) FROM delivery AS d WHERE d.subscription = s.id AND d.lane = 0), 0),
+                coalesce((SELECT p.upto FROM progress AS p WHERE p.subscription = s.id AND p.lane = 0 AND p.shard = 0), 0)) + 1
+            FROM subscription AS s";
         self.next.clear();
         for row in client.query(select, &[]).await? {
             self.next.insert(row.try_get(0)?, row.try_get(1)?);

@@ -98,6 +98,8 @@ impl Watching {
         let messages = self.publisher.taken();
         let mut checked = check::check(client, self.sink.taken(), messages).await?;
         if let Some(waiting) = late {
+            let taken: Vec<String> = self.sink.taken().into_keys().collect();
+            checked.wrong.extend(unsent(client, &taken).await?);
             checked
                 .wrong
                 .push(format!("{patience:?} after the load, events still wait: {waiting}"));
@@ -171,4 +173,20 @@ async fn waiting(client: &Client, taken: usize) -> anyhow::Result<Option<String>
     Ok(Some(format!(
         "{changes} changes and {messages} messages not looked at, {rest} spans left, {taken} of {deliveries} events taken"
     )))
+}
+
+/// The first deliveries that the endpoint did not take, and what was tried.
+async fn unsent(client: &Client, taken: &[String]) -> anyhow::Result<Vec<String>> {
+    let select = "SELECT format('not sent: %s, lane %s, seq %s of %s, made %s; progress up to %s, tries: %s', name, lane, seq,
+            (SELECT max(seq) FROM delivery AS all_ WHERE all_.subscription = d.subscription), at,
+            (SELECT format('%s by %s', upto, number) FROM progress AS p WHERE p.subscription = d.subscription AND p.lane = d.lane),
+            (SELECT string_agg(format('%s %s %s by %s due %s', a.at, try, outcome, number, due), ', ' ORDER BY try, number)
+                FROM attempt AS a WHERE a.subscription = d.subscription AND a.lane = d.lane AND a.seq = d.seq))
+        FROM delivery AS d JOIN subscription AS s ON s.id = d.subscription
+        WHERE NOT d.id::text = ANY($1) ORDER BY at, name, seq LIMIT 12";
+    let rows = client
+        .query(select, &[&taken])
+        .await
+        .context("look at what was not sent")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

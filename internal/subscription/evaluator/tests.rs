@@ -287,6 +287,28 @@ async fn what_was_not_queued_is_filled_by_a_replay() {
     assert_eq!(setting.noticed(id).await, [event("rise", "lada", 1)]);
 }
 
+/// Also before the notifier before it has noted how far it had come.
+#[tokio::test]
+async fn the_next_holder_of_the_lease_goes_on_with_the_next_number() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter, fire", "'speed > 120', 'each'").await;
+    for second in 0..3 {
+        setting.store(&[("lada", "speed", second, 130.0)]).await;
+        setting.settle().await;
+        setting.evaluator.lose();
+        let Ok(Some(term)) = setting.evaluator.acquire(&mut setting.client).await else {
+            panic!("nobody else has the lease");
+        };
+        setting.term = term;
+    }
+    let select = "SELECT seq FROM delivery WHERE subscription = $1 ORDER BY seq";
+    let rows = setting.client.query(select, &[&id]).await.unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
+}
+
 /// A transaction that takes longer than the lease lasts fails, as does the next one, unless it has less to do.
 #[tokio::test]
 async fn after_a_failure_less_is_judged_at_once_until_all_is() {
