@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn each_run_holds_an_event_of_it() {
         use Kind::{Change, Each, Fall, Rise};
-        let cases: [(Fire, i64, &str, &[(Kind, i64)], (u64, u64, usize)); 12] = [
+        type Case<'a> = (Fire, i64, &'a str, &'a [(Kind, i64)], (u64, u64, usize));
+        let cases: [Case<'_>; 12] = [
             (Fire::Rise, 0, "-++-+", &[(Rise, 1), (Rise, 4)], (2, 0, 0)),
             (Fire::Rise, 0, "-++-+", &[(Rise, 1), (Rise, 2), (Rise, 4)], (2, 0, 0)),
             (Fire::Rise, 0, "-++-+", &[(Rise, 2)], (2, 1, 1)),
