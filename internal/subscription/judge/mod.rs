@@ -217,13 +217,17 @@ impl Judge {
             };
             table.load(transaction, &ids, read).await?;
             let mut before_all = table::nearest(transaction, &ids, read.first, true).await?;
-            // A device that was silent for longer goes on from its last moments before.
+            // A device that was silent for longer goes on from its last moments before: they tell whether a run
+            // begins, and whether the last one lasted.
             let silence = Span {
                 first: read.first,
                 last: affected.first.saturating_sub(1),
             };
             if let Some(before) = before_all.filter(|_| is_farthest && table.is_empty(&ids, silence)) {
-                read.first = before.saturating_sub(REACHES[0]).saturating_sub(rule.margin());
+                let lasted = rule.subscription.hold.saturating_add(rule.subscription.silence);
+                read.first = before
+                    .saturating_sub(lasted.max(REACHES[0]))
+                    .saturating_sub(rule.margin());
                 table.load(transaction, &ids, read).await?;
                 before_all = table::nearest(transaction, &ids, read.first, true).await?;
             }
