@@ -2,6 +2,7 @@
 
 use super::Limits;
 use super::pace::Pace;
+use super::parked::{self, Parked};
 use super::plan::Plan;
 use super::queue::{Item, Place, Queue};
 use super::read::{Ask, Loaded, Start};
@@ -19,6 +20,9 @@ pub(super) struct Feed {
     /// Which feed it is: what belongs to an earlier feed of the subscription changes nothing here.
     pub(super) epoch: u64,
     pub(super) queue: Queue,
+    pub(super) parked: Parked,
+    /// The last read was of a parked key, so the next one is of the rest.
+    pub(super) is_rests_turn: bool,
     pub(super) pace: Pace,
     /// None until it is known where they begin.
     pub(super) lanes: Option<[Lane; 2]>,
@@ -64,6 +68,8 @@ impl Feed {
     pub(super) fn new(subscription: Subscription, epoch: u64, allowed: &Allowed) -> Self {
         let mut feed = Self {
             queue: Queue::new(subscription.ordering == Ordering::Key),
+            parked: Parked::default(),
+            is_rests_turn: false,
             pace: Pace::new(subscription.rate),
             subscription,
             plan: None,
@@ -127,9 +133,18 @@ impl Feed {
     /// The lane that is to be read next, with room for at most `most` deliveries; live ones first.
     pub(super) fn ask(&self, limits: &Limits, most: usize) -> Option<Ask> {
         let lanes = self.lanes.as_ref().filter(|_| self.is_sendable())?;
-        let lane = lanes.iter().position(|lane| lane.more)?;
-        let known = lanes.get(lane)?;
         let most = most.min(limits.loaded_each);
+        let rest = lanes.iter().position(|lane| lane.more);
+        if rest.is_none() || !self.is_rests_turn {
+            let ask = (0..2)
+                .zip(lanes)
+                .find_map(|(lane, known)| self.ask_parked(lane, known, most));
+            if ask.is_some() {
+                return ask;
+            }
+        }
+        let lane = rest?;
+        let known = lanes.get(lane)?;
         // Replays leave room for live deliveries.
         let (most, held) = if lane == 0 {
             (most, self.queue.len())
@@ -143,15 +158,47 @@ impl Feed {
         if room == 0 || room < most / 4 {
             return None;
         }
+        let lane = i16::try_from(lane).ok()?;
         Some(Ask {
             subscription: self.subscription.id,
             epoch: self.epoch,
-            lane: i16::try_from(lane).ok()?,
+            lane,
             after: known.read,
+            upto: i64::MAX,
+            only: None,
+            except: self.parked.keys(lane),
             most: i64::try_from(room).ok()?,
             bytes: 1,
             tried: known.tried,
         })
+    }
+
+    /// The deliveries of a parked key that are to be read next.
+    fn ask_parked(&self, lane: i16, known: &Lane, most: usize) -> Option<Ask> {
+        let room = most.saturating_sub(self.queue.len()).min(parked::READ);
+        let (key, seq) = self.parked.needs(lane, &self.queue).filter(|_| room > 0)?;
+        Some(Ask {
+            subscription: self.subscription.id,
+            epoch: self.epoch,
+            lane,
+            after: seq - 1,
+            // Later ones are read with the rest, once the key is not parked any more.
+            upto: known.read,
+            only: Some(key),
+            except: Vec::new(),
+            most: i64::try_from(room).ok()?,
+            bytes: 1,
+            // Some may have been tried in this term.
+            tried: i64::MAX,
+        })
+    }
+
+    /// Drops deliveries of keys that have many, where the memory of `most` deliveries is nearly full.
+    pub(super) fn make_room(&mut self, limits: &Limits, most: usize) {
+        let most = most.min(limits.loaded_each);
+        if self.queue.len() > most - most / 4 {
+            self.parked.make_room(&mut self.queue);
+        }
     }
 
     /// Takes a delivery. `wall` is `now` in microseconds since 1970.
@@ -184,7 +231,8 @@ impl Feed {
     /// Up to which seq every delivery of a lane has ended.
     pub(super) fn upto(&self, lane: i16) -> Option<(i64, i64)> {
         let known = self.lanes.as_ref()?.get(usize::try_from(lane).ok()?)?;
-        let before_first = self.queue.first(lane).map_or(known.read, |first| first - 1);
+        let firsts = [self.queue.first(lane), self.parked.first(lane)];
+        let before_first = firsts.into_iter().flatten().min().map_or(known.read, |first| first - 1);
         Some((before_first.min(known.read), known.saved))
     }
 

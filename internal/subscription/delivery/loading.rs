@@ -22,7 +22,15 @@ impl State {
     }
 
     /// What to read next, and since when it was made.
-    pub(super) fn asks(&self) -> Option<(Vec<Ask>, i64)> {
+    pub(super) fn asks(&mut self) -> Option<(Vec<Ask>, i64)> {
+        let most = self.most();
+        let limits = self.limits;
+        for feed in self.feeds.values_mut() {
+            let before = (feed.queue.len(), feed.queue.bytes());
+            feed.make_room(&limits, most);
+            self.loaded -= before.0 - feed.queue.len();
+            self.bytes -= before.1 - feed.queue.bytes();
+        }
         let rows = self.limits.loaded.saturating_sub(self.loaded);
         let bytes = self.limits.bytes.saturating_sub(self.bytes);
         if rows == 0 || bytes == 0 {
@@ -30,13 +38,7 @@ impl State {
         }
         // Once half of the memory is used, each feed keeps to its share of the other half. So full queues of
         // endpoints that fail leave room for the rest.
-        let feeds = self.feeds.len().max(1);
-        let is_scarce = self.loaded > self.limits.loaded / 2 || self.bytes > self.limits.bytes / 2;
-        let most = if is_scarce {
-            (self.limits.loaded / 2 / feeds).max(1)
-        } else {
-            self.limits.loaded_each
-        };
+        let (feeds, most, is_scarce) = (self.feeds.len().max(1), self.most(), self.is_scarce());
         let bytes_each = self.limits.bytes / 2 / feeds;
         let has_room = |queued: usize| !is_scarce || queued == 0 || queued < bytes_each;
         let feeds = self.feeds.values().filter(|feed| has_room(feed.queue.bytes()));
@@ -54,8 +56,25 @@ impl State {
             ask.most = ask.most.min(i64::try_from(rows_each).unwrap_or(i64::MAX));
             ask.bytes = i64::try_from(bytes_each).unwrap_or(i64::MAX);
         }
-        let since = asks.iter().filter_map(|ask| Some(self.lane(ask)?.since)).min();
-        Some((asks, since.unwrap_or(0)))
+        let since = asks.iter().filter_map(|ask| match ask.only {
+            Some(_) => Some(0),
+            None => Some(self.lane(ask)?.since),
+        });
+        let since = since.min().unwrap_or(0);
+        Some((asks, since))
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.loaded > self.limits.loaded / 2 || self.bytes > self.limits.bytes / 2
+    }
+
+    /// How many deliveries of a feed may be in memory.
+    fn most(&self) -> usize {
+        if self.is_scarce() {
+            (self.limits.loaded / 2 / self.feeds.len().max(1)).max(1)
+        } else {
+            self.limits.loaded_each
+        }
     }
 
     fn lane(&self, ask: &Ask) -> Option<&super::feed::Lane> {
@@ -66,16 +85,27 @@ impl State {
     /// Takes what was read at a time in microseconds since 1970.
     pub(super) fn took(&mut self, pages: Vec<Page>, asked: i64, now: Now) {
         self.hungry = true;
-        for Page { ask, rows, more } in pages {
+        for page in pages {
+            let Page {
+                ask,
+                rows,
+                more,
+                examined,
+            } = page;
             self.change(ask.subscription, ask.epoch, now, |feed| {
+                feed.is_rests_turn = ask.only.is_some();
                 let lane = usize::try_from(ask.lane).ok();
-                if let Some(lane) = feed.lanes.as_mut().zip(lane).and_then(|(lanes, at)| lanes.get_mut(at)) {
+                if let Some(key) = &ask.only {
+                    let last = rows.last().filter(|_| more).map(|row| row.place);
+                    feed.parked.read(ask.lane, key, last);
+                } else if let Some(lane) = feed.lanes.as_mut().zip(lane).and_then(|(lanes, at)| lanes.get_mut(at)) {
                     lane.more = more;
                     if let Some(row) = rows.last() {
                         lane.read = lane.read.max(row.place.1);
                         lane.since = lane.since.max(row.at - DAY);
                     }
                     if !more {
+                        lane.read = lane.read.max(examined);
                         // What is committed from now on was begun a little earlier at most.
                         lane.since = lane.since.max(asked - DAY);
                     }

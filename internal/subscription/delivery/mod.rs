@@ -15,6 +15,7 @@ mod loading;
 mod metrics;
 mod notes;
 mod pace;
+mod parked;
 mod parts;
 mod plan;
 mod queue;

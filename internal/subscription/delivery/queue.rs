@@ -48,6 +48,15 @@ struct Line {
     busy: bool,
 }
 
+impl Line {
+    /// Whether its first waits for its next try.
+    fn waits(&self, items: &BTreeMap<Place, Item>, waiting: &BTreeSet<(Instant, Place)>) -> bool {
+        let first = self.places.first();
+        let due = first.and_then(|first| Some((items.get(first)?.due?, *first)));
+        due.is_some_and(|due| waiting.contains(&due))
+    }
+}
+
 impl Queue {
     pub(super) fn new(ordered: bool) -> Self {
         Self {
@@ -204,6 +213,41 @@ impl Queue {
         }
     }
 
+    /// Drops the later deliveries of keys that have more than `kept` of them, and all but the first of keys that wait
+    /// for a retry. Returns the first dropped one of each key and lane, for `most` of them.
+    pub(super) fn shorten(&mut self, kept: usize, most: usize) -> Vec<(Arc<str>, Place)> {
+        let mut dropped = Vec::new();
+        for (key, line) in &mut self.lines {
+            let waits = line.waits(&self.items, &self.waiting);
+            let rest: Vec<Place> = line.places.iter().skip(if waits { 1 } else { kept }).copied().collect();
+            let mut lane = None;
+            // Room for both lanes of a key.
+            if dropped.len() + 2 > most {
+                break;
+            }
+            for place in rest {
+                line.places.remove(&place);
+                if let Some(item) = self.items.remove(&place) {
+                    self.bytes -= item.data.len();
+                    self.replays -= usize::from(place.0 != 0);
+                }
+                if lane != Some(place.0) {
+                    lane = Some(place.0);
+                    dropped.push((key.clone(), place));
+                }
+            }
+        }
+        dropped
+    }
+
+    /// Whether a key has fewer deliveries than this, and goes on.
+    pub(super) fn needs_more(&self, key: &Arc<str>, fewer: usize) -> bool {
+        let Some(line) = self.lines.get(key) else {
+            return true;
+        };
+        !line.waits(&self.items, &self.waiting) && line.places.len() < fewer
+    }
+
     fn is_sent(&self, place: Place) -> bool {
         let Some(item) = self.items.get(&place) else {
             return false;
@@ -288,6 +332,24 @@ mod tests {
         assert_eq!(queue.next(now), Some((0, 2)));
         queue.remove((0, 1), now);
         assert_eq!((queue.len(), queue.first(0), queue.next(now)), (4, Some(2), None));
+    }
+
+    #[test]
+    fn the_rest_of_a_key_that_waits_makes_room() {
+        let now = Instant::now();
+        let mut keys = vec![Some("a"); 20];
+        keys.extend([Some("b"); 20]);
+        let mut queue = queue(true, &keys, now);
+        assert_eq!((queue.next(now), queue.next(now)), (Some((0, 1)), Some((0, 21))));
+        queue.wait((0, 1), now + Duration::from_secs(5), now);
+        let mut dropped = queue.shorten(16, 100);
+        dropped.sort();
+        assert_eq!(dropped, [("a".into(), (0, 2)), ("b".into(), (0, 37))]);
+        assert_eq!((queue.len(), queue.bytes()), (17, 34));
+        let (a, b) = ("a".into(), "b".into());
+        assert!(!queue.needs_more(&a, 8) && !queue.needs_more(&b, 8));
+        queue.remove((0, 1), now);
+        assert!(queue.needs_more(&a, 8));
     }
 
     #[test]

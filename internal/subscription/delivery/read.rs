@@ -5,17 +5,23 @@ use super::queue::Place;
 use ::postgres::{Error, Timer};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 /// A part of a lane that is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ask {
     pub(super) subscription: Uuid,
     pub(super) epoch: u64,
     pub(super) lane: i16,
     /// Deliveries after this seq.
     pub(super) after: i64,
+    /// Deliveries up to this seq.
+    pub(super) upto: i64,
+    /// Deliveries of this key.
+    pub(super) only: Option<Arc<str>>,
+    /// Deliveries of other keys than these.
+    pub(super) except: Vec<Arc<str>>,
     /// So many deliveries.
     pub(super) most: i64,
     /// So many bytes of bodies, but at least one delivery.
@@ -56,6 +62,8 @@ pub(super) struct Page {
     pub(super) rows: Vec<Loaded>,
     /// There may be more.
     pub(super) more: bool,
+    /// If not: every delivery that was asked for up to this seq is in the rows.
+    pub(super) examined: i64,
 }
 
 /// What is known of a lane when a term begins.
@@ -89,16 +97,40 @@ const COLUMNS: &str = "
 /// Reads pages, each in the order of seq. `since`: no delivery that is asked for was made before (microseconds since
 /// 1970), so that older partitions are left out.
 pub(super) async fn pages(database: &Database, asks: Vec<Ask>, since: i64) -> Result<Vec<Page>, Error> {
+    let (has_keys, has_exceptions) = (
+        asks.iter().any(|ask| ask.only.is_some()),
+        asks.iter().any(|ask| !ask.except.is_empty()),
+    );
+    // Before the page: what it finds is then complete up to here.
+    let examined = if has_exceptions {
+        last(database, &asks).await?
+    } else {
+        Vec::new()
+    };
+    let only = if has_keys {
+        "AND (ask.of_key IS NULL OR d.key = ask.of_key)"
+    } else {
+        ""
+    };
+    let except = if has_exceptions {
+        "AND NOT EXISTS (
+             SELECT FROM unnest($10::int8[], $11::text[]) AS left_out (n, key)
+             WHERE left_out.n = ask.n AND left_out.key = d.key
+         )"
+    } else {
+        "AND $10::int8[] IS NOT NULL AND $11::text[] IS NOT NULL"
+    };
     let statement = format!(
         "SELECT {COLUMNS}, page.n, page.total
          FROM (
              SELECT ask.*, rows.*, sum(octet_length(rows.data)) OVER (PARTITION BY ask.n ORDER BY rows.seq)
                  - octet_length(rows.data) AS before, count(*) OVER (PARTITION BY ask.n) AS total
-             FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[]) WITH ORDINALITY
-                 AS ask (subscription, lane, after, most, bytes, tried, n)
+             FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $8::int8[], $9::text[])
+                 WITH ORDINALITY AS ask (subscription, lane, after, most, bytes, tried, upto, of_key, n)
              CROSS JOIN LATERAL (
                  SELECT d.seq, d.id, d.key, d.type, d.moment, d.at, d.data::text AS data FROM delivery AS d
                  WHERE d.subscription = ask.subscription AND d.lane = ask.lane AND d.seq > ask.after AND d.at >= $7
+                     AND d.seq <= ask.upto {only} {except}
                  ORDER BY d.seq LIMIT ask.most
              ) AS rows
          ) AS page
@@ -111,6 +143,13 @@ pub(super) async fn pages(database: &Database, asks: Vec<Ask>, since: i64) -> Re
     let lanes: Vec<i16> = asks.iter().map(|ask| ask.lane).collect();
     let (after, most) = (column(|ask| ask.after), column(|ask| ask.most));
     let (bytes, tried) = (column(|ask| ask.bytes), column(|ask| ask.tried));
+    let upto = column(|ask| ask.upto);
+    let keys: Vec<Option<&str>> = asks.iter().map(|ask| ask.only.as_deref()).collect();
+    let (mut except_of, mut excepted) = (Vec::new(), Vec::new());
+    for (n, ask) in (1_i64..).zip(&asks) {
+        except_of.extend(ask.except.iter().map(|_| n));
+        excepted.extend(ask.except.iter().map(|key| &**key));
+    }
     let timer = Timer::of("read_deliveries");
     let rows = database
         .query(
@@ -123,16 +162,21 @@ pub(super) async fn pages(database: &Database, asks: Vec<Ask>, since: i64) -> Re
                 (&bytes, Type::INT8_ARRAY),
                 (&tried, Type::INT8_ARRAY),
                 (&super::attempts::timestamp(since), Type::TIMESTAMPTZ),
+                (&upto, Type::INT8_ARRAY),
+                (&keys, Type::TEXT_ARRAY),
+                (&except_of, Type::INT8_ARRAY),
+                (&excepted, Type::TEXT_ARRAY),
             ],
         )
         .await?;
     drop(timer);
-    let empty = |ask| Page {
+    let empty = |(n, ask): (usize, Ask)| Page {
+        examined: examined.get(n).copied().unwrap_or(ask.after),
         ask,
         rows: Vec::new(),
         more: false,
     };
-    let mut pages: Vec<Page> = asks.into_iter().map(empty).collect();
+    let mut pages: Vec<Page> = asks.into_iter().enumerate().map(empty).collect();
     for row in rows {
         let n: i64 = row.try_get("n")?;
         let total: i64 = row.try_get("total")?;
@@ -143,6 +187,27 @@ pub(super) async fn pages(database: &Database, asks: Vec<Ask>, since: i64) -> Re
         page.more = total >= page.ask.most || i64::try_from(page.rows.len()).is_ok_and(|rows| rows < total);
     }
     Ok(pages)
+}
+
+/// The last seq of each lane that is asked for.
+async fn last(database: &Database, asks: &[Ask]) -> Result<Vec<i64>, Error> {
+    let statement = "
+        SELECT coalesce((
+            SELECT max(d.seq) FROM delivery AS d
+            WHERE d.subscription = ask.subscription AND d.lane = ask.lane AND d.seq > ask.after
+        ), ask.after)
+        FROM unnest($1::uuid[], $2::int2[], $3::int8[]) WITH ORDINALITY AS ask (subscription, lane, after, n)
+        ORDER BY n";
+    let subscriptions: Vec<Uuid> = asks.iter().map(|ask| ask.subscription).collect();
+    let lanes: Vec<i16> = asks.iter().map(|ask| ask.lane).collect();
+    let after: Vec<i64> = asks.iter().map(|ask| ask.after).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&subscriptions, Type::UUID_ARRAY),
+        (&lanes, Type::INT2_ARRAY),
+        (&after, Type::INT8_ARRAY),
+    ];
+    let rows = database.query(statement, &parameters).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 /// Reads where the lanes of these subscriptions begin.

@@ -255,12 +255,18 @@ impl State {
 
     /// Updates the gauges.
     pub(super) fn measure(&self) {
-        let lanes = self.feeds.values().flat_map(|feed| feed.lanes.iter().flatten());
-        let unread: i64 = lanes
-            .filter(|lane| lane.more)
-            .map(|lane| (lane.last - lane.read).max(0))
-            .sum();
-        self.metrics.pending.set(unread + signed(self.loaded));
+        let pending = |feed: &Feed| -> i64 {
+            let lanes = (0..).zip(feed.lanes.iter().flatten());
+            if !feed.parked.is_empty() {
+                // What is parked is not counted one by one.
+                return lanes
+                    .filter_map(|(lane, known)| Some(known.last - feed.upto(lane)?.0))
+                    .sum();
+            }
+            let unread = lanes.filter(|(_, known)| known.more);
+            unread.map(|(_, known)| (known.last - known.read).max(0)).sum::<i64>() + signed(feed.queue.len())
+        };
+        self.metrics.pending.set(self.feeds.values().map(pending).sum());
         #[cfg(test)]
         self.metrics
             .most_loaded

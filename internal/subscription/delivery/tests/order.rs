@@ -4,6 +4,8 @@ use super::endpoint::{Endpoint, Say};
 use super::fixture::{Fixture, LONG};
 use crate::delivery::Limits;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use testutil::poll;
 
 #[tokio::test]
@@ -69,6 +71,57 @@ async fn a_hanging_endpoint_delays_no_other() {
     fixture.until("delivered", 300).await;
     // Each hanging one has its one request, and no more.
     assert_eq!((hanging.at_once(), hanging.seen().len()), (5, 5));
+}
+
+/// A key whose deliveries fail has far more of them than there is room for.
+#[tokio::test]
+async fn a_failing_key_delays_no_other() {
+    let fixture = Fixture::new().await;
+    let good = Arc::new(AtomicBool::new(false));
+    let is_good = good.clone();
+    let endpoint = Endpoint::new(move |_, seen| {
+        let is_bad = seen.json()["data"]["device"] == "bad" && !is_good.load(Ordering::Relaxed);
+        Say::Status(if is_bad { 503 } else { 200 })
+    })
+    .await;
+    let retries = ("retries", "array_fill(interval '50 ms', ARRAY[9999])");
+    let hot = fixture.subscribe("hot", &endpoint.url, &[retries]).await;
+    fixture.deliver(hot, 0, (1, 1000), "'bad'").await;
+    fixture.deliver(hot, 0, (1001, 1200), "'good-' || n % 3").await;
+    fixture.deliver(hot, 0, (1201, 1300), "'bad'").await;
+    let limits = Limits {
+        loaded_each: 100,
+        ..Limits::default()
+    };
+    let running = fixture.run_with(1, limits).await;
+    fixture.until("delivered", 200).await;
+    assert!(
+        endpoint
+            .seqs()
+            .iter()
+            .all(|seq| *seq == 1 || (1001..=1200).contains(seq))
+    );
+    // More come meanwhile, of both.
+    fixture
+        .deliver(hot, 0, (1301, 1500), "CASE WHEN n % 2 = 0 THEN 'bad' ELSE 'good-0' END")
+        .await;
+    running.wake();
+    fixture.until("delivered", 300).await;
+    good.store(true, Ordering::Relaxed);
+    fixture.until("delivered", 1500).await;
+    let mut seqs = endpoint.seqs();
+    let bad: Vec<i64> = seqs.iter().copied().filter(|seq| *seq != 1).collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs, (1..=1500).collect::<Vec<i64>>());
+    assert_eq!(bad.len(), 1499, "none but the first was sent again");
+    poll(LONG, || async {
+        let rows = fixture
+            .query("SELECT FROM progress WHERE lane = 0 AND upto = 1500")
+            .await;
+        (!rows.is_empty()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
