@@ -153,19 +153,15 @@ impl Evaluator {
     pub async fn run(mut self, stop: CancellationToken) {
         let working = async {
             loop {
-                let pause = match self.work().await {
-                    Ok(()) => PAUSE,
-                    Err(Ended::Lost) => {
-                        tracing::info!("another notifier has taken over");
-                        PAUSE
-                    }
+                match self.work().await {
+                    Ok(()) => {}
+                    Err(Ended::Lost) => tracing::info!("another notifier has taken over"),
                     Err(Ended::Failed(error)) => {
                         tracing::warn!(%error, "cannot look for new readings; trying again");
-                        PAUSE
                     }
-                };
+                }
                 self.lose();
-                sleep(pause).await;
+                sleep(PAUSE).await;
             }
         };
         stop.run_until_cancelled(working).await;
@@ -250,7 +246,8 @@ impl Evaluator {
             self.term.send_replace(Some(*term));
         }
         let look = look::look(client, self.me, term.number).await?.ok_or(Ended::Lost)?;
-        if look.edits != self.rules.edits {
+        let has_slow_rule = self.active.iter().any(|rule| rule.cost.is_too_high());
+        if has_slow_rule || look.edits != self.rules.edits {
             self.read_rules(client).await?;
         }
         let enters = self

@@ -4,6 +4,7 @@
 //! lead in, `delivery` and `attempt` lead out.
 
 pub mod area;
+mod cost;
 pub mod delivery;
 mod devices;
 mod evaluator;

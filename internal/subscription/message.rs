@@ -25,7 +25,7 @@ pub(crate) struct Message {
 
 /// The event that a rule makes of a message of its topic; none where the filter is not true.
 pub(crate) fn judge(rule: &Rule, message: &Message) -> Option<Event> {
-    if rule.filter.evaluate(message) != Ok(Value::Bool(true)) {
+    if rule.cost.of(|| rule.filter.evaluate(message)) != Ok(Value::Bool(true)) {
         return None;
     }
     let made = Uuid::parse_str(&message.id).ok().filter(|_| message.made);

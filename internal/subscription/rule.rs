@@ -1,6 +1,7 @@
 //! The compiled part of a subscription: when something is noticed.
 
 use crate::area::{self, Area};
+use crate::cost::Cost;
 use crate::subscription::{Fire, READINGS, Subscription};
 use crate::vocabulary;
 use filter::{Filter, Invalid, Value, Variable, Variables};
@@ -20,6 +21,7 @@ pub(crate) struct Rule {
     pub(crate) subscription: Subscription,
     pub(crate) filter: Filter,
     clear: Option<Filter>,
+    pub(crate) cost: Cost,
     /// The sensors that the filters name, sorted.
     pub(crate) sensors: Vec<String>,
     /// Whether the filters ask where the device is.
@@ -67,6 +69,7 @@ impl Rule {
             subscription,
             filter,
             clear,
+            cost: Cost::default(),
             sensors,
             needs_place,
         })
@@ -95,7 +98,7 @@ impl Rule {
             moment,
             areas,
         };
-        let Ok(value) = self.filter.evaluate(&variables) else {
+        let Ok(value) = self.cost.of(|| self.filter.evaluate(&variables)) else {
             return Judged::PassedOver;
         };
         if self.subscription.fire == Fire::Change {
@@ -110,7 +113,7 @@ impl Rule {
         let Some(clear) = &self.clear else {
             return Judged::State(Value::Bool(is_true));
         };
-        let Ok(Value::Bool(is_cleared)) = clear.evaluate(&variables) else {
+        let Ok(Value::Bool(is_cleared)) = self.cost.of(|| clear.evaluate(&variables)) else {
             return Judged::PassedOver;
         };
         match (is_true, is_cleared, was_on) {

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use tokio_postgres::{Client, Error, Transaction};
 use uuid::Uuid;
 
+/// Why a rule with a slow filter is not judged.
+const TOO_SLOW: &str = "The filter takes more than 50 microseconds a moment, which would hold up the others: make it simpler. It goes on once it is edited.";
+
 /// Subscriptions and areas as of an edit.
 #[derive(Default)]
 pub(crate) struct Rules {
@@ -19,8 +22,10 @@ pub(crate) struct Rules {
     /// Those whose filters compile.
     pub(crate) all: Vec<Arc<Rule>>,
     pub(crate) areas: Arc<Areas>,
-    /// Why others do not compile.
+    /// Why others do not compile, or are not judged.
     pub(crate) problems: Vec<(Uuid, i32, String)>,
+    /// Rules whose filters are too slow, until they are edited.
+    slow: HashMap<Uuid, i32>,
     geojson: BTreeMap<String, serde_json::Value>,
 }
 
@@ -48,9 +53,19 @@ impl Rules {
         } else {
             Arc::new(areas(&geojson))
         };
+        let slow = before.all.iter().filter(|rule| rule.cost.is_too_high());
+        let mut slow: HashMap<Uuid, i32> = slow
+            .map(|rule| (rule.subscription.id, rule.subscription.rule))
+            .chain(before.slow.iter().map(|(id, rule)| (*id, *rule)))
+            .collect();
+        slow.retain(|id, rule| subscriptions.iter().any(|row| row.id == *id && row.rule == *rule));
         let known: HashMap<Uuid, &Arc<Rule>> = before.all.iter().map(|rule| (rule.subscription.id, rule)).collect();
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         for subscription in &subscriptions {
+            if slow.contains_key(&subscription.id) {
+                problems.push((subscription.id, subscription.rule, TOO_SLOW.to_owned()));
+                continue;
+            }
             let same = known
                 .get(&subscription.id)
                 .filter(|rule| rule.subscription == *subscription);
@@ -69,6 +84,7 @@ impl Rules {
             all,
             areas,
             problems,
+            slow,
             geojson,
         })
     }

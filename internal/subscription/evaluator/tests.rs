@@ -1,6 +1,7 @@
 //! Events against a computation of their own: plain, over all readings, after each arrival.
 
 mod plain;
+mod slow;
 
 use super::*;
 use plain::{Episodes, LATITUDE, LONGITUDE};
