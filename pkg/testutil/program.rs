@@ -2,8 +2,7 @@
 
 use crate::{Clock, http};
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -296,8 +295,8 @@ impl Process {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         // No id: it has ended, and another process may have its number.
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            let _ = kill(Pid::from_raw(pid), signal);
+        if let Some(pid) = self.child.id() {
+            crate::running::send(pid, signal);
         }
     }
 

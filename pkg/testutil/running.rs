@@ -14,6 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long a server may take to start, on a machine that may be compiling.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a process may take to stop after SIGSTOP, there.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+
 /// A child process, killed when this is dropped.
 #[derive(Debug)]
 pub struct Running {
@@ -93,8 +96,8 @@ impl Running {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            let _ = kill(Pid::from_raw(pid), signal);
+        if let Some(pid) = self.child.id() {
+            send(pid, signal);
         }
     }
 
@@ -113,4 +116,32 @@ impl Running {
         let text = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&text[text.len().saturating_sub(4096)..]).into_owned()
     }
+}
+
+/// Sends a signal to a child. After SIGSTOP, waits until it has stopped: on a busy machine its threads go on until one
+/// of them takes the signal.
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let Ok(number) = i32::try_from(pid) else {
+        return;
+    };
+    if kill(Pid::from_raw(number), signal).is_err() || signal != Signal::SIGSTOP {
+        return;
+    }
+    let begun = Instant::now();
+    while !is_stopped(pid) && begun.elapsed() < STOPPED_WITHIN {
+        std::thread::yield_now();
+    }
+}
+
+/// Whether all threads of a process have stopped, or it is gone.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    tasks.flatten().all(|task| {
+        // The state stands after the name, which may hold blanks.
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        state.is_none_or(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
+    })
 }
