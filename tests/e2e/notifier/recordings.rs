@@ -228,10 +228,17 @@ impl Setting {
     /// The events of a device are exactly those of the computation.
     async fn check_exactly(&self, device: &str) {
         let readings = &self.sent[device];
+        // Simulated cars lack sensors, and keep to some limits.
+        let may_be_silent = !readings.contains_key("throttle");
+        let mut loud = 0;
         for (number, (rule, events)) in self.rules.iter().zip(self.events(device).await).enumerate() {
             let mut expected = rule.events(readings);
             expected.sort();
-            assert!(!expected.is_empty(), "rule {number} makes no event of {device}");
+            assert!(
+                may_be_silent || !expected.is_empty(),
+                "rule {number} makes no event of {device}"
+            );
+            loud += usize::from(!expected.is_empty());
             let missing: Vec<&Event> = expected.iter().filter(|event| !events.contains(event)).collect();
             let wrong: Vec<&Event> = events.iter().filter(|event| !expected.contains(event)).collect();
             assert!(
@@ -239,6 +246,7 @@ impl Setting {
                 "rule {number} of {device}: missing {missing:?}, wrong {wrong:?}"
             );
         }
+        assert!(loud > 2, "only {loud} rules make events of {device}");
     }
 
     /// Each run that qualifies holds a told moment, or is too near to an event.
