@@ -218,7 +218,7 @@ async fn visible_under_bulk(
 }
 
 /// The percentile of times at this share.
-fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
+pub(crate) fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_precision_loss,

@@ -1,7 +1,8 @@
 //! How soon an upload's event reaches its endpoint after the upload's answer.
 
-use super::setting::{in_force, notifier, percentile, prepare};
+use super::setting::{in_force, notifier, prepare};
 use super::sink::Sink;
+use crate::live::percentile;
 use crate::report::{Figure, Report};
 use crate::size::Size;
 use crate::system::{KEY, Servers};

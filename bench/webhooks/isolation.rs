@@ -1,7 +1,8 @@
 //! How soon published messages reach a hundred endpoints, while two of them do not answer and while none.
 
-use super::setting::{TOPIC, in_force, notifier, percentile, prepare, publish};
+use super::setting::{TOPIC, in_force, notifier, prepare, publish};
 use super::sink::Sink;
+use crate::live::percentile;
 use crate::report::{Figure, Report};
 use crate::size::Size;
 use crate::system::Servers;
@@ -40,7 +41,7 @@ async fn run(servers: &Servers, size: Size, are_bad: bool, report: &mut Report) 
     for endpoint in 0..ENDPOINTS {
         let url = match endpoint {
             0 if are_bad => sink.hanging(),
-            // Nobody listens there.
+            // No server listens there.
             1 if are_bad => "http://127.0.0.1:1/".to_owned(),
             _ => sink.url(&format!("/{endpoint}")),
         };

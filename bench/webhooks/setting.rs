@@ -96,16 +96,3 @@ pub(super) async fn publish(http: &reqwest::Client, notifier: &str, number: u64)
     ensure!(status == 200 && answer["duplicate"] == false, "{status} {text}");
     Ok(at)
 }
-
-/// The percentile of times at this share.
-pub(super) fn percentile(mut times: Vec<f64>, share: f64) -> f64 {
-    times.sort_by(f64::total_cmp);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index"
-    )]
-    let at = ((times.len() as f64 * share).ceil() as usize).saturating_sub(1);
-    times.get(at).copied().unwrap_or(f64::NAN)
-}

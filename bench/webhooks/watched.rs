@@ -1,4 +1,4 @@
-//! The bulk load while nobody, one or each of the six sensors is watched, beside a persistor that writes no changes.
+//! The bulk load while none, one or each of the six sensors is watched, beside a persistor that writes no changes.
 
 use super::setting::{in_force, judged, notifier, prepare};
 use super::sink::Sink;

@@ -112,7 +112,7 @@ async fn every_event_reaches_its_endpoint_whatever_is_killed() {
     drop(first);
 }
 
-/// A row that somebody inserts is a subscription like any other.
+/// A row that a user inserts by SQL is a subscription like any other.
 #[tokio::test]
 async fn a_row_is_enough() {
     let system = System::start(1).await;

@@ -65,7 +65,7 @@ async fn the_history_makes_the_same_database_again() {
     pin("a_rebuild_of_one_reading", &said_late);
 }
 
-/// Subscriptions are told of what nobody had stored yet, and not again of the rest.
+/// Subscriptions are told of what no persistor had acknowledged yet, and not again of the rest.
 #[tokio::test]
 async fn changes_are_written_of_what_was_not_acknowledged() {
     let mut system = System::start(1).await;

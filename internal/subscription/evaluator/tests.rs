@@ -46,7 +46,7 @@ impl Setting {
         let (mut evaluator, outputs) = Evaluator::new(pool.clone(), settings, &mut Registry::default());
         let mut client = pool.get().await.unwrap();
         let Ok(Some(term)) = evaluator.acquire(&mut client).await else {
-            panic!("nobody else has the lease");
+            panic!("no other notifier has the lease");
         };
         Self {
             step,
@@ -298,7 +298,7 @@ async fn the_next_holder_of_the_lease_goes_on_with_the_next_number() {
         setting.settle().await;
         setting.evaluator.lose();
         let Ok(Some(term)) = setting.evaluator.acquire(&mut setting.client).await else {
-            panic!("nobody else has the lease");
+            panic!("no other notifier has the lease");
         };
         setting.term = term;
     }

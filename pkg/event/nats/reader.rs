@@ -298,7 +298,7 @@ async fn start_pull(
     })
 }
 
-/// Up to which sequence each lane is acknowledged; without those that nobody has read yet.
+/// Up to which sequence each lane is acknowledged; without those that no reader has begun.
 async fn acknowledged(stream: &Stream, address: &Nats) -> Result<Vec<(Lane, u64)>, Error> {
     let mut floors = Vec::new();
     for lane in Lane::ALL {

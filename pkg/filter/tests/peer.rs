@@ -7,7 +7,7 @@
 //! - `comparison`: `==`, `!=` and `in` over numbers of different types, where cel-python fails;
 //! - `types`: functions of texts over sums of texts, where cel-python fails;
 //! - `text`: `string` of conditions and of doubles, which cel-python writes as Python does;
-//! - a double divided by zero, which is infinite in cel-python whatever the signs, and where it is no number;
+//! - a double divided by zero, which is infinite in cel-python for all signs, and where it is no number;
 //! - an error within `exists_one`, which `||` and `&&` pass over, but not in cel-python.
 //!
 //! `PEER_SEED=7` makes other filters.

@@ -1,4 +1,4 @@
-//! An endpoint that takes webhooks, as somebody's server would.
+//! An endpoint that takes webhooks, as a user's server would.
 
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
