@@ -9,8 +9,9 @@ const ROWS: u64 = 1_000_000;
 /// The longest span that is judged at once, at the most, in microseconds.
 const PIECE: i64 = 2 * 3600 * 1_000_000;
 
-/// Halvings, at the most: then pieces are of half a minute.
-const LEAST: u32 = 8;
+/// Halvings, at the most: then pieces are of 7.5 minutes. Smaller ones would cost more, for every piece reads what a
+/// rule needs around it, too.
+const LEAST: u32 = 4;
 
 /// Slower than this, the next one judges a quarter. A lease lasts five seconds.
 const SLOW: Duration = Duration::from_millis(1500);
@@ -67,7 +68,7 @@ mod tests {
     fn slow_ones_make_it_small_and_fast_ones_large() {
         let mut portion = Portion::default();
         assert_eq!(portion.after(Duration::ZERO), portion);
-        for expected in [250_000, 62_500, 15_625, 3906, 3906] {
+        for expected in [250_000, 62_500, 62_500] {
             portion = portion.after_failure();
             assert_eq!(portion.rows(), expected);
         }

@@ -315,13 +315,13 @@ async fn the_next_holder_of_the_lease_goes_on_with_the_next_number() {
 async fn after_a_failure_less_is_judged_at_once_until_all_is() {
     let mut setting = Setting::start().await;
     let id = setting.subscribe("filter", "'speed > 120'").await;
-    let readings: Vec<Reading> = (0..10_000)
+    let readings: Vec<Reading> = (0..100_000)
         .map(|second| {
             (
                 "lada",
                 "speed",
                 second,
-                if second % 2000 < 1000 { 100.0 } else { 130.0 },
+                if second % 20_000 < 10_000 { 100.0 } else { 130.0 },
             )
         })
         .collect();
@@ -346,7 +346,7 @@ async fn after_a_failure_less_is_judged_at_once_until_all_is() {
     let rest: i32 = setting.client.query_one(rest, &[]).await.unwrap().get(0);
     assert_eq!(rest, 1);
     setting.settle().await;
-    let rises = [1000, 3000, 5000, 7000, 9000].map(|second| event("rise", "lada", second));
+    let rises = [10_000, 30_000, 50_000, 70_000, 90_000].map(|second| event("rise", "lada", second));
     assert_eq!(setting.noticed(id).await, rises);
 }
 
