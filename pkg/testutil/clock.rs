@@ -1,7 +1,7 @@
 //! A clock that a test sets, for a program that runs under libfaketime.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A wall clock that a test sets. Timers are unaffected.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ impl Clock {
     #[must_use]
     pub fn new(offset: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the clock");
+        forget_dead_processes();
         // PostgreSQL's user reads it as well.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("let others enter the folder");
@@ -52,6 +53,25 @@ impl Clock {
 
     fn file(&self) -> PathBuf {
         self.folder.path().join("clock")
+    }
+}
+
+/// Removes what libfaketime left in shared memory for processes that were killed.
+///
+/// It names its objects by process, and a program under an old number that finds another user's object
+/// there does not start.
+fn forget_dead_processes() {
+    for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| {
+            let name = name.strip_prefix("sem.").unwrap_or(name);
+            name.strip_prefix("faketime_sem_")
+                .or_else(|| name.strip_prefix("faketime_shm_"))
+        });
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Another test may have removed it, or it is another user's: then this test shows it.
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
