@@ -62,9 +62,12 @@ pub(crate) async fn look(
                 }
                 Kind::Fall
             };
-            judge
+            let new = judge
                 .insert(transaction, rule, &device, &[(kind, latest, false)])
                 .await?;
+            if new.is_empty() {
+                continue;
+            }
             let firing = Firing {
                 kind,
                 moment: latest,

@@ -188,5 +188,12 @@ async fn unsent(client: &Client, taken: &[String]) -> anyhow::Result<Vec<String>
         .query(select, &[&taken])
         .await
         .context("look at what was not sent")?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let twice = "SELECT format('queued twice: %s of %s as %s, seqs and times: %s', id, name, type, string_agg(format('%s %s', seq, at), ', ' ORDER BY seq))
+        FROM (SELECT d.*, s.name FROM delivery AS d JOIN subscription AS s ON s.id = d.subscription) AS all_
+        GROUP BY id, name, type HAVING count(*) > 1 LIMIT 12";
+    let twice = client
+        .query(twice, &[])
+        .await
+        .context("look at what was queued twice")?;
+    Ok(rows.iter().chain(&twice).map(|row| row.get(0)).collect())
 }

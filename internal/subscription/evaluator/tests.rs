@@ -350,6 +350,26 @@ async fn after_a_failure_less_is_judged_at_once_until_all_is() {
     assert_eq!(setting.noticed(id).await, rises);
 }
 
+/// What the table of told moments holds is not told again, though the evaluator does not remember it.
+#[tokio::test]
+async fn the_table_decides_what_was_told() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter, fire", "'speed > 120', 'each'").await;
+    setting.store(&[("lada", "speed", 0, 130.0)]).await;
+    setting.settle().await;
+    let insert = "INSERT INTO told (subscription, device, kind, moment)
+        SELECT subscription, device, kind, moment + interval '10 s' FROM told WHERE subscription = $1";
+    assert_eq!(setting.client.execute(insert, &[&id]).await.unwrap(), 1);
+    setting
+        .store(&[("lada", "speed", 10, 130.0), ("lada", "speed", 20, 130.0)])
+        .await;
+    setting.settle().await;
+    assert_eq!(
+        setting.noticed(id).await,
+        [event("each", "lada", 0), event("each", "lada", 20)]
+    );
+}
+
 /// What the rules of the random tests are. A second stands for a step.
 const RULES: [(&str, &str); 12] = [
     ("filter", "'a > 5.0'"),

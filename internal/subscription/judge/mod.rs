@@ -136,7 +136,8 @@ impl Judge {
             if let Some(last) = last {
                 let kinds = Kind::all_of(rule.subscription.fire);
                 let rows = kinds.iter().map(|kind| (*kind, last, true)).collect::<Vec<_>>();
-                return self.insert(transaction, rule, device.name, &rows).await;
+                self.insert(transaction, rule, device.name, &rows).await?;
+                return Ok(());
             }
             if reach >= self.lookback {
                 return Ok(());
@@ -314,20 +315,23 @@ impl Judge {
                 sent.push(firing);
             }
         }
-        self.insert(transaction, rule, device.name, &rows).await?;
+        let new = self.insert(transaction, rule, device.name, &rows).await?;
+        // The table decides, whatever is remembered of it.
+        sent.retain(|firing| new.contains(&(firing.kind, firing.moment)));
         Ok(sent)
     }
 
-    /// Inserts told moments: their kind, and whether no event was made of them.
+    /// Inserts told moments: their kind, and whether no event was made of them. Returns those that were not there.
     pub(crate) async fn insert(
         &mut self,
         transaction: &Transaction<'_>,
         rule: &Rule,
         device: &str,
         rows: &[(Kind, i64, bool)],
-    ) -> Result<(), ::postgres::Error> {
+    ) -> Result<HashSet<(Kind, i64)>, ::postgres::Error> {
+        let mut new = HashSet::new();
         if rows.is_empty() {
-            return Ok(());
+            return Ok(new);
         }
         for (_, moment, _) in rows {
             let month = time::month_of(*moment);
@@ -342,10 +346,13 @@ impl Judge {
         let insert = "INSERT INTO told (subscription, device, kind, moment, silent)
             SELECT $1, $2, kind, moment, silent
             FROM unnest($3::text[], $4::timestamptz[], $5::bool[]) AS new (kind, moment, silent)
-            ON CONFLICT DO NOTHING";
+            ON CONFLICT DO NOTHING RETURNING kind, moment";
         let parameters: [&(dyn ToSql + Sync); 5] = [&rule.subscription.id, &device, &kinds, &moments, &silents];
-        transaction.execute(insert, &parameters).await?;
-        Ok(())
+        for row in transaction.query(insert, &parameters).await? {
+            let Instant(moment) = row.try_get(1)?;
+            new.extend(Kind::of(row.try_get(0)?).map(|kind| (kind, moment)));
+        }
+        Ok(new)
     }
 }
 
