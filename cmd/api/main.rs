@@ -5,7 +5,6 @@ use clap::Parser;
 use service::{Arguments, Latch, Options, Program, Service, Serving};
 use std::process::ExitCode;
 use std::time::Duration;
-use store::schema;
 
 const PROGRAM: Program = Program {
     name: "api",

@@ -9,7 +9,6 @@ use service::{Arguments, Options, Program, Service};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
-use store::schema;
 use tokio_util::sync::CancellationToken;
 
 const PROGRAM: Program = Program {
@@ -147,7 +146,7 @@ async fn retain(dumper: &Dumper, retention: Retention, dry_run: bool) -> anyhow:
 }
 
 async fn prepare(pool: &postgres::Pool) -> anyhow::Result<()> {
-    let prepared = tokio::time::timeout(DATABASE_TIMEOUT, schema::prepare(pool, false)).await;
+    let prepared = tokio::time::timeout(DATABASE_TIMEOUT, postgres::wait_for_version(pool, store::SCHEMA)).await;
     prepared.with_context(|| {
         format!(
             "the database did not answer, or had no tables of this version, within {DATABASE_TIMEOUT:?}; start a persistor, which makes them"

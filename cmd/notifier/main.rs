@@ -5,7 +5,6 @@ use clap::Parser;
 use service::{Arguments, Options, Program, Service, Serving};
 use std::process::ExitCode;
 use std::time::Duration;
-use store::schema;
 use subscription::Notifier;
 
 const PROGRAM: Program = Program {

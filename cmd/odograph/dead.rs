@@ -163,11 +163,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Waits a while for the tables of this version.
 async fn prepared(pool: &Pool) -> anyhow::Result<()> {
-    let prepared = tokio::time::timeout(TIMEOUT, store::schema::prepare(pool, false)).await;
+    let prepared = tokio::time::timeout(TIMEOUT, schema::prepare(pool, false)).await;
     let prepared = prepared.with_context(|| {
         format!(
             "the database does not answer, or its tables are older than version {}; start a persistor, or let their owner run \"odograph migrate\"",
-            store::schema::version()
+            schema::version()
         )
     })?;
     Ok(prepared?)

@@ -3,7 +3,6 @@
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
-use store::schema;
 
 /// For statements outside migrations; migrations have no limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);

@@ -6,7 +6,7 @@ use persist::{Persistor, Storing};
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
-use store::{Store, schema};
+use store::Store;
 
 /// Shorter than the event bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);

@@ -5,7 +5,6 @@ use archive::{Day, Days};
 use service::{Arguments, Options, Service};
 use std::io::Write;
 use std::time::Duration;
-use store::schema;
 
 /// A statement may be slow, since no bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);

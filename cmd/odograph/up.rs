@@ -15,7 +15,6 @@ use service::{Arguments, Options, Service, Serving};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use store::schema;
 use subscription::Notifier;
 use tokio_util::sync::CancellationToken;
 

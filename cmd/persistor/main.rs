@@ -5,7 +5,6 @@ use persist::{History, Persistor, Storing};
 use service::{Arguments, Options, Program, Service};
 use std::process::ExitCode;
 use std::time::Duration;
-use store::schema;
 
 const PROGRAM: Program = Program {
     name: "persistor",

@@ -27,7 +27,7 @@ impl Api {
     pub(crate) async fn start() -> Self {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
-        store::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         let routes = finished(pool.clone());
         Self { routes, pool, database }
     }

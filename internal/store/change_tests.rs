@@ -1,6 +1,6 @@
 //! Changes as subscriptions read them.
 
-use crate::{Store, Timestamptz, schema};
+use crate::{Store, Timestamptz};
 use ::postgres::Pool;
 use reading::Point;
 use reading::message::Message;

@@ -1,9 +1,9 @@
-//! The tables of readings: their schema, and the one transaction that writes them.
+//! The tables of readings, and the one transaction that writes them.
 //!
 //! ```no_run
 //! # async fn run(message: reading::message::Message) -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = postgres::open("postgres://localhost/odograph", 2, std::time::Duration::from_secs(25))?;
-//! store::schema::prepare(&pool, true).await?;
+//! schema::prepare(&pool, true).await?;
 //! let stored = store::Store::new(pool).write(&[message]).await?;
 //! println!("{} readings persisted", stored.persisted);
 //! # Ok(())
@@ -42,13 +42,15 @@ mod partition;
 #[cfg(test)]
 mod receipt_tests;
 mod receipts;
-pub mod schema;
 mod series;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
 pub mod text;
+
+/// The schema version whose tables these statements use.
+pub const SCHEMA: i32 = 9;
 
 // Public for the micro-benchmarks.
 pub use copy::Rows;

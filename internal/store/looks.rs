@@ -100,7 +100,7 @@ mod tests {
     async fn database() -> (::postgres::Pool, testutil::Database) {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 2, Duration::from_secs(30)).unwrap();
-        crate::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         (pool, database)
     }
 

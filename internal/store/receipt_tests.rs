@@ -21,7 +21,7 @@ impl Setting {
     async fn start() -> Self {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 8, Duration::from_secs(30)).unwrap();
-        crate::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         Self {
             pool,
             _database: database,

@@ -20,7 +20,7 @@ impl Setting {
         let database = testutil::database().await;
         // One connection, so that no new one makes the store forget what it remembers.
         let pool = ::postgres::open(&database.url(), 1, Duration::from_secs(60)).unwrap();
-        crate::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         Self {
             pool,
             _database: database,

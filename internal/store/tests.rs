@@ -20,7 +20,7 @@ impl Setting {
     async fn start() -> Self {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 2, Duration::from_secs(30)).unwrap();
-        crate::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         Self {
             store: Store::new(pool.clone()),
             pool,
@@ -89,6 +89,11 @@ impl Setting {
             .unwrap();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
+}
+
+#[test]
+fn the_newest_migration_is_what_the_statements_need() {
+    assert_eq!(schema::version(), crate::SCHEMA);
 }
 
 #[tokio::test]

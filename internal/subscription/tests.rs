@@ -4,6 +4,6 @@
 pub(crate) async fn database() -> (testutil::Database, ::postgres::Pool) {
     let database = testutil::database().await;
     let pool = ::postgres::open(&database.url(), 4, std::time::Duration::from_secs(25)).expect("the URL is right");
-    store::schema::prepare(&pool, true).await.expect("the schema is right");
+    schema::prepare(&pool, true).await.expect("the schema is right");
     (database, pool)
 }

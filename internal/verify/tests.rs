@@ -32,7 +32,7 @@ impl Setting {
         let pools = [&databases[0], &databases[1]]
             .map(|database| ::postgres::open(&database.url(), 2, Duration::from_secs(30)).unwrap());
         for pool in &pools {
-            store::schema::prepare(pool, true).await.unwrap();
+            schema::prepare(pool, true).await.unwrap();
             pool.get().await.unwrap().batch_execute(FILL).await.unwrap();
         }
         let folder = tempfile::tempdir().unwrap();

@@ -18,12 +18,12 @@ pub enum Error {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The schema cannot be brought to the version that this program needs; say so and stop.
     #[error("the database's schema could not be migrated")]
-    Migrate(#[source] refinery::Error),
+    Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The role that connects may not change the schema; say so and stop.
     #[error(
         "this role may not change the database's schema; let the role that owns the tables migrate, and pass --migrate=false here"
     )]
-    MayNotMigrate(#[source] refinery::Error),
+    MayNotMigrate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server answered with an error that would come again.
     #[error("the database refused")]
     Refused(#[source] tokio_postgres::Error),
@@ -58,20 +58,6 @@ impl Failure {
         } else {
             Self::Unavailable
         }
-    }
-}
-
-impl From<refinery::Error> for Error {
-    fn from(error: refinery::Error) -> Self {
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(cause) = source {
-            let cause_is = |state| cause.downcast_ref().and_then(tokio_postgres::Error::code) == Some(&state);
-            if cause_is(SqlState::INSUFFICIENT_PRIVILEGE) {
-                return Self::MayNotMigrate(error);
-            }
-            source = cause.source();
-        }
-        Self::Migrate(error)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Connections to PostgreSQL: a pool opened from a URL, each connection with a session of its own,
-//! TLS by its `sslmode`, migrations under a lock, transactions by name, and errors by their meaning for
-//! the caller.
+//! TLS by its `sslmode`, transactions by name, and errors by their meaning for the caller.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,13 +13,13 @@
 
 mod connect;
 mod error;
-mod migrate;
 mod reclaim;
 mod sessions;
 mod tls;
 mod transaction;
+mod version;
 
 pub use connect::{Pool, open, reach};
 pub use error::{Error, Failure};
-pub use migrate::{migrate, wait_for_version};
 pub use transaction::{Timer, Tries, register};
+pub use version::wait_for_version;

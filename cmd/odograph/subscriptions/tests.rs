@@ -36,7 +36,7 @@ impl Notifier {
         service::install_tls();
         let database = testutil::database().await;
         let pool = postgres::open(&database.url(), 4, Duration::from_secs(25)).unwrap();
-        store::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         let at_once = "CREATE FUNCTION at_once() RETURNS trigger LANGUAGE plpgsql AS
                 $$BEGIN NEW.in_force := NEW.rule; RETURN NEW; END$$;
             CREATE TRIGGER zz_at_once BEFORE INSERT OR UPDATE ON subscription

@@ -30,7 +30,7 @@ impl Setting {
         let mut pools = Vec::new();
         for database in &databases {
             let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
-            store::schema::prepare(&pool, true).await.unwrap();
+            schema::prepare(&pool, true).await.unwrap();
             pools.push(pool);
         }
         let folder = tempfile::tempdir().unwrap();

@@ -64,7 +64,7 @@ impl Setting {
     pub(crate) async fn start() -> Self {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 8, Duration::from_secs(30)).unwrap();
-        store::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let store = blob::Store::open(&format!("file://{}", folder.path().display())).unwrap();
         Self {

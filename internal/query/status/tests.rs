@@ -10,7 +10,7 @@ async fn how_far_the_readings_go() {
         "devices": 0,
         "series": 0,
         "version": env!("CARGO_PKG_VERSION"),
-        "schemaVersion": store::schema::version(),
+        "schemaVersion": schema::version(),
     });
     assert_eq!(empty, expected);
     api.add(&[

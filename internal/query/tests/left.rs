@@ -133,7 +133,7 @@ async fn statements_end_over_tls() {
     let server = Postgres::start_with_tls(&authority).await;
     let url = format!("{}?sslmode=verify-full&sslrootcert={}", server.tcp_url(), ca.display());
     let pool = ::postgres::open(&url, CONNECTIONS, UNBOUNDED).unwrap();
-    store::schema::prepare(&pool, true).await.unwrap();
+    schema::prepare(&pool, true).await.unwrap();
     let address = serve(pool).await;
     let (monitor, locking) = (session(server.url()).await, session(server.url()).await);
     locking.batch_execute("BEGIN; LOCK TABLE series").await.unwrap();

@@ -18,7 +18,7 @@ impl Setting {
 
     async fn over(database: testutil::Database) -> Self {
         let pool = ::postgres::open(&database.url(), 8, Duration::from_secs(30)).unwrap();
-        crate::schema::prepare(&pool, true).await.unwrap();
+        schema::prepare(&pool, true).await.unwrap();
         Self {
             store: Store::new(pool.clone()),
             pool,

@@ -368,7 +368,7 @@ async fn a_database_that_is_stuck_or_away_is_a_503() {
     drop(lost);
     // The new database has no tables yet.
     poll(LONG, async || {
-        store::schema::prepare(&notifier.pool, true).await.is_ok().then_some(())
+        schema::prepare(&notifier.pool, true).await.is_ok().then_some(())
     })
     .await;
     poll(LONG, async || {

@@ -1,4 +1,17 @@
-//! The database's schema, embedded: the numbered files of `migrations/`.
+//! The database's schema, the numbered files of `migrations/`, embedded: brings a database to it under a lock.
+//!
+//! ```no_run
+//! # async fn run(pool: postgres::Pool) -> Result<(), postgres::Error> {
+//! schema::prepare(&pool, true).await?;
+//! println!("the schema is at version {}", schema::version());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Knows no table and writes none: a program that only needs the schema to be there waits for it without this crate
+//! (`postgres::wait_for_version`).
+
+mod migrate;
 
 use postgres::{Error, Pool};
 
@@ -29,7 +42,7 @@ pub fn version() -> i32 {
 /// Where a migration fails for good.
 pub async fn prepare(pool: &Pool, apply: bool) -> Result<(), Error> {
     if apply {
-        postgres::migrate(pool, embedded::migrations::runner()).await
+        migrate::migrate(pool, embedded::migrations::runner()).await
     } else {
         postgres::wait_for_version(pool, version()).await
     }

@@ -1,11 +1,11 @@
 //! Migrates a database to the schema that a program needs.
 
-use crate::connect::{reach, retry};
-use crate::{Error, Pool, Timer};
+use postgres::{Error, Pool, Timer, reach};
 use refinery::{Migration, Runner, Target};
 use refinery_core::AsyncMigrate;
 use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// Advisory lock, so that programs started together migrate once. The number is arbitrary and must never
 /// change.
@@ -17,7 +17,7 @@ const LOCK: i64 = 0x6f64_6f67_7261_7068;
 /// # Errors
 /// [`Error::Migrate`] where a migration fails, or an applied one has been changed since;
 /// [`Error::MayNotMigrate`] where the role lacks the rights; [`Error::SharedSessions`] as [`reach`].
-pub async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
+pub(crate) async fn migrate(pool: &Pool, migrations: Runner) -> Result<(), Error> {
     let runner = migrations.set_abort_missing(false).set_target(Target::Latest);
     loop {
         reach(pool).await?;
@@ -42,7 +42,7 @@ async fn apply(pool: &Pool, runner: &Runner) -> Result<(), Error> {
             Ok(())
         }
         Err(_) if client.is_closed() => Err(Error::Unavailable("connection closed while migrating".into())),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -77,29 +77,15 @@ fn ascii(statement: &str) -> String {
     statement.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 
-/// Waits, without a deadline, until another program has migrated the schema to `version`.
-///
-/// # Errors
-/// [`Error::SharedSessions`], as [`reach`].
-pub async fn wait_for_version(pool: &Pool, version: i32) -> Result<(), Error> {
-    reach(pool).await?;
-    let reached = || async {
-        let client = pool.get().await?;
-        let row = client
-            .query_one(
-                "SELECT coalesce(max(version), 0)::int4 FROM refinery_schema_history",
-                &[],
-            )
-            .await?;
-        let found: i32 = row.get(0);
-        if found >= version {
-            Ok(())
-        } else {
-            Err(Error::Unavailable(
-                format!("schema version is {found}, {version} is needed").into(),
-            ))
+/// What a failed migration means for the caller.
+fn failed(error: refinery::Error) -> Error {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = source {
+        let cause_is = |state| cause.downcast_ref().and_then(tokio_postgres::Error::code) == Some(&state);
+        if cause_is(SqlState::INSUFFICIENT_PRIVILEGE) {
+            return Error::MayNotMigrate(error.into());
         }
-    };
-    let log = |cause, _| tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
-    retry(reached, log).await
+        source = cause.source();
+    }
+    Error::Migrate(error.into())
 }
