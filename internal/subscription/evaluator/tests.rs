@@ -357,16 +357,19 @@ async fn the_table_decides_what_was_told() {
     let id = setting.subscribe("filter, fire", "'speed > 120', 'each'").await;
     setting.store(&[("lada", "speed", 0, 130.0)]).await;
     setting.settle().await;
+    // From here on it goes on from what it remembers.
+    setting.store(&[("lada", "speed", 60, 100.0)]).await;
+    setting.settle().await;
     let insert = "INSERT INTO told (subscription, device, kind, moment)
-        SELECT subscription, device, kind, moment + interval '10 s' FROM told WHERE subscription = $1";
+        SELECT subscription, device, kind, moment + interval '100 s' FROM told WHERE subscription = $1";
     assert_eq!(setting.client.execute(insert, &[&id]).await.unwrap(), 1);
     setting
-        .store(&[("lada", "speed", 10, 130.0), ("lada", "speed", 20, 130.0)])
+        .store(&[("lada", "speed", 100, 130.0), ("lada", "speed", 120, 130.0)])
         .await;
     setting.settle().await;
     assert_eq!(
         setting.noticed(id).await,
-        [event("each", "lada", 0), event("each", "lada", 20)]
+        [event("each", "lada", 0), event("each", "lada", 120)]
     );
 }
 
