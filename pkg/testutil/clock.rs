@@ -69,7 +69,7 @@ fn forget_dead_processes() {
                 .or_else(|| name.strip_prefix("faketime_shm_"))
         });
         if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            // Another test may have removed it, or it is another user's: then this test shows it.
+            // This fails where another test has removed it meanwhile. An object that another user owns stays.
             let _ = std::fs::remove_file(entry.path());
         }
     }

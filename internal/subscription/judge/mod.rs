@@ -316,7 +316,7 @@ impl Judge {
             }
         }
         let new = self.insert(transaction, rule, device.name, &rows).await?;
-        // The table decides, whatever is remembered of it.
+        // The table decides: the evaluator may remember less than it holds.
         sent.retain(|firing| new.contains(&(firing.kind, firing.moment)));
         Ok(sent)
     }
