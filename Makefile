@@ -83,7 +83,7 @@ bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [Q
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: ## install InfluxDB and VictoriaMetrics, for `make bench` to stand beside
+bench-peers: ## install InfluxDB, VictoriaMetrics and graphile-worker, for `make bench` to stand beside
 	@scripts/install-bench-peers.sh
 
 .PHONY: micro

