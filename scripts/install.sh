@@ -63,10 +63,12 @@ python_with_venv() {
     fi
 }
 
-# cargo_tool SUBCOMMAND: makes sure that cargo has SUBCOMMAND, by compiling cargo-SUBCOMMAND.
+# cargo_tool SUBCOMMAND [OPTION…]: makes sure that cargo has SUBCOMMAND, by compiling cargo-SUBCOMMAND with the OPTIONs.
 cargo_tool() {
-    if cargo "$1" --version >/dev/null 2>&1; then return 0; fi
-    echo "Installing cargo-$1 with cargo (it is compiled here: a few minutes)."
-    cargo install --locked --quiet "cargo-$1" \
-        || fail "cargo could not install it; what it said is above. Any cargo-$1 on PATH does."
+    local name=$1
+    shift
+    if cargo "$name" --version >/dev/null 2>&1; then return 0; fi
+    echo "Installing cargo-$name with cargo (it is compiled here: a few minutes)."
+    cargo install --locked --quiet "$@" "cargo-$name" ||
+        fail "cargo could not install it; what it said is above. Any cargo-$name on PATH does."
 }
