@@ -404,8 +404,8 @@ impl Evaluator {
             events.extend(taken.events);
             rest_ = taken.rest;
             events.extend(take::messages(&transaction, seen, &self.active).await?);
-        } else {
-            tracing::warn!("the database is new or another; what is stored in it already is not told");
+        } else if origin.is_some() {
+            tracing::warn!("the database is another one than before; what is stored in it already is not told");
         }
         let replayed = replay::step(&transaction, &self.rules, now).await?;
         self.has_replays = replayed > 0;

@@ -74,6 +74,8 @@ impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::PostCreateHook(HookError::Message(message)) if message == SHARED => Self::SharedSessions,
+            // Without the pool's own words.
+            PoolError::Backend(error) => Self::Unavailable(error.into()),
             error => Self::Unavailable(error.into()),
         }
     }

@@ -13,8 +13,9 @@ pub enum LogFormat {
 
 /// Starts logging; `RUST_LOG` chooses what is logged (`info` without it).
 pub(crate) fn init(format: LogFormat) {
+    // The pool's own line about a lost connection says nothing of the reason; whose statement failed says it.
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn,refinery_core=warn,tokio_postgres=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn,deadpool=off,refinery_core=warn,tokio_postgres=warn"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
