@@ -39,7 +39,7 @@ pub struct Storing {
 /// Whether subscriptions are told of what is stored.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Of series that somebody watches
+    /// Of series that a subscription watches
     Auto,
     /// Of nothing
     Never,

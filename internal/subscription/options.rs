@@ -9,7 +9,7 @@ use webhook::{Allowed, Error, Keys};
 #[derive(clap::Args, Clone, Debug)]
 #[group(id = "subscriptions")]
 pub struct Options {
-    /// The key that manages subscriptions; without one, nobody manages them over HTTP
+    /// The key that manages subscriptions; without one, requests to manage them are refused
     #[arg(long, env, hide_env_values = true, value_name = "KEY")]
     pub management_key: Option<Secret>,
 
@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
     pub signing_key: Vec<Secret>,
 
-    /// The secret that tokens of publishers are signed with (HS256); without one, nobody publishes
+    /// The secret that tokens of publishers are signed with (HS256); without one, messages are refused
     #[arg(long, env, hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: Option<Secret>,
 

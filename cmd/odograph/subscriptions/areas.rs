@@ -16,6 +16,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:
   odograph subscriptions areas set home home.geojson")]
     Set {
+        /// The area's name, as filters have it: inside("home")
         name: String,
         /// The file; - is standard input
         file: PathBuf,
@@ -23,7 +24,10 @@ pub(super) enum Command {
     /// Delete an area; filters that name it then have a problem
     #[command(after_help = "Example:
   odograph subscriptions areas delete home")]
-    Delete { name: String },
+    Delete {
+        /// The area's name
+        name: String,
+    },
 }
 
 pub(super) async fn perform(api: &Api, command: Command) -> anyhow::Result<(Value, fn(&Value) -> String)> {

@@ -23,6 +23,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use text::text_of;
 
+/// Where the flags that every command has stand in its help: after its own.
+const LAST: usize = 1_000;
+
 /// Be told when something happens: create, test and watch subscriptions
 ///
 /// A subscription has a filter, and a URL that is sent each event that the filter notices. The notifier, which is part
@@ -35,20 +38,20 @@ use text::text_of;
   odograph subscriptions attempts hot")]
 pub(crate) struct Args {
     /// The notifier's address
-    #[arg(long, env = "NOTIFIER_URL", default_value = "http://127.0.0.1:5002", global = true)]
+    #[arg(long, env = "NOTIFIER_URL", default_value = "http://127.0.0.1:5002", global = true, display_order = LAST)]
     url: String,
 
     /// The notifier's management key; better given as the variable, which other users cannot see [default: the one
     /// in the data folder of `odograph up`]
-    #[arg(long, env, hide_env_values = true, global = true, value_name = "KEY")]
+    #[arg(long, env, hide_env_values = true, global = true, value_name = "KEY", display_order = LAST)]
     management_key: Option<SecretString>,
 
     /// The data folder of `odograph up`, for its key [default: as of `odograph up`]
-    #[arg(long, env, global = true, value_name = "FOLDER")]
+    #[arg(long, env, global = true, value_name = "FOLDER", display_order = LAST)]
     data_dir: Option<PathBuf>,
 
     /// Print the notifier's answer as JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     json: bool,
 
     #[command(subcommand)]
@@ -76,6 +79,7 @@ enum Command {
   odograph subscriptions create phone --filter 'speed > 120.0' --to https://ntfy.sh/my-topic --format text \\
     --body 'device + \" drives at \" + string(speed)'")]
     Create {
+        /// The subscription's name
         name: String,
         #[command(flatten)]
         definition: Box<Definition>,
@@ -86,12 +90,16 @@ enum Command {
     /// Show a subscription, as JSON
     #[command(after_help = "Example:
   odograph subscriptions show hot")]
-    Show { name: String },
+    Show {
+        /// The subscription's name
+        name: String,
+    },
     /// Change what is given of a subscription, and keep the rest
     #[command(after_help = "Examples:
   odograph subscriptions edit hot --for 1m
   odograph subscriptions edit hot --clear ''      takes the second filter away")]
     Edit {
+        /// The subscription's name
         name: String,
         #[command(flatten)]
         definition: Box<Definition>,
@@ -99,7 +107,10 @@ enum Command {
     /// Delete a subscription, and what is queued of it
     #[command(after_help = "Example:
   odograph subscriptions delete hot")]
-    Delete { name: String },
+    Delete {
+        /// The subscription's name
+        name: String,
+    },
     /// Show what a filter would have told, of readings that are stored; sends nothing
     #[command(after_help = "Examples:
   odograph subscriptions test --device lada --filter 'engine_temperature > 105' --for 30s --from 30d
@@ -116,6 +127,7 @@ enum Command {
     #[command(after_help = "Example:
   odograph subscriptions attempts hot --limit 20")]
     Attempts {
+        /// The subscription's name
         name: String,
         /// Tries, at the most
         #[arg(long, default_value_t = 100, value_name = "NUMBER")]
@@ -125,6 +137,7 @@ enum Command {
     #[command(after_help = "Example:
   odograph subscriptions dead hot")]
     Dead {
+        /// The subscription's name
         name: String,
         /// Deliveries, at the most
         #[arg(long, default_value_t = 100, value_name = "NUMBER")]
@@ -135,6 +148,7 @@ enum Command {
   odograph subscriptions redrive hot --all
   odograph subscriptions redrive hot 9b1deb4d-3b7d-8bad-9bdd-2b0d7b3dcb6d")]
     Redrive {
+        /// The subscription's name
         name: String,
         /// IDs, as the lists show them
         #[arg(value_name = "ID", required_unless_present = "all")]
@@ -148,6 +162,7 @@ enum Command {
   odograph subscriptions replay hot --from 2d
   odograph subscriptions replay hot --from 2026-11-01T00:00:00Z --to-time 2026-11-02T00:00:00Z --all")]
     Replay {
+        /// The subscription's name
         name: String,
         #[command(flatten)]
         span: Span,
@@ -158,12 +173,16 @@ enum Command {
     /// Send nothing more for now; what is noticed meanwhile is kept
     #[command(after_help = "Example:
   odograph subscriptions pause hot")]
-    Pause { name: String },
+    Pause {
+        /// The subscription's name
+        name: String,
+    },
     /// Send again after a pause, or after an endpoint failed for days
     #[command(after_help = "Examples:
   odograph subscriptions resume hot
   odograph subscriptions resume hot --drop        leaves out what was kept meanwhile")]
     Resume {
+        /// The subscription's name
         name: String,
         /// Do not send what was kept meanwhile
         #[arg(long)]
@@ -172,11 +191,15 @@ enum Command {
     /// Print the secret that a receiver verifies signatures with
     #[command(after_help = "Example:
   odograph subscriptions secret hot")]
-    Secret { name: String },
+    Secret {
+        /// The subscription's name
+        name: String,
+    },
     /// Make a new secret; the one before signs as well for a while
     #[command(after_help = "Example:
   odograph subscriptions rotate hot --overlap 48h")]
     Rotate {
+        /// The subscription's name
         name: String,
         /// How long both secrets sign
         #[arg(long, default_value = "24h", value_name = "SPAN")]
@@ -184,7 +207,7 @@ enum Command {
     },
     /// Create and replace subscriptions and areas as a JSON file says; ids stay
     ///
-    /// The file has a list \"subscriptions\", as `show` prints them, and \"areas\", an object of GeoJSON by name. A
+    /// The file has a list "subscriptions", as `show` prints them, and "areas", an object of GeoJSON by name. A
     /// header whose value is null keeps the value that the notifier has, so that the file holds no secret.
     #[command(after_help = "Example:
   odograph subscriptions apply subscriptions.json --prune
