@@ -22,8 +22,8 @@ const SHOWN: usize = 100;
 
 /// List, show, redrive or purge dead letters
 ///
-/// Dead letters are lines that the ingestor rejected and messages that could not be stored for what
-/// they hold. The database keeps them for 30 days.
+/// Dead letters are lines that the ingestor rejected, and messages that the database refused for their content. The
+/// database keeps them for 30 days.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Database that keeps the dead letters: postgres://USER:PASSWORD@HOST/DATABASE

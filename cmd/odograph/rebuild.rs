@@ -13,10 +13,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Read the event bus's history again into a database
 ///
-/// Stores every reading that the stream holds when this begins, in a database that may be empty or
-/// hold some of them already: each is there once in the end. Rejected lines and messages that cannot
-/// be stored become dead letters, unless they are or were dead letters there. Ingestors and
-/// persistors go on working meanwhile and miss nothing. If it is interrupted, start it again.
+/// Stores every reading that the stream holds at the start of the rebuild. The database may be empty, or hold some of
+/// these readings already: in the end it holds each reading once. Rejected lines and refused messages become dead
+/// letters, unless the database knows them already. Ingestors and persistors go on working meanwhile. If the rebuild
+/// is interrupted, start it again.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Event bus whose history is read

@@ -24,7 +24,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 /// Connections to the database beside those that store readings.
 const CONNECTIONS: usize = 8;
 
-/// Run everything in one process: ingestor, persistor, API and nightly dumps
+/// Run everything in one process: ingestor, persistor, API, notifier and nightly dumps
 ///
 /// Without further flags it keeps everything in a data folder and runs a PostgreSQL of its own
 /// there. Each of --database-url, --event-url and --blob-store-url replaces a default.

@@ -1,4 +1,4 @@
-//! Takes readings from the event bus and stores them in Postgres, once each.
+//! Takes readings from the event bus and stores them in PostgreSQL, once each.
 
 use clap::Parser;
 use persist::{History, Persistor, Storing};
@@ -15,7 +15,7 @@ const PROGRAM: Program = Program {
 /// Shorter than the event bus waits for an acknowledgement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Takes readings from the event bus and stores them in Postgres, once each.
+/// Takes readings from the event bus and stores them in PostgreSQL, once each.
 #[derive(Parser)]
 #[command(version)]
 struct Args {

@@ -35,8 +35,8 @@ pub struct Limits {
     #[arg(long, env, value_name = "NUMBER")]
     pub max_rate_per_key: Option<NonZeroU32>,
 
-    /// Different series (device and sensor) of one key since the start (429), and a tenth of those of all keys (503);
-    /// readings of further series are deferred
+    /// Most series (device and sensor) that one key may bring since the start (429); all keys together may bring ten
+    /// times as many (503). Readings of further series are deferred
     #[arg(long, env, default_value_t = 100_000, value_name = "NUMBER")]
     pub max_series: usize,
 

@@ -31,17 +31,17 @@ pub struct Storing {
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub receipt_lines: bool,
 
-    /// Whether subscriptions are told of what is stored
+    /// Which stored readings subscriptions judge
     #[arg(long, env, value_enum, default_value_t = Changes::Auto, value_name = "WHEN")]
     pub changes: Changes,
 }
 
-/// Whether subscriptions are told of what is stored.
+/// Which stored readings subscriptions judge.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Of series that a subscription watches
+    /// Readings of series that a subscription watches
     Auto,
-    /// Of nothing
+    /// No readings
     Never,
 }
 

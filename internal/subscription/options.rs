@@ -9,16 +9,16 @@ use webhook::{Allowed, Error, Keys};
 #[derive(clap::Args, Clone, Debug)]
 #[group(id = "subscriptions")]
 pub struct Options {
-    /// The key that manages subscriptions; without one, requests to manage them are refused
+    /// The key that manages subscriptions; without one, /api/subscriptions answers 403
     #[arg(long, env, hide_env_values = true, value_name = "KEY")]
     pub management_key: Option<Secret>,
 
-    /// The key that the secrets of subscriptions are made from, 32 characters or more; while keys are
-    /// exchanged, the new one first, then the old one
+    /// The key that the secrets of subscriptions are made from, 32 characters or more. To change it, give the new key
+    /// first and the old one after a comma
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
     pub signing_key: Vec<Secret>,
 
-    /// The secret that tokens of publishers are signed with (HS256); without one, messages are refused
+    /// The secret that tokens of publishers are signed with (HS256); without one, /publish answers 403
     #[arg(long, env, hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: Option<Secret>,
 
@@ -35,11 +35,11 @@ pub struct Options {
     #[arg(long, env, default_value = "30d", value_parser = service::duration, value_name = "DURATION")]
     pub event_retention: Duration,
 
-    /// Most requests at once
+    /// Most webhook requests at once
     #[arg(long, env, default_value_t = 1024, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(2..))]
     pub max_in_flight: u16,
 
-    /// How far back late readings are followed; what began earlier counts as told
+    /// How far back a late reading makes the notifier look; episodes that began earlier make no event
     #[arg(long, env, default_value = "7d", value_parser = service::duration, value_name = "DURATION")]
     pub lookback: Duration,
 }

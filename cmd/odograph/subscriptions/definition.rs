@@ -8,26 +8,26 @@ pub(super) struct Definition {
     /// Only these devices; * stands for any characters, as in truck-* [default: all]
     #[arg(long)]
     device: Option<String>,
-    /// When it is true, in CEL: 'engine_temperature > 105', 'inside("home")', 'value["gear-no"] == 5.0'
+    /// The condition, in CEL: 'engine_temperature > 105', 'inside("home")', 'value["gear-no"] == 5.0'
     #[arg(long, value_name = "CEL")]
     filter: Option<String>,
-    /// How long it has to be true, such as 30s
+    /// How long the condition has to be true, such as 30s
     #[arg(long = "for", value_name = "SPAN")]
     hold: Option<String>,
-    /// A second filter, which ends what the first began
+    /// A second condition: an episode ends when it becomes true
     #[arg(long, value_name = "CEL")]
     clear: Option<String>,
-    /// What to tell: it became true (rise), it ended (fall), both, another value (change), each moment (each), no
-    /// readings (quiet) [default: rise]
+    /// When to make an event: the filter became true (rise), became false (fall), both, has another value (change), at
+    /// each moment at which it is true (each), or no reading came for --for (quiet) [default: rise]
     #[arg(long, value_name = "WHEN")]
     fire: Option<String>,
     /// Least time between two events of a device
     #[arg(long, value_name = "SPAN")]
     every: Option<String>,
-    /// Events that are older are not sent
+    /// Do not send events that are older than this
     #[arg(long, value_name = "SPAN")]
     max_age: Option<String>,
-    /// A longer time without a moment begins --for anew [default: 1m]
+    /// If a device has no moment for longer than this, the time of --for starts again [default: 1m]
     #[arg(long, value_name = "SPAN")]
     silence: Option<String>,
     /// How old the last value of another sensor may be [default: 10s]

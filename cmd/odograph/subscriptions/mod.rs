@@ -73,11 +73,12 @@ enum Command {
     #[command(after_help = "Examples:
   odograph subscriptions create hot --device lada --filter 'engine_temperature > 105' --for 30s \\
     --clear 'engine_temperature < 98' --to https://hooks.example.com/cars
-  odograph subscriptions create home --filter 'inside(\"home\")' --fire both --to https://hooks.example.com/cars
+  odograph subscriptions create home --filter 'inside(\"home\")' --fire both \\
+    --to https://hooks.example.com/cars
   odograph subscriptions create silent --filter 'speed > 0.0' --fire quiet --for 1h \\
     --to https://hooks.example.com/cars
-  odograph subscriptions create phone --filter 'speed > 120.0' --to https://ntfy.sh/my-topic --format text \\
-    --body 'device + \" drives at \" + string(speed)'")]
+  odograph subscriptions create phone --filter 'speed > 120.0' --to https://ntfy.sh/my-topic \\
+    --format text --body 'device + \" drives at \" + string(speed)'")]
     Create {
         /// The subscription's name
         name: String,
@@ -114,7 +115,8 @@ enum Command {
     /// Show what a filter would have told, of readings that are stored; sends nothing
     #[command(after_help = "Examples:
   odograph subscriptions test --device lada --filter 'engine_temperature > 105' --for 30s --from 30d
-  odograph subscriptions test hot --for 1m --from 2026-10-01T00:00:00Z --to-time 2026-11-01T00:00:00Z")]
+  odograph subscriptions test hot --for 1m \\
+    --from 2026-10-01T00:00:00Z --to-time 2026-11-01T00:00:00Z")]
     Test {
         /// The subscription to test; flags change it for the test
         name: Option<String>,

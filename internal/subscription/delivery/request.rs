@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use webhook::{Headers, Keys, Request, Signature, Target};
 
 /// What one try sends, before it is signed.
@@ -26,7 +27,7 @@ struct Parts<'a> {
 struct Standard<'a> {
     r#type: &'a str,
     timestamp: String,
-    data: &'a RawValue,
+    data: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -41,7 +42,20 @@ struct CloudEvent<'a> {
     /// With zeros before it, so that it sorts as text.
     sequence: String,
     datacontenttype: &'static str,
-    data: &'a RawValue,
+    data: Box<RawValue>,
+}
+
+/// The data of an event of readings, in the order that people read it; the table does not keep an order.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct OfReadings<'a> {
+    #[serde(borrow)]
+    subscription: &'a RawValue,
+    device: &'a RawValue,
+    state: &'a RawValue,
+    since: &'a RawValue,
+    values: BTreeMap<String, &'a RawValue>,
+    late: bool,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +123,7 @@ fn standard<'a>(subscription: &'a Subscription, item: &Item) -> Result<Parts<'a>
     let body = json(&Standard {
         r#type: &item.kind,
         timestamp: event::text(item.moment),
-        data: raw(item)?,
+        data: data(item)?,
     })?;
     Ok(Parts {
         method: &subscription.method,
@@ -129,7 +143,7 @@ fn cloud_event<'a>(subscription: &'a Subscription, item: &Item, id: &str, seq: i
         time: event::text(item.moment),
         sequence: format!("{seq:019}"),
         datacontenttype: "application/json",
-        data: raw(item)?,
+        data: data(item)?,
     })?;
     Ok(Parts {
         method: &subscription.method,
@@ -254,8 +268,13 @@ fn parse(item: &Item) -> Result<Json, String> {
     serde_json::from_str(&item.data).map_err(|_| unreadable())
 }
 
-fn raw(item: &Item) -> Result<&RawValue, String> {
-    serde_json::from_str(&item.data).map_err(|_| unreadable())
+fn data(item: &Item) -> Result<Box<RawValue>, String> {
+    let data = match serde_json::from_str::<OfReadings<'_>>(&item.data) {
+        Ok(ordered) => serde_json::value::to_raw_value(&ordered),
+        // A message: as it is stored.
+        Err(_) => serde_json::from_str(&item.data),
+    };
+    data.map_err(|_| unreadable())
 }
 
 fn json(value: &impl Serialize) -> Result<String, String> {
