@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error, Transaction};
 use uuid::Uuid;
 
 /// Why a rule with a slow filter is not judged.
-const TOO_SLOW: &str = "The filter takes more than 50 microseconds a moment, which would hold up the others: make it simpler. It goes on once it is edited.";
+const TOO_SLOW: &str = "Most evaluations of the filter take longer than 50 microseconds, which would hold up the others: make it simpler. It is judged again once it is edited.";
 
 /// Subscriptions and areas as of an edit.
 #[derive(Default)]

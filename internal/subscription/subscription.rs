@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// The topic of stored readings. Every other topic is one of published messages.
 pub const READINGS: &str = "odograph.readings";
 
-/// What somebody wants to be told, and how. Spans are in microseconds, instants in microseconds since 1970.
+/// What an endpoint is told, and how. Spans are in microseconds, instants in microseconds since 1970.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subscription {
     /// Never changes.
@@ -19,13 +19,13 @@ pub struct Subscription {
     pub topic: String,
     /// Which devices: `*` stands for any characters.
     pub device: String,
-    /// When it is true, in CEL.
+    /// The condition, in CEL.
     pub filter: String,
     /// A second filter, which ends what the first began.
     pub clear: Option<String>,
     /// At which moments an event is made.
     pub fire: Fire,
-    /// How long it has to be true.
+    /// How long the condition has to be true.
     pub hold: i64,
     /// A longer time without a moment begins `hold` anew.
     pub silence: i64,
@@ -55,7 +55,7 @@ pub struct Subscription {
     pub timeout: Duration,
     /// Waits before the tries, from the first; none: the usual ones.
     pub retries: Option<Vec<Duration>>,
-    /// Whether it is evaluated and sent.
+    /// Whether its events are sent. They are queued in any case.
     pub enabled: bool,
     /// Of the secret.
     pub generation: i32,

@@ -22,11 +22,11 @@ fn with_name(url: &str, name: &str) -> String {
     format!("{}/{name}?{after}", before.rsplit_once('/').unwrap().0)
 }
 
-/// Four programs over a database and a nats-server.
+/// Five programs over a database and a nats-server.
 #[tokio::test]
 async fn of_deploy() {
     let database = testutil::database().await;
-    let (nats, ingest, api) = (free_port(), free_port(), free_port());
+    let [nats, ingest, api, notifier] = [(); 4].map(|()| free_port());
     let bus = format!("nats://127.0.0.1:{nats}/readings");
     let mut reader = Reader::with_servers(&database.url(), &bus);
     let on = |program: &str, port| format!("\n{program} --port {port} --admin-port 0 &");
@@ -39,6 +39,7 @@ async fn of_deploy() {
         ("\npersistor &", "\npersistor --admin-port 0 &".to_owned()),
         ("\ningestor &", on("ingestor", ingest)),
         ("\napi &", on("api", api)),
+        ("\nnotifier &", on("notifier", notifier)),
     ]);
     let [programs, dumper] = <[_; 2]>::try_from(blocks("docs/operate/deploy.md")).ok().unwrap();
     let running = reader.begin(&programs);
