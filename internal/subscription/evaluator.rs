@@ -26,6 +26,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use webhook::Allowed;
 
 /// Between two looks at the database.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,10 +50,12 @@ const SLOW_LOOK: Duration = Duration::from_secs(1);
 const QUEUED: i64 = 1_000_000;
 
 /// How an evaluator works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How far back a run is followed; one that began earlier counts as told. In microseconds.
     pub lookback: i64,
+    /// Which targets may be reached though they are not public: others are a problem of their subscription.
+    pub allowed: Allowed,
 }
 
 /// What the evaluator tells the sender.
@@ -130,7 +133,7 @@ impl Evaluator {
             me: Uuid::new_v4(),
             metrics: Metrics::register(registry),
             active: Vec::new(),
-            rules: Rules::default(),
+            rules: Rules::of(settings.allowed),
             entering: None,
             next: HashMap::new(),
             ended: HashMap::new(),
@@ -174,7 +177,7 @@ impl Evaluator {
         self.term.send_replace(None);
         self.judge.forget();
         self.active.clear();
-        self.rules = Rules::default();
+        self.rules = Rules::of(self.rules.allowed.clone());
         self.entering = None;
         self.next.clear();
         self.days.clear();
@@ -390,12 +393,11 @@ impl Evaluator {
             spans.add_json(&rest);
             let oldest = take::changes(&transaction, seen, &mut spans).await?;
             self.metrics.took(oldest, now);
-            let areas = self.rules.areas.clone();
             let taken = take::judge(
                 &transaction,
                 &mut self.judge,
                 &self.active,
-                &areas,
+                &self.rules.areas,
                 spans,
                 self.portion,
                 now,
@@ -441,7 +443,6 @@ impl Evaluator {
         let Some(entering) = self.entering.take() else {
             return Ok(());
         };
-        let areas = entering.areas;
         for rule in &self.rules.all {
             let id = rule.subscription.id;
             if !all && !entering.rules.contains(&id) {
@@ -454,15 +455,18 @@ impl Evaluator {
                             name: &device,
                             series: &series,
                         };
-                        self.judge.begin(transaction, rule, &areas, &device).await?;
+                        self.judge.begin(transaction, rule, &entering.areas, &device).await?;
                     }
                 }
             } else if rule.subscription.fire == Fire::Quiet && rule.subscription.topic == READINGS {
                 quiet::begin(transaction, &mut self.judge, rule, now).await?;
             }
-            let update = "UPDATE subscription SET in_force = $2, problem = CASE WHEN in_force IS DISTINCT FROM $2 THEN NULL ELSE problem END
+            let update = "UPDATE subscription SET in_force = $2, problem = CASE WHEN in_force IS DISTINCT FROM $2 THEN $3 ELSE problem END
                 WHERE id = $1 AND rule = $2";
-            transaction.execute(update, &[&id, &rule.subscription.rule]).await?;
+            let problem = self.rules.problem_of(id);
+            transaction
+                .execute(update, &[&id, &rule.subscription.rule, &problem])
+                .await?;
         }
         self.active.clone_from(&self.rules.all);
         Ok(())
@@ -487,8 +491,8 @@ impl Evaluator {
         }
         take::deliver(transaction, kept, now, &mut self.next).await?;
         for (id, gaps) in gaps {
-            let update = "UPDATE subscription SET gaps = gaps + $2 WHERE id = $1";
-            transaction.execute(update, &[&id, &gaps]).await?;
+            let gap = "UPDATE subscription SET gaps = gaps + $2 WHERE id = $1";
+            transaction.execute(gap, &[&id, &gaps]).await?;
             self.metrics.gaps.inc_by(gaps.unsigned_abs());
         }
         Ok(count)

@@ -28,6 +28,7 @@ mod take;
 mod term;
 #[cfg(test)]
 mod tests;
+mod trial;
 pub mod vocabulary;
 
 pub use evaluator::{Evaluator, Outputs, Settings};

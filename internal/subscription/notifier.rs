@@ -46,10 +46,14 @@ impl Notifier {
         let (keys, allowed) = (options.keys()?, options.allowed()?);
         let roots = tls::authorities(None).map_err(|error| webhook::Error::Tls(error.to_string()))?;
         let lookback = reading::time::micros(options.lookback);
+        let settings = Settings {
+            lookback,
+            allowed: allowed.clone(),
+        };
         let (evaluator, outputs, sender);
         {
             let mut registry = service.metrics();
-            (evaluator, outputs) = Evaluator::new(pool.clone(), Settings { lookback }, &mut registry);
+            (evaluator, outputs) = Evaluator::new(pool.clone(), settings, &mut registry);
             let metrics = Metrics::register(&mut registry);
             sender = match &keys {
                 None => None,

@@ -47,8 +47,7 @@ pub(crate) async fn look(
         }
         let told = last_told(transaction, rule).await?;
         for (device, latest) in fitting(transaction, rule).await? {
-            let told = told.get(&device);
-            let (quiet, back) = told.map_or((None, None), |told| *told);
+            let Told { quiet, event, back } = told.get(&device).copied().unwrap_or_default();
             let kind = if now - latest >= subscription.hold {
                 // Told of this silence already.
                 if quiet.is_some_and(|quiet| quiet >= latest) {
@@ -56,7 +55,10 @@ pub(crate) async fn look(
                 }
                 Kind::Quiet
             } else {
-                let is_back = quiet.is_some_and(|quiet| quiet < latest && back.is_none_or(|back| back <= quiet));
+                // Of a silence without an event, such as one from before the rule, no end is told either.
+                let is_back = event.is_some_and(|event| {
+                    quiet == Some(event) && event < latest && back.is_none_or(|back| back <= event)
+                });
                 if !is_back {
                     continue;
                 }
@@ -91,17 +93,24 @@ async fn fitting(transaction: &Transaction<'_>, rule: &Rule) -> Result<Vec<Lates
     Ok(latest.collect())
 }
 
-/// By device: when it was last told to be quiet, and back.
-async fn last_told(
-    transaction: &Transaction<'_>,
-    rule: &Rule,
-) -> Result<BTreeMap<String, (Option<i64>, Option<i64>)>, Error> {
-    let select = "SELECT device, max(moment) FILTER (WHERE kind = 'quiet'), max(moment) FILTER (WHERE kind = 'fall')
+/// Of a device: since when it was quiet the last time, since when it was in the last event of that, and when it was back.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    quiet: Option<i64>,
+    event: Option<i64>,
+    back: Option<i64>,
+}
+
+/// What was told last, by device.
+async fn last_told(transaction: &Transaction<'_>, rule: &Rule) -> Result<BTreeMap<String, Told>, Error> {
+    let select = "SELECT device, max(moment) FILTER (WHERE kind = 'quiet'),
+            max(moment) FILTER (WHERE kind = 'quiet' AND NOT silent), max(moment) FILTER (WHERE kind = 'fall')
         FROM told WHERE subscription = $1 GROUP BY device";
     let mut told = BTreeMap::new();
     for row in transaction.query(select, &[&rule.subscription.id]).await? {
-        let (quiet, back): (Option<Instant>, Option<Instant>) = (row.try_get(1)?, row.try_get(2)?);
-        told.insert(row.try_get(0)?, (quiet.map(|at| at.0), back.map(|at| at.0)));
+        let at = |column| row.try_get(column).map(|at: Option<Instant>| at.map(|at| at.0));
+        let (quiet, event, back) = (at(1)?, at(2)?, at(3)?);
+        told.insert(row.try_get(0)?, Told { quiet, event, back });
     }
     Ok(told)
 }

@@ -3,15 +3,12 @@
 use crate::area::{self, Area};
 use crate::cost::Cost;
 use crate::subscription::{Fire, READINGS, Subscription};
-use crate::vocabulary;
+use crate::trial;
+use crate::vocabulary::{self, LATITUDE, LONGITUDE};
 use filter::{Filter, Invalid, Value, Variable, Variables};
 use jiff::Timestamp;
 use reading::pairing::Pair;
 use std::collections::HashMap;
-
-/// The sensors whose readings make places.
-pub(crate) const LATITUDE: &str = "location_latitude";
-pub(crate) const LONGITUDE: &str = "location_longitude";
 
 /// The areas that filters may name.
 pub(crate) type Areas = HashMap<String, Area>;
@@ -64,6 +61,10 @@ impl Rule {
                     hint: "Name one, such as speed > 120, or write \"fire\": \"quiet\".".to_owned(),
                 });
             }
+            trial::check_filter(&filter, subscription.fire)?;
+            if let Some(clear) = &clear {
+                trial::check_filter(clear, Fire::Rise)?;
+            }
         }
         Ok(Self {
             subscription,
@@ -89,6 +90,13 @@ impl Rule {
                 .filter(|place| !self.sensors.iter().any(|one| one == *place)),
         );
         watched
+    }
+
+    /// An area that a filter names and that is not there.
+    pub(crate) fn missing_area(&self, areas: &Areas) -> Option<&str> {
+        let filters = [Some(&self.filter), self.clear.as_ref()].into_iter().flatten();
+        let mut named = filters.flat_map(|filter| filter.texts_of(vocabulary::INSIDE));
+        named.find(|name| !areas.contains_key(*name))
     }
 
     /// The result at a moment. With a `clear`, it is on or off since the last moment that decided it.

@@ -1,6 +1,7 @@
 //! The rules of all subscriptions: which are in force, and which are to come into force.
 
 use crate::area::Area;
+use crate::delivery::check;
 use crate::rule::Areas;
 use crate::rule::Rule;
 use crate::subscription::{Fire, READINGS, Subscription};
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio_postgres::{Client, Error, Transaction};
 use uuid::Uuid;
+use webhook::Allowed;
 
 /// Why a rule with a slow filter is not judged.
 const TOO_SLOW: &str = "Most evaluations of the filter take longer than 50 microseconds, which would hold up the others: make it simpler. It is judged again once it is edited.";
@@ -22,14 +24,25 @@ pub(crate) struct Rules {
     /// Those whose filters compile.
     pub(crate) all: Vec<Arc<Rule>>,
     pub(crate) areas: Arc<Areas>,
-    /// Why others do not compile, or are not judged.
+    /// Why others do not compile, or are not judged; and which of [`Self::all`] name an area that is not there, or
+    /// cannot be sent.
     pub(crate) problems: Vec<(Uuid, i32, String)>,
     /// Rules whose filters are too slow, until they are edited.
     slow: HashMap<Uuid, i32>,
+    /// Targets that are opened though they are not public.
+    pub(crate) allowed: Allowed,
     geojson: BTreeMap<String, serde_json::Value>,
 }
 
 impl Rules {
+    /// None, before they are read.
+    pub(crate) fn of(allowed: Allowed) -> Self {
+        Self {
+            allowed,
+            ..Self::default()
+        }
+    }
+
     /// Reads everything, and compiles what `before` has not.
     pub(crate) async fn read(client: &mut Client, before: &Self) -> Result<Self, Error> {
         let transaction = client
@@ -78,6 +91,16 @@ impl Rules {
                 Err(invalid) => problems.push((subscription.id, subscription.rule, invalid.to_string())),
             }
         }
+        // Of these, one is judged all the same: events are made once the area is set, and sent once they can be.
+        for rule in &all {
+            let it = &rule.subscription;
+            if let Some(area) = rule.missing_area(&areas) {
+                let problem = format!("there is no area {area}: set it, or name another one");
+                problems.push((it.id, it.rule, problem));
+            } else if let Err(problem) = check(it, &before.allowed) {
+                problems.push((it.id, it.rule, problem));
+            }
+        }
         Ok(Self {
             edits,
             subscriptions: Arc::new(subscriptions),
@@ -85,6 +108,7 @@ impl Rules {
             areas,
             problems,
             slow,
+            allowed: before.allowed.clone(),
             geojson,
         })
     }
@@ -104,12 +128,22 @@ impl Rules {
             .collect();
         let update = "UPDATE interest SET patterns = $1, version = version + 1 WHERE patterns <> $1";
         transaction.execute(update, &[&patterns]).await?;
+        // What disabled a subscription stays until it is resumed.
+        let wrong: Vec<Uuid> = self.problems.iter().map(|(id, ..)| *id).collect();
+        let clear = "UPDATE subscription SET problem = NULL WHERE problem IS NOT NULL AND enabled AND id <> ALL($1)";
+        transaction.execute(clear, &[&wrong]).await?;
         for (id, rule, problem) in &self.problems {
             let update =
                 "UPDATE subscription SET problem = $3 WHERE id = $1 AND rule = $2 AND problem IS DISTINCT FROM $3";
             transaction.execute(update, &[id, rule, problem]).await?;
         }
         Ok(())
+    }
+
+    /// What is wrong with this subscription.
+    pub(crate) fn problem_of(&self, id: Uuid) -> Option<&str> {
+        let problem = self.problems.iter().find(|(other, ..)| *other == id);
+        problem.map(|(.., problem)| problem.as_str())
     }
 
     /// Whether a rule of these is judged differently from one of the others, beside its own edits.

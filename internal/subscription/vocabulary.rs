@@ -17,6 +17,10 @@ pub const DEVICE: &str = "device";
 /// The time of a moment, or of a message.
 pub const TIME: &str = "time";
 
+/// The sensors whose readings make places.
+pub(crate) const LATITUDE: &str = "location_latitude";
+pub(crate) const LONGITUDE: &str = "location_longitude";
+
 /// Filters over readings: the name of each sensor, `value["…"]`, `device`, `time`, `inside(area)` and
 /// `near(latitude, longitude, metres)`.
 #[must_use]
@@ -40,6 +44,16 @@ pub fn of(topic: &str) -> Vocabulary {
         readings()
     } else {
         messages()
+    }
+}
+
+/// What texts of a topic may name: over readings sensors and the members of an event, over messages what they hold.
+#[must_use]
+pub fn of_texts(topic: &str) -> Vocabulary {
+    if topic == crate::subscription::READINGS {
+        Vocabulary::fitting(is_of_readings).map(VALUE)
+    } else {
+        Vocabulary::of(["data", "topic", "id", TIME, "key"])
     }
 }
 

@@ -16,6 +16,7 @@ pub struct Filter {
     pub(crate) expression: Expression,
     pub(crate) slots: Vec<Slot>,
     pub(crate) functions: Vec<String>,
+    texts: Vec<(String, String)>,
     names: Vec<String>,
     keys: Vec<String>,
 }
@@ -59,6 +60,7 @@ impl Filter {
             expression: lowered.expression,
             slots: lowered.slots,
             functions: lowered.functions,
+            texts: lowered.texts,
             names,
             keys,
         }
@@ -77,6 +79,12 @@ impl Filter {
     /// The caller's functions that the filter calls, in the order of their first call.
     pub fn functions(&self) -> &[String] {
         &self.functions
+    }
+
+    /// The literal texts that are the only argument of a call of this function of the caller.
+    pub fn texts_of<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a str> {
+        let texts = self.texts.iter();
+        texts.filter_map(move |(name, text)| (name == function).then_some(text.as_str()))
     }
 }
 

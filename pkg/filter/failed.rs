@@ -8,7 +8,11 @@ pub enum Failed {
     /// A value that the filter needs is absent. Evaluate again when it is there.
     #[error("There is no value for {0}.")]
     Absent(String),
-    /// The values do not fit the filter: wrong types, a division by zero, an overflow. Pass over these values.
+    /// An operator or a function does not take values of these types, whatever the values are. Pass over these values.
+    #[error("{0}")]
+    Types(String),
+    /// The values do not fit the filter: a text that is no number, a division by zero, an overflow. Pass over these
+    /// values.
     #[error("{0}")]
     Unfit(String),
     /// The values are too large for this filter: more than [`MAX_STEPS`](crate::MAX_STEPS).
@@ -22,11 +26,11 @@ pub enum Failed {
 /// Puts the library's error into a sentence. Never its debug output, which may hold values.
 pub(crate) fn explain(error: &ExecutionError) -> Failed {
     use ExecutionError as E;
-    Failed::Unfit(match error {
+    let of_types = match error {
         E::NoSuchOverload(overload) => {
             let types: Vec<&str> = overload.argument_types().iter().map(|name| plain(name)).collect();
             let function = overload.function().trim_matches(['_', '@']).replace('_', "");
-            format!("{function} does not take {}.", types.join(" and "))
+            format!("{} does not take {}.", sign(&function), types.join(" and "))
         }
         E::UnexpectedType { want, got } => format!("A {} is needed here, not {}.", plain(want), plain(got)),
         E::ValuesNotComparable(one, other) => {
@@ -35,6 +39,14 @@ pub(crate) fn explain(error: &ExecutionError) -> Failed {
         E::UnsupportedBinaryOperator(operator, one, other) => {
             format!("{} does not take {} and {}.", sign(operator), kind(one), kind(other))
         }
+        other => return Failed::Unfit(of_values(other)),
+    };
+    Failed::Types(of_types)
+}
+
+fn of_values(error: &ExecutionError) -> String {
+    use ExecutionError as E;
+    match error {
         E::NoSuchKey(key) => format!("There is no key {key:?}."),
         E::DivisionByZero(_) => "A number is divided by zero.".to_owned(),
         E::RemainderByZero(_) => "The remainder of a division by zero is not defined.".to_owned(),
@@ -46,7 +58,7 @@ pub(crate) fn explain(error: &ExecutionError) -> Failed {
             None => format!("{function}() cannot convert this value."),
         },
         _ => "The types of the values do not fit.".to_owned(),
-    })
+    }
 }
 
 /// A type's name as filters write it. The library's own text is no type and is left out.

@@ -49,6 +49,8 @@ pub(crate) struct Lowered {
     pub(crate) expression: Expression,
     pub(crate) slots: Vec<Slot>,
     pub(crate) functions: Vec<String>,
+    /// Functions of the caller that are called with one literal text, and that text.
+    pub(crate) texts: Vec<(String, String)>,
 }
 
 /// What is wrong with a node.
@@ -67,12 +69,14 @@ pub(crate) fn lower(mut expression: Expression, vocabulary: &Vocabulary) -> Resu
         reads: 1,
         slots: Vec::new(),
         functions: Vec::new(),
+        texts: Vec::new(),
     };
     lowering.node(&mut expression)?;
     Ok(Lowered {
         expression,
         slots: lowering.slots,
         functions: lowering.functions,
+        texts: lowering.texts,
     })
 }
 
@@ -84,6 +88,7 @@ struct Lowering<'a> {
     reads: usize,
     slots: Vec<Slot>,
     functions: Vec<String>,
+    texts: Vec<(String, String)>,
 }
 
 impl Lowering<'_> {
@@ -209,6 +214,11 @@ impl Lowering<'_> {
             self.vocabulary.arities(name)
         };
         if hooks.contains(&count) {
+            if let [argument] = call.args.as_slice()
+                && let Expr::Literal(LiteralValue::String(text)) = &argument.expr
+            {
+                self.texts.push((name.to_owned(), text.inner().to_owned()));
+            }
             let known = self.functions.iter().position(|known| known == name);
             let at = known.unwrap_or_else(|| {
                 self.functions.push(name.to_owned());

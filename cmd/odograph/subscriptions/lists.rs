@@ -7,9 +7,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-/// Every subscription, a line each.
+/// Every subscription, a line each: first those that need a look.
 pub(super) fn subscriptions(answer: &Value) -> String {
-    let rows: Vec<[String; 5]> = rows_of(&answer["subscriptions"]).map(summary).collect();
+    let mut all: Vec<&Value> = rows_of(&answer["subscriptions"]).collect();
+    all.sort_by_key(|it| {
+        let has_gaps = it["gaps"].as_u64().is_some_and(|gaps| gaps > 0);
+        let states = ["problem", "failing", "pending", "active"];
+        let state = states.iter().position(|state| it["state"] == *state);
+        (!has_gaps, state.unwrap_or(states.len()))
+    });
+    let rows: Vec<[String; 5]> = all.into_iter().map(summary).collect();
     if rows.is_empty() {
         return "There are no subscriptions. Make one: odograph subscriptions create --help\n".to_owned();
     }

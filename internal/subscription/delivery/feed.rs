@@ -85,8 +85,14 @@ impl Feed {
         feed
     }
 
-    /// Takes an edit that leaves its queue as it is.
-    pub(super) fn edit(&mut self, subscription: Subscription, allowed: &Allowed) {
+    /// Takes an edit that leaves its queue as it is. What failed before is tried at once if it is sent in another way.
+    pub(super) fn edit(&mut self, subscription: Subscription, allowed: &Allowed, now: Instant) {
+        let (old, new) = (&self.subscription, &subscription);
+        if (&old.target_url, &old.method, &old.headers) != (&new.target_url, &new.method, &new.headers)
+            || (old.format, &old.body) != (new.format, &new.body)
+        {
+            self.queue.hasten(now);
+        }
         if subscription.rate != self.subscription.rate {
             self.pace.limit(subscription.rate);
             self.not_before = None;

@@ -1,7 +1,8 @@
 //! What all requests of a subscription share.
 
 use crate::subscription::{Format, READINGS, Subscription};
-use filter::{Filter, Vocabulary};
+use crate::{trial, vocabulary};
+use filter::{Filter, Invalid};
 use webhook::{Allowed, Headers, Keys, Request, Schedule, Signature, Target};
 
 /// What all requests of a subscription share, judged and compiled once.
@@ -29,8 +30,10 @@ impl Plan {
         check_method(headers, &subscription.method)?;
         let text = match (subscription.format, &subscription.body) {
             (Format::Text, Some(body)) => {
-                let compiled = Filter::compile(body, &vocabulary(&subscription.topic));
-                Some(compiled.map_err(|invalid| format!("the text cannot be read: {invalid}"))?)
+                let compiled = Filter::compile(body, &vocabulary::of_texts(&subscription.topic));
+                let text = compiled.map_err(|invalid| format!("the text cannot be read: {invalid}"))?;
+                check_text(subscription, &text).map_err(|invalid| format!("the text cannot be sent: {invalid}"))?;
+                Some(text)
             }
             (Format::Text, None) => {
                 return Err("the format text needs a text: set body, such as device + \" is hot\"".to_owned());
@@ -45,12 +48,17 @@ impl Plan {
     }
 }
 
-/// What texts may name.
-fn vocabulary(topic: &str) -> Vocabulary {
-    if topic == READINGS {
-        Vocabulary::fitting(reading::is_name).map("value")
-    } else {
-        Vocabulary::of(["data", "topic", "id", "time", "key"])
+/// Tries the text of a subscription over readings. Its filters compile, else it has no events.
+fn check_text(subscription: &Subscription, text: &Filter) -> Result<(), Invalid> {
+    if subscription.topic != READINGS {
+        return Ok(());
+    }
+    let filters = [Some(&subscription.filter), subscription.clear.as_ref()];
+    let filters = filters.into_iter().flatten();
+    let compiled = filters.map(|filter| Filter::compile(filter, &vocabulary::readings()));
+    match compiled.collect::<Result<Vec<_>, _>>() {
+        Ok(filters) => trial::check_text(text, &filters, subscription.fire),
+        Err(_) => Ok(()),
     }
 }
 

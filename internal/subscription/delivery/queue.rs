@@ -213,6 +213,16 @@ impl Queue {
         }
     }
 
+    /// Makes all due that wait for a retry; their schedules go on.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        for (_, place) in std::mem::take(&mut self.waiting) {
+            if let Some(item) = self.items.get_mut(&place) {
+                item.due = None;
+            }
+            self.offer(place, now);
+        }
+    }
+
     /// Drops the later deliveries of keys that have more than `kept` of them, and all but the first of keys that wait
     /// for a retry. Returns the first dropped one of each key and lane, for `most` of them.
     pub(super) fn shorten(&mut self, kept: usize, most: usize) -> Vec<(Arc<str>, Place)> {

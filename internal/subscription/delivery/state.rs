@@ -110,7 +110,7 @@ impl State {
         for (id, row) in enabled {
             match self.feeds.get_mut(&id) {
                 Some(feed) if feed.subscription != *row => {
-                    feed.edit(row.clone(), &self.allowed);
+                    feed.edit(row.clone(), &self.allowed, now.instant);
                     self.hungry = true;
                     self.touch(id, now);
                 }

@@ -1,6 +1,8 @@
 //! Events against a computation of their own: plain, over all readings, after each arrival.
 
 mod plain;
+mod problems;
+mod rehearsal;
 mod slow;
 
 use super::*;
@@ -42,6 +44,7 @@ impl Setting {
         let (database, pool) = crate::tests::database().await;
         let settings = Settings {
             lookback: 30 * time::DAY,
+            allowed: Allowed::default(),
         };
         let (mut evaluator, outputs) = Evaluator::new(pool.clone(), settings, &mut Registry::default());
         let mut client = pool.get().await.unwrap();
@@ -193,7 +196,8 @@ async fn a_quiet_device_is_told_once_and_when_it_is_back() {
     setting.settle().await;
     assert_eq!(setting.noticed(id).await, [event("quiet", "lada", 0)]);
     let now = (time::now() - START) / SECOND;
-    setting.store(&[("lada", "speed", now, 1.0)]).await;
+    let back = ["lada", "old"].map(|device| (device, "speed", now, 1.0));
+    setting.store(&back).await;
     setting.evaluator.looked = None;
     setting.settle().await;
     setting.evaluator.looked = None;

@@ -17,8 +17,9 @@ pub(crate) use window::Span;
 
 use crate::partition;
 use crate::rule::Areas;
-use crate::rule::{Judged, LATITUDE, LONGITUDE, Rule};
+use crate::rule::{Judged, Rule};
 use crate::subscription::Fire;
+use crate::vocabulary::{LATITUDE, LONGITUDE};
 use ::postgres::Pool;
 use moments::Readings;
 use reading::time;

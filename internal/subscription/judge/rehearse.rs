@@ -13,6 +13,7 @@ use crate::rule::{Judged, Rule};
 use crate::subscription::Fire;
 use filter::Value;
 use reading::pattern;
+use store::Timestamptz;
 use tokio_postgres::{Error, Transaction};
 
 /// How much is read at once.
@@ -61,7 +62,15 @@ pub(crate) async fn rehearse(
             firings: Vec::new(),
         };
         let mut first = span.first.saturating_sub(lookback);
+        let mut is_empty = true;
         while first <= span.last {
+            // Years without readings are not read piece by piece.
+            if is_empty {
+                match next_reading(transaction, &ids, first.saturating_sub(rule.margin())).await? {
+                    Some(next) if next <= span.last => first = first.max(next),
+                    _ => break,
+                }
+            }
             let last = first.saturating_add(PIECE - 1).min(span.last);
             // Pairs of coordinates are decided by what comes after them, too.
             let read = Span {
@@ -70,6 +79,7 @@ pub(crate) async fn rehearse(
             };
             let mut table = Table::default();
             table.load(transaction, &ids, read).await?;
+            is_empty = table.rows() == 0;
             rows += table.rows();
             if rows > MOST {
                 return Ok(Rehearsed::TooMuch);
@@ -82,6 +92,15 @@ pub(crate) async fn rehearse(
     }
     events.sort_by_key(|(_, firing)| firing.moment);
     Ok(Rehearsed::Done(events))
+}
+
+/// The time of the first reading of these series from a time on.
+async fn next_reading(transaction: &Transaction<'_>, series: &[i32], from: i64) -> Result<Option<i64>, Error> {
+    let select = "SELECT min(first.timestamp) FROM unnest($1::int[]) AS id, LATERAL (
+            SELECT timestamp FROM reading WHERE series_id = id AND timestamp >= $2 ORDER BY timestamp LIMIT 1
+        ) AS first";
+    let row = transaction.query_one(select, &[&series, &Timestamptz(from)]).await?;
+    Ok(row.try_get::<_, Option<Timestamptz>>(0)?.map(|at| at.0))
 }
 
 struct Rehearsal<'a> {

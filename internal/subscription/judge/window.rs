@@ -228,8 +228,8 @@ pub(super) fn values(rule: &Rule, moment: &Moment<'_>) -> BTreeMap<String, f64> 
         .filter_map(|(sensor, value)| Some((sensor.clone(), (*value)?)))
         .collect();
     if let Some(place) = moment.place {
-        values.insert(crate::rule::LATITUDE.to_owned(), place.latitude);
-        values.insert(crate::rule::LONGITUDE.to_owned(), place.longitude);
+        values.insert(crate::vocabulary::LATITUDE.to_owned(), place.latitude);
+        values.insert(crate::vocabulary::LONGITUDE.to_owned(), place.longitude);
     }
     values
 }

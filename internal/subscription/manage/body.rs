@@ -50,7 +50,7 @@ fn unread(rejection: &BytesRejection) -> Problem {
     Problem::bad_request("The body broke off.")
 }
 
-/// The name in a path. One that cannot be a name is answered as one that is unknown.
+/// The name in a path. Rows that were made by SQL may have others than [`is_name`].
 pub(super) struct Named(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
@@ -58,8 +58,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(name)) if is_name(&name) => Ok(Self(name)),
-            _ => Err(unknown("name")),
+            // PostgreSQL has no texts with a NUL.
+            Ok(Path(name)) if !name.contains('\0') => Ok(Self(name)),
+            _ => Err(unknown("subscription or area")),
         }
     }
 }

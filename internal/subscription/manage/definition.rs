@@ -4,7 +4,7 @@ use super::body::{NO_NAME, is_name};
 use super::members::{Members, text};
 use super::span;
 use crate::subscription::{Fire, Format, Ordering, READINGS};
-use crate::{Subscription, vocabulary};
+use crate::{Subscription, trial, vocabulary};
 use filter::{Filter, Invalid, Vocabulary};
 use reading::time::{DAY, SECOND};
 use serde_json::{Map, Value, json};
@@ -92,7 +92,11 @@ pub(super) fn read(
     let format = members
         .one_of("format", Format::NAMES, Format::of)?
         .unwrap_or(Format::Standard);
-    let filter = members.text("filter")?.unwrap_or_else(|| "true".to_owned());
+    let filter = members.text("filter")?;
+    if filter.is_none() && topic == READINGS && fire != Fire::Quiet {
+        return Err(wrong("filter", "it is missing; write one like speed > 120"));
+    }
+    let filter = filter.unwrap_or_else(|| "true".to_owned());
     let compiled = compile("filter", &filter, &vocabulary)?;
     if topic == READINGS && fire != Fire::Quiet && !names_sensors(&compiled) {
         return Err(wrong(
@@ -100,9 +104,16 @@ pub(super) fn read(
             "it names no sensor, so no reading is judged by it; write one like speed > 120",
         ));
     }
+    let of_readings = topic == READINGS;
+    if of_readings {
+        trial::check_filter(&compiled, fire).map_err(|invalid| refused("filter", invalid))?;
+    }
+    let mut filters = vec![compiled];
     let clear = members.text("clear")?;
     if let Some(clear) = &clear {
-        compile("clear", clear, &vocabulary)?;
+        let compiled = compile("clear", clear, &vocabulary)?;
+        trial::check_filter(&compiled, Fire::Rise).map_err(|invalid| refused("clear", invalid))?;
+        filters.push(compiled);
         if !matches!(fire, Fire::Rise | Fire::Fall | Fire::Both) {
             return Err(wrong("clear", "it works where fire is rise, fall or both"));
         }
@@ -126,7 +137,7 @@ pub(super) fn read(
         every: members.span("every", 1..=span::LONGEST)?,
         max_age: members.span("maxAge", 1..=span::LONGEST)?,
         target_url: target(&mut members, purpose)?,
-        body: body(&mut members, format, &vocabulary)?,
+        body: body(&mut members, format, &topic, of_readings.then_some((&*filters, fire)))?,
         format,
         method: members.take("method", method)?.unwrap_or_else(|| "POST".to_owned()),
         headers: headers(&mut members, purpose)?,
@@ -160,14 +171,16 @@ pub(super) fn read(
 
 /// The text where a filter cannot be compiled: 400 with its position, and what to write instead.
 fn compile(member: &str, text: &str, vocabulary: &Vocabulary) -> Result<Filter, Problem> {
-    Filter::compile(text, vocabulary).map_err(|invalid| {
-        let problem = wrong(member, invalid.to_string());
-        let Invalid { position, hint, .. } = invalid;
-        problem
-            .with("member", member)
-            .with("position", json!({"line": position.line, "column": position.column}))
-            .with("hint", hint)
-    })
+    Filter::compile(text, vocabulary).map_err(|invalid| refused(member, invalid))
+}
+
+fn refused(member: &str, invalid: Invalid) -> Problem {
+    let problem = wrong(member, invalid.to_string());
+    let Invalid { position, hint, .. } = invalid;
+    problem
+        .with("member", member)
+        .with("position", json!({"line": position.line, "column": position.column}))
+        .with("hint", hint)
 }
 
 /// Whether a filter is about readings at all.
@@ -198,11 +211,20 @@ fn target(members: &mut Members, purpose: Purpose<'_>) -> Result<String, Problem
     }
 }
 
-fn body(members: &mut Members, format: Format, vocabulary: &Vocabulary) -> Result<Option<String>, Problem> {
+/// The text; `of_readings` has the filters of a subscription over readings.
+fn body(
+    members: &mut Members,
+    format: Format,
+    topic: &str,
+    of_readings: Option<(&[Filter], Fire)>,
+) -> Result<Option<String>, Problem> {
     let body = members.text("body")?;
     match (&body, format) {
         (Some(text), Format::Text) => {
-            compile("body", text, vocabulary)?;
+            let compiled = compile("body", text, &vocabulary::of_texts(topic))?;
+            if let Some((filters, fire)) = of_readings {
+                trial::check_text(&compiled, filters, fire).map_err(|invalid| refused("body", invalid))?;
+            }
         }
         (None, Format::Text) => {
             let problem = "where format is text, write the text in CEL, such as device + \" is hot\"";

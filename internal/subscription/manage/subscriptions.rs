@@ -154,7 +154,7 @@ pub(super) fn conflict(text: &str) -> Problem {
 pub(super) fn taken(error: tokio_postgres::Error, name: &str) -> super::database::Failed {
     if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
         return conflict(&format!(
-            "The name {name:?} is taken. Choose another, or replace it with PUT."
+            "The name {name:?} is taken. Choose another, or replace it: with PUT, or --replace."
         ))
         .into();
     }

@@ -76,7 +76,9 @@ async fn cloudevents() {
 #[tokio::test]
 async fn text() {
     let body = r#"'device + " is hot: " + string(engine_temperature) + ", gear " + string(value["gear-no"]) + (state ? "!" : "?")'"#;
-    let seen = sent("", "'lada'", READING, &[("format", "'text'"), ("body", body)]).await;
+    let filter = r#"'engine_temperature > 105 && value["gear-no"] > 0.0'"#;
+    let columns = [("filter", filter), ("format", "'text'"), ("body", body)];
+    let seen = sent("", "'lada'", READING, &columns).await;
     insta::assert_snapshot!(shown(&seen));
 }
 

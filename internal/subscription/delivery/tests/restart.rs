@@ -106,6 +106,26 @@ async fn a_stop_waits_for_what_is_on_its_way() {
     assert!(rows.is_empty());
 }
 
+/// The next try of what failed would be hours later.
+#[tokio::test]
+async fn a_corrected_target_gets_at_once_what_failed() {
+    let fixture = Fixture::new().await;
+    let (wrong, right) = (
+        Endpoint::new(|_, _| Say::Status(404)).await,
+        Endpoint::new(|_, _| Say::Status(200)).await,
+    );
+    let retries = ("retries", "ARRAY['0 s', '5 h']::interval[]");
+    let hot = fixture.subscribe("hot", &wrong.url, &[retries]).await;
+    fixture.deliver(hot, 0, (1, 1), "'lada'").await;
+    fixture.deliver(hot, 0, (2, 2), "'niva'").await;
+    let running = fixture.run(1).await;
+    fixture.until("retry", 2).await;
+    let update = format!("UPDATE subscription SET target_url = '{}'", right.url);
+    fixture.query(&update).await;
+    running.sync(&fixture).await;
+    fixture.until("delivered", 2).await;
+}
+
 #[tokio::test]
 async fn new_deliveries_and_edits_are_followed() {
     let fixture = Fixture::new().await;

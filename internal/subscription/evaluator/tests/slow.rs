@@ -24,14 +24,8 @@ async fn a_rule_whose_filter_is_too_slow_is_not_judged() {
     // An edit gives it another chance.
     let edit = "UPDATE subscription SET filter = 'speed > 125' WHERE id = $1";
     setting.client.execute(edit, &[&id]).await.unwrap();
-    while setting
-        .client
-        .query_one(problem, &[&id])
-        .await
-        .unwrap()
-        .get::<_, Option<String>>(0)
-        .is_some()
-    {
+    let in_force = "SELECT FROM subscription WHERE id = $1 AND in_force = rule AND problem IS NULL";
+    while setting.client.query_opt(in_force, &[&id]).await.unwrap().is_none() {
         setting.settle().await;
     }
     setting

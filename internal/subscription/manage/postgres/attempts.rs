@@ -13,10 +13,23 @@ const SHOWN: &str = "delivery.id, delivery.type, delivery.key, delivery.moment, 
 const DELIVERY: &str = "delivery.subscription = tried.subscription AND delivery.lane = tried.lane
     AND delivery.seq = tried.seq";
 
-/// Attempts that ended a delivery without success, and that no later row follows.
-const DEAD: &str = "tried.subscription = $1 AND tried.outcome IN ('dead', 'gone') AND NOT EXISTS (
+/// Attempts that no later row follows.
+macro_rules! last {
+    () => {
+        "tried.subscription = $1 AND NOT EXISTS (
         SELECT FROM attempt later WHERE later.subscription = tried.subscription AND later.lane = tried.lane
-        AND later.seq = tried.seq AND (later.number, later.at) > (tried.number, tried.at))";
+        AND later.seq = tried.seq AND (later.number, later.at) > (tried.number, tried.at))"
+    };
+}
+
+/// Attempts that ended a delivery without success.
+const DEAD: &str = concat!("tried.outcome IN ('dead', 'gone') AND ", last!());
+
+/// Those, and attempts that another one is to follow later than `$3`.
+const DEAD_OR_WAITING: &str = concat!(
+    "(tried.outcome IN ('dead', 'gone') OR (tried.outcome = 'retry' AND tried.due > $3)) AND ",
+    last!()
+);
 
 /// The last attempts of a subscription, newest first.
 pub(in crate::manage) async fn last(
@@ -46,8 +59,8 @@ pub(in crate::manage) async fn dead(
     rows.iter().map(attempt).collect()
 }
 
-/// Notes that dead deliveries are to be tried again at once: those of these ids, or all, at most `limit` of them, the
-/// oldest first. Returns their ids.
+/// Notes that dead deliveries, and those that wait for their next try, are to be tried at once: those of these ids, or
+/// all, at most `limit` of them, the oldest first. Returns their ids.
 pub(in crate::manage) async fn redrive(
     client: &impl GenericClient,
     subscription: Uuid,
@@ -58,7 +71,7 @@ pub(in crate::manage) async fn redrive(
     let redrive = format!(
         "WITH chosen AS (
             SELECT tried.lane, tried.seq, tried.try, delivery.id FROM attempt tried JOIN delivery ON {DELIVERY}
-            WHERE {DEAD} AND ($2::uuid[] IS NULL OR delivery.id = ANY($2))
+            WHERE {DEAD_OR_WAITING} AND ($2::uuid[] IS NULL OR delivery.id = ANY($2))
             ORDER BY tried.at, tried.seq LIMIT $4
         ), noted AS (
             INSERT INTO attempt (subscription, lane, seq, number, try, at, ms, outcome, due)

@@ -154,7 +154,7 @@ async fn wrong_definitions_are_told_why_before_the_database_is_asked() {
         ),
         (json!({"device": "la da"}), "device: write the name"),
         (json!({"filter": "device == \"lada\""}), "filter: it names no sensor"),
-        (json!({"filter": null}), "filter: it names no sensor"),
+        (json!({"filter": null}), "filter: it is missing; write one"),
         (json!({"clear": "speed <"}), "clear: line 1, column"),
         (json!({"clear": "speed < 1", "fire": "each"}), "clear: it works where"),
         (
@@ -261,7 +261,7 @@ async fn bodies_are_objects_of_a_bounded_size() {
             400,
             "takes limit",
         ),
-        ("GET", "/api/subscriptions/a%20b", String::new(), 404, "no name"),
+        ("GET", "/api/subscriptions/a%00b", String::new(), 404, "no subscription or area"),
         ("PATCH", "/api/subscriptions/hot", String::new(), 405, "method"),
         (
             "POST",
@@ -346,6 +346,37 @@ async fn bodies_are_objects_of_a_bounded_size() {
             r#"{"filter":"speed >","from":"2026-01-02T00:00:00Z"}"#.to_owned(),
             400,
             "filter: line 1",
+        ),
+        (
+            "POST",
+            "/api/subscriptions",
+            r#"{"name":"hot","filter":"speed","targetUrl":"https://hooks.example.com"}"#.to_owned(),
+            400,
+            "filter: line 1, column 1: The result is a number, not true or false. Compare it",
+        ),
+        (
+            "POST",
+            "/api/subscriptions",
+            r#"{"name":"hot","filter":"speed > 1","clear":"speed * 2 < 1","targetUrl":"https://hooks.example.com"}"#
+                .to_owned(),
+            400,
+            "clear: line 1, column 1: * does not take double and int.",
+        ),
+        (
+            "POST",
+            "/api/subscriptions",
+            r#"{"name":"hot","filter":"speed > 1","format":"text","body":"speed","targetUrl":"https://hooks.example.com"}"#
+                .to_owned(),
+            400,
+            "body: line 1, column 1: The result is a number, not a text. Write string(…) around it.",
+        ),
+        (
+            "POST",
+            "/api/subscriptions",
+            r#"{"name":"hot","filter":"speed > 1","format":"text","body":"string(fuel)","targetUrl":"https://hooks.example.com"}"#
+                .to_owned(),
+            400,
+            "body: line 1, column 1: An event has no fuel",
         ),
         (
             "POST",

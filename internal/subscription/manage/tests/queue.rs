@@ -111,6 +111,18 @@ async fn the_dead_are_redriven_once() {
         .ok(200, "POST", "/api/subscriptions/hot/redrive", json!({"all": true}))
         .await;
     assert_eq!(again["redriven"], 1);
+    // What waits for its next try is tried now.
+    api.execute("UPDATE attempt SET due = now() + interval '5 h' WHERE outcome = 'retry'")
+        .await;
+    let waiting = api
+        .ok(
+            200,
+            "POST",
+            "/api/subscriptions/hot/redrive",
+            json!({"ids": [delivery(1), delivery(3)]}),
+        )
+        .await;
+    assert_eq!(waiting, json!({"redriven": 1, "more": false, "unknown": [delivery(1)]}));
 }
 
 #[tokio::test]
