@@ -114,6 +114,8 @@ pub(crate) async fn judge(
             if rows >= portion.rows() {
                 break;
             }
+            // Until when each series is judged: a long run is read once, not once for each piece of it.
+            let mut until: HashMap<i32, i64> = HashMap::new();
             for rule in &fitting {
                 let watched = rule.watched().into_iter();
                 let watched: Vec<i32> = watched
@@ -121,16 +123,26 @@ pub(crate) async fn judge(
                     .map(|(id, _)| *id)
                     .collect();
                 let Some(span) = spans.within(&watched, piece) else {
+                    // For this rule, they are judged no further than the piece.
+                    until.extend(watched.into_iter().map(|series| (series, i64::MIN)));
                     continue;
                 };
-                let (firings, read) = judge.judge(transaction, rule, areas, &known, span).await?;
-                rows += read;
-                let events = firings.iter();
+                let found = judge.judge(transaction, rule, areas, &known, span).await?;
+                rows += found.rows;
+                for series in watched {
+                    let until = until.entry(series).or_insert(i64::MAX);
+                    *until = found.until.min(*until);
+                }
+                let events = found.firings.iter();
                 taken
                     .events
                     .extend(events.map(|firing| Event::of_reading(&rule.subscription, &device, firing, now)));
             }
-            spans.remove_before(&ids, piece.last + 1);
+            let judged = piece.last + 1;
+            for series in &ids {
+                let until = until.get(series).copied().unwrap_or(judged);
+                spans.remove_before(&[*series], until.max(judged));
+            }
         }
         if rows >= portion.rows() {
             break;

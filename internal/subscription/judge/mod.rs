@@ -74,6 +74,27 @@ struct Known {
     told: Told,
 }
 
+/// What was found in a span.
+pub(crate) struct Found {
+    /// The events, in order of time.
+    pub(crate) firings: Vec<Firing>,
+    /// New readings before this time, of the sensors that the rule watches, are judged as well.
+    pub(crate) until: i64,
+    /// Rows that were read.
+    pub(crate) rows: u64,
+}
+
+impl Found {
+    fn of(rule: &Rule, span: Span, firings: Vec<Firing>, judged: i64, rows: u64) -> Self {
+        Self {
+            firings,
+            // Readings change results as much as a margin later.
+            until: judged.saturating_sub(rule.margin()).max(span.last.saturating_add(1)),
+            rows,
+        }
+    }
+}
+
 impl Judge {
     /// Makes a judge that looks back at most `lookback` microseconds. It makes partitions over `pool`.
     pub(crate) fn new(pool: Pool, lookback: i64) -> Self {
@@ -147,8 +168,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Finds the events of a rule in a span of a device's new readings, in order of time, and how many rows were
-    /// read. Marks them as told in the transaction.
+    /// Finds the events of a rule in a span of a device's new readings. Marks them as told in the transaction.
     pub(crate) async fn judge(
         &mut self,
         transaction: &Transaction<'_>,
@@ -156,7 +176,7 @@ impl Judge {
         areas: &Areas,
         device: &Device<'_>,
         span: Span,
-    ) -> Result<(Vec<Firing>, u64), ::postgres::Error> {
+    ) -> Result<Found, ::postgres::Error> {
         let key = (rule.subscription.id, device.name.to_owned());
         let affected = rule.affected(span);
         let ids: Vec<i32> = rule
@@ -192,10 +212,10 @@ impl Judge {
                 };
                 let readings = readings(rule, device, &table, read);
                 match window::attempt(rule, areas, &readings, window, Some(&state), &told, affected) {
-                    Attempt::Done(firings, state) => {
-                        let firings = self.tell(transaction, rule, device, firings, &mut told).await?;
-                        self.remember(key, rule, state, told);
-                        return Ok((firings, table.rows()));
+                    Attempt::Done(done) => {
+                        let firings = self.tell(transaction, rule, device, done.firings, &mut told).await?;
+                        self.remember(key, rule, done.known, told);
+                        return Ok(Found::of(rule, span, firings, done.until, table.rows()));
                     }
                     Attempt::Earlier | Attempt::Later => reach = next_reach(reach),
                 }
@@ -254,10 +274,10 @@ impl Judge {
             match window::attempt(rule, areas, &readings, window, None, &told, affected) {
                 Attempt::Earlier => before += 1,
                 Attempt::Later => after += 1,
-                Attempt::Done(firings, state) => {
-                    let firings = self.tell(transaction, rule, device, firings, &mut told).await?;
-                    self.remember(key, rule, state, told);
-                    return Ok((firings, table.rows()));
+                Attempt::Done(done) => {
+                    let firings = self.tell(transaction, rule, device, done.firings, &mut told).await?;
+                    self.remember(key, rule, done.known, told);
+                    return Ok(Found::of(rule, span, firings, done.until, table.rows()));
                 }
             }
         }

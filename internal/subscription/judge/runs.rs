@@ -217,6 +217,11 @@ impl Decision {
         told.is_any(kind, first, self.last)
     }
 
+    /// Its last moment, if it began by the first moment after the span: then all of it was judged for the span.
+    pub(super) fn judged_until(&self, touched: Touched) -> Option<i64> {
+        (self.first <= touched.after).then_some(self.last)
+    }
+
     /// Whether it may fire, which moments before the first one decide.
     pub(super) fn needs_earlier(&self, fire: Fire, touched: Touched, told: &Told) -> bool {
         if !self.is_touched(touched) {

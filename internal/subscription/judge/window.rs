@@ -44,8 +44,19 @@ pub(super) enum Attempt {
     Earlier,
     /// Later readings decide.
     Later,
-    /// The events to be made, in order of time; what is known a little before the end of the readings.
-    Done(Vec<Firing>, Option<State>),
+    Done(Done),
+}
+
+/// What came of a window that decided.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The events to be made, in order of time.
+    pub(super) firings: Vec<Firing>,
+    /// What is known a little before the end of the readings.
+    pub(super) known: Option<State>,
+    /// The last moment of the run that the span, or the first moment after it, is in. Other new readings before it
+    /// change nothing: this run was judged with them.
+    pub(super) until: i64,
 }
 
 impl Rule {
@@ -109,6 +120,7 @@ pub(super) fn attempt(
         firings: Vec::new(),
         needs_earlier: false,
         is_over: false,
+        until: i64::MIN,
         kept: None,
     };
     let can_reach_back = known.is_none() && !window.begins && !window.is_farthest;
@@ -145,6 +157,7 @@ pub(super) fn attempt(
                 Attempt::Later
             };
         }
+        pass.until = pass.until.max(decision.judged_until(pass.touched).unwrap_or(i64::MIN));
         pass.firings.extend(decision.fires(pass.touched, told));
     } else if needs_neighbour {
         return Attempt::Later;
@@ -152,8 +165,12 @@ pub(super) fn attempt(
     if pass.needs_earlier && can_reach_back {
         return Attempt::Earlier;
     }
-    let kept = pass.kept.or_else(|| known.cloned());
-    Attempt::Done(pass.firings, kept)
+    Attempt::Done(Done {
+        firings: pass.firings,
+        known: pass.kept.or_else(|| known.cloned()),
+        // Single moments are judged in the span alone.
+        until: if fire == Fire::Each { i64::MIN } else { pass.until },
+    })
 }
 
 /// The time of the last reading.
@@ -175,6 +192,8 @@ struct Pass {
     needs_earlier: bool,
     /// Later moments change nothing.
     is_over: bool,
+    /// See [`Done::until`].
+    until: i64,
     kept: Option<State>,
 }
 
@@ -206,7 +225,7 @@ impl Pass {
             });
         }
         let (touched, firings, needs_earlier) = (self.touched, &mut self.firings, &mut self.needs_earlier);
-        let is_over = &mut self.is_over;
+        let (is_over, until) = (&mut self.is_over, &mut self.until);
         self.machine.take(
             &rule.subscription,
             moment.time,
@@ -215,6 +234,7 @@ impl Pass {
             |decision| {
                 *needs_earlier |= decision.needs_earlier(fire, touched, told);
                 *is_over |= decision.is_beyond(touched);
+                *until = (*until).max(decision.judged_until(touched).unwrap_or(i64::MIN));
                 firings.extend(decision.fires(touched, told));
             },
         );
