@@ -2,7 +2,7 @@
 
 use crate::devices;
 use crate::event::Event;
-use crate::judge::{Device, Judge, Span};
+use crate::judge::{Device, Judge, Span, Table};
 use crate::message::{self, Message};
 use crate::portion::Portion;
 use crate::rule::Areas;
@@ -19,6 +19,9 @@ use uuid::Uuid;
 /// Which rows a snapshot sees that `seen` does not. By these two conditions an index finds them, also while an old
 /// transaction holds the snapshot's least number back.
 pub(crate) const NEW: &str = "(xid >= pg_snapshot_xmax($1::text::pg_snapshot) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))))";
+
+/// Most rows of a device that are kept in memory from one piece of time to the next.
+const KEPT: usize = 250_000;
 
 /// What a transaction has found.
 #[derive(Default)]
@@ -110,7 +113,10 @@ pub(crate) async fn judge(
             name: &device,
             series: &series,
         };
+        // What one piece reads, the next ones need, too.
+        let mut table = Table::default();
         for piece in spans.pieces(&ids, portion.piece()) {
+            table.limit(KEPT);
             if rows >= portion.rows() {
                 break;
             }
@@ -127,7 +133,7 @@ pub(crate) async fn judge(
                     until.extend(watched.into_iter().map(|series| (series, i64::MIN)));
                     continue;
                 };
-                let found = judge.judge(transaction, rule, areas, &known, span).await?;
+                let found = judge.judge(transaction, rule, areas, &known, &mut table, span).await?;
                 rows += found.rows;
                 for series in watched {
                     let until = until.entry(series).or_insert(i64::MAX);

@@ -15,9 +15,9 @@ pub(super) const EVER: Span = Span {
     last: 253_402_300_799_999_999,
 };
 
-/// Readings of one device by series, each in order of time. It grows by what is asked for.
+/// Readings of one device by series, as one snapshot has them, each in order of time. It grows by what is asked for.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     series: HashMap<i32, Loaded>,
     /// Rows that were read.
     rows: u64,
@@ -32,6 +32,13 @@ impl Table {
     /// Rows that were read so far.
     pub(super) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Forgets all rows if there are more than these.
+    pub(crate) fn limit(&mut self, most: usize) {
+        if self.series.values().map(|loaded| loaded.points.len()).sum::<usize>() > most {
+            self.series.clear();
+        }
     }
 
     /// Reads what is missing of these series between these times.
