@@ -399,7 +399,7 @@ impl Evaluator {
                 &self.active,
                 &self.rules.areas,
                 spans,
-                self.portion,
+                &mut self.portion,
                 now,
             )
             .await?;

@@ -13,22 +13,29 @@ const PIECE: i64 = 2 * 3600 * 1_000_000;
 /// rule needs around it, too.
 const LEAST: u32 = 4;
 
-/// Slower than this, the next one judges a quarter. A lease lasts five seconds.
-const SLOW: Duration = Duration::from_millis(1500);
+/// After this time, the rest waits for the next one. A lease lasts five seconds.
+const TIME: Duration = Duration::from_secs(1);
 
-/// Faster than this, the next one may judge twice as much.
-const FAST: Duration = Duration::from_millis(400);
+/// If a single piece is slower than this, the next one is a quarter of it.
+const SLOW: Duration = Duration::from_millis(1500);
 
 /// How much one transaction judges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Portion {
     halvings: u32,
+    /// Pieces that were judged so far.
+    pieces: usize,
 }
 
 impl Portion {
-    /// Rows after which it ends, with the next piece.
-    pub(crate) fn rows(self) -> u64 {
-        ROWS >> self.halvings
+    /// Whether it ends before the next piece, after so many rows and so much time.
+    pub(crate) fn is_used_up(self, rows: u64, time: Duration) -> bool {
+        rows >= ROWS >> self.halvings || (time >= TIME && self.pieces > 0)
+    }
+
+    /// Takes a piece.
+    pub(crate) fn take(&mut self) {
+        self.pieces += 1;
     }
 
     /// The longest span that is judged at once, in microseconds.
@@ -36,27 +43,29 @@ impl Portion {
         PIECE >> self.halvings
     }
 
-    /// The next one, after a transaction that took this long.
+    /// The next one, after a transaction that took this long. Small pieces cost more, so only a piece that is slow by
+    /// itself is cut.
     pub(crate) fn after(self, took: Duration) -> Self {
-        let halvings = if took > SLOW {
+        let halvings = if took > SLOW && self.pieces <= 1 {
             (self.halvings + 2).min(LEAST)
-        } else if took < FAST {
-            self.halvings.saturating_sub(1)
         } else {
-            self.halvings
+            self.halvings.saturating_sub(1)
         };
-        Self { halvings }
+        Self { halvings, pieces: 0 }
     }
 
     /// The next one, after a transaction that failed, perhaps because it took too long.
     pub(crate) fn after_failure(self) -> Self {
-        self.after(Duration::MAX)
+        Self { pieces: 0, ..self }.after(Duration::MAX)
     }
 
     /// The least.
     #[cfg(test)]
     pub(crate) fn least() -> Self {
-        Self { halvings: LEAST }
+        Self {
+            halvings: LEAST,
+            pieces: 0,
+        }
     }
 }
 
@@ -65,20 +74,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_ones_make_it_small_and_fast_ones_large() {
+    fn slow_pieces_are_cut_and_slow_transactions_end() {
         let mut portion = Portion::default();
         assert_eq!(portion.after(Duration::ZERO), portion);
-        for expected in [250_000, 62_500, 62_500] {
+        for expected in [PIECE / 4, PIECE / 16, PIECE / 16] {
             portion = portion.after_failure();
-            assert_eq!(portion.rows(), expected);
+            assert_eq!(portion.piece(), expected);
         }
         assert_eq!(portion, Portion::least());
-        assert!(portion.piece() > 0);
-        assert_eq!(portion.after(Duration::from_secs(1)), portion);
+        assert!(portion.is_used_up(ROWS / 16, Duration::ZERO));
+        assert!(!portion.is_used_up(0, SLOW), "at least one piece is judged");
+        portion.take();
+        assert!(portion.is_used_up(0, TIME));
+        assert_eq!(portion.after(SLOW * 2), Portion::least(), "the piece was slow");
+        portion.take();
         for _ in 0..LEAST {
             assert_ne!(portion, Portion::default());
-            portion = portion.after(Duration::ZERO);
+            portion = portion.after(SLOW * 2);
+            portion.take();
+            portion.take();
         }
-        assert_eq!(portion, Portion::default());
+        assert_eq!(portion.after(Duration::ZERO), Portion::default());
     }
 }

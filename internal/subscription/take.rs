@@ -90,19 +90,20 @@ pub(crate) async fn messages(
     Ok(events)
 }
 
-/// Judges spans by these rules until the portion's rows were read; the rest waits for the next one.
+/// Judges spans by these rules until the portion is used up; the rest waits for the next one.
 pub(crate) async fn judge(
     transaction: &Transaction<'_>,
     judge: &mut Judge,
     rules: &[Arc<Rule>],
     areas: &Areas,
     mut spans: Spans,
-    portion: Portion,
+    portion: &mut Portion,
     now: i64,
 ) -> Result<Taken, ::postgres::Error> {
     let mut taken = Taken::default();
     let rules: Vec<&Arc<Rule>> = rules.iter().filter(|rule| is_judged(rule)).collect();
-    let mut rows = 0;
+    let (mut rows, mut is_over) = (0, false);
+    let begun = std::time::Instant::now();
     for (device, series) in devices::of(transaction, &rules, &spans.series()).await? {
         let fitting = rules
             .iter()
@@ -117,9 +118,11 @@ pub(crate) async fn judge(
         let mut table = Table::default();
         for piece in spans.pieces(&ids, portion.piece()) {
             table.limit(KEPT);
-            if rows >= portion.rows() {
+            is_over = portion.is_used_up(rows, begun.elapsed());
+            if is_over {
                 break;
             }
+            portion.take();
             // Until when each series is judged: a long run is read once, not once for each piece of it.
             let mut until: HashMap<i32, i64> = HashMap::new();
             for rule in &fitting {
@@ -150,13 +153,11 @@ pub(crate) async fn judge(
                 spans.remove_before(&[*series], until.max(judged));
             }
         }
-        if rows >= portion.rows() {
+        if is_over {
+            taken.rest = spans;
             break;
         }
         spans.remove(&ids);
-    }
-    if rows >= portion.rows() {
-        taken.rest = spans;
     }
     Ok(taken)
 }

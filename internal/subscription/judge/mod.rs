@@ -241,14 +241,19 @@ impl Judge {
                     .min(affected.last.saturating_add(self.lookback)),
             };
             table.load(transaction, &ids, read).await?;
-            let mut before_all = table::nearest(transaction, &ids, read.first, true).await?;
-            // A device that was silent for longer goes on from its last moments before: they tell whether a run
-            // begins, and whether the last one lasted.
             let silence = Span {
                 first: read.first,
                 last: affected.first.saturating_sub(1),
             };
-            if let Some(before) = before_all.filter(|_| is_farthest && table.is_empty(&ids, silence)) {
+            let is_silent = is_farthest && table.is_empty(&ids, silence);
+            let mut before_all = match table.before(&ids, read.first) {
+                // Only whether there is one matters.
+                Some(before) if !is_silent => Some(before),
+                _ => table::nearest(transaction, &ids, read.first, true).await?,
+            };
+            // A device that was silent for longer goes on from its last moments before: they tell whether a run
+            // begins, and whether the last one lasted.
+            if let Some(before) = before_all.filter(|_| is_silent) {
                 let lasted = rule.subscription.hold.saturating_add(rule.subscription.silence);
                 read.first = before
                     .saturating_sub(lasted.max(REACHES[0]))

@@ -81,6 +81,16 @@ impl Table {
         points.get(start..end).unwrap_or_default()
     }
 
+    /// The time of a reading of these series before a time, if one was read.
+    pub(super) fn before(&self, series: &[i32], time: i64) -> Option<i64> {
+        let loaded = series.iter().filter_map(|id| self.series.get(id));
+        let before = loaded.filter_map(|loaded| {
+            let end = loaded.points.partition_point(|point| point.timestamp < time);
+            loaded.points.get(end.checked_sub(1)?)
+        });
+        before.map(|point| point.timestamp).max()
+    }
+
     /// Whether nothing is known of these series within a span.
     pub(super) fn is_empty(&self, series: &[i32], span: Span) -> bool {
         series.iter().all(|id| self.points(Some(*id), span).is_empty())
