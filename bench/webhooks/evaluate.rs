@@ -1,6 +1,6 @@
 //! Evaluating stored readings by a rule of all their sensors, beside reading them out by COPY.
 
-use super::setting::{in_force, judged, notifier};
+use super::setting::{in_force, judged, notifier, partitions};
 use crate::data::{Data, SENSORS};
 use crate::report::{Figure, Report};
 use crate::size::Size;
@@ -13,6 +13,7 @@ pub(crate) async fn measure(servers: &Servers, data: &Data, size: Size, report: 
     let (mut ours, mut copy) = (Figure::default(), Figure::default());
     let database = servers.database().await?;
     let client = database.prepare().await?;
+    partitions(&client).await?;
     let filter = SENSORS
         .map(|sensor| format!("value[\"{sensor}\"] > 1000000.0"))
         .join(" || ");

@@ -24,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub(super) async fn notifier(database: &Database) -> Process {
     Program::new("notifier")
         .env("DATABASE_URL", &database.url)
-        .env("SIGNING_KEY", "a signing key of the benchmark, long enough")
+        .env("SIGNING_KEY", "a signing key of the benchmark that is long enough")
         .env("JWT_SECRET", JWT_SECRET)
         .env("ALLOW_TARGET", "127.0.0.1")
         .start()
@@ -35,13 +35,19 @@ pub(super) async fn notifier(database: &Database) -> Process {
 pub(super) async fn prepare(database: &Database) -> anyhow::Result<Client> {
     drop(Program::new("api").env("DATABASE_URL", &database.url).start().await);
     let client = connect(&database.url).await?;
+    partitions(&client).await?;
+    Ok(client)
+}
+
+/// Today's and tomorrow's partition of what is queued.
+pub(super) async fn partitions(client: &Client) -> anyhow::Result<()> {
     for parent in ["delivery", "attempt", "change"] {
         let make = "SELECT make_partition($1::text::regclass, $1 || '_' || to_char(day, 'YYYY_MM_DD'),
                 to_char(day, 'YYYY-MM-DD 00:00:00+00'), to_char(day + interval '1 day', 'YYYY-MM-DD 00:00:00+00'))
             FROM generate_series(date_trunc('day', now(), 'UTC') AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC' + interval '1 day', '1 day') AS day";
         client.query(make, &[&parent]).await?;
     }
-    Ok(client)
+    Ok(())
 }
 
 /// Waits until every subscription is in force.
@@ -79,7 +85,7 @@ pub(super) async fn queue(client: &Client, subscription: &str, count: usize) -> 
             jsonb_build_object('n', number, 'subscription', name, 'device', 'lada', 'state', true, 'since', now(),
                 'values', jsonb_build_object('engine_temperature', 106.2), 'late', false)
         FROM subscription, generate_series(1, $2::bigint) AS number,
-            LATERAL (SELECT coalesce(max(seq), 0) AS before FROM delivery WHERE delivery.subscription = subscription.id)
+            LATERAL (SELECT coalesce(max(seq), 0) AS before FROM delivery WHERE delivery.subscription = subscription.id) AS last
         WHERE name LIKE $1";
     client.execute(insert, &[&subscription, &i64::try_from(count)?]).await?;
     Ok(())

@@ -164,8 +164,10 @@ impl Shared {
     fn note(&self, path: String, request: Vec<u8>) {
         let at = Instant::now();
         let after = |at: usize| {
+            // PostgreSQL writes a blank before a value.
             let digits = request[at + self.marker.len()..]
                 .iter()
+                .skip_while(|byte| **byte == b' ')
                 .take_while(|byte| byte.is_ascii_digit());
             digits.fold(0_u64, |number, digit| number.wrapping_mul(10) + u64::from(digit - b'0'))
         };
