@@ -13,8 +13,9 @@ const PIECE: i64 = 2 * 3600 * 1_000_000;
 /// rule needs around it, too.
 const LEAST: u32 = 4;
 
-/// After this time, the rest waits for the next one. A lease lasts five seconds.
-const TIME: Duration = Duration::from_secs(1);
+/// After this time, the rest waits for the next one. A lease lasts five seconds. Not sooner: readings in order are told
+/// exactly only where a transaction judges all that is new.
+const TIME: Duration = Duration::from_millis(2500);
 
 /// If a single piece is slower than this, the next one is a quarter of it.
 const SLOW: Duration = Duration::from_millis(1500);
