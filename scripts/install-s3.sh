@@ -18,6 +18,6 @@ echo "Installing the S3 server for the tests (moto) into .tools/venv."
 mkdir -p .tools
 rm -rf .tools/venv
 quietly python3 -m venv .tools/venv
-quietly .tools/venv/bin/python -m pip install --disable-pip-version-check "moto[server]>=$major,<$((major + 1))"
+pip_install .tools/venv "moto[server]>=$major,<$((major + 1))"
 .tools/venv/bin/moto_server --help >/dev/null || fail "moto_server was installed but does not start; what it said is above."
 touch "$marker"

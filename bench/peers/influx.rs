@@ -1,6 +1,6 @@
 //! InfluxDB 1.6.
 
-use super::installed::installed;
+use super::installed::{INSTALL, installed};
 use super::load::{Load, Totals};
 use crate::http::Connection;
 use anyhow::{Context, ensure};
@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use testutil::Running;
 use tokio::process::Command;
 
-const INSTALL: &str = "run `make bench-peers`";
 const WRITE: &str = "/write?db=bench";
 
 /// A private InfluxDB with an empty database. Dropping it kills it.

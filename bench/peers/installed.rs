@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// What to do where a peer cannot be started.
+pub(super) const INSTALL: &str = "run `make bench-peers`";
+
 /// The path of a program in `.tools/bin`, else in a folder of `PATH`.
 pub(super) fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! VictoriaMetrics 1.79.
 
-use super::installed::installed;
+use super::installed::{INSTALL, installed};
 use super::load::{Load, Totals};
 use crate::http::Connection;
 use anyhow::{Context, ensure};
@@ -9,8 +9,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 use testutil::Running;
 use tokio::process::Command;
-
-const INSTALL: &str = "run `make bench-peers`";
 
 /// The end of the day, in seconds since 1970: two days up to here hold all readings of a bulk.
 const AFTER: u32 = 1_715_817_600;

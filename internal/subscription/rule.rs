@@ -23,6 +23,8 @@ pub(crate) struct Rule {
     pub(crate) sensors: Vec<String>,
     /// Whether the filters ask where the device is.
     pub(crate) needs_place: bool,
+    /// Why its events cannot be sent; set by `Rules`, which knows the allowed targets.
+    pub(crate) unsendable: Option<String>,
 }
 
 /// What a device's sensors said at a moment.
@@ -73,6 +75,7 @@ impl Rule {
             cost: Cost::default(),
             sensors,
             needs_place,
+            unsendable: None,
         })
     }
 

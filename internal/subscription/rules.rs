@@ -87,7 +87,10 @@ impl Rules {
                 continue;
             }
             match Rule::compile(subscription.clone()) {
-                Ok(rule) => all.push(Arc::new(rule)),
+                Ok(mut rule) => {
+                    rule.unsendable = check(&rule.subscription, &before.allowed).err();
+                    all.push(Arc::new(rule));
+                }
                 Err(invalid) => problems.push((subscription.id, subscription.rule, invalid.to_string())),
             }
         }
@@ -97,8 +100,8 @@ impl Rules {
             if let Some(area) = rule.missing_area(&areas) {
                 let problem = format!("there is no area {area}: set it, or name another one");
                 problems.push((it.id, it.rule, problem));
-            } else if let Err(problem) = check(it, &before.allowed) {
-                problems.push((it.id, it.rule, problem));
+            } else if let Some(problem) = &rule.unsendable {
+                problems.push((it.id, it.rule, problem.clone()));
             }
         }
         Ok(Self {

@@ -8,7 +8,7 @@ pub enum Failed {
     /// A value that the filter needs is absent. Evaluate again when it is there.
     #[error("There is no value for {0}.")]
     Absent(String),
-    /// An operator or a function does not take values of these types, whatever the values are. Pass over these values.
+    /// An operator or a function takes no values of these types. Pass over these values.
     #[error("{0}")]
     Types(String),
     /// The values do not fit the filter: a text that is no number, a division by zero, an overflow. Pass over these

@@ -85,11 +85,13 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn of(rule: &Rule, span: Span, firings: Vec<Firing>, judged: i64, rows: u64) -> Self {
+    fn of(rule: &Rule, span: Span, firings: Vec<Firing>, judged: Option<i64>, rows: u64) -> Self {
         Self {
             firings,
             // Readings change results as much as a margin later.
-            until: judged.saturating_sub(rule.margin()).max(span.last.saturating_add(1)),
+            until: judged
+                .map_or(i64::MIN, |judged| judged.saturating_sub(rule.margin()))
+                .max(span.last.saturating_add(1)),
             rows,
         }
     }

@@ -3,7 +3,7 @@
 use super::firing::{Firing, Kind};
 use super::moments::{self, Readings};
 use super::runs::{Beginning, Machine, Touched};
-use super::table::Table;
+use super::table::{self, Table};
 use super::told::Told;
 use super::window::{self, Span};
 use super::{Device, readings};
@@ -13,7 +13,6 @@ use crate::rule::{Judged, Rule};
 use crate::subscription::Fire;
 use filter::Value;
 use reading::pattern;
-use store::Timestamptz;
 use tokio_postgres::{Error, Transaction};
 
 /// How much is read at once.
@@ -66,7 +65,8 @@ pub(crate) async fn rehearse(
         while first <= span.last {
             // Years without readings are not read piece by piece.
             if is_empty {
-                match next_reading(transaction, &ids, first.saturating_sub(rule.margin())).await? {
+                let before = first.saturating_sub(rule.margin()).saturating_sub(1);
+                match table::nearest(transaction, &ids, before, false).await? {
                     Some(next) if next <= span.last => first = first.max(next),
                     _ => break,
                 }
@@ -92,15 +92,6 @@ pub(crate) async fn rehearse(
     }
     events.sort_by_key(|(_, firing)| firing.moment);
     Ok(Rehearsed::Done(events))
-}
-
-/// The time of the first reading of these series from a time on.
-async fn next_reading(transaction: &Transaction<'_>, series: &[i32], from: i64) -> Result<Option<i64>, Error> {
-    let select = "SELECT min(first.timestamp) FROM unnest($1::int[]) AS id, LATERAL (
-            SELECT timestamp FROM reading WHERE series_id = id AND timestamp >= $2 ORDER BY timestamp LIMIT 1
-        ) AS first";
-    let row = transaction.query_one(select, &[&series, &Timestamptz(from)]).await?;
-    Ok(row.try_get::<_, Option<Timestamptz>>(0)?.map(|at| at.0))
 }
 
 struct Rehearsal<'a> {

@@ -55,8 +55,8 @@ pub(super) struct Done {
     /// What is known a little before the end of the readings.
     pub(super) known: Option<State>,
     /// The last moment of the run that the span, or the first moment after it, is in. Other new readings before it
-    /// change nothing: this run was judged with them.
-    pub(super) until: i64,
+    /// change nothing: this run was judged with them. None where that is not known.
+    pub(super) until: Option<i64>,
 }
 
 impl Rule {
@@ -120,7 +120,7 @@ pub(super) fn attempt(
         firings: Vec::new(),
         needs_earlier: false,
         is_over: false,
-        until: i64::MIN,
+        until: None,
         kept: None,
     };
     let can_reach_back = known.is_none() && !window.begins && !window.is_farthest;
@@ -157,7 +157,7 @@ pub(super) fn attempt(
                 Attempt::Later
             };
         }
-        pass.until = pass.until.max(decision.judged_until(pass.touched).unwrap_or(i64::MIN));
+        pass.until = pass.until.max(decision.judged_until(pass.touched));
         pass.firings.extend(decision.fires(pass.touched, told));
     } else if needs_neighbour {
         return Attempt::Later;
@@ -169,7 +169,7 @@ pub(super) fn attempt(
         firings: pass.firings,
         known: pass.kept.or_else(|| known.cloned()),
         // Single moments are judged in the span alone.
-        until: if fire == Fire::Each { i64::MIN } else { pass.until },
+        until: pass.until.filter(|_| fire != Fire::Each),
     })
 }
 
@@ -193,7 +193,7 @@ struct Pass {
     /// Later moments change nothing.
     is_over: bool,
     /// See [`Done::until`].
-    until: i64,
+    until: Option<i64>,
     kept: Option<State>,
 }
 
@@ -234,7 +234,7 @@ impl Pass {
             |decision| {
                 *needs_earlier |= decision.needs_earlier(fire, touched, told);
                 *is_over |= decision.is_beyond(touched);
-                *until = (*until).max(decision.judged_until(touched).unwrap_or(i64::MIN));
+                *until = (*until).max(decision.judged_until(touched));
                 firings.extend(decision.fires(touched, told));
             },
         );

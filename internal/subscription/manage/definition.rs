@@ -87,24 +87,24 @@ pub(super) fn read(
         let problem = format!("is about readings, and {topic:?} is a topic of messages; leave one of both out");
         return Err(wrong(name, &problem));
     }
+    let of_readings = topic == READINGS;
     let vocabulary = vocabulary::of(&topic);
     let fire = members.one_of("fire", Fire::NAMES, Fire::of)?.unwrap_or(Fire::Rise);
     let format = members
         .one_of("format", Format::NAMES, Format::of)?
         .unwrap_or(Format::Standard);
     let filter = members.text("filter")?;
-    if filter.is_none() && topic == READINGS && fire != Fire::Quiet {
+    if filter.is_none() && of_readings && fire != Fire::Quiet {
         return Err(wrong("filter", "it is missing; write one like speed > 120"));
     }
     let filter = filter.unwrap_or_else(|| "true".to_owned());
     let compiled = compile("filter", &filter, &vocabulary)?;
-    if topic == READINGS && fire != Fire::Quiet && !names_sensors(&compiled) {
+    if of_readings && fire != Fire::Quiet && !names_sensors(&compiled) {
         return Err(wrong(
             "filter",
             "it names no sensor, so no reading is judged by it; write one like speed > 120",
         ));
     }
-    let of_readings = topic == READINGS;
     if of_readings {
         trial::check_filter(&compiled, fire).map_err(|invalid| refused("filter", invalid))?;
     }
