@@ -13,25 +13,35 @@ const PIECE: i64 = 2 * 3600 * 1_000_000;
 /// rule needs around it, too.
 const LEAST: u32 = 4;
 
-/// After this time, the rest waits for the next one. A lease lasts five seconds. Not sooner: readings in order are told
-/// exactly only where a transaction judges all that is new.
-const TIME: Duration = Duration::from_millis(2500);
+/// After this time, the rest waits for the next one. A lease lasts five seconds.
+const TIME: Duration = Duration::from_secs(1);
 
 /// If a single piece is slower than this, the next one is a quarter of it.
 const SLOW: Duration = Duration::from_millis(1500);
 
 /// How much one transaction judges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Portion {
     halvings: u32,
+    time: Duration,
     /// Pieces that were judged so far.
     pieces: usize,
+}
+
+impl Default for Portion {
+    fn default() -> Self {
+        Self {
+            halvings: 0,
+            time: TIME,
+            pieces: 0,
+        }
+    }
 }
 
 impl Portion {
     /// Whether it ends before the next piece, after so many rows and so much time.
     pub(crate) fn is_used_up(self, rows: u64, time: Duration) -> bool {
-        rows >= ROWS >> self.halvings || (time >= TIME && self.pieces > 0)
+        rows >= ROWS >> self.halvings || (time >= self.time && self.pieces > 0)
     }
 
     /// Takes a piece.
@@ -52,7 +62,11 @@ impl Portion {
         } else {
             self.halvings.saturating_sub(1)
         };
-        Self { halvings, pieces: 0 }
+        Self {
+            halvings,
+            pieces: 0,
+            ..self
+        }
     }
 
     /// The next one, after a transaction that failed, perhaps because it took too long.
@@ -65,7 +79,16 @@ impl Portion {
     pub(crate) fn least() -> Self {
         Self {
             halvings: LEAST,
-            pieces: 0,
+            ..Self::default()
+        }
+    }
+
+    /// One piece in each transaction.
+    #[cfg(test)]
+    pub(crate) fn of_one_piece() -> Self {
+        Self {
+            time: Duration::ZERO,
+            ..Self::default()
         }
     }
 }

@@ -30,7 +30,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Transaction};
 use told::Told;
 use uuid::Uuid;
-use window::{Attempt, State, Window};
+use window::{Attempt, Done, State, Window};
 
 const SECOND: i64 = 1_000_000;
 
@@ -72,6 +72,15 @@ struct Known {
     state: State,
     /// Told moments since the run before that of the state ended.
     told: Told,
+}
+
+/// What came of the readings of a span.
+struct Concluded {
+    done: Done,
+    /// What was told around it.
+    told: Told,
+    /// A tenth of the rows that were looked at again.
+    walked: u64,
 }
 
 /// What was found in a span.
@@ -129,17 +138,7 @@ impl Judge {
         device: &Device<'_>,
     ) -> Result<(), ::postgres::Error> {
         self.known.remove(&(rule.subscription.id, device.name.to_owned()));
-        let ids: Vec<i32> = rule
-            .watched()
-            .into_iter()
-            .filter_map(|sensor| device.id(sensor))
-            .collect();
-        let Some(latest) = rule
-            .watched()
-            .into_iter()
-            .filter_map(|sensor| device.latest(sensor))
-            .max()
-        else {
+        let (ids, Some(latest)) = device.watched_by(rule) else {
             return Ok(());
         };
         let mut table = Table::default();
@@ -182,50 +181,87 @@ impl Judge {
         span: Span,
     ) -> Result<Found, ::postgres::Error> {
         let begun = table.rows();
-        let key = (rule.subscription.id, device.name.to_owned());
         let affected = rule.affected(span);
-        let ids: Vec<i32> = rule
-            .watched()
-            .into_iter()
-            .filter_map(|sensor| device.id(sensor))
-            .collect();
-        let latest = rule
-            .watched()
-            .into_iter()
-            .filter_map(|sensor| device.latest(sensor))
-            .max();
-        if let Some(known) = self.known.get(&key)
-            && known.rule == rule.subscription.rule
-            && known.state.at < affected.first
-            && affected.first - known.state.at <= TOO_OLD
-        {
-            let mut told = known.told.clone();
-            let state = known.state.clone();
-            let mut reach = rule.margin().saturating_mul(2);
-            loop {
-                let read = Span {
-                    first: state.at.saturating_add(1).saturating_sub(rule.margin()),
-                    last: affected.last.saturating_add(reach),
-                };
-                table.load(transaction, &ids, read).await?;
-                let window = Window {
-                    span: read,
-                    begins: true,
-                    ends: latest.is_none_or(|latest| latest <= read.last),
-                    is_farthest: true,
-                };
-                let readings = readings(rule, device, table, read);
-                match window::attempt(rule, areas, &readings, window, Some(&state), &told, affected) {
-                    Attempt::Done(done) => {
-                        let rows = table.rows() - begun + walked(&readings);
-                        let firings = self.tell(transaction, rule, device, done.firings, &mut told).await?;
-                        self.remember(key, rule, done.known, told);
-                        return Ok(Found::of(rule, span, firings, done.until, rows));
-                    }
-                    Attempt::Earlier | Attempt::Later => reach = next_reach(reach),
+        let concluded = match self.by_known(transaction, rule, areas, device, table, affected).await? {
+            Some(concluded) => concluded,
+            None => {
+                self.by_readings(transaction, rule, areas, device, table, affected)
+                    .await?
+            }
+        };
+        let Concluded { done, mut told, walked } = concluded;
+        let rows = table.rows() - begun + walked;
+        let firings = self.tell(transaction, rule, device, done.firings, &mut told).await?;
+        self.remember((rule.subscription.id, device.name.to_owned()), rule, done.known, told);
+        Ok(Found::of(rule, span, firings, done.until, rows))
+    }
+
+    /// Judges by what is known of the device a little before. None where that is not enough.
+    async fn by_known(
+        &self,
+        transaction: &Transaction<'_>,
+        rule: &Rule,
+        areas: &Areas,
+        device: &Device<'_>,
+        table: &mut Table,
+        affected: Span,
+    ) -> Result<Option<Concluded>, Error> {
+        let known = self.known.get(&(rule.subscription.id, device.name.to_owned()));
+        let Some(known) = known.filter(|known| {
+            known.rule == rule.subscription.rule
+                && known.state.at < affected.first
+                && affected.first - known.state.at <= TOO_OLD
+        }) else {
+            return Ok(None);
+        };
+        let (ids, latest) = device.watched_by(rule);
+        let mut reach = rule.margin().saturating_mul(2);
+        loop {
+            let read = Span {
+                first: known.state.at.saturating_add(1).saturating_sub(rule.margin()),
+                last: affected.last.saturating_add(reach),
+            };
+            table.load(transaction, &ids, read).await?;
+            let window = Window {
+                span: read,
+                begins: true,
+                ends: latest.is_none_or(|latest| latest <= read.last),
+                is_farthest: false,
+            };
+            let readings = readings(rule, device, table, read);
+            match window::attempt(
+                rule,
+                areas,
+                &readings,
+                window,
+                Some(&known.state),
+                &known.told,
+                affected,
+            ) {
+                Attempt::Earlier => return Ok(None),
+                Attempt::Later => reach = next_reach(reach),
+                Attempt::Done(done) => {
+                    return Ok(Some(Concluded {
+                        done,
+                        told: known.told.clone(),
+                        walked: walked(&readings),
+                    }));
                 }
             }
         }
+    }
+
+    /// Judges by the readings around, as many as it takes.
+    async fn by_readings(
+        &self,
+        transaction: &Transaction<'_>,
+        rule: &Rule,
+        areas: &Areas,
+        device: &Device<'_>,
+        table: &mut Table,
+        affected: Span,
+    ) -> Result<Concluded, Error> {
+        let (ids, latest) = device.watched_by(rule);
         let (mut before, mut after) = (0, 0);
         loop {
             let farthest = affected.first.saturating_sub(self.lookback);
@@ -279,16 +315,14 @@ impl Judge {
                 ends: is_farthest_after || !has_later,
                 is_farthest,
             };
-            let mut told = load_told(transaction, rule, device, read).await?;
+            let told = load_told(transaction, rule, device, read).await?;
             let readings = readings(rule, device, table, read);
             match window::attempt(rule, areas, &readings, window, None, &told, affected) {
                 Attempt::Earlier => before += 1,
                 Attempt::Later => after += 1,
                 Attempt::Done(done) => {
-                    let rows = table.rows() - begun + walked(&readings);
-                    let firings = self.tell(transaction, rule, device, done.firings, &mut told).await?;
-                    self.remember(key, rule, done.known, told);
-                    return Ok(Found::of(rule, span, firings, done.until, rows));
+                    let walked = walked(&readings);
+                    return Ok(Concluded { done, told, walked });
                 }
             }
         }
@@ -397,8 +431,12 @@ impl Device<'_> {
         self.series.get(sensor).map(|(id, _)| *id)
     }
 
-    fn latest(&self, sensor: &str) -> Option<i64> {
-        self.series.get(sensor).map(|(_, latest)| *latest)
+    /// The ids of the series that a rule watches, and when their latest reading was.
+    fn watched_by(&self, rule: &Rule) -> (Vec<i32>, Option<i64>) {
+        let watched = rule.watched().into_iter();
+        let series: Vec<_> = watched.filter_map(|sensor| self.series.get(sensor)).collect();
+        let latest = series.iter().map(|(_, latest)| *latest).max();
+        (series.into_iter().map(|(id, _)| *id).collect(), latest)
     }
 }
 

@@ -18,7 +18,7 @@ struct Run {
     lasted: bool,
     /// The last moment of the run before; the least time where that is unknown.
     after: i64,
-    /// Whether the run before lasted long enough is not known: its beginning was not looked at.
+    /// When the run before began, and so whether it lasted long enough, is not known: its beginning was not looked at.
     is_unsure: bool,
     /// From here on it is touched: where it may be the end of the run before, from that one's beginning.
     touched_from: i64,
@@ -69,6 +69,13 @@ impl Machine {
     /// Whether the beginning of the present run is known.
     pub(super) fn is_known(&self) -> bool {
         self.ended > 0 || self.beginning == Beginning::First
+    }
+
+    /// Takes what is not known of the run before as it is: nothing earlier is looked at.
+    pub(super) fn settle(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.is_unsure = false;
+        }
     }
 
     /// From when on told moments matter to the present run; none where it cannot fire.
@@ -122,7 +129,7 @@ impl Machine {
                     run.touched_from = ended.first;
                 }
                 let is_known = self.is_known();
-                run.is_unsure = ended.as_ref().is_some_and(|ended| !ended.lasted) && !is_known;
+                run.is_unsure = ended.is_some() && !is_known;
                 let was = ended.map(|run| (run.state.clone(), run.first, run.lasted || !is_known, run));
                 run.candidate = match (subscription.fire, &was) {
                     (Fire::Fall | Fire::Both, Some((Value::Bool(true), since, true, _))) => Some(Firing {
@@ -222,14 +229,16 @@ impl Decision {
         (self.first <= touched.after).then_some(self.last)
     }
 
+    /// Whether it tells the end of a run whose beginning decides, and is not known.
+    pub(super) fn needs_beginning(&self, touched: Touched, told: &Told) -> bool {
+        let falls = self.firing.as_ref().is_some_and(|firing| firing.kind == Kind::Fall);
+        self.is_unsure && self.is_known && falls && self.is_touched(touched) && !self.is_told(Kind::Fall, told)
+    }
+
     /// Whether it may fire, which moments before the first one decide.
     pub(super) fn needs_earlier(&self, fire: Fire, touched: Touched, told: &Told) -> bool {
-        if !self.is_touched(touched) {
+        if self.is_known || !self.is_touched(touched) {
             return false;
-        }
-        if self.is_known {
-            let falls = self.firing.as_ref().is_some_and(|firing| firing.kind == Kind::Fall);
-            return self.is_unsure && falls && !self.is_told(Kind::Fall, told);
         }
         let is_on = self.state == Value::Bool(true);
         let rises = is_on && !self.is_told(Kind::Rise, told);

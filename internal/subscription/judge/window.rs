@@ -119,6 +119,7 @@ pub(super) fn attempt(
         },
         firings: Vec::new(),
         needs_earlier: false,
+        needs_beginning: false,
         is_over: false,
         until: None,
         kept: None,
@@ -150,8 +151,9 @@ pub(super) fn attempt(
         && !pass.is_over
     {
         pass.needs_earlier |= decision.needs_earlier(fire, pass.touched, told);
+        pass.needs_beginning |= decision.needs_beginning(pass.touched, told);
         if needs_neighbour || (!window.ends && decision.needs_later(fire, pass.touched, told)) {
-            return if pass.needs_earlier && can_reach_back {
+            return if pass.reaches_back(known.is_some(), can_reach_back) {
                 Attempt::Earlier
             } else {
                 Attempt::Later
@@ -162,8 +164,13 @@ pub(super) fn attempt(
     } else if needs_neighbour {
         return Attempt::Later;
     }
-    if pass.needs_earlier && can_reach_back {
+    if pass.reaches_back(known.is_some(), can_reach_back) {
         return Attempt::Earlier;
+    }
+    if window.is_farthest
+        && let Some(kept) = &mut pass.kept
+    {
+        kept.machine.settle();
     }
     Attempt::Done(Done {
         firings: pass.firings,
@@ -190,6 +197,8 @@ struct Pass {
     touched: Touched,
     firings: Vec<Firing>,
     needs_earlier: bool,
+    /// See [`Decision::needs_beginning`](super::runs::Decision::needs_beginning).
+    needs_beginning: bool,
     /// Later moments change nothing.
     is_over: bool,
     /// See [`Done::until`].
@@ -198,6 +207,12 @@ struct Pass {
 }
 
 impl Pass {
+    /// Whether earlier readings are to be looked at. What is known of a device replaces them, but for the beginning of
+    /// its present run.
+    fn reaches_back(&self, is_known: bool, can_reach_back: bool) -> bool {
+        (self.needs_earlier && can_reach_back) || (self.needs_beginning && (is_known || can_reach_back))
+    }
+
     fn take(&mut self, rule: &Rule, moment: &Moment<'_>, state: Value, affected: Span, told: &Told, kept_until: i64) {
         let fire = rule.subscription.fire;
         if moment.time > kept_until && self.kept.is_none() {
@@ -226,6 +241,7 @@ impl Pass {
         }
         let (touched, firings, needs_earlier) = (self.touched, &mut self.firings, &mut self.needs_earlier);
         let (is_over, until) = (&mut self.is_over, &mut self.until);
+        let needs_beginning = &mut self.needs_beginning;
         self.machine.take(
             &rule.subscription,
             moment.time,
@@ -233,6 +249,7 @@ impl Pass {
             || values(rule, moment),
             |decision| {
                 *needs_earlier |= decision.needs_earlier(fire, touched, told);
+                *needs_beginning |= decision.needs_beginning(touched, told);
                 *is_over |= decision.is_beyond(touched);
                 *until = (*until).max(decision.judged_until(touched));
                 firings.extend(decision.fires(touched, told));
