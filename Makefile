@@ -50,7 +50,7 @@ doc-tests: ## the examples in the documentation
 # Builds everything twice, so it is no part of `make test`.
 .PHONY: last-release
 last-release: tools build-tests ## start the last release's programs on today's database, and today's on its bus
-	LAST_RELEASE="$$(scripts/build-last-release.sh)" $(TARGET_DIR)/debug/with-servers cargo nextest run --locked -p tests -E 'test(last_release)'
+	LAST_RELEASE="$$(scripts/build-last-release.sh)" $(TARGET_DIR)/debug/with-servers cargo nextest run --locked -p tests --run-ignored only -E 'test(last_release)'
 
 SECONDS_OF_FAULTS = 600
 SEED =

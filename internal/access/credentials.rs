@@ -9,14 +9,11 @@ impl Keys {
     /// no key in force fits. `device` is the device named elsewhere in the request, as in its address. If
     /// both name one, they must be equal.
     pub fn authenticate(&self, authorization: Option<&str>, device: Option<&str>) -> Option<Caller> {
-        let (scheme, credentials) = authorization?.split_once(' ')?;
-        let credentials = credentials.trim();
-        if scheme.eq_ignore_ascii_case("bearer") {
-            return self.find(credentials, device);
+        let authorization = authorization?;
+        if let Some(key) = bearer(authorization) {
+            return self.find(key, device);
         }
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
+        let credentials = of_scheme("basic", authorization)?;
         let decoded = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
         let (user, password) = decoded.split_once(':')?;
         match password {
@@ -25,6 +22,18 @@ impl Keys {
             _ => None,
         }
     }
+}
+
+/// The key or token of an `Authorization: Bearer`, without the blanks around it. None of another scheme.
+#[must_use]
+pub fn bearer(authorization: &str) -> Option<&str> {
+    of_scheme("bearer", authorization)
+}
+
+/// What follows the scheme, if it is this one, in any case.
+fn of_scheme<'a>(scheme: &str, authorization: &'a str) -> Option<&'a str> {
+    let (given, credentials) = authorization.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then_some(credentials.trim())
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ pub use secrecy::SecretString as Secret;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
-use table::{Digest, Key, Table};
+pub(super) use table::Digest;
+use table::{Key, Table};
 use tokio_util::sync::CancellationToken;
 
 /// Most bytes of a key: a stranger must not make us hash whole heads.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// Bytes below which a key may be guessed.
 const SHORT: usize = 16;

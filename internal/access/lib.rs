@@ -15,6 +15,9 @@
 mod credentials;
 mod keys;
 mod rates;
+mod single;
 
+pub use credentials::bearer;
 pub use keys::{Caller, Error, Keys, Secret, generate};
 pub use rates::{ByteQuota, Rates};
+pub use single::SingleKey;

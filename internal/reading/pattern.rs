@@ -61,6 +61,12 @@ mod tests {
         }
     }
 
+    /// A search that goes back to each star would not end.
+    #[test]
+    fn many_stars_are_tried_quickly() {
+        assert!(!fits(&"*a".repeat(2000), &"a".repeat(127)));
+    }
+
     /// By recursion, as slow as it is plain.
     fn plainly(pattern: &[u8], name: &[u8]) -> bool {
         match (pattern.split_first(), name.split_first()) {

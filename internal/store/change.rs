@@ -3,7 +3,7 @@
 //! The page `docs/internals/subscriptions.md` says why the version is read after a transaction's first write.
 
 use super::copy::Timestamptz;
-use super::{lock, partition, receipts};
+use super::{lock, partition};
 use crate::batch::{Part, Sorted};
 use deadpool_postgres::Transaction;
 use reading::{Point, pattern, time};
@@ -62,7 +62,7 @@ impl Changes {
             if lock(&self.days).contains(&day) {
                 continue;
             }
-            let name = receipts::table(TABLE, day);
+            let name = partition::name_of_day(TABLE, day);
             let (from, to) = (time::text(day * time::DAY), time::text((day + 1) * time::DAY));
             partition::attach(client, TABLE, &name, &from, &to).await?;
             let mut days = lock(&self.days);

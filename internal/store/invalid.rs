@@ -64,7 +64,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, lines: &[InvalidLine]) 
             .iter()
             .map(|row| encoded(&row.reading.chars().take(RECEIPT_LINE_CHARACTERS).collect::<String>()))
             .collect();
-        let table = receipts::table(partition::LINES, day);
+        let table = partition::name_of_day(partition::LINES, day);
         let statement = format!(
             "INSERT INTO {table} (upload, ordinal, line, value, reason, reading)
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"

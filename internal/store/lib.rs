@@ -68,7 +68,7 @@ pub use error::Error;
 pub use invalid::{InvalidLine, RECEIPT_LINES};
 use lock::lock;
 pub use looks::Look;
-pub use partition::{attach as make_partition, month_of_name as month_of_partition};
+pub use partition::{attach as make_partition, month_of_name as month_of_partition, name_of_day as partition_of_day};
 use reading::message::Message;
 use reading::{NameRef, Point, time};
 pub use receipts::newest as newest_receipt;

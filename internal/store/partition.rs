@@ -1,11 +1,19 @@
 //! Partitions, made on demand: of `reading` by month, of receipts and invalid lines by day.
 
 use crate::batch::span_of;
+use reading::time;
 use tokio_postgres::{Client, Error};
 
 /// Tables with a partition for the uploads of each day.
 pub(super) const RECEIPTS: &str = "receipt";
 pub(super) const LINES: &str = "receipt_line";
+
+/// The name of the partition of table `parent` for a day (since 1970).
+#[must_use]
+pub fn name_of_day(parent: &str, day: i64) -> String {
+    let (year, month, day) = time::civil_from_days(day);
+    format!("{parent}_{year:04}_{month:02}_{day:02}")
+}
 
 /// The name of a month's partition.
 pub(super) fn name(year: i64, month: i64) -> String {
@@ -53,6 +61,6 @@ pub async fn attach(client: &Client, parent: &str, name: &str, from: &str, to: &
 
 /// The start of a month as SQL text. The year 10000 follows the last one with a partition.
 fn literal(start: i64) -> String {
-    let (year, month) = reading::time::month_of(start);
+    let (year, month) = time::month_of(start);
     format!("{year:04}-{month:02}-01 00:00:00+00")
 }

@@ -63,12 +63,6 @@ pub(super) fn days<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<
     shares.filter_map(|share| day(share.upload)).collect()
 }
 
-/// The name of the partition of table `parent` for the uploads of a day.
-pub(super) fn table(parent: &str, day: i64) -> String {
-    let (year, month, day) = time::civil_from_days(day);
-    format!("{parent}_{year:04}_{month:02}_{day:02}")
-}
-
 /// Makes the partitions of table `parent` for these days, except those in `made`.
 ///
 /// # Errors
@@ -120,7 +114,14 @@ pub async fn newest(pool: &Pool) -> Result<Option<i64>, ::postgres::Error> {
 /// Makes the partition of table `parent` for a day's uploads, and drops old ones: see `looks.rs`.
 async fn make(client: &mut Client, parent: &str, day: i64) -> Result<(), Error> {
     let first = |day: i64| Uuid::from_u128(u128::from((day * time::DAY / 1000).unsigned_abs()) << 80).to_string();
-    if partition::attach(client, parent, &table(parent, day), &first(day), &first(day + 1)).await?
+    if partition::attach(
+        client,
+        parent,
+        &partition::name_of_day(parent, day),
+        &first(day),
+        &first(day + 1),
+    )
+    .await?
         && let Err(error) = drop_old(client, Look::now()).await
     {
         tracing::warn!(%error, "could not drop old receipts; trying again with the next day's");
@@ -134,7 +135,7 @@ pub(super) async fn drop_old(client: &mut Client, look: Look) -> Result<(), Erro
         return Ok(());
     };
     for parent in [partition::RECEIPTS, partition::LINES] {
-        let last = table(parent, (confirmed - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
+        let last = partition::name_of_day(parent, (confirmed - KEPT_RECEIPTS).div_euclid(time::DAY) - 1);
         let old = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
                    WHERE inhparent = $1::text::regclass AND relname <= $2 ORDER BY relname";
         for row in client.query(old, &[&parent, &last]).await? {
@@ -171,7 +172,7 @@ pub(super) async fn unknown<'a>(client: &ClientWrapper, messages: &'a [Message])
     // brought no readings of.
     let (mut known, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for (day, (uploads, ids)) in shares {
-        let table = table(partition::RECEIPTS, day);
+        let table = partition::name_of_day(partition::RECEIPTS, day);
         let statement = format!(
             "SELECT message, failed > 0 FROM {table} JOIN unnest($1::uuid[], $2::uuid[]) AS asked (upload, message)
                  USING (upload, message)"
@@ -246,7 +247,7 @@ pub(super) async fn write(
                         AND excluded.persisted + excluded.duplicates + excluded.conflicts = 0"
             }
         };
-        let table = table(partition::RECEIPTS, day);
+        let table = partition::name_of_day(partition::RECEIPTS, day);
         let statement = format!(
             "INSERT INTO {table} AS existing (upload, message, persisted, duplicates, conflicts, failed, accepted, rejected)
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)

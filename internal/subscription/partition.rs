@@ -8,8 +8,7 @@ use tokio_postgres::{Client, Error};
 /// In a transaction of its own, so that what follows may fail without it.
 pub(crate) async fn of_day(client: &Client, parent: &str, at: i64) -> Result<(), Error> {
     let day = at.div_euclid(time::DAY);
-    let (year, month, date) = time::civil_from_days(day);
-    let name = format!("{parent}_{year:04}_{month:02}_{date:02}");
+    let name = store::partition_of_day(parent, day);
     store::make_partition(client, parent, &name, &start(day), &start(day + 1)).await?;
     Ok(())
 }

@@ -58,8 +58,7 @@ pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
 
 /// The partitions of days that ended before a time.
 async fn before(client: &Client, parent: &str, time: i64) -> Result<Vec<String>, Error> {
-    let (year, month, day) = time::civil_from_days(time.div_euclid(time::DAY));
-    let first_kept = format!("{parent}_{year:04}_{month:02}_{day:02}");
+    let first_kept = store::partition_of_day(parent, time.div_euclid(time::DAY));
     let select = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
         WHERE inhparent = $1::text::regclass AND relname < $2::text ORDER BY relname";
     let rows = client.query(select, &[&parent, &first_kept]).await?;

@@ -18,7 +18,9 @@
 mod log_limit;
 mod pauses;
 mod refresh;
+mod retry_after;
 
 pub use log_limit::LogLimit;
 pub use pauses::Pauses;
 pub use refresh::refresh;
+pub use retry_after::retry_after;

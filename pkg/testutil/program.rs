@@ -74,16 +74,17 @@ impl Program {
     }
 
     /// As [`Program::new`], of the last release, from the folder in `LAST_RELEASE`, which
-    /// `scripts/build-last-release.sh` fills. `None` without that variable.
+    /// `scripts/build-last-release.sh` fills.
     ///
     /// # Panics
-    /// When the program is not in that folder.
+    /// Without that variable, and when the program is not in that folder.
     #[must_use]
-    pub fn of_last_release(name: &str) -> Option<Self> {
-        let folder = PathBuf::from(std::env::var_os("LAST_RELEASE")?);
+    pub fn of_last_release(name: &str) -> Self {
+        let folder = std::env::var_os("LAST_RELEASE").expect("LAST_RELEASE names the folder of the last release");
+        let folder = PathBuf::from(folder);
         let path = folder.join(name);
         assert!(path.is_file(), "{} is not there", path.display());
-        Some(Self::at(name, &path))
+        Self::at(name, &path)
     }
 
     /// As [`Program::new`], started by another program, such as `nohup`.

@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection to addresses that were judged.
 
-use crate::outcome::{Reason, retry_after};
+use crate::outcome::Reason;
+use crate::schedule::DAY;
 use crate::target::Origin;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -117,7 +118,8 @@ impl Connection {
         let response = response.map_err(|error| unanswered(&error))?;
         let status = response.status().as_u16();
         let after = response.headers().get(RETRY_AFTER);
-        let after = after.and_then(|value| retry_after(value.as_bytes(), SystemTime::now()));
+        let after = after.and_then(|value| repeat::retry_after(value.as_bytes(), SystemTime::now()));
+        let after = after.map(|wait| wait.min(DAY));
         let mut kept = Vec::new();
         let read = self.driver.drive(read(response, &mut kept));
         let whole = timeout_at(deadline, read).await.unwrap_or(false);

@@ -3,7 +3,6 @@
 use crate::dead::list;
 use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
 use serde_json::Value;
-use std::io::Write;
 use testutil::{Process, Program, Signal, nats_url, poll, unique, workspace};
 
 #[tokio::test]
@@ -87,14 +86,9 @@ async fn end(mut process: Process) {
 /// The programs of the last release work over today's tables, beside today's programs: persistors are
 /// upgraded before ingestors, and an upgrade may be reverted.
 #[tokio::test]
+#[ignore = "`make last-release` builds the programs that it starts"]
 async fn the_programs_of_the_last_release_go_on() {
-    let Some(old) = Program::of_last_release("ingestor") else {
-        let _unread = writeln!(
-            std::io::stderr(),
-            "left out: scripts/build-last-release.sh builds the programs, and LAST_RELEASE names their folder"
-        );
-        return;
-    };
+    let old = Program::of_last_release("ingestor");
     let database = testutil::database().await;
     let (bus, url) = (nats_url(&unique("readings")), database.url());
     let place = ("DATABASE_URL", &*url);
@@ -128,7 +122,7 @@ async fn the_programs_of_the_last_release_go_on() {
 
     // The upgrade is reverted: the old persistor does not know rejected lines, and keeps them as a
     // message. An upload to each ingestor.
-    let persistor_of_old = Program::of_last_release("persistor").unwrap();
+    let persistor_of_old = Program::of_last_release("persistor");
     let persistor_of_old = persistor_of_old
         .env("EVENT_READER_URL", &bus)
         .env("DATABASE_URL", &url)
@@ -140,7 +134,7 @@ async fn the_programs_of_the_last_release_go_on() {
     assert_eq!(status, 400);
     assert_eq!(post(&old_url, &format!("{}\nthird", line(3))).await.0, 400);
     rows(3).await;
-    let api = Program::of_last_release("api").unwrap();
+    let api = Program::of_last_release("api");
     let mut api = api.env("DATABASE_URL", &url).start().await;
     let receipt = format!(
         "{}/api/ingests/{}?wait=5s",
@@ -170,7 +164,7 @@ async fn the_programs_of_the_last_release_go_on() {
 
     // In one process, over the same tables.
     let folder = tempfile::tempdir().unwrap();
-    let up = Program::of_last_release("odograph").unwrap();
+    let up = Program::of_last_release("odograph");
     let mut up = up
         .args(["up", "--api-port", "0", "--data-dir"])
         .arg(folder.path())

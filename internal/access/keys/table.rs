@@ -29,10 +29,10 @@ impl Key {
 }
 
 /// The SHA-256 of a key.
-pub(super) struct Digest(pub(super) [u8; 32]);
+pub(crate) struct Digest(pub(super) [u8; 32]);
 
 impl Digest {
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 }

@@ -1,9 +1,8 @@
 //! Sends chunks to the ingestor and retries until it has judged them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
 use repeat::Pauses;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
@@ -129,7 +128,9 @@ impl Client {
         }
         let response = request.send().await.map_err(|error| self.again(&error))?;
         let status = response.status();
-        let after = retry_after(&response);
+        let after = response.headers().get(RETRY_AFTER);
+        let after = after.and_then(|value| repeat::retry_after(value.as_bytes(), SystemTime::now()));
+        let after = after.map(|wait| wait.min(LONGEST_RETRY_AFTER));
         let headers = response.headers().clone();
         let text = body_of(response).await.map_err(|error| self.again(&error));
 
@@ -210,19 +211,6 @@ fn advice(status: StatusCode, ours: bool) -> &'static str {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "change the input as it says, and send it again",
         _ => "is --url the ingestor's address? Its endpoint is /ingest",
     }
-}
-
-/// `Retry-After` in either of its forms, bounded.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let moment = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-            Duration::try_from(moment.duration_since(Timestamp::now())).ok()?
-        }
-    };
-    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

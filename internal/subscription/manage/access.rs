@@ -14,7 +14,7 @@ pub(super) async fn check(State(manager): State<Shared>, request: Request, next:
                     Start it with --management-key, or with the variable MANAGEMENT_KEY.";
         return Problem::new(StatusCode::FORBIDDEN, text).into_response();
     };
-    if bearer(request.headers()).is_some_and(|given| key.fits(given)) {
+    if given(request.headers()).is_some_and(|given| key.fits(given)) {
         let mut response = next.run(request).await;
         let headers = response.headers_mut();
         let never = HeaderValue::from_static("no-store");
@@ -27,7 +27,6 @@ pub(super) async fn check(State(manager): State<Shared>, request: Request, next:
         .into_response()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+fn given(headers: &HeaderMap) -> Option<&str> {
+    access::bearer(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
 }

@@ -1,10 +1,10 @@
 //! What the routes of managing need.
 
 use super::database::Database;
-use super::key::Key;
 use super::rehearsal::{Matched, Test};
 use crate::Subscription;
 use ::postgres::Pool;
+use access::SingleKey;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use service::Service;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the routes need.
 pub struct Manager {
     pub(super) database: Database,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<SingleKey>,
     pub(super) signing: Option<Arc<Keys>>,
     pub(super) allowed: Allowed,
     pub(super) test: Option<Test>,
@@ -45,7 +45,7 @@ impl Manager {
     /// Sets the key that requests have to bear.
     #[must_use]
     pub fn key(mut self, key: &SecretString) -> Self {
-        self.key = Some(Key::of(key));
+        self.key = Some(SingleKey::new(key));
         self
     }
 

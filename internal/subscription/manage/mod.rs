@@ -12,7 +12,6 @@ mod attempts;
 mod body;
 mod database;
 mod definition;
-mod key;
 mod manager;
 mod members;
 mod pause;

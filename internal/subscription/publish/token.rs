@@ -3,6 +3,7 @@
 use super::members::Members;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reading::pattern;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -81,11 +82,7 @@ impl Verifier {
     /// # Errors
     /// [`Refused`], with its reason.
     pub fn verify(&self, authorization: &str, now: f64) -> Result<Claims, Refused> {
-        let (scheme, token) = authorization.split_once(' ').ok_or(Refused::Missing)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Refused::Missing);
-        }
-        let token = token.trim_matches(' ');
+        let token = access::bearer(authorization).ok_or(Refused::Missing)?;
         if token.len() > LONGEST {
             return Err(Refused::Form);
         }
@@ -133,7 +130,7 @@ impl Claims {
     #[must_use]
     pub fn allow(&self, topic: &str) -> bool {
         let topics = self.topics.as_ref();
-        topics.is_none_or(|globs| globs.iter().any(|glob| fits(glob.as_bytes(), topic.as_bytes())))
+        topics.is_none_or(|globs| globs.iter().any(|glob| pattern::fits(glob, topic)))
     }
 }
 
@@ -154,28 +151,6 @@ fn judge_header(header: &[u8]) -> Result<(), Refused> {
         Ok(Some(kind)) if kind.eq_ignore_ascii_case("JWT") => Ok(()),
         _ => Err(Refused::Header),
     }
-}
-
-/// Whether a text is as this glob says. Remembers only the last `*`, so time is at most the product of both lengths.
-fn fits(glob: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while read < text.len() {
-        if glob.get(at) == Some(&b'*') {
-            star = Some((at, read));
-            at += 1;
-        } else if glob.get(at) == Some(&text[read]) {
-            at += 1;
-            read += 1;
-        } else if let Some((glob_at, text_at)) = star {
-            star = Some((glob_at, text_at + 1));
-            at = glob_at + 1;
-            read = text_at + 1;
-        } else {
-            return false;
-        }
-    }
-    glob[at..].iter().all(|c| *c == b'*')
 }
 
 #[cfg(test)]
