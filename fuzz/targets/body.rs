@@ -11,7 +11,8 @@ use clap::Parser;
 use event::{Lane, Reader, Writer};
 use ingest::{Ingest, Limits};
 use access::Keys;
-use reading::scan::{Token, Scanner};
+use reading::scan::{Scanner, Token};
+use reading::values::without_runs;
 use libfuzzer_sys::fuzz_target;
 use service::Service;
 use std::sync::LazyLock;
@@ -83,12 +84,8 @@ fn post(chunks: Vec<Bytes>, encoding: &str) -> (u16, String) {
 /// The pieces, each with its line number; without the text of pieces that are no JSON.
 fn scan(chunks: &[&[u8]]) -> Vec<(u64, String)> {
     let shown = |(number, token): (u64, Token<'_>)| match token {
-        // Of a run of zeros, one is kept where chunks cut the line.
-        Token::Line { bytes, part } => {
-            let mut line = bytes.trim_ascii_end().to_vec();
-            line.dedup_by(|byte, before| *byte == 0 && *before == 0);
-            (number, format!("{part} {line:?}"))
-        }
+        // Of a run of zeros, two are kept where chunks cut the line.
+        Token::Line { bytes, part } => (number, format!("{part} {:?}", without_runs(bytes.trim_ascii_end()))),
         token => (number, format!("{token:?}")),
     };
     let (mut scanner, mut pieces) = (Scanner::new(LONGEST), Vec::new());

@@ -33,7 +33,9 @@ pub fn bearer(authorization: &str) -> Option<&str> {
 /// What follows the scheme, if it is this one, in any case.
 fn of_scheme<'a>(scheme: &str, authorization: &'a str) -> Option<&'a str> {
     let (given, credentials) = authorization.split_once(' ')?;
-    given.eq_ignore_ascii_case(scheme).then_some(credentials.trim())
+    given
+        .eq_ignore_ascii_case(scheme)
+        .then_some(credentials.trim_matches(' '))
 }
 
 #[cfg(test)]

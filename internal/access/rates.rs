@@ -47,7 +47,10 @@ impl Rates {
 const FORGET: u64 = 4096;
 
 /// The bytes of rejected lines that each key may still bring.
-pub struct ByteQuota(Rates);
+pub struct ByteQuota {
+    rates: Rates,
+    max: NonZeroU32,
+}
 
 impl ByteQuota {
     /// Allows each key `max` bytes at once, and as many again within an hour.
@@ -56,14 +59,24 @@ impl ByteQuota {
         let quota = governor::Quota::with_period(HOUR / max.get())
             .unwrap_or(governor::Quota::per_second(max))
             .allow_burst(max);
-        Self(Rates::new(quota))
+        Self {
+            rates: Rates::new(quota),
+            max,
+        }
     }
 
     /// Takes `bytes` from the key's share; the error is the time until there may be room.
     pub fn take(&self, key: &Arc<str>, bytes: u64) -> Result<(), Duration> {
-        self.0
+        self.rates
             .take(key, at_least_one(bytes))
             .map_err(|wait| wait.unwrap_or(HOUR))
+    }
+
+    /// How long it takes until so many bytes have room again, at most an hour.
+    pub fn wait_for(&self, bytes: u64) -> Duration {
+        HOUR.saturating_mul(at_least_one(bytes).get())
+            .min(HOUR.saturating_mul(self.max.get()))
+            / self.max.get()
     }
 }
 
@@ -97,5 +110,7 @@ mod tests {
         let wait = quota.take(&a, 200).unwrap_err();
         assert!(wait <= HOUR && wait > Duration::from_secs(60), "{wait:?}");
         assert_eq!(quota.take(&a, 5000), Err(HOUR));
+        assert_eq!(quota.wait_for(500), HOUR / 2);
+        assert_eq!(quota.wait_for(5000), HOUR);
     }
 }

@@ -78,7 +78,7 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
     let mut source = BodyReader::new(body, plan.encoding, ingest.limits.max_body);
     let origin = origin(correlation);
     if let Some(body) = source.whole() {
-        let mut session = Session::new(&ingest, &plan.caller, origin.clone());
+        let mut session = Session::new(&ingest, &plan.caller, origin.clone(), plan.is_lines);
         if body.len() <= SMALL && session.take_small(&body) {
             // Only publishing is left, which needs no task.
             let end = session.finish(true).await.map_or_else(End::Stopped, |()| End::Whole);
@@ -90,7 +90,7 @@ async fn ingest(State(ingest): State<Arc<Ingest>>, request: Request) -> Response
     // so far with it.
     let service = ingest.service.clone();
     let received = service.run_to_end(async move {
-        let mut session = Session::new(&ingest, &plan.caller, origin.clone());
+        let mut session = Session::new(&ingest, &plan.caller, origin.clone(), plan.is_lines);
         let mut end = read(&ingest, &mut session, &mut source)
             .await
             .err()
@@ -133,6 +133,7 @@ async fn read(ingest: &Ingest, session: &mut Session<'_>, source: &mut BodyReade
 struct Plan {
     caller: Caller,
     encoding: Encoding,
+    is_lines: bool,
     _turn: Turn,
 }
 
@@ -204,6 +205,7 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     Ok(Plan {
         caller,
         encoding,
+        is_lines: says_lines(text(header::CONTENT_TYPE)),
         _turn: turn,
     })
 }
@@ -293,6 +295,14 @@ fn is_ndjson(content_type: Option<&str>) -> bool {
     )
 }
 
+/// Whether the client says that its body has lines alone, `application/x-ndjson; form=lines`: no line begins a document.
+fn says_lines(content_type: Option<&str>) -> bool {
+    let parameters = content_type.unwrap_or_default().split(';').skip(1);
+    parameters
+        .map(str::trim)
+        .any(|parameter| parameter.eq_ignore_ascii_case("form=lines"))
+}
+
 /// The caller that the credentials name; `device` is the device in the address.
 fn authenticate(keys: &Keys, headers: &HeaderMap, device: Option<&str>) -> Result<Caller, Problem> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -337,6 +347,14 @@ mod tests {
             Some("application/x-www-form-urlencoded"),
         ] {
             assert!(is_ndjson(good), "{good:?}");
+        }
+        for (kind, expected) in [
+            ("application/x-ndjson; form=lines", true),
+            ("application/x-ndjson;charset=utf-8;Form=Lines", true),
+            ("application/x-ndjson", false),
+            ("form=lines", false),
+        ] {
+            assert_eq!(says_lines(Some(kind)), expected, "{kind}");
         }
         for bad in ["text/html", "multipart/form-data; boundary=x", "application/xml"] {
             assert!(!is_ndjson(Some(bad)), "{bad}");

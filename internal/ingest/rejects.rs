@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use event::{Event, Lane, Writer};
 use reading::rejected::{KIND, Line, write};
+use reading::signature::is_binary;
 use serde::Serialize;
 use std::time::Duration;
 use uuid::Uuid;
@@ -73,7 +74,11 @@ pub(crate) struct Rejects {
     pub(crate) shown: Vec<Invalid>,
     /// Set once a line is not kept; from then on, none is kept.
     pub(crate) lost: Option<Lost>,
+    /// The first value is no text.
+    pub(crate) is_binary: bool,
     bytes: u64,
+    /// Letters that are full, and the one being filled.
+    letters: Vec<Vec<u8>>,
     letter: Vec<u8>,
 }
 
@@ -82,12 +87,19 @@ impl Rejects {
     pub(crate) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &ByteQuota, rejected: Rejected<'_>) {
         let Rejected { at, reason, raw, cut } = rejected;
         self.count += 1;
+        if self.count == 1 {
+            self.is_binary = is_binary(raw);
+        }
         let size = (raw.len() as u64).max(LEAST_BYTES);
         self.bytes += size;
         if self.bytes > MOST_BYTES {
             self.lost = Some(Lost::Upload);
         } else if self.lost.is_none() {
             self.lost = quota.take(&caller.key, size).err().map(Lost::Key);
+        }
+        if let Some(Lost::Key(wait)) = &mut self.lost {
+            // The whole body comes again.
+            *wait = (*wait).max(quota.wait_for(self.bytes));
         }
         if self.lost.is_none() {
             let altered = std::str::from_utf8(raw).is_err();
@@ -105,6 +117,9 @@ impl Rejects {
                 raw: altered.then(|| STANDARD.encode(&raw[..raw.len().min(KEPT_BYTES)])),
             };
             self.letter.extend(write(std::iter::once(&kept)));
+            if self.letter.len() >= LETTER {
+                self.letters.push(std::mem::take(&mut self.letter));
+            }
         }
         if self.shown.len() < SHOWN {
             self.shown.push(Invalid {
@@ -118,22 +133,25 @@ impl Rejects {
 
     /// Whether the gathered lines fill a dead letter.
     pub(crate) fn full(&self) -> bool {
-        self.letter.len() >= LETTER
+        !self.letters.is_empty()
     }
 
-    /// Publishes the gathered lines as a dead letter to be, and returns when the bus has stored it. Always
+    /// Publishes the gathered lines as dead letters to be, and returns when the bus has stored them. Always
     /// uses the bulk lane.
     pub(crate) async fn publish(&mut self, writer: &Writer, source: &str) -> Result<(), event::Error> {
-        if self.letter.is_empty() {
-            return Ok(());
+        if !self.letter.is_empty() {
+            self.letters.push(std::mem::take(&mut self.letter));
         }
-        let event = Event {
-            id: Uuid::now_v7().to_string(),
-            kind: KIND.into(),
-            source: source.to_owned(),
-            payload: Bytes::from(std::mem::take(&mut self.letter)),
-        };
-        writer.publish(Lane::Bulk, event).await
+        for letter in std::mem::take(&mut self.letters) {
+            let event = Event {
+                id: Uuid::now_v7().to_string(),
+                kind: KIND.into(),
+                source: source.to_owned(),
+                payload: Bytes::from(letter),
+            };
+            writer.publish(Lane::Bulk, event).await?;
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use reading::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_
 use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, UploadTotals};
 use reading::signature::{Foreign, foreign};
-use reading::values::{RESUMES, Value, Values, without_runs};
+use reading::values::{READ_AGAIN, Value, Values, without_runs};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,6 +39,8 @@ pub(crate) enum Stop {
     Foreign(Foreign),
     /// The document is not JSON from this line on.
     Syntax(u64),
+    /// This line has too many beginnings of values.
+    Torn(u64),
     /// The bus refuses more.
     Bus,
     /// Values were rejected by a clock that may be wrong, so those verdicts do not count.
@@ -75,8 +77,8 @@ struct Present {
     number: u64,
     /// Values judged in it.
     values: u64,
-    /// How often judging may still resume behind invalid text.
-    resumes: u32,
+    /// Bytes that may still be read again behind invalid text.
+    again: usize,
 }
 
 /// An upload under way.
@@ -97,9 +99,11 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(ingest: &'a Ingest, caller: &'a Caller, origin: Origin) -> Self {
+    /// Begins an upload. `is_lines`: the client says that its body has lines alone.
+    pub(crate) fn new(ingest: &'a Ingest, caller: &'a Caller, origin: Origin, is_lines: bool) -> Self {
+        let scanner = Scanner::new(ingest.limits.max_line());
         Self {
-            scanner: Scanner::new(ingest.limits.max_line()),
+            scanner: if is_lines { scanner.of_lines() } else { scanner },
             present: Present::default(),
             ingest,
             caller,
@@ -136,10 +140,11 @@ impl<'a> Session<'a> {
     /// Where a reading is not stored, or the verdicts do not count.
     pub(crate) async fn finish(&mut self, whole: bool) -> Result<(), Stop> {
         let misjudged = self.is_misjudged();
-        if misjudged {
+        let is_binary = whole && self.is_binary();
+        if misjudged || is_binary {
             self.counts.rejects = Rejects::default();
         }
-        let whole = whole && !misjudged;
+        let whole = whole && !misjudged && !is_binary;
         if whole && self.under_way.is_empty() && self.counts.accepted == 0 {
             self.publish_rejects().await;
             self.hand_over_last().await;
@@ -154,6 +159,7 @@ impl<'a> Session<'a> {
         }
         while self.settle().await {}
         match (self.bus_failed, misjudged) {
+            (false, false) if is_binary => Err(Stop::Foreign(Foreign::Binary)),
             (false, false) => Ok(()),
             // Without a bus, the clock has not been compared with it yet.
             _ if !self.ingest.writer.is_ready() => Err(Stop::NoBus),
@@ -205,6 +211,9 @@ impl<'a> Session<'a> {
                 if self.is_misjudged() {
                     return Err(Stop::Clock);
                 }
+                if self.is_binary() {
+                    return Err(Stop::Foreign(Foreign::Binary));
+                }
                 self.publish_rejects().await;
             }
             if self.bus_failed {
@@ -247,14 +256,15 @@ impl<'a> Session<'a> {
             }
             Token::Value { bytes, ordinal } => self.judge_object(number, ordinal, bytes, bounds),
             Token::TooLong { bytes, ordinal } => {
-                if ordinal.is_none()
-                    && number != self.present.number
-                    && let Some(format) = foreign(bytes)
-                {
-                    return Err(Stop::Foreign(format));
-                }
                 let reason = format!("longer than {} bytes", self.ingest.limits.max_line());
-                let value = ordinal.or((number == self.present.number).then_some(self.present.values + 1));
+                let value = match ordinal {
+                    None => {
+                        self.begin(number, bytes)?;
+                        self.present.values += 1;
+                        (self.present.values > 1).then_some(self.present.values)
+                    }
+                    ordinal => ordinal,
+                };
                 self.reject(At { line: number, value }, reason, bytes, true);
                 Ok(())
             }
@@ -264,32 +274,53 @@ impl<'a> Session<'a> {
 
     /// Judges the values of a line, or of a part of a line, one by one.
     fn judge_values(&mut self, number: u64, bytes: &[u8], part: bool, bounds: Bounds) -> Result<(), Stop> {
-        if self.present.number != number {
-            if let Some(format) = foreign(bytes) {
-                return Err(Stop::Foreign(format));
-            }
-            self.present = Present {
-                number,
-                values: 0,
-                resumes: RESUMES,
-            };
-        }
         let bytes = without_runs(bytes);
-        let mut values = Values::new(&bytes, bounds, self.present.resumes);
+        self.begin(number, &bytes)?;
+        let mut values = Values::new(&bytes, bounds, self.present.again);
         while let Some(Value { raw, verdict }) = values.next() {
             self.present.values += 1;
             let value = self.present.values;
             match verdict {
                 Ok(reading) => self.add(&reading),
                 Err(reason) => {
+                    if let Some(format) = foreign(raw) {
+                        // Behind a line that was cut off.
+                        return Err(Stop::Foreign(format));
+                    }
                     let several = part || value > 1 || !values.is_empty();
                     let value = several.then_some(value);
                     self.reject(At { line: number, value }, reason, raw, false);
                 }
             }
         }
-        self.present.resumes = values.resumes();
+        self.present.again = values.again();
+        if values.is_exhausted() {
+            return Err(Stop::Torn(number));
+        }
         Ok(())
+    }
+
+    /// Goes on with a line, or begins it.
+    fn begin(&mut self, number: u64, bytes: &[u8]) -> Result<(), Stop> {
+        if self.present.number == number {
+            return Ok(());
+        }
+        if let Some(format) = foreign(bytes) {
+            return Err(Stop::Foreign(format));
+        }
+        self.present = Present {
+            number,
+            values: 0,
+            again: READ_AGAIN,
+        };
+        Ok(())
+    }
+
+    /// Whether nothing was a reading so far, and the first value is no text: then no line is a bad line.
+    fn is_binary(&self) -> bool {
+        let counts = &self.counts;
+        let others = counts.accepted + self.builder.readings() + counts.deferred + counts.forbidden;
+        counts.rejects.is_binary && others == 0 && self.under_way.is_empty()
     }
 
     /// Judges a value of a document; its braces match.
@@ -304,7 +335,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             First::Whole(Err(reason), _) | First::Malformed(Malformed::Field(reason)) => reason,
-            First::Malformed(Malformed::Syntax(_)) => return Err(Stop::Syntax(number)),
+            First::Malformed(Malformed::Syntax(..)) => return Err(Stop::Syntax(number)),
             First::Open => breaks_off(bytes.len()),
         };
         let value = Some(ordinal);

@@ -48,8 +48,8 @@ pub enum First<'a> {
 pub enum Malformed {
     /// A field of a reading holds something that JSON lacks, such as NaN.
     Field(String),
-    /// The text is not JSON.
-    Syntax(String),
+    /// The text is not JSON: why, and behind how many bytes that is known.
+    Syntax(String, usize),
 }
 
 /// Reads the object at the start of `text`, and ignores what follows it.
@@ -64,7 +64,7 @@ pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
         return First::Open;
     }
     if !error.is_data() {
-        return First::Malformed(Malformed::Syntax(reason(&error)));
+        return First::Malformed(Malformed::Syntax(reason(&error), error.column()));
     }
     // The parser stopped at the field; the end of the object is still unknown.
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
@@ -72,7 +72,7 @@ pub fn first<'a>(text: &'a str, bounds: Bounds) -> First<'a> {
         Some(Ok(_)) => First::Whole(Err(reason(&error)), values.byte_offset()),
         // Zeros behind a value that a power cut has torn, for example.
         Some(Err(end)) if end.to_string().starts_with("control character") => {
-            First::Malformed(Malformed::Syntax(reason(&end)))
+            First::Malformed(Malformed::Syntax(reason(&end), end.column()))
         }
         Some(Err(end)) if !end.is_eof() => First::Malformed(Malformed::Field(reason(&error))),
         _ => First::Open,

@@ -17,6 +17,7 @@
 
 pub mod bad_time;
 mod bounds;
+mod braces;
 pub mod decode;
 mod line;
 pub mod message;

@@ -7,6 +7,9 @@
 //!   line is only the beginning of an object and its second line begins with no object. Its syntax is strict:
 //!   after an error, it is unknown where a value begins.
 //!
+//! Lines become a document where a line is only the beginning of an object and the next line goes on with it.
+//! A client may say that its body has lines alone.
+//!
 //! NULs, which a power cut leaves in files, and byte order marks are blanks between values. NULs count
 //! towards no limit.
 
@@ -29,11 +32,9 @@ pub struct Scanner {
     form: Form,
     lines: Lines,
     document: Document,
-    /// Bytes held back until the form was known, and how far they have been read since.
-    held: Vec<u8>,
-    replayed: usize,
-    /// The number of the first line held.
-    first: u64,
+    held: Held,
+    /// The body has lines alone.
+    is_lines: bool,
     /// How many bytes of a possible byte order mark have come.
     mark: usize,
 }
@@ -45,10 +46,27 @@ enum Form {
     Blank,
     /// The first line is being gathered.
     First,
-    /// The first line is held: only the beginning of an object.
+    /// A line is held: only the beginning of an object.
     Second,
     Lines,
     Document,
+}
+
+/// Bytes held back until the form is known.
+#[derive(Debug, Default)]
+struct Held {
+    /// A line, and with its end the next one that is not blank, if that has come.
+    bytes: Vec<u8>,
+    /// How many have been read since.
+    read: usize,
+    /// The number of the first line.
+    number: u64,
+    /// It is not the first of the body.
+    is_later: bool,
+    /// Where the second line begins; 0 before it has come.
+    second: usize,
+    /// Blank lines between them.
+    blank: u64,
 }
 
 /// A token of a body.
@@ -86,35 +104,39 @@ impl Scanner {
             form: Form::Blank,
             lines: Lines::new(max),
             document: Document::new(max),
-            held: Vec::new(),
-            replayed: 0,
-            first: 0,
+            held: Held::default(),
+            is_lines: false,
             mark: 0,
         }
+    }
+
+    /// Takes the body as lines, also where it begins as a document does.
+    #[must_use]
+    pub fn of_lines(self) -> Self {
+        Self { is_lines: true, ..self }
     }
 
     /// Returns the next token that ends in `chunk`, and the number of its first line. Lines count from 1,
     /// blank ones too. Shortens `chunk` by the bytes read. `None` when the chunk is used up.
     pub fn next<'a, 'c: 'a>(&'a mut self, chunk: &mut &'c [u8]) -> Option<(u64, Token<'a>)> {
-        if self.form == Form::Lines && self.held.is_empty() {
+        if self.form == Form::Lines && self.held.bytes.is_empty() {
             // The fast path.
             if let Some(bytes) = self.lines.whole(chunk) {
-                return Some((self.lines.number(), Token::Line { bytes, part: false }));
+                let number = self.lines.number();
+                if bytes.last() == Some(&b'}') || !self.hold(bytes, number, true) {
+                    return Some((number, Token::Line { bytes, part: false }));
+                }
             }
-            let whole = *chunk;
-            let found = self.lines.next(chunk)?;
-            return Some(self.token(found, whole));
         }
         loop {
-            if self.replayed < self.held.len() {
-                if let Some(found) = self.replay() {
-                    return Some(self.token(found, &self.held));
-                }
-                continue;
+            if self.held.read < self.held.bytes.len() {
+                let Some(found) = self.replay() else {
+                    continue;
+                };
+                return Some(self.token(found, &self.held.bytes));
             }
-            if !self.held.is_empty() && matches!(self.form, Form::Lines | Form::Document) {
-                self.held = Vec::new();
-                self.replayed = 0;
+            if matches!(self.form, Form::Lines | Form::Document) && !self.held.bytes.is_empty() {
+                self.held = Held::default();
             }
             let whole = *chunk;
             let found = match self.form {
@@ -125,14 +147,20 @@ impl Scanner {
                     }
                     continue;
                 }
-                Form::First | Form::Second => {
+                Form::First | Form::Lines => {
                     let found = self.lines.next(chunk)?;
-                    if self.decide(&found, whole, true) {
+                    let is_later = self.form == Form::Lines;
+                    self.form = Form::Lines;
+                    if self.holds(&found, whole, is_later) {
                         continue;
                     }
                     found
                 }
-                Form::Lines => self.lines.next(chunk)?,
+                Form::Second => {
+                    let found = self.lines.next(chunk)?;
+                    self.decide(&found, whole, true);
+                    continue;
+                }
                 Form::Document => self.document.next(chunk)?,
             };
             return Some(self.token(found, whole));
@@ -142,11 +170,11 @@ impl Scanner {
     /// Returns a token left at the end of the body. Call it until there is none.
     pub fn finish(&mut self) -> Option<(u64, Token<'_>)> {
         loop {
-            if self.replayed < self.held.len() {
-                if let Some(found) = self.replay() {
-                    return Some(self.token(found, &self.held));
-                }
-                continue;
+            if self.held.read < self.held.bytes.len() {
+                let Some(found) = self.replay() else {
+                    continue;
+                };
+                return Some(self.token(found, &self.held.bytes));
             }
             let found = match self.form {
                 Form::Blank if self.mark == 0 => return None,
@@ -155,24 +183,18 @@ impl Scanner {
                     self.form = Form::First;
                     continue;
                 }
-                Form::First => {
-                    let found = self.lines.finish()?;
+                Form::First | Form::Lines => {
                     // There is no second line.
                     self.form = Form::Lines;
-                    found
+                    self.lines.finish()?
                 }
                 Form::Second => {
                     match self.lines.finish() {
-                        Some(found) if self.decide(&found, &[], false) => {}
-                        _ => {
-                            self.form = Form::Lines;
-                            self.lines.rewind(self.first - 1);
-                            self.replayed = 0;
-                        }
+                        Some(found) => self.decide(&found, &[], false),
+                        None => self.release(),
                     }
                     continue;
                 }
-                Form::Lines => self.lines.finish()?,
                 Form::Document => self.document.finish()?,
             };
             return Some(self.token(found, &[]));
@@ -189,7 +211,7 @@ impl Scanner {
                 self.lines.put(&MARK[..self.mark]);
                 self.form = Form::First;
                 return;
-            } else if *byte == b'[' {
+            } else if *byte == b'[' && !self.is_lines {
                 self.document.begin(self.lines.number() + 1);
                 self.form = Form::Document;
                 return;
@@ -203,63 +225,115 @@ impl Scanner {
         }
     }
 
-    /// Decides the form of the body by its first lines. Returns false if the found line is to be returned at
-    /// once; else it is held, and comes again. `ended`: by a line end.
-    fn decide(&mut self, found: &Found, whole: &[u8], ended: bool) -> bool {
-        let line = matches!(found.kind, Kind::Line { part: false });
+    /// Holds a found line back if it is only the beginning of an object.
+    fn holds(&mut self, found: &Found, whole: &[u8], is_later: bool) -> bool {
+        if !matches!(found.kind, Kind::Line { part: false }) {
+            return false;
+        }
+        match &found.place {
+            Place::Here(range) => self.hold(&whole[range.clone()], found.number, is_later),
+            Place::Kept(length) => {
+                let line = self.lines.kept(*length).to_vec();
+                self.hold(&line, found.number, is_later)
+            }
+        }
+    }
+
+    fn hold(&mut self, line: &[u8], number: u64, is_later: bool) -> bool {
+        if self.is_lines {
+            return false;
+        }
+        let line = &without_runs(line)[..];
+        if !opens(trimmed(line)) {
+            return false;
+        }
+        self.held = Held {
+            bytes: line.to_vec(),
+            // They are read once the form is known.
+            read: line.len(),
+            number,
+            is_later,
+            second: 0,
+            blank: 0,
+        };
+        self.form = Form::Second;
+        true
+    }
+
+    /// Decides the form by the line behind the held one, and holds it, too. `ended`: by a line end.
+    fn decide(&mut self, found: &Found, whole: &[u8], ended: bool) {
         let kept;
-        let bytes = match &found.place {
+        let line = match &found.place {
             Place::Here(range) => &whole[range.clone()],
-            Place::Kept(_) if self.form == Form::Second => {
+            Place::Kept(_) => {
                 // All of it, with a value that is not whole yet.
                 kept = self.lines.withdraw();
                 &kept
             }
-            Place::Kept(length) => self.lines.kept(*length),
         };
-        let bytes = &without_runs(trimmed(bytes))[..];
-        if self.form == Form::First {
-            if !line || !opens(bytes) {
-                self.form = Form::Lines;
-                return false;
-            }
-            self.held.extend_from_slice(bytes);
-            self.first = found.number;
-            self.form = Form::Second;
-            // Held bytes are read only once the form is known.
-            self.replayed = self.held.len();
-            return true;
-        }
-        let between = usize::try_from(found.number - self.first).unwrap_or(usize::MAX);
-        self.held.resize(self.held.len() + between, b'\n');
-        self.held.extend_from_slice(bytes);
-        self.replayed = 0;
-        if bytes.first() == Some(&b'{') && (!opens(bytes) || malformed(&self.held)) {
-            self.form = Form::Lines;
-            self.lines.rewind(self.first - 1);
+        let line = &without_runs(line)[..];
+        let held = &mut self.held;
+        held.bytes.push(b'\n');
+        held.second = held.bytes.len();
+        held.blank = found.number.saturating_sub(held.number + 1);
+        held.bytes.extend_from_slice(line);
+        let begins = line.first() == Some(&b'{');
+        let is_document = if held.is_later {
+            // A line that a power cut has torn is no part of an object with the next one.
+            !begins && !malformed(&held.bytes)
         } else {
+            !begins || (opens(trimmed(line)) && !malformed(&held.bytes))
+        };
+        if ended && matches!(found.kind, Kind::Line { part: false }) {
+            held.bytes.push(b'\n');
+        }
+        if is_document {
             self.form = Form::Document;
-            self.document.begin(self.first);
+            self.document.begin(self.held.number);
+            self.held.read = 0;
+        } else {
+            self.release();
         }
-        if ended && line {
-            self.held.push(b'\n');
-        }
-        true
+    }
+
+    /// Takes what is held as lines.
+    fn release(&mut self) {
+        self.form = Form::Lines;
+        self.lines.rewind(self.held.number - 1);
+        self.held.read = 0;
     }
 
     fn replay(&mut self) -> Option<Found> {
-        let held = mem::take(&mut self.held);
-        let mut rest = &held[self.replayed..];
+        let mut held = mem::take(&mut self.held);
+        let before = held.read;
+        if before == held.second {
+            self.lines.pass(mem::take(&mut held.blank));
+        }
+        let mut rest = &held.bytes[before..];
+        if before < held.second {
+            rest = &held.bytes[before..held.second];
+        }
+        let length = rest.len();
         let found = match self.form {
             Form::Document => self.document.next(&mut rest),
             _ => self.lines.next(&mut rest),
         };
-        let before = self.replayed;
-        self.replayed = held.len() - rest.len();
+        held.read += length - rest.len();
+        if self.form == Form::Document && held.read == held.second {
+            self.document.pass(mem::take(&mut held.blank));
+        }
         self.held = held;
         let mut found = found?;
         if let Place::Here(range) = &mut found.place {
             *range = range.start + before..range.end + before;
+        }
+        if self.form == Form::Lines && before > 0 && before == self.held.second {
+            // Another object may begin here.
+            let bytes = mem::take(&mut self.held.bytes);
+            if self.holds(&found, &bytes, true) {
+                return None;
+            }
+            self.held.bytes = bytes;
         }
         Some(found)
     }

@@ -1,5 +1,5 @@
-//! Recognises other formats than JSON lines by their first bytes: gzip, zstd, UTF-16, and unsupported
-//! compression.
+//! Recognises other formats than JSON lines by their first bytes: gzip, zstd, UTF-16, UTF-32, unsupported
+//! compression, and texts that stand for other bytes.
 
 /// A format of a body that its head may not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,8 +8,12 @@ pub enum Foreign {
     Gzip,
     /// A zstd frame, or a skippable one.
     Zstd,
-    /// UTF-16 in either order, with or without a mark.
+    /// UTF-16 or UTF-32 in either order, with or without a mark.
     Utf16,
+    /// Percent-encoded, as of a form, or base64.
+    Coded,
+    /// Bytes that are no text, of a format without a signature, such as Brotli.
+    Binary,
     /// Compressed in an unsupported way, such as xz, bzip2, zip or zlib.
     Compressed,
 }
@@ -18,9 +22,9 @@ pub enum Foreign {
 pub const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// Unsupported compression: xz, bzip2, zip, 7z, rar, lzip, lz4, framed snappy, compress, and zlib of its
-/// three usual levels.
-const NOT_TAKEN: [&[u8]; 12] = [
+/// Unsupported compression: xz, bzip2, zip, 7z, rar, lzip, lz4 and its old form, framed snappy, compress, and zlib of
+/// all levels.
+const NOT_TAKEN: [&[u8]; 14] = [
     b"\xfd7zXZ\0",
     b"BZh",
     b"PK\x03\x04",
@@ -28,12 +32,16 @@ const NOT_TAKEN: [&[u8]; 12] = [
     b"Rar!\x1a\x07",
     b"LZIP",
     b"\x04\x22\x4d\x18",
+    b"\x02\x21\x4c\x18",
     b"\xff\x06\0\0sNaPpY",
     b"\x1f\x9d",
     b"x\x01",
+    b"x^",
     b"x\x9c",
     b"x\xda",
 ];
+/// `{"` and `[{` percent-encoded, and `{"` in base64.
+const CODED: [&[u8]; 5] = [b"%7B%", b"%7b%", b"%5B%", b"%5b%", b"eyJ"];
 /// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
@@ -69,11 +77,13 @@ pub fn undecided(start: &[u8]) -> bool {
     match &start[blanks(start)..] {
         [] | [0xff | 0xfe | b'{' | b'['] => true,
         [b'{' | b'[', 0] => true,
-        [b'{' | b'[', 0, third] => *third != 0,
+        [b'{' | b'[', 0, _] => true,
+        [b'{' | b'[', 0, 0, rest @ ..] if rest.len() < 6 => is_utf32(rest),
         [0x50..=0x5f, rest @ ..] if rest.len() < SKIPPABLE.len() && SKIPPABLE.starts_with(rest) => true,
         rest => [&MARK[..], &GZIP, &ZSTD]
             .iter()
             .chain(&NOT_TAKEN)
+            .chain(&CODED)
             .any(|signature| rest.len() < signature.len() && signature.starts_with(rest)),
     }
 }
@@ -84,12 +94,36 @@ fn of(start: &[u8]) -> Option<Foreign> {
         // In either order, a zero follows each of the first characters. A reading torn by a power cut has
         // several zeros there.
         [b'{' | b'[', 0] | [b'{' | b'[', 0, 1..=0xff, 0, ..] => Some(Foreign::Utf16),
+        [b'{' | b'[', 0, 0, rest @ ..] if rest.len() >= 6 && is_utf32(rest) => Some(Foreign::Utf16),
         [0x50..=0x5f, rest @ ..] if rest.starts_with(&SKIPPABLE) => Some(Foreign::Zstd),
         start if start.starts_with(&GZIP) => Some(Foreign::Gzip),
         start if start.starts_with(&ZSTD) => Some(Foreign::Zstd),
         start if NOT_TAKEN.iter().any(|signature| start.starts_with(signature)) => Some(Foreign::Compressed),
+        start if CODED.iter().any(|signature| start.starts_with(signature)) => Some(Foreign::Coded),
         _ => None,
     }
+}
+
+/// Whether UTF-32 goes on like this behind a first sign and two of its zeros: with another sign between three zeros each,
+/// and one more. A reading torn by a power cut has more zeros, or a reading behind them.
+fn is_utf32(rest: &[u8]) -> bool {
+    let zero = |at: usize| rest.get(at).is_none_or(|byte| *byte == 0);
+    let sign = |at: usize| rest.get(at).is_none_or(|byte| *byte != 0);
+    zero(0) && sign(1) && zero(2) && zero(3) && zero(4) && sign(5)
+}
+
+/// Whether a text that is no reading is no text at all: it has several kinds of bytes that no text has. Erased memory
+/// has one.
+pub fn is_binary(bytes: &[u8]) -> bool {
+    let mut strange = match std::str::from_utf8(bytes) {
+        Ok(_) => None,
+        Err(error) => bytes.get(error.valid_up_to()).copied(),
+    };
+    bytes.iter().any(|byte| {
+        let is_strange =
+            (*byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n' | 0)) || (strange.is_some() && *byte >= 0x80);
+        is_strange && strange.replace(*byte).is_some_and(|before| before != *byte)
+    })
 }
 
 #[cfg(test)]
@@ -127,6 +161,14 @@ mod tests {
             (b"x\x01\xab".to_vec(), Some(Foreign::Compressed)),
             (b"x\x9c\xab".to_vec(), Some(Foreign::Compressed)),
             (b"x\xda\xab".to_vec(), Some(Foreign::Compressed)),
+            (b"x^\xab".to_vec(), Some(Foreign::Compressed)),
+            (b"\x02\x21\x4c\x18\0".to_vec(), Some(Foreign::Compressed)),
+            (b"%7B%22sensor".to_vec(), Some(Foreign::Coded)),
+            (b"%5b%7b".to_vec(), Some(Foreign::Coded)),
+            (b"eyJzZW5zb3Ii".to_vec(), Some(Foreign::Coded)),
+            (b"%7".to_vec(), None),
+            (b"{\0\0\0\"\0\0\0s\0\0\0".to_vec(), Some(Foreign::Utf16)),
+            (b"{\0\0\0\"\0\0\0\0".to_vec(), None),
             (b"x=1".to_vec(), None),
             (b"LZ".to_vec(), None),
             (b"(".to_vec(), None),
@@ -180,11 +222,30 @@ mod tests {
             b" {\n",
             b"(x",
             b"P*x",
-            b"{\0\0",
+            b"{\0\0\0{\"",
+            b"{\0\0\0\0",
             b"\x1f\x1f",
             b"\xef\xbb{",
         ] {
             assert!(!undecided(plain), "{plain:x?}");
+        }
+    }
+
+    #[test]
+    fn binary_data_has_several_bytes_that_no_text_has() {
+        for binary in [&b"\x8b\x01\x80"[..], b"\x1b\x0f\x00", b"a\xffb\xfe"] {
+            assert!(is_binary(binary), "{binary:x?}");
+        }
+        for text in [
+            &b"speed 12"[..],
+            b"",
+            "\u{17e} \u{10d}".as_bytes(),
+            &[0xff; 100],
+            b"\0\0\t\r",
+            b"\x1bx\x1b",
+            b"{\"sensor\":\"\xff\"}",
+        ] {
+            assert!(!is_binary(text), "{text:x?}");
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The values of a line, each a reading or the reason for its rejection.
 //!
 //! A client that was cut off leaves half a value, and may write its next value on the same line. So judging
-//! resumes at the next `{`.
+//! resumes at the next `{`. Where the braces of a bad value match, it is one value with all that is in it.
 
 use super::bounds::{ANY, Bounds};
+use super::braces::Braces;
 use super::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
 use super::signature::{blanks, is_blank};
 use std::borrow::Cow;
 
-/// How often judging resumes within a line behind invalid text.
-pub const RESUMES: u32 = 16;
+/// Bytes of a line that are read once more, at most, because judging resumes behind invalid text. Without it, a line of
+/// beginnings alone would be read as often as it has braces.
+pub const READ_AGAIN: usize = 1 << 20;
+
+/// Within how many bytes a bad value must end for its braces to count.
+const BAD: usize = 4096;
 
 /// A value of a line.
 #[derive(Debug)]
@@ -29,26 +34,32 @@ pub struct Values<'a> {
     /// Only, perhaps, the beginning of a character follows the text.
     whole: bool,
     bounds: Bounds,
-    /// How often judging may still resume at a next `{`.
-    resumes: u32,
+    /// Bytes that may still be read again.
+    again: usize,
+    exhausted: bool,
 }
 
 impl<'a> Values<'a> {
-    /// Makes the values of a line. `resumes` is [`RESUMES`], less those used by earlier parts of the same
-    /// line.
-    pub fn new(line: &'a [u8], bounds: Bounds, resumes: u32) -> Self {
+    /// Makes the values of a line. `again` is [`READ_AGAIN`], less what earlier parts of the same line have used.
+    pub fn new(line: &'a [u8], bounds: Bounds, again: usize) -> Self {
         Self {
             rest: trimmed(line),
             text: "",
             whole: false,
             bounds,
-            resumes,
+            again,
+            exhausted: false,
         }
     }
 
-    /// How often judging may still resume behind invalid text.
-    pub fn resumes(&self) -> u32 {
-        self.resumes
+    /// Bytes that may still be read again behind invalid text.
+    pub fn again(&self) -> usize {
+        self.again
+    }
+
+    /// Whether [`READ_AGAIN`] was used up: the last value was bad, and what follows it was not judged.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     /// Whether only blanks are left.
@@ -60,19 +71,20 @@ impl<'a> Values<'a> {
     pub fn decided(line: &'a [u8]) -> usize {
         let mut values = Self {
             rest: line,
-            ..Self::new(&[], ANY, RESUMES)
+            ..Self::new(&[], ANY, READ_AGAIN)
         };
         let mut decided = 0;
         loop {
             values.pass(blanks(values.rest));
             let end = match values.find() {
-                Found::Value(_, length) => length,
-                Found::None(_) => match next_object(values.rest) {
-                    Some(length) if values.resumes > 0 => {
-                        values.resumes -= 1;
-                        length
-                    }
-                    _ => return decided,
+                Found::Value(_, length) | Found::Bad(_, length) => length,
+                // More bytes may show that its braces match.
+                Found::None(..) if values.rest.first() == Some(&b'{') && values.rest.len() < BAD && decided > 0 => {
+                    return decided;
+                }
+                Found::None(_, cost) => match values.resume(cost) {
+                    Some(length) => length,
+                    None => return decided,
                 },
                 Found::Open => return decided,
             };
@@ -106,36 +118,50 @@ impl<'a> Values<'a> {
         }
         let text = self.text;
         if !text.starts_with('{') {
-            return Found::None(None);
+            return Found::None(None, 0);
         }
-        match first(text, self.bounds) {
-            First::Whole(verdict, length) => Found::Value(verdict, length),
-            First::Open if self.whole => Found::Open,
-            First::Open => Found::None(Some(not_utf8(text.len()))),
-            First::Malformed(Malformed::Field(reason)) => Found::None(Some(reason)),
-            First::Malformed(Malformed::Syntax(reason))
-                if next_object(self.rest).is_none() && !self.rest.contains(&0) =>
-            {
-                Found::None(Some(reason))
-            }
-            First::Malformed(Malformed::Syntax(_)) => Found::None(Some(breaks_off(self.resumed().0))),
+        let (reason, cost, is_syntax) = match first(text, self.bounds) {
+            First::Whole(verdict, length) => return Found::Value(verdict, length),
+            First::Open if self.whole => return Found::Open,
+            First::Open => (not_utf8(text.len()), text.len(), false),
+            First::Malformed(Malformed::Field(reason)) => (reason, 0, false),
+            First::Malformed(Malformed::Syntax(reason, cost)) => (reason, cost, true),
+        };
+        let near = &self.rest[..self.rest.len().min(BAD)];
+        if let Some(length) = Braces::default().end(near) {
+            return Found::Bad(reason, length);
         }
+        let next = next_object(self.rest);
+        let is_torn = is_syntax && (next.is_some() || self.rest.contains(&0));
+        let reason = if is_torn {
+            breaks_off(next.unwrap_or(self.rest.len()))
+        } else {
+            reason
+        };
+        Found::None(Some(reason), cost + near.len())
     }
 
-    /// How many bytes of the rest to skip as invalid, and whether judging resumes behind them.
-    fn resumed(&self) -> (usize, bool) {
-        match next_object(self.rest) {
-            Some(length) if self.resumes > 0 => (length, true),
-            _ => (self.rest.len(), false),
+    /// Bytes to skip as invalid before judging resumes, if it may read so many again.
+    fn resume(&mut self, cost: usize) -> Option<usize> {
+        let length = next_object(self.rest)?;
+        match self.again.checked_sub(cost) {
+            Some(again) => self.again = again,
+            None => {
+                self.exhausted = true;
+                return None;
+            }
         }
+        Some(length)
     }
 }
 
 enum Found<'a> {
     /// A whole value of this many bytes.
     Value(Result<Decoded<'a>, String>, usize),
-    /// Not a value, and why if that is known.
-    None(Option<String>),
+    /// Not a value, and why; but its braces match behind this many bytes.
+    Bad(String, usize),
+    /// Not a value, and why if that is known; and how many bytes it took to see.
+    None(Option<String>, usize),
     /// The beginning of a value, up to the end of the rest.
     Open,
 }
@@ -144,26 +170,37 @@ impl<'a> Iterator for Values<'a> {
     type Item = Value<'a>;
 
     fn next(&mut self) -> Option<Value<'a>> {
-        self.pass(blanks(self.rest));
-        if self.rest.is_empty() {
-            return None;
-        }
-        let reason = match self.find() {
-            Found::Value(verdict, length) => {
-                let raw = &self.rest[..length];
-                self.pass(length);
-                return Some(Value { raw, verdict });
+        loop {
+            self.pass(blanks(self.rest));
+            if self.rest.is_empty() {
+                return None;
             }
-            Found::None(reason) => reason,
-            Found::Open => Some(breaks_off(trimmed(self.rest).len())),
-        };
-        let (length, resumes) = self.resumed();
-        let raw = trimmed(&self.rest[..length]);
-        self.pass(length);
-        self.resumes -= u32::from(resumes);
-        let reason = reason.or_else(|| decode(raw, self.bounds).err());
-        let verdict = Err(reason.unwrap_or_else(|| "not a JSON object".into()));
-        Some(Value { raw, verdict })
+            let (reason, cost) = match self.find() {
+                Found::Value(verdict, length) => {
+                    let raw = &self.rest[..length];
+                    self.pass(length);
+                    return Some(Value { raw, verdict });
+                }
+                Found::Bad(reason, length) => {
+                    let raw = &self.rest[..length];
+                    self.pass(length);
+                    let verdict = Err(reason);
+                    return Some(Value { raw, verdict });
+                }
+                Found::None(reason, cost) => (reason, cost),
+                Found::Open => (Some(breaks_off(trimmed(self.rest).len())), self.rest.len()),
+            };
+            let length = self.resume(cost).unwrap_or(self.rest.len());
+            let raw = trimmed(&self.rest[..length]);
+            self.pass(length);
+            if raw.iter().all(|byte| b",[]".contains(byte) || is_blank(*byte)) {
+                // Between readings of an array.
+                continue;
+            }
+            let reason = reason.or_else(|| decode(raw, self.bounds).err());
+            let verdict = Err(reason.unwrap_or_else(|| "not a JSON object".into()));
+            return Some(Value { raw, verdict });
+        }
     }
 }
 
@@ -177,12 +214,75 @@ pub fn trimmed(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len() - bytes.iter().rev().take_while(|byte| is_blank(**byte)).count()]
 }
 
-/// A line with one NUL for each run of them, as where chunks cut it.
+/// A line with at most two NULs in a row, as where chunks cut it: one after each sign may be UTF-16, two are a run.
 pub fn without_runs(line: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(0, line).is_none() {
         return line.into();
     }
-    let mut kept = line.to_vec();
-    kept.dedup_by(|byte, before| *byte == 0 && *before == 0);
+    let mut kept = Vec::with_capacity(line.len());
+    for byte in line {
+        if *byte != 0 || !kept.ends_with(&[0, 0]) {
+            kept.push(*byte);
+        }
+    }
     kept.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"sensor":"speed","value":1,"timestamp":"2024-05-01T12:00:00Z"}"#;
+
+    /// The readings and the reasons of a line.
+    fn judge(line: &str) -> (usize, Vec<(String, String)>) {
+        let (mut good, mut bad) = (0, Vec::new());
+        for Value { raw, verdict } in Values::new(line.as_bytes(), ANY, READ_AGAIN) {
+            match verdict {
+                Ok(_) => good += 1,
+                Err(reason) => bad.push((String::from_utf8_lossy(raw).into_owned(), reason)),
+            }
+        }
+        (good, bad)
+    }
+
+    #[test]
+    fn readings_behind_damage_are_kept() {
+        // The elements of an array, with or without its brackets.
+        let many = vec![GOOD; 100].join(",");
+        assert_eq!(judge(&many), (100, vec![]));
+        assert_eq!(judge(&format!("[{many} , ]")), (100, vec![]));
+        // Many beginnings of readings.
+        let torn = r#"{"sensor":"x","val"#;
+        let (good, bad) = judge(&format!("{}{GOOD}{torn}{GOOD}", torn.repeat(100)));
+        assert_eq!((good, bad.len()), (2, 101));
+        assert_eq!(bad[0].0, torn);
+        assert_eq!(judge("[7]").1.len(), 1);
+    }
+
+    /// What is in a bad reading is no reading of its own.
+    #[test]
+    fn a_bad_value_is_bad_with_all_that_is_in_it() {
+        for field in [
+            r#""value":NaN"#,
+            r#""value":1,"note":'x'"#,
+            r#""value":1 2"#,
+            r#""device":7,"value":NaN"#,
+        ] {
+            let bad = format!(r#"{{"sensor":"x",{field},"last":{GOOD},"more":[{GOOD}]}}"#);
+            let (good, found) = judge(&format!("{GOOD}{bad}{GOOD}"));
+            assert_eq!((good, found.len()), (2, 1), "{found:?}");
+            assert_eq!(found[0].0, bad);
+        }
+    }
+
+    /// A line of beginnings alone is not read as often as it has braces.
+    #[test]
+    fn reading_again_is_bounded() {
+        let line = format!("{}{GOOD}", r#"{"a":"#.repeat(1 << 18));
+        let mut values = Values::new(line.as_bytes(), ANY, READ_AGAIN);
+        let judged = values.by_ref().count();
+        assert!(judged < READ_AGAIN / BAD + 2, "{judged}");
+        assert!(values.is_exhausted() && values.is_empty());
+    }
 }

@@ -37,6 +37,10 @@ fn utf16(plain: &str) -> Vec<u8> {
     plain.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
+fn utf32(plain: &str) -> Vec<u8> {
+    plain.chars().flat_map(|sign| u32::from(sign).to_le_bytes()).collect()
+}
+
 fn counts(answer: &Value) -> (u64, u64) {
     assert!(answer["id"].is_string(), "{answer}");
     (
@@ -97,6 +101,12 @@ async fn a_body_that_is_something_else_is_refused_whole() {
     let day = readings(0, 2000);
     let zipped = gzip(&day);
     let frame = zstd(&day).await;
+    let brotli = b"\x1b\x8f\x01\x00\x8c\x94\x93\xcd\x9b\xd1\x4c\x11\x12\x0a\x8a\x5e";
+    let percent = day
+        .replace('{', "%7B")
+        .replace('"', "%22")
+        .replace('}', "%7D")
+        .into_bytes();
     for (body, encoding, word) in [
         (utf16(&day), "", "iconv"),
         (utf16(&format!("\u{feff}{day}")), "", "iconv"),
@@ -107,6 +117,12 @@ async fn a_body_that_is_something_else_is_refused_whole() {
         (zipped.clone(), "zstd", "Content-Encoding"),
         (b"no gzip".to_vec(), "gzip", "Content-Encoding"),
         (b"x\x9c\xabV*N\xcd+\xce/".to_vec(), "", "decompress it"),
+        (b"x^\xabV*N\xcd+\xce/".to_vec(), "", "decompress it"),
+        (utf32(&day), "", "iconv"),
+        // A format without a signature, as Brotli.
+        (brotli.to_vec(), "", "no text"),
+        (percent, "", "as it is"),
+        (b"eyJzZW5zb3IiOiJzcGVlZCIsInZhbHVlIjoxfQ==".to_vec(), "", "as it is"),
     ] {
         let (status, answer) = send(&system, body, encoding).await;
         assert_eq!((status, counts(&answer)), (415, (0, 0)), "{encoding}: {answer}");
@@ -115,6 +131,13 @@ async fn a_body_that_is_something_else_is_refused_whole() {
     // Readings before the error are stored.
     let (status, answer) = send(&system, [&zipped[..], b"{}\n"].concat(), "gzip").await;
     assert_eq!((status, counts(&answer)), (415, (2000, 0)), "{answer}");
+    // Behind a line that was cut off.
+    let mixed = [day.trim_end().as_bytes(), &zipped].concat();
+    let (status, answer) = send(&system, mixed, "").await;
+    assert_eq!((status, counts(&answer)), (415, (2000, 0)), "{answer}");
+    // Erased memory is no other format.
+    let (status, answer) = send(&system, vec![0xff; 1000], "").await;
+    assert_eq!((status, counts(&answer)), (400, (0, 1)), "{answer}");
     for (bad, encoding) in [
         ("br", "br"),
         ("br", "gzip, br"),

@@ -71,6 +71,71 @@ async fn a_line_holds_values_with_blanks_around_them() {
     system.wait_for_rows(2012).await;
 }
 
+/// Damage costs no reading that is whole, on its own line or behind it.
+#[tokio::test]
+async fn readings_behind_damage_are_kept() {
+    let system = System::start(1).await;
+    let several = |from: usize, to: usize, by: &str| (from..to).map(reading).collect::<Vec<_>>().join(by);
+    let pretty = |second| {
+        reading(second)
+            .replace('{', "{\n  ")
+            .replace(',', ",\n  ")
+            .replace('}', "\n}")
+    };
+    let blanks = " ".repeat(140_000);
+    let long = format!(r#"{{"sensor":"x","note":"{}\"}}","value":1}}"#, "A".repeat(70_000));
+    let nested = format!(r#"{{"sensor":"x","value":NaN,"last":{}}}"#, at("rpm", 0));
+    let torn = r#"{"sensor":"x","val"#.repeat(200);
+    let erased = vec![0xff; 70_000];
+    for (body, expected) in [
+        // An array that does not begin the body, and elements without its brackets.
+        (
+            format!("{}\n[{}]\n", reading(0), several(1, 40, ",")).into_bytes(),
+            (200, 40, 0),
+        ),
+        (several(40, 80, ",\n").into_bytes(), (200, 40, 0)),
+        // Behind blanks, and behind values and other bytes that are longer than a line.
+        (
+            format!("{}{blanks}{}{blanks}\n", reading(80), reading(81)).into_bytes(),
+            (200, 2, 0),
+        ),
+        (
+            format!("{long}{}{}\n{}", reading(82), reading(83), reading(84)).into_bytes(),
+            (400, 3, 1),
+        ),
+        ([&erased[..], reading(85).as_bytes(), b"\n"].concat(), (400, 1, 1)),
+        // Behind many torn ones.
+        (
+            format!("{torn}{}", several(86, 1086, "")).into_bytes(),
+            (400, 1000, 200),
+        ),
+        // A reading within a bad one is none.
+        (format!("{nested}{}", reading(1086)).into_bytes(), (400, 1, 1)),
+        // Objects over several lines, behind the end of one and behind a torn one.
+        (
+            format!("\"value\":1\n}}\n{}\n{}\n", pretty(1087), pretty(1088)).into_bytes(),
+            (400, 2, 2),
+        ),
+        (
+            format!("{}\n{{\"sensor\":\"sp\n{}\n", reading(1089), pretty(1090)).into_bytes(),
+            (400, 2, 1),
+        ),
+    ] {
+        let (status, accepted, rejected) = expected;
+        let start = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+        let answer = system.post(body).await;
+        assert_eq!(
+            told(&answer),
+            (status, json!(accepted), json!(rejected)),
+            "{start} {answer:?}"
+        );
+    }
+    // A line with thousands of bad values becomes dead letters that the bus takes.
+    let answer = system.post("{}".repeat(30_000)).await;
+    assert_eq!(told(&answer), (400, json!(0), json!(30_000)));
+    system.wait_for_rows(1091).await;
+}
+
 #[tokio::test]
 async fn documents_are_read_as_such() {
     let system = System::start(1).await;

@@ -24,6 +24,9 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// Longest answer that is read: an ingestor lists at most a hundred lines.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
+/// Each value is a line of its own, also where it begins as a document does.
+const LINES: &str = "application/x-ndjson; form=lines";
+
 /// The ingestor's answer to a body that it has judged as a whole.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
@@ -120,7 +123,7 @@ impl Client {
         let mut request = self
             .http
             .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header(CONTENT_TYPE, LINES)
             .header("X-Correlation-Id", &self.run)
             .body(body);
         if let Some((name, password)) = &self.user {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use reading::ANY;
 use reading::scan::{self, Scanner};
-use reading::values::{RESUMES, Values};
+use reading::values::{READ_AGAIN, Values};
 
 /// Bytes kept of a value that is too long, to recognise it by.
 const SHOWN: usize = 1024;
@@ -109,7 +109,7 @@ impl Lines {
                 if !part && memchr::memchr_iter(b'{', bytes).take(2).count() < 2 {
                     return self.line(number, bytes);
                 }
-                for value in Values::new(bytes, ANY, RESUMES) {
+                for value in Values::new(bytes, ANY, READ_AGAIN) {
                     self.line(number, value.raw);
                 }
             }

@@ -108,7 +108,19 @@ fn broken(limits: &Limits, end: &End) -> Problem {
                     "A line begins as data of an unsupported compression (xz, bzip2, zip, zlib or the like). Readings before it are accepted; decompress the rest and send it as a body of its own."
                 }
                 Foreign::Utf16 => "A line is in UTF-16. Readings before it are accepted; send the rest in UTF-8.",
+                Foreign::Coded => {
+                    "A line is percent-encoded or in base64. Readings before it are accepted; send the rest as it was before that."
+                }
+                Foreign::Binary => {
+                    "No line is a reading, and the body is no text. Is it compressed or encrypted? Send lines of JSON, plain, or with Content-Encoding gzip or zstd."
+                }
             },
+        ),
+        End::Stopped(Stop::Torn(line)) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!(
+                "Line {line} has so many beginnings of readings that it is not looked through further. Readings before that are accepted; send one reading a line."
+            ),
         ),
         End::Stopped(Stop::Syntax(line)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -140,7 +152,11 @@ fn broken(limits: &Limits, end: &End) -> Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The body is UTF-16; send it as UTF-8 (iconv -f UTF-16 -t UTF-8).",
         ),
-        End::Body(body::Error::Foreign(Foreign::Compressed)) => Problem::new(
+        End::Body(body::Error::Foreign(Foreign::Coded)) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body is percent-encoded or in base64; send it as it is (curl --data-binary @FILE).",
+        ),
+        End::Body(body::Error::Foreign(Foreign::Compressed | Foreign::Binary)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The body has an unsupported compression (xz, bzip2, zip, zlib or the like); decompress it, and send it plain, or with Content-Encoding gzip or zstd.",
         ),

@@ -4,6 +4,7 @@
 //! too long is skipped, and the next ones are kept.
 
 use super::found::{Found, Kind, Place};
+use crate::braces::Braces;
 use crate::signature::{MARK, is_blank};
 
 /// Bytes of text that is no JSON, enough to tell a foreign format from a mistake.
@@ -23,12 +24,9 @@ pub(super) struct Document {
     /// Kept bytes of the present value, and whether they were returned and can be cleared.
     partial: Vec<u8>,
     given: bool,
-    /// The present value: its beginning, its nesting depth, whether in a string, whether behind a backslash,
-    /// whether longer than allowed.
+    /// The present value: its beginning, how far it has come, whether it is longer than allowed.
     begun: (u64, u64),
-    depth: usize,
-    string: bool,
-    escaped: bool,
+    braces: Braces,
     long: bool,
     /// How many bytes of a byte order mark have come.
     mark: usize,
@@ -67,9 +65,7 @@ impl Document {
             partial: Vec::new(),
             given: false,
             begun: (0, 0),
-            depth: 0,
-            string: false,
-            escaped: false,
+            braces: Braces::default(),
             long: false,
             mark: 0,
         }
@@ -78,6 +74,12 @@ impl Document {
     /// Begins on the line of this number.
     pub(super) fn begin(&mut self, number: u64) {
         self.number = number;
+    }
+
+    /// Passes blank lines.
+    pub(super) fn pass(&mut self, lines: u64) {
+        self.number += lines;
+        self.ordinal = 0;
     }
 
     /// The first kept bytes.
@@ -93,7 +95,7 @@ impl Document {
             match self.expect {
                 Expect::Inside => {
                     let start = all - chunk.len();
-                    let end = self.end(chunk);
+                    let end = self.braces.end(chunk);
                     let (part, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
                     *chunk = rest;
                     let here = self.partial.is_empty() && !self.long && end.is_some() && part.len() <= self.max;
@@ -159,37 +161,6 @@ impl Document {
             *chunk = rest;
         }
         Some(())
-    }
-
-    /// Where the present value ends in `bytes`.
-    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.escaped {
-                self.escaped = false;
-            } else if self.string {
-                at += memchr::memchr2(b'"', b'\\', &bytes[at..])?;
-                if bytes[at] == b'"' {
-                    self.string = false;
-                } else {
-                    self.escaped = true;
-                }
-            } else {
-                match bytes[at] {
-                    b'"' => self.string = true,
-                    b'{' | b'[' => self.depth += 1,
-                    b'}' | b']' => {
-                        self.depth -= 1;
-                        if self.depth == 0 {
-                            return Some(at + 1);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            at += 1;
-        }
-        None
     }
 
     fn value(&mut self, here: Option<std::ops::Range<usize>>) -> Found {

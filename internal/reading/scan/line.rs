@@ -1,6 +1,7 @@
 //! Lines of a body, and parts of lines that are longer than a value may be.
 
 use super::found::{Found, Kind, Place};
+use crate::braces::Braces;
 use crate::signature::{MARK, blanks};
 use crate::values::Values;
 
@@ -8,16 +9,43 @@ use crate::values::Values;
 #[derive(Debug)]
 pub(super) struct Lines {
     max: usize,
-    /// Kept bytes of the present line, without blanks before it; one of each run of NULs.
+    /// Kept bytes of the present line, without blanks before it; two of each run of NULs.
     partial: Vec<u8>,
     /// How many of them were returned, and can be dropped.
     given: usize,
     /// Parts of the present line were returned.
     parted: bool,
-    /// The rest of the present line is skipped: its value is too long.
-    skipping: bool,
+    /// What is being skipped of the present line: its value is too long.
+    skipping: Option<Skipping>,
     /// The number of the last line that has ended.
     number: u64,
+}
+
+/// What is skipped of a line.
+#[derive(Clone, Copy, Debug)]
+enum Skipping {
+    /// An object, to its end.
+    Object(Braces),
+    /// Other text, to the next object.
+    Text,
+}
+
+impl Skipping {
+    fn of(value: &[u8]) -> Self {
+        if value.starts_with(b"{") {
+            Self::Object(Braces::default())
+        } else {
+            Self::Text
+        }
+    }
+
+    /// Where it ends in `bytes`.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Object(braces) => braces.end(bytes),
+            Self::Text => memchr::memchr(b'{', bytes),
+        }
+    }
 }
 
 impl Lines {
@@ -27,7 +55,7 @@ impl Lines {
             partial: Vec::new(),
             given: 0,
             parted: false,
-            skipping: false,
+            skipping: None,
             number: 0,
         }
     }
@@ -54,6 +82,11 @@ impl Lines {
         kept
     }
 
+    /// Passes blank lines.
+    pub(super) fn pass(&mut self, lines: u64) {
+        self.number += lines;
+    }
+
     /// The first kept bytes.
     pub(super) fn kept(&self, length: usize) -> &[u8] {
         &self.partial[..length]
@@ -68,7 +101,7 @@ impl Lines {
     /// `chunk` by it.
     #[inline]
     pub(super) fn whole<'c>(&mut self, chunk: &mut &'c [u8]) -> Option<&'c [u8]> {
-        let begun = !self.partial.is_empty() || self.parted || self.skipping;
+        let begun = !self.partial.is_empty() || self.parted || self.skipping.is_some();
         if begun || chunk.first() != Some(&b'{') {
             return None;
         }
@@ -88,7 +121,7 @@ impl Lines {
                 return if self.gather(chunk) { None } else { Some(self.part()) };
             };
             let head = &chunk[..end];
-            if self.partial.is_empty() && !self.parted && !self.skipping && end <= self.max {
+            if self.partial.is_empty() && !self.parted && self.skipping.is_none() && end <= self.max {
                 let start = all - chunk.len();
                 *chunk = &chunk[end + 1..];
                 self.number += 1;
@@ -122,8 +155,8 @@ impl Lines {
 
     /// Returns the rest of the line that has just ended.
     fn end(&mut self) -> Option<Found> {
-        let skipped = std::mem::take(&mut self.skipping);
-        if skipped || blanks(&self.partial) == self.partial.len() {
+        self.skipping = None;
+        if blanks(&self.partial) == self.partial.len() {
             self.partial.clear();
             self.parted = false;
             return None;
@@ -144,12 +177,15 @@ impl Lines {
     /// The whole values in a line that has just proved longer than a value may be.
     fn part(&mut self) -> Found {
         self.given = Values::decided(&self.partial);
+        self.parted = true;
         let kind = if self.given == 0 {
-            self.skipping = true;
+            let mut skipping = Skipping::of(&self.partial);
+            // It began here, and does not end here.
+            let _open = skipping.end(&self.partial);
+            self.skipping = Some(skipping);
             self.given = self.partial.len();
             Kind::TooLong { ordinal: None }
         } else {
-            self.parted = true;
             Kind::Line { part: true }
         };
         Found {
@@ -162,8 +198,13 @@ impl Lines {
     /// Keeps `part` of the present line, and shortens it by the bytes kept or skipped. Returns false where
     /// there is no room for all of it.
     fn gather(&mut self, part: &mut &[u8]) -> bool {
-        if self.skipping {
-            *part = &[];
+        if let Some(skipping) = &mut self.skipping {
+            let Some(end) = skipping.end(part) else {
+                *part = &[];
+                return true;
+            };
+            *part = &part[end..];
+            self.skipping = None;
         }
         while let Some((byte, rest)) = part.split_first() {
             if self.partial.is_empty() {
@@ -191,9 +232,11 @@ impl Lines {
             }
             let zeros = part.iter().take_while(|byte| **byte == 0).count();
             *part = &part[zeros..];
-            if zeros > 0 && taken < room && self.partial.last() != Some(&0) {
-                self.partial.push(0);
-            }
+            // Two tell a run from UTF-16.
+            let room = room - taken;
+            let there = self.partial.iter().rev().take_while(|byte| **byte == 0).take(2).count();
+            let kept = zeros.min(2 - there).min(room);
+            self.partial.resize(self.partial.len() + kept, 0);
         }
         true
     }
@@ -202,7 +245,9 @@ impl Lines {
         if self.given == self.partial.len() {
             self.partial.clear();
         } else {
-            self.partial.drain(..self.given);
+            let left = &self.partial[self.given..];
+            let begin = self.given + blanks(left);
+            self.partial.drain(..begin);
         }
         self.given = 0;
     }

@@ -2,12 +2,10 @@ use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A token as text: its line, kind and bytes. Zeros in a row show as one, as where chunks cut them.
+/// A token as text: its line, kind and bytes. Two of zeros in a row are kept, as where chunks cut them.
 fn show((number, token): (u64, Token<'_>)) -> String {
     let text = |bytes: &[u8]| {
-        let mut bytes = bytes.to_vec();
-        bytes.dedup_by(|byte, before| *byte == 0 && *before == 0);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = String::from_utf8_lossy(&without_runs(bytes)).into_owned();
         text.trim_end_matches(['\0', '\r', ' ']).to_owned()
     };
     match token {
@@ -71,7 +69,7 @@ fn zeros_count_towards_no_limit() {
     check(
         &format!("{zeros}{{}}{zeros}{{}}{zeros}\n{zeros}{{}}"),
         9,
-        &["1 {}\0{}", "2 {}"],
+        &["1 {}\0\0{}", "2 {}"],
     );
     check(&format!("{}{{}}", " ".repeat(50)), 9, &["1 {}"]);
 }
@@ -79,8 +77,24 @@ fn zeros_count_towards_no_limit() {
 #[test]
 fn long_lines_are_cut_between_values() {
     check("{}{} {}{}{}\n{}", 8, &["1 part {}{} {}", "1 part {}{}", "2 {}"]);
-    check("{}{{}{}{}{}{}", 8, &["1 part {}{{}{}", "1 part {}{}{}"]);
-    check("{\"abcdefghi\":1}{}\n{}", 8, &["1 None too long {\"abcdef", "2 {}"]);
+    check("{}{{}{}{}{}{}", 8, &["1 part {}", "1 part {{}{}{}", "1 part {}{}"]);
+    check(
+        "{\"abcdefghi\":1}{}\n{}",
+        8,
+        &["1 None too long {\"abcdef", "1 part {}", "2 {}"],
+    );
+    // What is behind a value that is too long, or behind bytes that are none, is kept; also behind many blanks.
+    check(
+        "{\"}\\\"}}}\":{}}{}{}",
+        8,
+        &["1 None too long {\"}\\\"}}}", "1 part {}{}"],
+    );
+    check("xxxxxxxxxxxxxxx{}{}\n", 8, &["1 None too long xxxxxxxx", "1 part {}{}"]);
+    check(
+        &format!("{{}}{0}{{}}{0}\n{{}}", " ".repeat(20)),
+        8,
+        &["1 part {}", "1 part {}", "2 {}"],
+    );
     check(
         "{}{}{\"abcdefghi\":1}\n{}",
         8,
@@ -94,7 +108,7 @@ fn documents() {
     check("[]", 9, &[]);
     check(" \n[{} , {}\n,{}]\n", 9, &["2.1 {}", "2.2 {}", "3.1 {}"]);
     check("{\n}\n{\n} {}", 9, &["1.1 {\n}", "3.1 {\n}", "4.1 {}"]);
-    check("\n{\"a\":\n\n\"}{\\\"\"\n}\n", 20, &["2.1 {\"a\":\n\n\"}{\\\"\"\n}"]);
+    check("\n{\"a\":\n\n\"}{\\\"\"\n}\n", 20, &["2.1 {\"a\":\n\"}{\\\"\"\n}"]);
     check("[{\"a\":12345678},{}]", 8, &["1 Some(1) too long {\"a\":123", "1.2 {}"]);
 }
 
@@ -119,6 +133,51 @@ fn a_torn_first_line_is_no_document() {
     // There is no second line.
     check("{\"a", 9, &["1 {\"a"]);
     check("{\"a\n\n", 9, &["1 {\"a"]);
+}
+
+#[test]
+fn lines_become_a_document_where_a_line_goes_on_with_an_object() {
+    // The end of an object that was cut off, and objects over several lines.
+    check(
+        "\"a\":1\n}\n{\n\"b\":1\n}\n{\n\"c\":\n1}\n{}",
+        12,
+        &["1 \"a\":1", "2 }", "3.1 {\n\"b\":1\n}", "6.1 {\n\"c\":\n1}", "9.1 {}"],
+    );
+    check("{\"a\n{\n\n\n\"b\":1\n}\n", 12, &["1 {\"a", "2.1 {\n\"b\":1\n}"]);
+    check("{}\n{\n\"b\":", 12, &["1 {}", "3 syntax "]);
+    // A torn line, and text that no object goes on with.
+    check("{}\n{\"a\nxyz\n{}", 12, &["1 {}", "2 {\"a", "3 xyz", "4 {}"]);
+    check("{}\n{\"a\":\n{\"b\n{}", 12, &["1 {}", "2 {\"a\":", "3 {\"b", "4 {}"]);
+}
+
+#[test]
+fn a_client_may_say_that_its_body_has_lines_alone() {
+    let body = b"[7]\n{\n\"a\":1\n}\n";
+    let mut scanner = Scanner::new(9).of_lines();
+    let mut chunk = &body[..];
+    let found: Vec<String> = std::iter::from_fn(|| scanner.next(&mut chunk).map(show)).collect();
+    assert_eq!(found, ["1 [7]", "2 {", "3 \"a\":1", "4 }"]);
+}
+
+/// Memory is constant in the number of blank lines.
+#[test]
+fn blank_lines_behind_a_beginning_are_counted_and_not_held() {
+    let blank = vec![b'\n'; 1 << 20];
+    for (next, expected) in [("{}\n", "{} line"), ("\"a\":1}\n", "document")] {
+        let mut scanner = Scanner::new(20);
+        for part in [b"{\n", &blank[..], next.as_bytes()] {
+            let mut chunk = part;
+            while let Some((number, token)) = scanner.next(&mut chunk) {
+                match token {
+                    Token::Value { .. } => assert_eq!((number, expected), (1, "document")),
+                    Token::Line { bytes: b"{", .. } => assert_eq!(number, 1),
+                    Token::Line { .. } => assert_eq!((number, expected), ((1 << 20) + 2, "{} line")),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert!(scanner.held.bytes.capacity() < 64, "{expected}");
+    }
 }
 
 fn part() -> impl Strategy<Value = Vec<u8>> {

@@ -107,7 +107,7 @@ async fn everything_arrives_in_whole_lines() {
         assert!(request.head.starts_with("POST /ingest HTTP/1.1\r\n"));
         // `secret:` in base64.
         assert_eq!(request.header("authorization"), Some("Basic c2VjcmV0Og=="));
-        assert_eq!(request.header("content-type"), Some("application/x-ndjson"));
+        assert_eq!(request.header("content-type"), Some("application/x-ndjson; form=lines"));
         assert_eq!(request.header("x-correlation-id"), Some(&*summary.correlation_id));
         assert_eq!(
             request.header("user-agent"),

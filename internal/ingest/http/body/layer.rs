@@ -74,7 +74,7 @@ impl Layer {
         let decoder: Box<dyn DecodeV2 + Send> = match format {
             Foreign::Gzip => Box::new(GzipDecoder::new()),
             Foreign::Zstd => Box::new(ZstdDecoder::new_with_params(&[DParameter::window_log_max(ZSTD_WINDOW)])),
-            Foreign::Utf16 | Foreign::Compressed => return None,
+            Foreign::Utf16 | Foreign::Compressed | Foreign::Coded | Foreign::Binary => return None,
         };
         Some(Self {
             format,
