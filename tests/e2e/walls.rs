@@ -114,16 +114,16 @@ fn a_program_holds_what_it_opens_and_no_more() {
         ),
         ("odograph", &OPENS, &CRATES),
     ];
-    for (program, opens, rooms) in programs {
+    for (program, opens, crates) in programs {
         let compiled = compiled_into(program);
         assert_eq!(among(&compiled, &OPENS), set(opens), "{program} opens");
-        assert_eq!(among(&compiled, &CRATES), set(rooms), "{program} holds");
+        assert_eq!(among(&compiled, &CRATES), set(crates), "{program} holds");
     }
 }
 
 #[test]
 fn crates_know_only_what_lies_below_them() {
-    let rooms: [(&str, &[&str]); 12] = [
+    let crates: [(&str, &[&str]); 12] = [
         ("bus", &[]),
         ("reading", &[]),
         ("access", &["reading"]),
@@ -137,10 +137,10 @@ fn crates_know_only_what_lies_below_them() {
         ("client", &["reading"]),
         ("subscription", &["access", "reading", "store"]),
     ];
-    for (room, below) in rooms {
-        let mut known = among(&compiled_into(room), &CRATES);
-        known.remove(room);
-        assert_eq!(known, set(below), "{room} knows");
+    for (name, below) in crates {
+        let mut known = among(&compiled_into(name), &CRATES);
+        known.remove(name);
+        assert_eq!(known, set(below), "{name} knows");
     }
     assert_eq!(among(&compiled_into("reading"), &OPENS), set(&[]), "reading opens");
 }
@@ -243,8 +243,8 @@ fn questions_do_not_know_each_other() {
 
 #[test]
 fn only_files_named_postgres_ask_the_database() {
-    for room in ["archive", "query"] {
-        for file in rust_files(&workspace().join("internal").join(room)) {
+    for name in ["archive", "query"] {
+        for file in rust_files(&workspace().join("internal").join(name)) {
             let code = code(&file);
             let asks = ["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "COPY "];
             if !is_test(&file) && asks.iter().any(|word| code.contains(word)) {
@@ -284,7 +284,7 @@ fn the_metrics_page_names_every_transaction() {
 }
 
 #[test]
-fn no_file_is_two_rooms() {
+fn no_file_is_too_long() {
     for folder in ["cmd", "internal", "pkg", "soak", "tests"] {
         for file in rust_files(&workspace().join(folder)) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
