@@ -13,11 +13,13 @@
 //! Every process writes in one order, so that no two writers deadlock:
 //!
 //! 1. readings by month, series and time;
-//! 2. receipts by upload and message, then dead letters by event id;
+//! 2. receipts by upload and message;
 //! 3. latest values by id;
-//! 4. the versions of the days touched, then the change that subscriptions are told.
+//! 4. the versions of the days touched;
+//! 5. the change that subscriptions judge.
 //!
-//! Partitions and series are made before, each in a transaction of its own.
+//! Partitions and series are made before, each in a transaction of its own. So are dead letters stored: those of
+//! rejected lines after the receipt lines, those of refused messages after the receipts.
 //!
 //! COPY writes readings straight into their month's partition. Identity is the primary key, and COPY fails on
 //! the first stored identity. So readings are looked up first (`existing.rs`), except those newer than their
