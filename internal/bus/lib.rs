@@ -1,5 +1,12 @@
 //! The event bus of readings: the names by which programs and servers know it.
 //!
+//! ```no_run
+//! # async fn run() -> Result<(), event::Error> {
+//! let writer = event::Writer::open("nats://127.0.0.1:4222/readings", &bus::NAMES).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Deliberately not here: the bus itself, which is `pkg/event`, and the content of its messages, which is
 //! `internal/reading`.
 

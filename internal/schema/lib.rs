@@ -8,8 +8,8 @@
 //! # }
 //! ```
 //!
-//! Knows no table and writes none: a program that only needs the schema to be there waits for it without this crate
-//! (`postgres::wait_for_version`).
+//! Deliberately not here: statements on the tables (`store`), and edits of applied files. A program that only waits for
+//! the schema does so without this crate (`postgres::wait_for_version`).
 
 mod migrate;
 

@@ -26,6 +26,8 @@
 //! series' latest. If another writer commits the same identity in between, the transaction fails, and the
 //! next try looks everything up. If a receipt shows that a message was stored before, the next try leaves
 //! that message out.
+//!
+//! Deliberately not here: the bus, when a batch closes (`persist`), and migrations (`schema`).
 
 pub mod batch;
 mod change;

@@ -1,7 +1,18 @@
-//! Subscriptions: notices what somebody wants to be told, and sends it.
+//! Subscriptions: finds events in stored readings and published messages, and sends them as webhooks.
+//!
+//! ```no_run
+//! # async fn run(pool: postgres::Pool, options: subscription::Options, service: service::Service) -> Result<(), webhook::Error> {
+//! let notifier = subscription::Notifier::new(pool, &options, &service)?;
+//! let routes = notifier.routes();
+//! notifier.run(&service).await;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! The page `docs/internals/subscriptions.md` tells the flow. PostgreSQL is the only queue: `change` and `published`
 //! lead in, `delivery` and `attempt` lead out.
+//!
+//! Deliberately not here: the bus, the language of filters (`filter`), and the client that sends (`webhook`).
 
 pub mod area;
 mod cost;

@@ -16,6 +16,8 @@
 //!
 //! Functions panic with a sentence that says what to do, since a test cannot handle errors. A missing
 //! server fails tests instead of skipping them.
+//!
+//! Deliberately not here: mocks.
 
 mod certificate;
 mod clock;
