@@ -49,7 +49,7 @@ BEGIN
     END IF;
     GRANT odograph_reader TO odograph_dumper;
 
-    -- Nobody makes anything here but the owner.
+    -- Only the owner makes tables, functions and schemas here.
     EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', place);
     EXECUTE format('GRANT CREATE, TEMPORARY, CONNECT ON DATABASE %I TO %I', current_database(), owner_);
@@ -84,7 +84,7 @@ BEGIN
         IF rights IS NOT NULL THEN
             EXECUTE format('GRANT %s ON %s TO odograph_writer', rights, it.name);
         END IF;
-        -- Dead letters hold what somebody sent, as it was; subscriptions hold addresses and headers of others.
+        -- Dead letters hold bodies as clients sent them; subscriptions hold addresses and headers of endpoints.
         IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing) THEN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
         END IF;

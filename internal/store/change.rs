@@ -1,4 +1,4 @@
-//! Notes which series got new readings, for those whom `interest` says somebody watches.
+//! Notes which series got new readings, of those that subscriptions watch by the table `interest`.
 //!
 //! The page `docs/internals/subscriptions.md` says why the version is read after a transaction's first write.
 
@@ -19,7 +19,7 @@ const SPANS: usize = 64;
 
 const TABLE: &str = "change";
 
-/// Writes changes, and remembers who watches what.
+/// Writes changes, and remembers what subscriptions watch.
 #[derive(Default)]
 pub(super) struct Changes {
     interest: Mutex<Option<Arc<Interest>>>,
@@ -74,8 +74,8 @@ impl Changes {
         Ok(Some(now))
     }
 
-    /// Writes a change with those of the spans that are watched as of this version. False: somebody began to watch,
-    /// so [`Changes::prepare`] has to come first.
+    /// Writes a change with those of the spans that are watched as of this version. False: a subscription began
+    /// to watch, so [`Changes::prepare`] has to come first.
     pub(super) async fn write(
         &self,
         transaction: &Transaction<'_>,

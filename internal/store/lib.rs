@@ -198,7 +198,7 @@ impl Store {
                     doubts.readings = true;
                     ("a message came again", None)
                 }
-                Err(Failed::Watched) => ("somebody began to watch", None),
+                Err(Failed::Watched) => ("a subscription began to watch", None),
                 Err(Failed::Elsewhere) => {
                     tracing::warn!(
                         "the database has other series than it had before, as after a failover or a restore; looking up all of them again"

@@ -1,4 +1,4 @@
-//! An event: of what somebody is told, and by which id.
+//! An event: what the notifier sends, and under which id.
 
 use crate::judge::{Firing, Kind};
 use crate::subscription::Subscription;

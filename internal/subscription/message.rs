@@ -17,7 +17,7 @@ pub(crate) struct Message {
     pub(crate) made: bool,
     pub(crate) key: Option<String>,
     pub(crate) author: Option<String>,
-    /// The whole message: `body`, `headers` and whatever else it has.
+    /// The whole message: `body`, `headers` and all other members.
     pub(crate) data: serde_json::Value,
     /// When it was published, in microseconds since 1970.
     pub(crate) at: i64,

@@ -39,7 +39,7 @@ pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
         }
     }
     for name in before(&client, "change", confirmed - CHANGES).await? {
-        // Nobody may have taken it: a notifier that was away for long still will.
+        // A notifier that was away for long still has to take changes of this day.
         let taken = format!(
             "SELECT NOT EXISTS (SELECT FROM {name}, evaluator
                 WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))"

@@ -2,7 +2,8 @@
 
 use tokio::time::Instant;
 
-/// What the holder of the lease may rely on. Whoever writes rows of the queue does so only while it is in force.
+/// What the holder of the lease may rely on. The notifier writes rows of the queue only while it
+/// is in force.
 #[derive(Clone, Copy, Debug)]
 pub struct Term {
     /// `evaluator.number` as of the last commit: greater than every number of an earlier holder.

@@ -154,7 +154,7 @@ fn cause(error: &Error) -> String {
         )
     } else if cause.contains("does not support TLS") {
         format!(
-            "{cause}; turn it on there (ssl = on), or say sslmode=disable in the URL, if nobody can listen in between"
+            "{cause}; turn it on there (ssl = on), or say sslmode=disable in the URL, if the network in between is safe"
         )
     } else {
         cause

@@ -119,7 +119,7 @@ impl Api {
             Some(body) => request.json(body),
             None => request,
         };
-        let nobody = || {
+        let no_answer = || {
             format!(
                 "no answer from {}; is a notifier running there? Name another with --url",
                 self.url
@@ -129,13 +129,13 @@ impl Api {
             .send()
             .await
             .map_err(reqwest::Error::without_url)
-            .with_context(nobody)?;
+            .with_context(no_answer)?;
         let status = answer.status();
         let text = answer
             .bytes()
             .await
             .map_err(reqwest::Error::without_url)
-            .with_context(nobody)?;
+            .with_context(no_answer)?;
         if text.is_empty() {
             return Ok((status, Value::Null));
         }

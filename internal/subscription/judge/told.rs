@@ -1,4 +1,4 @@
-//! The moments of which nobody is told again.
+//! The moments whose runs make no further event.
 
 use super::firing::Kind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Who may manage subscriptions: whoever bears the key.
+//! Admits requests that bear the management key.
 
 use super::manager::Shared;
 use axum::extract::{Request, State};

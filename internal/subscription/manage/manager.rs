@@ -27,7 +27,7 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Manages the subscriptions of a database, for nobody yet: without a key every request is answered with 403.
+    /// Manages the subscriptions of a database. Until [`Manager::key`] sets a key, every request is answered with 403.
     ///
     /// `service` awaits what has begun at its end.
     #[must_use]
