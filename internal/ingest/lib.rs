@@ -118,7 +118,6 @@ impl Ingest {
         }
     }
 
-    /// The publisher of this lane.
     fn publisher(&self, lane: Lane) -> &Publisher {
         match lane {
             Lane::Live => &self.live,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// Receipt lines of one upload: the invalid lines that its receipt shows.
 pub const RECEIPT_LINES: u32 = 100;
 
-/// Characters of a receipt line.
+/// Characters kept of a line.
 const RECEIPT_LINE_CHARACTERS: usize = 256;
 
 /// A line of an upload that is no reading.

@@ -74,7 +74,6 @@ impl Portion {
         Self { pieces: 0, ..self }.after(Duration::MAX)
     }
 
-    /// The least.
     #[cfg(test)]
     pub(crate) fn least() -> Self {
         Self {

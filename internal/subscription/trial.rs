@@ -19,11 +19,9 @@ const PLACES: &str =
 /// What has to come out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// True or false.
     Condition,
     /// Any value that can be told from another one.
     State,
-    /// A text.
     Text,
 }
 

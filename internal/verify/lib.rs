@@ -54,7 +54,6 @@ enum Source {
     Database(Snapshot),
     /// The history of an event bus when this was opened.
     Stream(Arc<sort::Sorted>),
-    /// The dumps in a blob store.
     Dumps(blob::Store),
 }
 

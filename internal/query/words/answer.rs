@@ -15,7 +15,6 @@ pub(crate) fn json(answer: &impl Serialize) -> Answer {
     serde_json::to_vec(answer).map(Bytes::from).map_err(Problem::internal)
 }
 
-/// An answer as a response.
 pub(crate) fn respond(answer: Answer) -> Response {
     match answer {
         Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),

@@ -84,7 +84,6 @@ impl Members {
     }
 }
 
-/// A text.
 pub(super) fn text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),

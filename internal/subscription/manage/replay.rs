@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// A replay.
 #[derive(Debug, Serialize)]
 pub(super) struct Replay {
     pub(super) id: Uuid,

@@ -98,7 +98,7 @@ impl Publisher {
         Ok(claims)
     }
 
-    /// Reads a body.
+    /// Reads a body of up to [`LARGEST`] bytes within [`BODY_TIMEOUT`].
     async fn read(&self, body: Body) -> Result<Vec<u8>, Problem> {
         let mut stream = body.into_data_stream();
         let mut read = Vec::new();

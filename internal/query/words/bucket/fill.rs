@@ -9,9 +9,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fill {
-    /// 0.
     Zero,
-    /// Null.
     Null,
     /// The value before it; before the first, that of the last reading before the span; null without one.
     Previous,
