@@ -39,7 +39,7 @@ struct Args {
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
 
-    /// Bring the database's schema to the version needed; with false, wait for another program to
+    /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
 

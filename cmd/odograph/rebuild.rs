@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME")]
     from: Option<jiff::Timestamp>,
 
-    /// Bring the database's schema to the version needed; with false, wait for another program to
+    /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
 

@@ -38,11 +38,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DATE")]
     to: Option<Day>,
 
-    /// Readings in one transaction, about
+    /// Approximate number of readings in one transaction
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     batch_readings: usize,
 
-    /// Bring the database's schema to the version needed; with false, wait for another program to
+    /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
 

@@ -86,7 +86,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
 
-    /// Bring the database's schema to the version needed; with false, wait for another program to
+    /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
 

@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: String,
 
-    /// Bring the database's schema to the version needed; with false, wait for another program to
+    /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
 

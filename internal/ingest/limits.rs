@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The limits of an ingestor, as flags.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Limits {
-    /// Longest reading, and longest line that holds none; a longer one is rejected without being kept in memory
+    /// Longest reading, and longest line without a reading; a longer one is rejected without being kept in memory
     #[arg(long, env, default_value = "64KiB", value_parser = service::bytes, value_name = "SIZE")]
     pub max_line: u64,
 

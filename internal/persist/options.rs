@@ -8,7 +8,7 @@ use store::Store;
 /// How readings are stored, as flags.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct Storing {
-    /// Readings in one transaction, about
+    /// Approximate number of readings in one transaction
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     pub batch_readings: usize,
 

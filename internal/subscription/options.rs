@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, env, default_value_t = 1024, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(2..))]
     pub max_in_flight: u16,
 
-    /// How far back a late reading makes the notifier look; episodes that began earlier make no event
+    /// How far back the notifier judges again after a late reading; episodes that began earlier make no event
     #[arg(long, env, default_value = "7d", value_parser = service::duration, value_name = "DURATION")]
     pub lookback: Duration,
 }

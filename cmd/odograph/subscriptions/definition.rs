@@ -33,7 +33,7 @@ pub(super) struct Definition {
     /// How old the last value of another sensor may be [default: 10s]
     #[arg(long, value_name = "SPAN")]
     tolerance: Option<String>,
-    /// The topic of published messages, to be told of them and not of readings
+    /// The topic whose published messages are sent instead of events of readings
     #[arg(long)]
     topic: Option<String>,
     /// Where events are sent: an https URL
