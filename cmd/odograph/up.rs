@@ -262,7 +262,7 @@ async fn everything(
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "there are no subscriptions; choose another --notifier-port"
+                "cannot open the port of subscriptions, so none are judged; choose another --notifier-port"
             );
             None
         }

@@ -144,7 +144,7 @@ impl Clock {
         let now = time::now();
         if now >= self.earliest() {
             if self.0.warnings.reset() {
-                tracing::info!(clock = text(now), "this machine's clock can be right again");
+                tracing::info!(clock = text(now), "this machine's clock is plausible again");
             }
         } else if self.0.warnings.allows("wrong clock") {
             let (clock, past) = (text(now), text(past));

@@ -407,7 +407,7 @@ impl Evaluator {
             rest_ = taken.rest;
             events.extend(take::messages(&transaction, seen, &self.active).await?);
         } else if origin.is_some() {
-            tracing::warn!("the database is another one than before; what is stored in it already is not told");
+            tracing::warn!("this is another database than before; what it already holds is not judged");
         }
         let replayed = replay::step(&transaction, &self.rules, now).await?;
         self.has_replays = replayed > 0;

@@ -26,6 +26,12 @@ pub async fn wait_for_version(pool: &Pool, version: i32) -> Result<(), Error> {
             ))
         }
     };
-    let log = |cause, _| tracing::warn!(cause, version, "waiting for the schema; let a program migrate that may");
+    let log = |cause, _| {
+        tracing::warn!(
+            cause,
+            version,
+            "waiting for the schema; migrate it as the tables' owner"
+        )
+    };
     retry(reached, log).await
 }

@@ -42,7 +42,7 @@ pub(super) async fn tend(context: &Context, address: &Nats) {
         }
         match timeout(TIMEOUT, once(context, address)).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(events)) => tracing::info!(events, "gave the events of the spare stream back"),
+            Ok(Ok(events)) => tracing::info!(events, "moved the events of the spare stream to the stream"),
             // Either stream may have no leader now.
             Ok(Err(error)) => tracing::debug!(%error, "could not check the spare stream; trying again"),
             Err(_) => tracing::debug!("checking the spare stream took too long; trying again"),
