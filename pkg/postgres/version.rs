@@ -31,7 +31,7 @@ pub async fn wait_for_version(pool: &Pool, version: i32) -> Result<(), Error> {
             cause,
             version,
             "waiting for the schema; migrate it as the tables' owner"
-        )
+        );
     };
     retry(reached, log).await
 }
