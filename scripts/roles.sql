@@ -25,7 +25,7 @@ DECLARE
     place  text := current_schema();
     owner_ text := (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'series');
     -- Tables of subscriptions.
-    subscribing name[] := ARRAY['subscription', 'area', 'interest', 'evaluator', 'change', 'told', 'published', 'delivery', 'attempt', 'progress', 'replay'];
+    subscribing name[] := ARRAY['subscription', 'area', 'interest', 'evaluator', 'change', 'told', 'published', 'delivery', 'attempt', 'progress', 'replay', 'gap'];
     rights text;
     it     record;
 BEGIN
@@ -90,7 +90,7 @@ BEGIN
         END IF;
         rights := CASE
             WHEN it.like_ IN ('reading', 'readings', 'series', 'dropped_day', 'refinery_schema_history') THEN 'SELECT'
-            WHEN it.like_ IN ('subscription', 'area', 'interest', 'evaluator', 'progress', 'replay') THEN 'SELECT, INSERT, UPDATE, DELETE'
+            WHEN it.like_ IN ('subscription', 'area', 'interest', 'evaluator', 'progress', 'replay', 'gap') THEN 'SELECT, INSERT, UPDATE, DELETE'
             -- Its looks at the clock, by which it drops what is past its time.
             WHEN it.like_ = 'clock_look' THEN 'SELECT, INSERT, DELETE'
             -- Rows are only added; whole partitions go by drop_partition, which asks for DELETE. Made ones by

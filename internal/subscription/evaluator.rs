@@ -2,6 +2,7 @@
 
 mod look;
 mod metrics;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use ::postgres::Pool;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use reading::{pattern, time};
+use room::Room;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +48,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks for devices that have become quiet, and at how far the sender is.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 
-/// Most deliveries of a subscription that wait.
-const QUEUED: i64 = 1_000_000;
+/// A backlog that is judged for longer than this keeps no rule from coming into force.
+const ENTERED: Duration = Duration::from_secs(60);
 
 /// How an evaluator works.
 #[derive(Clone, Debug)]
@@ -80,11 +82,12 @@ pub struct Evaluator {
     /// The last edit that was read. Its areas are those of the active rules, unless `entering` has others.
     rules: Rules,
     entering: Option<Entering>,
-    /// The number of the next delivery, by subscription.
-    next: HashMap<Uuid, i64>,
-    /// Up to which number deliveries have ended, by subscription.
-    ended: HashMap<Uuid, i64>,
+    room: Room,
+    /// When the oldest change was made that is not judged yet.
+    behind: Option<i64>,
     looked: Option<Instant>,
+    /// Devices are to be looked at for their silence.
+    looks_quiet: bool,
     /// Replays wait.
     has_replays: bool,
     days: HashSet<i64>,
@@ -97,6 +100,8 @@ pub struct Evaluator {
 struct Entering {
     /// The first transaction number that knows.
     from: u64,
+    /// When they were read.
+    since: Instant,
     rules: Vec<Uuid>,
     areas: Arc<crate::rule::Areas>,
 }
@@ -135,9 +140,10 @@ impl Evaluator {
             active: Vec::new(),
             rules: Rules::of(settings.allowed),
             entering: None,
-            next: HashMap::new(),
-            ended: HashMap::new(),
+            room: Room::default(),
+            behind: None,
             looked: None,
+            looks_quiet: false,
             has_replays: false,
             days: HashSet::new(),
             term,
@@ -179,7 +185,8 @@ impl Evaluator {
         self.active.clear();
         self.rules = Rules::of(self.rules.allowed.clone());
         self.entering = None;
-        self.next.clear();
+        self.room.clear();
+        self.behind = None;
         self.days.clear();
         self.looked = None;
     }
@@ -229,8 +236,8 @@ impl Evaluator {
             until: asked + RELIED,
         };
         tracing::info!(number = term.number, "this notifier evaluates and sends");
-        self.number(client).await?;
-        self.read_rules(client).await?;
+        self.room.number(client).await?;
+        self.read_rules(client, &term).await?;
         self.term.send_replace(Some(term));
         Ok(Some(term))
     }
@@ -251,7 +258,7 @@ impl Evaluator {
         let look = look::look(client, self.me, term.number).await?.ok_or(Ended::Lost)?;
         let has_slow_rule = self.active.iter().any(|rule| rule.cost.is_too_high());
         if has_slow_rule || look.edits != self.rules.edits {
-            self.read_rules(client).await?;
+            self.read_rules(client, term).await?;
         }
         let enters = self
             .entering
@@ -261,7 +268,7 @@ impl Evaluator {
         if is_slow {
             self.look_slowly(client).await?;
         }
-        let has_work = look.is_new || enters || self.has_replays || (is_slow && self.has_quiet());
+        let has_work = look.is_new || enters || self.has_replays || self.looks_quiet;
         if !has_work {
             return Ok(false);
         }
@@ -272,23 +279,15 @@ impl Evaluator {
         Ok(true)
     }
 
-    /// Finds out the next number of each subscription.
-    async fn number(&mut self, client: &Client) -> Result<(), Ended> {
-        let select = "SELECT s.id, greatest(
-                coalesce((SELECT max(d.seq) FROM delivery AS d WHERE d.subscription = s.id AND d.lane = 0), 0),
-                coalesce((SELECT p.upto FROM progress AS p WHERE p.subscription = s.id AND p.lane = 0 AND p.shard = 0), 0)) + 1
-            FROM subscription AS s";
-        self.next.clear();
-        for row in client.query(select, &[]).await? {
-            self.next.insert(row.try_get(0)?, row.try_get(1)?);
-        }
-        Ok(())
-    }
-
     /// Reads subscriptions and areas. Those that are new or were edited come into force later.
-    async fn read_rules(&mut self, client: &mut Client) -> Result<(), Ended> {
+    async fn read_rules(&mut self, client: &mut Client, term: &Term) -> Result<(), Ended> {
         let rules = Rules::read(client, &self.rules).await?;
         let transaction = client.transaction().await?;
+        // The holder of the lease alone: one that wakes late would write what it has read long ago.
+        let holds = "SELECT FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2 FOR SHARE";
+        if transaction.query_opt(holds, &[&self.me, &term.number]).await?.is_none() {
+            return Err(Ended::Lost);
+        }
         rules.publish(&transaction).await?;
         transaction.commit().await?;
         let row = client
@@ -315,6 +314,7 @@ impl Evaluator {
         }
         self.entering = Some(Entering {
             from: from.parse().unwrap_or(u64::MAX),
+            since: Instant::now(),
             rules: entering,
             areas: rules.areas.clone(),
         });
@@ -325,10 +325,8 @@ impl Evaluator {
 
     async fn look_slowly(&mut self, client: &Client) -> Result<(), Ended> {
         self.looked = Some(Instant::now());
-        let select = "SELECT subscription, upto FROM progress WHERE shard = 0 AND lane = 0";
-        for row in client.query(select, &[]).await? {
-            self.ended.insert(row.try_get(0)?, row.try_get(1)?);
-        }
+        self.looks_quiet = self.has_quiet();
+        self.room.look(client).await?;
         let waiting = "SELECT EXISTS (SELECT FROM replay WHERE state <> 'done')";
         self.has_replays = client.query_one(waiting, &[]).await?.try_get(0)?;
         let mut dropped = HashSet::new();
@@ -392,6 +390,7 @@ impl Evaluator {
             let mut spans = Spans::default();
             spans.add_json(&rest);
             let oldest = take::changes(&transaction, seen, &mut spans).await?;
+            let oldest = self.behind.into_iter().chain(oldest).min();
             self.metrics.took(oldest, now);
             let taken = take::judge(
                 &transaction,
@@ -405,17 +404,23 @@ impl Evaluator {
             .await?;
             events.extend(taken.events);
             rest_ = taken.rest;
+            self.behind = oldest.filter(|_| !rest_.is_empty());
             events.extend(take::messages(&transaction, seen, &self.active).await?);
         } else if origin.is_some() {
             tracing::warn!("this is another database than before; what it already holds is not judged");
         }
         let replayed = replay::step(&transaction, &self.rules, now).await?;
         self.has_replays = replayed > 0;
-        events.extend(quiet::look(&transaction, &mut self.judge, &self.active, now).await?);
+        if std::mem::take(&mut self.looks_quiet) {
+            events.extend(quiet::look(&transaction, &mut self.judge, &self.active, now).await?);
+        }
+        // What was stored before a rule is no event of it, so it waits until that is judged.
+        let waited = |entering: &Entering| entering.since.elapsed() >= ENTERED;
+        let enters = enters && (rest_.is_empty() || self.entering.as_ref().is_some_and(waited));
         if enters || seen.is_none() {
             self.enter(&transaction, seen.is_none(), now).await?;
         }
-        let count = self.deliver(&transaction, events, now).await?;
+        let (count, gaps) = self.room.queue(&transaction, events, now).await?;
         let commit = format!(
             "UPDATE evaluator SET seen = $3::text::pg_snapshot, rest = $4, origin = $5, number = number + 1,
                 until = clock_timestamp() + interval '{LEASE}'
@@ -431,7 +436,8 @@ impl Evaluator {
         };
         transaction.commit().await?;
         term.number += 1;
-        self.metrics.events.inc_by(count);
+        self.metrics.events.inc_by(count + gaps);
+        self.metrics.gaps.inc_by(gaps);
         if count > 0 || replayed > 0 {
             self.wake.notify_one();
         }
@@ -470,31 +476,5 @@ impl Evaluator {
         }
         self.active.clone_from(&self.rules.all);
         Ok(())
-    }
-
-    /// Queues events, as many as the queues have room for. Returns how many there were.
-    async fn deliver(&mut self, transaction: &Transaction<'_>, events: Vec<Event>, now: i64) -> Result<u64, Ended> {
-        let count = events.len() as u64;
-        let mut gaps: HashMap<Uuid, i64> = HashMap::new();
-        let mut queued: HashMap<Uuid, i64> = HashMap::new();
-        let mut kept = Vec::with_capacity(events.len());
-        for event in events {
-            let id = event.subscription;
-            let waiting = self.next.get(&id).copied().unwrap_or(1) - 1 - self.ended.get(&id).copied().unwrap_or(0);
-            let queued = queued.entry(id).or_default();
-            if waiting + *queued >= QUEUED {
-                *gaps.entry(id).or_default() += 1;
-            } else {
-                *queued += 1;
-                kept.push(event);
-            }
-        }
-        take::deliver(transaction, kept, now, &mut self.next).await?;
-        for (id, gaps) in gaps {
-            let gap = "UPDATE subscription SET gaps = gaps + $2 WHERE id = $1";
-            transaction.execute(gap, &[&id, &gaps]).await?;
-            self.metrics.gaps.inc_by(gaps.unsigned_abs());
-        }
-        Ok(count)
     }
 }

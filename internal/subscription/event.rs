@@ -53,16 +53,32 @@ impl Event {
     }
 }
 
-/// The event of a told moment, as far as it is known without the readings.
-pub(crate) fn of_told(subscription: &Subscription, device: &str, kind: Kind, moment: i64) -> Event {
+/// The data of an event of readings that was not queued, made anew. When its run began is not looked for: `since` is its
+/// moment.
+pub(crate) fn data_of_gap(
+    subscription: &Subscription,
+    event: &Event,
+    values: BTreeMap<String, f64>,
+    now: i64,
+) -> serde_json::Value {
     let firing = Firing {
-        kind,
-        moment,
-        state: Value::Bool(kind != Kind::Fall),
-        since: moment,
-        values: BTreeMap::new(),
+        kind: is_of_reading(&event.kind).unwrap_or(Kind::Rise),
+        moment: event.moment,
+        state: match is_of_reading(&event.kind) {
+            Some(Kind::Fall) => Value::Bool(false),
+            Some(Kind::Change) | None => Value::Null,
+            Some(Kind::Rise | Kind::Each | Kind::Quiet) => Value::Bool(true),
+        },
+        since: event.moment,
+        values,
     };
-    Event::of_reading(subscription, device, &firing, reading::time::now())
+    let device = event.key.as_deref().unwrap_or_default();
+    Event::of_reading(subscription, device, &firing, now).data
+}
+
+/// Of an event of readings, by its type: its kind.
+pub(crate) fn is_of_reading(kind: &str) -> Option<Kind> {
+    Kind::of(kind.strip_prefix("odograph.reading.")?.strip_suffix(".v1")?)
 }
 
 /// The type of an event of readings: `odograph.reading.rise.v1`.

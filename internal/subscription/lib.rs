@@ -20,6 +20,7 @@ pub mod delivery;
 mod devices;
 mod evaluator;
 mod event;
+mod gap;
 mod judge;
 pub mod manage;
 mod message;

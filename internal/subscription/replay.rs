@@ -1,19 +1,14 @@
 //! Replays: events of a span that are sent again, on a lane of their own behind new ones.
 
-use crate::event;
-use crate::judge::Kind;
+use crate::event::Event;
+use crate::gap;
 use crate::rules::Rules;
-use crate::subscription::Subscription;
-use std::collections::HashSet;
 use store::Timestamptz as Instant;
 use tokio_postgres::{Error, Transaction};
 use uuid::Uuid;
 
 /// Deliveries that one transaction queues.
 const TOGETHER: i64 = 1000;
-
-/// Most told moments whose events were never queued, which one replay makes anew.
-const GAPS: i64 = 100_000;
 
 /// Queues the next part of the oldest replay that is not done. Returns how many deliveries.
 pub(crate) async fn step(transaction: &Transaction<'_>, rules: &Rules, at: i64) -> Result<u64, Error> {
@@ -50,12 +45,13 @@ pub(crate) async fn step(transaction: &Transaction<'_>, rules: &Rules, at: i64) 
         )
         .await?;
     let (mut queued, last): (i64, Option<i64>) = (found.try_get(0)?, found.try_get(1)?);
-    let done = queued < TOGETHER;
-    if done && has_gaps(transaction, subscription).await? {
-        let it = rules.subscriptions.iter().find(|one| one.id == subscription);
-        if let Some(it) = it {
-            queued += fill_gaps(transaction, it, since, until, at).await?;
-        }
+    let mut done = queued < TOGETHER;
+    let rule = rules.all.iter().find(|rule| rule.subscription.id == subscription);
+    if let Some(rule) = rule.filter(|_| done) {
+        let events = gap::take(transaction, rule, (since, until), TOGETHER, at).await?;
+        let filled = queue(transaction, &events, at).await?;
+        done = filled < TOGETHER;
+        queued += filled;
     }
     let update = "UPDATE replay SET cursor = coalesce($2, cursor), queued = queued + $3,
             state = CASE WHEN $4 THEN 'done' ELSE 'running' END
@@ -64,42 +60,16 @@ pub(crate) async fn step(transaction: &Transaction<'_>, rules: &Rules, at: i64) 
     Ok(queued.unsigned_abs())
 }
 
-async fn has_gaps(transaction: &Transaction<'_>, subscription: Uuid) -> Result<bool, Error> {
-    let select = "SELECT FROM subscription WHERE id = $1 AND gaps > 0";
-    Ok(transaction.query_opt(select, &[&subscription]).await?.is_some())
-}
-
-/// Makes events anew that were noticed, and not queued because the queue was full. What the sensors said is in the
-/// readings.
-async fn fill_gaps(
-    transaction: &Transaction<'_>,
-    subscription: &Subscription,
-    since: Instant,
-    until: Instant,
-    at: i64,
-) -> Result<i64, Error> {
-    let select = "SELECT id FROM delivery WHERE subscription = $1 AND moment >= $2 AND moment < $3";
-    let rows = transaction.query(select, &[&subscription.id, &since, &until]).await?;
-    let known: HashSet<Uuid> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let select = "SELECT device, kind, moment FROM told
-        WHERE subscription = $1 AND moment >= $2 AND moment < $3 AND NOT silent ORDER BY moment LIMIT $4";
-    let rows = transaction
-        .query(select, &[&subscription.id, &since, &until, &GAPS])
-        .await?;
-    let (mut ids, mut devices, mut kinds, mut moments, mut data) = (vec![], vec![], vec![], vec![], vec![]);
-    for row in &rows {
-        let (device, kind, Instant(moment)): (&str, &str, Instant) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let Some(kind) = Kind::of(kind) else { continue };
-        let event = event::of_told(subscription, device, kind, moment);
-        if !known.contains(&event.id) {
-            ids.push(event.id);
-            devices.push(device);
-            kinds.push(event.kind);
-            moments.push(Instant(moment));
-            data.push(event.data);
-        }
-    }
+/// Queues events that were never queued, behind those that are sent again.
+async fn queue(transaction: &Transaction<'_>, events: &[Event], at: i64) -> Result<i64, Error> {
+    let Some(first) = events.first() else {
+        return Ok(0);
+    };
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+    let keys: Vec<Option<&str>> = events.iter().map(|event| event.key.as_deref()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+    let moments: Vec<Instant> = events.iter().map(|event| Instant(event.moment)).collect();
+    let data: Vec<&serde_json::Value> = events.iter().map(|event| &event.data).collect();
     let insert = "INSERT INTO delivery (subscription, lane, seq, id, key, type, moment, data, at)
         SELECT $1, 1, last.seq + number, id, key, type, moment, data, $7
         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])
@@ -108,7 +78,7 @@ async fn fill_gaps(
                 coalesce((SELECT max(seq) FROM delivery WHERE subscription = $1 AND lane = 1), 0),
                 coalesce((SELECT upto FROM progress WHERE shard = 0 AND subscription = $1 AND lane = 1), 0)) AS seq) AS last";
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-        [&subscription.id, &ids, &devices, &kinds, &moments, &data, &Instant(at)];
+        [&first.subscription, &ids, &keys, &kinds, &moments, &data, &Instant(at)];
     let count = transaction.execute(insert, &parameters).await?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }

@@ -5,10 +5,14 @@ use reading::time;
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How long a drop waits for its lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long changes are kept, once they were taken.
 const CHANGES: i64 = 7 * time::DAY;
@@ -32,10 +36,10 @@ pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
     let Some(confirmed) = store::Store::new(pool.clone()).look_at_clock().await? else {
         return Ok(());
     };
-    let client = pool.get().await?;
+    let mut client = pool.get().await?;
     for parent in ["published", "delivery", "attempt"] {
         for name in before(&client, parent, confirmed - kept).await? {
-            drop_partition(&client, parent, &name).await?;
+            drop_partition(&mut client, parent, &name).await?;
         }
     }
     for name in before(&client, "change", confirmed - CHANGES).await? {
@@ -45,13 +49,20 @@ pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
                 WHERE xid >= pg_snapshot_xmax(seen) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip(seen))))"
         );
         if client.query_one(&taken, &[]).await?.try_get(0)? {
-            drop_partition(&client, "change", &name).await?;
+            drop_partition(&mut client, "change", &name).await?;
+        }
+    }
+    loop {
+        let delete = "DELETE FROM gap WHERE ctid = ANY(ARRAY(SELECT ctid FROM gap WHERE at < $1 LIMIT 50000))";
+        let before = store::Timestamptz(confirmed - kept);
+        if client.execute(delete, &[&before]).await? == 0 {
+            break;
         }
     }
     let months = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
         WHERE inhparent = 'told'::regclass AND to_regclass(replace(relname, 'told_', 'reading_')) IS NULL";
     for row in client.query(months, &[]).await? {
-        drop_partition(&client, "told", row.try_get(0)?).await?;
+        drop_partition(&mut client, "told", row.try_get(0)?).await?;
     }
     Ok(())
 }
@@ -65,10 +76,25 @@ async fn before(client: &Client, parent: &str, time: i64) -> Result<Vec<String>,
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn drop_partition(client: &Client, parent: &str, name: &str) -> Result<(), Error> {
-    client
-        .query_one("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
+/// Drops a partition, unless the lock on its table does not come soon: each writer waits behind it.
+async fn drop_partition(client: &mut Client, parent: &str, name: &str) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    let milliseconds = LOCK_TIMEOUT.as_millis();
+    transaction
+        .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
         .await?;
-    tracing::info!(partition = name, "dropped what is past its time");
+    let dropped = transaction
+        .query_one("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
+        .await;
+    match dropped {
+        Ok(_) => {
+            transaction.commit().await?;
+            tracing::info!(partition = name, "dropped what is past its time");
+        }
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            tracing::info!(partition = name, "in use, such as by a backup; dropping it in an hour");
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }

@@ -57,8 +57,10 @@ impl Rules {
             .try_get(0)?;
         let subscriptions = Subscription::all(&transaction).await?;
         let mut geojson = BTreeMap::new();
-        for row in transaction.query("SELECT name, geojson FROM area", &[]).await? {
-            geojson.insert(row.try_get(0)?, row.try_get(1)?);
+        for row in transaction.query("SELECT name, geojson::text FROM area", &[]).await? {
+            // What is nested more deeply than can be read is no area.
+            let text: &str = row.try_get(1)?;
+            geojson.insert(row.try_get(0)?, serde_json::from_str(text).unwrap_or_default());
         }
         transaction.commit().await?;
         let areas = if geojson == before.geojson {

@@ -18,6 +18,10 @@ impl Spans {
         self.0.entry(series).or_default().push(span);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.values().all(Vec::is_empty)
+    }
+
     /// The series, in order of id.
     pub(crate) fn series(&self) -> Vec<i32> {
         self.0.keys().copied().collect()

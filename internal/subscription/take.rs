@@ -71,7 +71,7 @@ pub(crate) async fn messages(
         return Ok(events);
     }
     let select = format!(
-        "SELECT topic, id, made, key, author, data, at FROM published WHERE {NEW} AND topic = ANY($2) ORDER BY at, id"
+        "SELECT topic, id, made, key, author, data::text, at FROM published WHERE {NEW} AND topic = ANY($2) ORDER BY at, id"
     );
     for row in transaction.query(&select, &[&seen, &topics]).await? {
         let Instant(at) = row.try_get("at")?;
@@ -81,7 +81,8 @@ pub(crate) async fn messages(
             made: row.try_get("made")?,
             key: row.try_get("key")?,
             author: row.try_get("author")?,
-            data: row.try_get("data")?,
+            // What is nested more deeply than can be read has no members.
+            data: serde_json::from_str(row.try_get("data")?).unwrap_or_default(),
             at,
         };
         let rules = rules.iter().filter(|rule| rule.subscription.topic == message.topic);
@@ -90,7 +91,8 @@ pub(crate) async fn messages(
     Ok(events)
 }
 
-/// Judges spans by these rules until the portion is used up; the rest waits for the next one.
+/// Judges spans by these rules until the portion is used up; the rest waits for the next one. The devices
+/// behind the one that was judged last come first.
 pub(crate) async fn judge(
     transaction: &Transaction<'_>,
     judge: &mut Judge,
@@ -104,7 +106,17 @@ pub(crate) async fn judge(
     let rules: Vec<&Arc<Rule>> = rules.iter().filter(|rule| is_judged(rule)).collect();
     let (mut rows, mut is_over) = (0, false);
     let begun = std::time::Instant::now();
-    for (device, series) in devices::of(transaction, &rules, &spans.series()).await? {
+    // One device's month must not hold up the others: each has its turn.
+    let mut devices: Vec<_> = devices::of(transaction, &rules, &spans.series())
+        .await?
+        .into_iter()
+        .collect();
+    let next = judge
+        .turn
+        .as_ref()
+        .map_or(0, |last| devices.partition_point(|(device, _)| device <= last));
+    devices.rotate_left(next);
+    for (device, series) in devices {
         let fitting = rules
             .iter()
             .filter(|rule| pattern::fits(&rule.subscription.device, &device));
@@ -123,6 +135,9 @@ pub(crate) async fn judge(
                 break;
             }
             portion.take();
+            if judge.turn.as_ref() != Some(&device) {
+                judge.turn = Some(device.clone());
+            }
             // Until when each series is judged: a long run is read once, not once for each piece of it.
             let mut until: HashMap<i32, i64> = HashMap::new();
             for rule in &fitting {

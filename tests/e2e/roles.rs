@@ -247,12 +247,13 @@ async fn each_program_works_with_no_more_than_its_rights() {
 }
 
 /// Tables of subscriptions, and what each role may do there. No other role may do anything.
-const SUBSCRIBING: [(&str, &str, &str); 11] = [
+const SUBSCRIBING: [(&str, &str, &str); 12] = [
     ("area", "", "SELECT, INSERT, UPDATE, DELETE"),
     ("attempt", "", "SELECT, INSERT, DELETE"),
     ("change", "INSERT", "SELECT, INSERT, DELETE"),
     ("delivery", "", "SELECT, INSERT, DELETE"),
     ("evaluator", "", "SELECT, INSERT, UPDATE, DELETE"),
+    ("gap", "", "SELECT, INSERT, UPDATE, DELETE"),
     ("interest", "SELECT", "SELECT, INSERT, UPDATE, DELETE"),
     ("progress", "", "SELECT, INSERT, UPDATE, DELETE"),
     ("published", "", "SELECT, INSERT, DELETE"),
@@ -309,7 +310,9 @@ async fn subscriptions_are_the_notifiers() {
 
     // The tables of an upgrade: the script before has set default privileges.
     let tables = SUBSCRIBING.map(|(name, _, _)| name).join(", ");
-    let migration = std::fs::read_to_string(workspace().join("migrations/V9__subscriptions.sql")).unwrap();
+    let migration = ["V9__subscriptions.sql", "V10__gaps.sql"]
+        .map(|file| std::fs::read_to_string(workspace().join("migrations").join(file)).unwrap())
+        .join(";\n");
     let again = format!("DROP TABLE {tables}; DROP FUNCTION subscription_edited, interest_edited; {migration}");
     admin.batch_execute(&again).await.unwrap();
     check_rights(&admin, false).await;

@@ -24,7 +24,7 @@ impl Metrics {
         );
         registry.register(
             "notifier_lag_seconds",
-            "Age of the oldest change that the last transaction took",
+            "Age of the oldest change that the last transaction took, or that is still to be judged",
             metrics.lag.clone(),
         );
         metrics

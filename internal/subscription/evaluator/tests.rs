@@ -4,6 +4,7 @@ mod parts;
 mod plain;
 mod problems;
 mod rehearsal;
+mod room;
 mod slow;
 
 use super::*;
@@ -269,28 +270,6 @@ async fn a_replay_sends_again_what_has_ended() {
         .await
         .unwrap();
     assert_eq!(done.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [1, 2]);
-}
-
-#[tokio::test]
-async fn what_was_not_queued_is_filled_by_a_replay() {
-    let mut setting = Setting::start().await;
-    let id = setting.subscribe("filter", "'speed > 120'").await;
-    // As if the queue were full.
-    setting.evaluator.next.insert(id, QUEUED + 1);
-    setting.store(&[("lada", "speed", 1, 130.0)]).await;
-    setting.settle().await;
-    assert_eq!(setting.noticed(id).await, []);
-    let gaps = "SELECT gaps FROM subscription WHERE id = $1";
-    assert_eq!(
-        setting.client.query_one(gaps, &[&id]).await.unwrap().get::<_, i64>(0),
-        1
-    );
-    let insert =
-        "INSERT INTO replay (subscription, since, until, mode) VALUES ($1, '2024-01-01', '2025-01-01', 'missed')";
-    setting.client.execute(insert, &[&id]).await.unwrap();
-    setting.evaluator.looked = None;
-    setting.settle().await;
-    assert_eq!(setting.noticed(id).await, [event("rise", "lada", 1)]);
 }
 
 /// Also before the notifier before it has noted how far it had come.

@@ -65,6 +65,8 @@ pub(crate) struct Judge {
     months: HashSet<(i64, i64)>,
     /// Days (since 1970) whose readings were dropped: what is left of them tells nothing.
     dropped: HashSet<i64>,
+    /// The device that was judged last: the others are next.
+    pub(crate) turn: Option<String>,
 }
 
 struct Known {
@@ -115,6 +117,7 @@ impl Judge {
             known: HashMap::new(),
             months: HashSet::new(),
             dropped: HashSet::new(),
+            turn: None,
         }
     }
 

@@ -53,7 +53,16 @@ const ANSWERED: [&str; 8] = [
 ];
 
 /// Members that are about readings only.
-const OF_READINGS: [&str; 6] = ["device", "clear", "fire", "for", "silence", "tolerance"];
+const OF_READINGS: [&str; 8] = [
+    "device",
+    "clear",
+    "fire",
+    "for",
+    "silence",
+    "tolerance",
+    "every",
+    "maxAge",
+];
 
 /// Most characters of a topic and of a pattern of devices.
 const LONGEST_TEXT: usize = 256;
@@ -117,6 +126,11 @@ pub(super) fn read(
         if !matches!(fire, Fire::Rise | Fire::Fall | Fire::Both) {
             return Err(wrong("clear", "it works where fire is rise, fall or both"));
         }
+    }
+    if fire == Fire::Quiet
+        && let Some(name) = ["every", "maxAge"].iter().find(|name| members.has(name))
+    {
+        return Err(wrong(name, "it works where fire is not quiet; a silence is told once"));
     }
     let hold = members.span("for", 0..=span::LONGEST)?.unwrap_or(0);
     if fire == Fire::Quiet && hold < SECOND {

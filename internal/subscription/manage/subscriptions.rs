@@ -86,7 +86,14 @@ pub(super) async fn replace(
                 let Some(old) = postgres::named(&transaction, &name, true).await? else {
                     return Err(unknown("subscription").into());
                 };
-                let new = definition::read(body, Some(name.clone()), Purpose::Store(&shared.allowed, &old.headers))?;
+                let says_enabled = body.get("enabled").is_some_and(|enabled| !enabled.is_null());
+                let mut new =
+                    definition::read(body, Some(name.clone()), Purpose::Store(&shared.allowed, &old.headers))?;
+                if !says_enabled && old.problem.is_none() {
+                    // A file of definitions resumes nothing that was paused. What was disabled for its endpoint is tried
+                    // again.
+                    new.enabled = old.enabled;
+                }
                 let updated = postgres::update(&transaction, &name, &new).await;
                 let updated = updated.map_err(|error| taken(error, &new.name))?;
                 transaction.commit().await?;

@@ -2,6 +2,14 @@
 
 use super::*;
 
+impl Setting {
+    /// How many series wait for the next transactions.
+    async fn rest(&self) -> i32 {
+        let rest = "SELECT jsonb_array_length(rest) FROM evaluator";
+        self.client.query_one(rest, &[]).await.unwrap().get(0)
+    }
+}
+
 /// A long run is judged in parts. Its end says when it began, not when the part began that the end is in.
 #[tokio::test]
 async fn a_fall_says_when_a_run_began_that_was_judged_in_parts() {
@@ -34,4 +42,61 @@ async fn a_fall_says_when_a_run_began_that_was_judged_in_parts() {
         .map(|row| (row.get(0), (row.get::<_, i64>(1) - START) / SECOND))
         .collect();
     assert_eq!(told, [("lada".to_owned(), 10), ("niva".to_owned(), 10)]);
+}
+
+/// What was stored before a rule is no event of it, also where it is still to be judged when the rule comes.
+#[tokio::test]
+async fn a_rule_that_comes_in_a_backlog_tells_nothing_of_it() {
+    let mut setting = Setting::start().await;
+    let before = setting.subscribe("filter", "'speed > 120'").await;
+    setting.evaluator.portion = Portion::of_one_piece();
+    let speed = |second: i64| if second % 7200 < 3600 { 100.0 } else { 130.0 };
+    let readings: Vec<Reading> = (0..3600)
+        .map(|step| ("lada", "speed", step * 10, speed(step * 10)))
+        .collect();
+    setting.store(&readings).await;
+    let stepped = setting.evaluator.tick(&mut setting.client, &mut setting.term).await;
+    assert!(matches!(stepped, Ok(true)));
+    assert_ne!(setting.rest().await, 0);
+    let after = setting.subscribe("filter", "'speed > 125'").await;
+    setting.settle().await;
+    assert_eq!(setting.noticed(before).await.len(), 5);
+    assert_eq!(setting.noticed(after).await, []);
+}
+
+/// A device with much to judge does not hold up the others.
+#[tokio::test]
+async fn each_device_has_its_turn() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter", "'speed > 120'").await;
+    setting.evaluator.portion = Portion::of_one_piece();
+    let speed = |second: i64| if second % 7200 < 3600 { 100.0 } else { 130.0 };
+    let readings: Vec<Reading> = (0..3600)
+        .map(|step| ("audi", "speed", step * 10, speed(step * 10)))
+        .chain([("volvo", "speed", 7, 130.0)])
+        .collect();
+    setting.store(&readings).await;
+    for _ in 0..2 {
+        let stepped = setting.evaluator.tick(&mut setting.client, &mut setting.term).await;
+        assert!(matches!(stepped, Ok(true)));
+    }
+    assert_ne!(setting.rest().await, 0);
+    assert!(setting.noticed(id).await.contains(&event("rise", "volvo", 7)));
+}
+
+/// A holder of the lease that wakes late writes nothing of what it read before.
+#[tokio::test]
+async fn what_is_of_interest_is_written_by_the_holder_of_the_lease_alone() {
+    let mut setting = Setting::start().await;
+    setting.subscribe("filter", "'speed > 120'").await;
+    let interest = "SELECT patterns::text FROM interest";
+    let before: String = setting.client.query_one(interest, &[]).await.unwrap().get(0);
+    let other = "UPDATE evaluator SET owner = gen_random_uuid(), number = number + 1";
+    setting.client.execute(other, &[]).await.unwrap();
+    let insert = "INSERT INTO subscription (target_url, filter) VALUES ('https://hooks.example.com', 'fuel < 5')";
+    setting.client.execute(insert, &[]).await.unwrap();
+    let read = setting.evaluator.read_rules(&mut setting.client, &setting.term).await;
+    assert!(matches!(read, Err(Ended::Lost)));
+    let after: String = setting.client.query_one(interest, &[]).await.unwrap().get(0);
+    assert_eq!(after, before);
 }

@@ -76,3 +76,22 @@ async fn a_target_by_sql_that_must_not_be_reached_is_a_problem() {
         }
     }
 }
+
+/// A row that only SQL can write keeps no other from being read.
+#[tokio::test]
+async fn one_row_stops_no_other() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter", "'speed > 120'").await;
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000));
+    let odd = format!(
+        "INSERT INTO subscription (target_url, filter, hold, every, timeout, previous_until, headers, rate, retries)
+         VALUES ('https://hooks.example.com', 'speed > 0', '300000 years', '-300000 years', '-1 s', 'infinity', '{deep}',
+            'infinity', '{{300000 years}}')"
+    );
+    setting.client.execute(&odd, &[]).await.unwrap();
+    let area = format!("INSERT INTO area VALUES ('odd', '{deep}')");
+    setting.client.execute(&area, &[]).await.unwrap();
+    setting.store(&[("lada", "speed", 1, 130.0)]).await;
+    setting.settle().await;
+    assert_eq!(setting.noticed(id).await, [event("rise", "lada", 1)]);
+}

@@ -119,6 +119,19 @@ async fn a_rule_that_is_not_in_force_yet_is_answered_with_202() {
         api.ok(201, "POST", "/api/subscriptions", paused).await["state"],
         "paused"
     );
+    // A definition that does not say so resumes nothing; of one that was disabled for its endpoint it is a correction.
+    let edited = json!({"filter": "speed > 2", "targetUrl": "https://hooks.example.com/x"});
+    let kept = api.ok(200, "PUT", "/api/subscriptions/off", edited.clone()).await;
+    assert_eq!((&kept["state"], &kept["enabled"]), (&json!("paused"), &json!(false)));
+    api.execute("UPDATE subscription SET problem = 'gone', failing = now() WHERE name = 'off'")
+        .await;
+    let corrected = api.ok(202, "PUT", "/api/subscriptions/off", edited).await;
+    assert_eq!(corrected["enabled"], json!(true));
+    // From then on it fails anew.
+    assert_eq!(
+        api.count("subscription WHERE name = 'off' AND failing IS NULL").await,
+        1
+    );
 }
 
 /// A definition that lacks nothing, with other members.
@@ -208,6 +221,14 @@ async fn wrong_definitions_are_told_why_before_the_database_is_asked() {
         (json!({"retries": ["0s", 5]}), "retries: write a text"),
         (json!({"retries": ["31d"]}), "retries: write a span from 0s to 30d"),
         (json!({"enabled": "yes"}), "enabled: write true or false"),
+        (
+            json!({"topic": "trips", "every": "1h"}),
+            "every: is about readings, and",
+        ),
+        (
+            json!({"fire": "quiet", "for": "1h", "maxAge": "1h"}),
+            "maxAge: it works where fire is not quiet",
+        ),
     ] {
         let body = with(&members).to_string();
         let response = send(&routes, "POST", "/api/subscriptions", body, Some(super::KEY)).await;
