@@ -32,7 +32,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
             ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
             ("Sun Nov  6 08:50:37 1994", Some(60)),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(252_618_188_222)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(252_618_189_022)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
             ("", None),
             ("-1", None),
