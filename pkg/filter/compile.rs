@@ -2,6 +2,7 @@
 
 use crate::count::Excess;
 use crate::lower::{Lowered, Problem};
+use crate::numeric::Condition;
 use crate::slot::{Root, Slot};
 use crate::{Invalid, MAX_NODES, Vocabulary, count, lower, parse, tokens};
 use cel::parser::Expression;
@@ -16,6 +17,8 @@ pub struct Filter {
     pub(crate) expression: Expression,
     pub(crate) slots: Vec<Slot>,
     pub(crate) functions: Vec<String>,
+    /// The same, where it only compares numbers.
+    pub(crate) numeric: Option<Condition>,
     texts: Vec<(String, String)>,
     names: Vec<String>,
     keys: Vec<String>,
@@ -57,6 +60,7 @@ impl Filter {
             list.dedup();
         }
         Self {
+            numeric: Condition::of(&lowered.expression, &lowered.slots),
             expression: lowered.expression,
             slots: lowered.slots,
             functions: lowered.functions,

@@ -29,8 +29,21 @@ impl Filter {
     /// # Errors
     /// See [`Failed`].
     pub fn evaluate(&self, variables: &impl Variables) -> Result<Value, Failed> {
-        // The scope is not used after a panic.
-        catch_unwind(AssertUnwindSafe(|| run(self, variables))).unwrap_or(Err(Failed::Defect))
+        // Nothing is used after a panic.
+        catch_unwind(AssertUnwindSafe(|| {
+            let numeric = self
+                .numeric
+                .as_ref()
+                .and_then(|condition| condition.evaluate(variables));
+            numeric.map_or_else(|| run(self, variables), |result| Ok(Value::Bool(result)))
+        }))
+        .unwrap_or(Err(Failed::Defect))
+    }
+
+    /// Asks the library, also about comparisons of numbers.
+    #[cfg(test)]
+    pub(crate) fn ask(&self, variables: &impl Variables) -> Result<Value, Failed> {
+        run(self, variables)
     }
 }
 

@@ -35,6 +35,7 @@ mod instant;
 mod invalid;
 mod json;
 mod lower;
+mod numeric;
 mod parse;
 mod slot;
 mod span;

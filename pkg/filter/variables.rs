@@ -4,7 +4,8 @@ use crate::Value;
 
 /// The values of names, keys and functions.
 ///
-/// An evaluation asks once for each place that the filter reads, such as `a.b`, and for each call of a function.
+/// An evaluation asks for each place that the filter reads, such as `a.b`, and for each call of a function. It may ask more
+/// than once for a number.
 ///
 /// `Sync`, because the library asks for it; an evaluation stays on its thread.
 pub trait Variables: Sync {
