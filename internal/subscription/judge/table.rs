@@ -59,10 +59,18 @@ impl Table {
         }
         for (span, series) in missing {
             let mut found: HashMap<i32, Vec<Point>> = HashMap::new();
+            // Series by series: one look for each.
+            let (mut of, mut points) = (None, Vec::new());
             self.rows += read(from, &series, span, |id, point| {
-                found.entry(id).or_default().push(point);
+                if of != Some(id)
+                    && let Some(of) = of.replace(id)
+                {
+                    found.insert(of, std::mem::take(&mut points));
+                }
+                points.push(point);
             })
             .await?;
+            found.extend(of.map(|of| (of, points)));
             for id in series {
                 self.add(id, span, found.remove(&id).unwrap_or_default());
             }

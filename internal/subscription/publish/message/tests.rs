@@ -3,6 +3,7 @@
 use super::*;
 use base64::engine::general_purpose::{STANDARD as PADDED, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
+use std::fmt::Write;
 
 fn data(body: &str) -> String {
     Message::parse(body.as_bytes()).unwrap().data
@@ -54,65 +55,55 @@ fn the_short_form() {
     }
     let with = |json: &str, rest: &str| format!(r#"{{"payload":"{}"{rest}}}"#, PADDED.encode(json));
     assert_eq!(data(&with(r#"{"topic":"t","x":1}"#, r#","y":2"#)), r#"{"x":1,"y":2}"#);
-    for (body, expected) in [
-        (with("{}", ""), "names no topic"),
-        (with("[]", r#","topic":"t""#), "The payload is not one JSON object"),
-        (with("text", r#","topic":"t""#), "The payload is not one JSON object"),
-        (
-            with(r#"{"a":1,"A":1}"#, r#","topic":"t""#),
-            "The payload has the member \"A\" twice",
-        ),
-        (with(r#"{"topic":"other"}"#, r#","topic":"t""#), "\"topic\" differs"),
-        (with(r#"{"payload":"e30="}"#, r#","topic":"t""#), "another payload"),
-        (r#"{"topic":"t","payload":{"body":1}}"#.into(), "base64"),
-        (r#"{"topic":"t","payload":null}"#.into(), "base64"),
-        (r#"{"topic":"t","payload":"e3!="}"#.into(), "base64"),
-        (r#"{"topic":"t","payload":"e30=","Payload":"e30="}"#.into(), "twice"),
+    let mut answers = String::new();
+    for body in [
+        with("{}", ""),
+        with("[]", r#","topic":"t""#),
+        with("text", r#","topic":"t""#),
+        with(r#"{"a":1,"A":1}"#, r#","topic":"t""#),
+        with(r#"{"topic":"other"}"#, r#","topic":"t""#),
+        with(r#"{"payload":"e30="}"#, r#","topic":"t""#),
+        r#"{"topic":"t","payload":{"body":1}}"#.into(),
+        r#"{"topic":"t","payload":null}"#.into(),
+        r#"{"topic":"t","payload":"e3!="}"#.into(),
+        r#"{"topic":"t","payload":"e30=","Payload":"e30="}"#.into(),
     ] {
-        let sentence = refused(&body);
-        assert!(
-            sentence.contains(expected) && sentence.ends_with('.'),
-            "{body}: {sentence}"
-        );
+        let _written = writeln!(answers, "{body}\n    {}", refused(&body));
     }
+    insta::assert_snapshot!(answers);
 }
 
 #[test]
 fn what_is_no_message() {
-    for (body, expected) in [
-        ("", "The body is not one JSON object: look at line 1, column 0."),
-        ("topic=t", "not one JSON object"),
-        ("{\"topic\":\"t\"} {}", "line 1, column 15"),
-        (r#"{"topic":"t","Topic":"t"}"#, "\"Topic\" twice"),
-        (r#"{"topic":"t","body":1,"body":1}"#, "\"body\" twice"),
-        (r#"{"topic":7}"#, "\"topic\" is not a text"),
-        (r#"{"topic":null}"#, "names no topic"),
-        (r#"{"topic":""}"#, "A topic has"),
-        (r#"{"topic":"a b"}"#, "A topic has"),
-        (r#"{"topic":"t","id":7}"#, "\"id\" is not a text"),
-        (r#"{"topic":"t","id":""}"#, "An id has"),
-        (r#"{"topic":"t","id":"a.b"}"#, "An id has"),
-        (r#"{"topic":"t","key":{}}"#, "\"key\" is not a text"),
-        (r#"{"topic":"t","key":"\u0000"}"#, "A key has"),
-        (r#"{"topic":"t","headers":[]}"#, "\"headers\" is not an object"),
-        (
-            r#"{"topic":"t","http_method":"GET /"}"#,
-            "\"http_method\" is not a method",
-        ),
-        (r#"{"topic":"t","body":"a\u0000"}"#, "NUL"),
-        (r#"{"topic":"t","body":[{"a\u0000":1}]}"#, "NUL"),
-        (r#"{"topic":"t","a\u0000":1}"#, "NUL"),
-        (r#"{"topic":"t","body":"\ud800"}"#, "surrogate"),
-        (r#"{"topic":"t","body":1e309}"#, "out of range"),
-        (r#"{"topic":"t","body":-1e99999999999999}"#, "too large"),
-        (r#"{"topic":"t","body":1e-70000}"#, "too large"),
+    let mut answers = String::new();
+    for body in [
+        "",
+        "topic=t",
+        "{\"topic\":\"t\"} {}",
+        r#"{"topic":"t","Topic":"t"}"#,
+        r#"{"topic":"t","body":1,"body":1}"#,
+        r#"{"topic":7}"#,
+        r#"{"topic":null}"#,
+        r#"{"topic":""}"#,
+        r#"{"topic":"a b"}"#,
+        r#"{"topic":"t","id":7}"#,
+        r#"{"topic":"t","id":""}"#,
+        r#"{"topic":"t","id":"a.b"}"#,
+        r#"{"topic":"t","key":{}}"#,
+        r#"{"topic":"t","key":"\u0000"}"#,
+        r#"{"topic":"t","headers":[]}"#,
+        r#"{"topic":"t","http_method":"GET /"}"#,
+        r#"{"topic":"t","body":"a\u0000"}"#,
+        r#"{"topic":"t","body":[{"a\u0000":1}]}"#,
+        r#"{"topic":"t","a\u0000":1}"#,
+        r#"{"topic":"t","body":"\ud800"}"#,
+        r#"{"topic":"t","body":1e309}"#,
+        r#"{"topic":"t","body":-1e99999999999999}"#,
+        r#"{"topic":"t","body":1e-70000}"#,
     ] {
-        let sentence = refused(body);
-        assert!(
-            sentence.contains(expected) && sentence.ends_with('.'),
-            "{body}: {sentence}"
-        );
+        let _written = writeln!(answers, "{body}\n    {}", refused(body));
     }
+    insta::assert_snapshot!(answers);
     for topic in ["odograph.readings", "Odograph.x", "odograph."] {
         let body = format!(r#"{{"topic":"{topic}"}}"#);
         assert_eq!(Message::parse(body.as_bytes()), Err(Invalid::Reserved), "{topic}");
