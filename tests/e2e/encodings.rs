@@ -65,6 +65,9 @@ async fn a_body_is_read_as_what_it_is() {
     let zipped = gzip(&day);
     let padded = [&zipped[..], &[0; 10_240]].concat();
     let members = [gzip(readings(0, 700)), gzip(readings(700, 1300)), vec![0; 512]].concat();
+    // Each member is a file of its own that begins with a mark.
+    let marked = [(0, 700), (700, 1300)].map(|(first, count)| gzip(format!("\u{feff}{}", readings(first, count))));
+    let marked = marked.concat();
     for (body, encoding) in [
         (zipped.clone(), ""),
         (zipped.clone(), "identity"),
@@ -79,6 +82,7 @@ async fn a_body_is_read_as_what_it_is() {
         (padded.clone(), "gzip"),
         (padded, ""),
         (members, "gzip"),
+        (marked, "gzip"),
     ] {
         let (status, answer) = send(&system, body, encoding).await;
         assert_eq!((status, counts(&answer)), (200, (2000, 0)), "{encoding}: {answer}");

@@ -47,10 +47,14 @@ async fn asks_for_one_host(address: SocketAddr, path: &str) {
 #[tokio::test]
 async fn every_port_asks_for_one_host() {
     let (database, bus) = (testutil::database().await, nats_url(&unique("readings")));
-    let (mut ingestor, mut persistor, mut api) = tokio::join!(
+    let (mut ingestor, mut persistor, mut api, mut notifier) = tokio::join!(
         system::ingestor(&bus).start(),
         system::persistor(&bus, &database.url()).start(),
         Program::new("api").env("DATABASE_URL", database.url()).start(),
+        Program::new("notifier")
+            .env("DATABASE_URL", database.url())
+            .env("SIGNING_KEY", "a signing key that is long enough for all")
+            .start(),
     );
     for process in [&mut ingestor, &mut api] {
         asks_for_one_host(process.address("main").await, "/health").await;
@@ -58,4 +62,6 @@ async fn every_port_asks_for_one_host() {
     }
     asks_for_one_host(api.address("main").await, "/api/status").await;
     asks_for_one_host(persistor.address("admin").await, "/metrics").await;
+    asks_for_one_host(notifier.address("main").await, "/health").await;
+    asks_for_one_host(notifier.address("admin").await, "/metrics").await;
 }

@@ -12,6 +12,12 @@ fn programs(url: &str) -> Vec<(&'static str, Program)> {
         ("persistor", crate::system::persistor(&bus, url)),
         ("api", Program::new("api").env("DATABASE_URL", url)),
         (
+            "notifier",
+            Program::new("notifier")
+                .env("DATABASE_URL", url)
+                .env("SIGNING_KEY", "a signing key that is long enough for all"),
+        ),
+        (
             "dumper",
             Program::new("dumper")
                 .env("DATABASE_URL", url)

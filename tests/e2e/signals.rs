@@ -54,12 +54,16 @@ async fn end(mut process: Process, signal: Signal) -> i32 {
 async fn services_end_alike_by_each_signal() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let (database, bus) = (testutil::database().await, nats_url(&unique("readings")));
-        let (ingestor, persistor, api) = tokio::join!(
+        let (ingestor, persistor, api, notifier) = tokio::join!(
             system::ingestor(&bus).start(),
             system::persistor(&bus, &database.url()).start(),
             Program::new("api").env("DATABASE_URL", database.url()).start(),
+            Program::new("notifier")
+                .env("DATABASE_URL", database.url())
+                .env("SIGNING_KEY", "a signing key that is long enough for all")
+                .start(),
         );
-        for process in [ingestor, persistor, api] {
+        for process in [ingestor, persistor, api, notifier] {
             let name = format!("{process:?}");
             assert_eq!(end(process, signal).await, 0, "{signal}: {name}");
         }
