@@ -30,6 +30,7 @@ mod partition;
 mod portion;
 pub mod publish;
 mod quiet;
+mod rehearsal;
 mod replay;
 mod retention;
 mod rule;

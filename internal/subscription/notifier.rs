@@ -2,26 +2,17 @@
 
 use crate::delivery::{Metrics, Sender};
 use crate::evaluator::{Evaluator, Settings};
-use crate::event::Event;
-use crate::judge::{Rehearsed, Span, rehearse};
-use crate::manage::{self, Manager, Matched};
+use crate::judge::Span;
+use crate::manage::{self, Manager};
 use crate::options::Options;
 use crate::publish::{self, Publisher};
-use crate::rule::Rule;
-use crate::rules::Rules;
-use crate::{Subscription, retention};
+use crate::rehearsal::Rehearsals;
+use crate::retention;
 use ::postgres::Pool;
 use axum::Router;
-use axum::http::StatusCode;
 use futures_util::FutureExt;
-use serde_json::json;
 use service::Service;
 use std::sync::Arc;
-use tokio_postgres::IsolationLevel;
-use web::Problem;
-
-/// Most events that a rehearsal shows.
-const SHOWN: usize = 100;
 
 /// Everything of subscriptions that a program runs.
 pub struct Notifier {
@@ -35,8 +26,8 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Connections that evaluating and sending need, beside those of requests.
-    pub const CONNECTIONS: usize = 5;
+    /// Connections that evaluating, sending and tests of definitions need, beside those of requests.
+    pub const CONNECTIONS: usize = 7;
 
     /// Makes a notifier over a migrated database. The pool needs [`Notifier::CONNECTIONS`] and some for requests.
     ///
@@ -78,10 +69,10 @@ impl Notifier {
         if let Some(keys) = keys {
             manager = manager.signing(Arc::new(keys));
         }
-        let tested = pool.clone();
+        let rehearsals = Arc::new(Rehearsals::new(pool.clone(), lookback));
         manager = manager.test(move |subscription, from, to| {
-            let pool = tested.clone();
-            async move { test(pool, subscription, Span { first: from, last: to }, lookback).await }.boxed()
+            let rehearsals = rehearsals.clone();
+            async move { rehearsals.test(subscription, Span { first: from, last: to }).await }.boxed()
         });
         let publisher = Publisher::new(pool.clone(), options.jwt_secret.as_ref(), options.require_exp, service);
         Ok(Self {
@@ -118,46 +109,5 @@ impl Notifier {
         };
         let retaining = retention::run(self.pool, self.kept, service.stop());
         tokio::join!(self.evaluator.run(sent.clone()), sending, retaining);
-    }
-}
-
-/// What a definition would have told of a span.
-async fn test(pool: Pool, subscription: Subscription, span: Span, lookback: i64) -> Result<Matched, Problem> {
-    let rule =
-        Rule::compile(subscription).map_err(|invalid| Problem::new(StatusCode::BAD_REQUEST, invalid.to_string()))?;
-    if !crate::take::is_judged(&rule) {
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "Only rules over stored readings can be tested: not \"quiet\", and not those of messages.",
-        ));
-    }
-    let rehearsed = async {
-        let mut client = pool.get().await?;
-        let areas = Rules::read(&mut client, &Rules::default()).await?.areas;
-        let transaction = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
-        let rehearsed = rehearse(&transaction, &rule, &areas, span, lookback).await?;
-        transaction.commit().await?;
-        Ok::<_, ::postgres::Error>(rehearsed)
-    };
-    match rehearsed.await.map_err(Problem::unavailable)? {
-        Rehearsed::TooMuch => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "There are more than 5,000,000 readings from \"from\" to \"to\": choose a shorter span, or one device.",
-        )),
-        Rehearsed::Done(events) => {
-            let shown = events.iter().take(SHOWN).map(|(device, firing)| {
-                let event = Event::of_reading(&rule.subscription, device, firing, firing.moment);
-                json!({"type": event.kind, "timestamp": crate::event::text(event.moment), "data": event.data})
-            });
-            Ok(Matched {
-                matched: events.len() as u64,
-                events: shown.collect(),
-            })
-        }
     }
 }
