@@ -158,7 +158,7 @@ impl State {
 
     /// Puts a feed in line if a request of it may begin, and else sets its timer.
     pub(super) fn touch(&mut self, id: Uuid, now: Now) {
-        let most = self.half();
+        let most = self.most_each();
         let Some(feed) = self.feeds.get_mut(&id) else {
             return;
         };
@@ -179,6 +179,18 @@ impl State {
         }
         feed.timer = if is_ready { limited } else { feed.queue.next_due() };
         self.timers.extend(feed.timer.map(|timer| (timer, id)));
+    }
+
+    /// The most requests of one subscription. While nearly all there can be are on their way, more than one are for none:
+    /// endpoints that hang all of a sudden, with many requests each, must leave room for the first request of the others.
+    /// A subscription that waits for this has a request on its way, and is looked at again once that ends.
+    pub(super) fn most_each(&self) -> usize {
+        let max = self.limits.max_in_flight;
+        if self.flights.len() >= max - max / 8 {
+            1
+        } else {
+            self.half()
+        }
     }
 
     /// Half of all requests: what slow and failing endpoints share, and the most for one subscription.

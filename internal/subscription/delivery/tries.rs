@@ -31,6 +31,7 @@ impl State {
                 None
             };
             let id = light.or_else(|| self.line.pop_front())?;
+            let most_each = self.most_each();
             let Some(feed) = self.feeds.get_mut(&id) else {
                 continue;
             };
@@ -39,7 +40,7 @@ impl State {
                 continue;
             }
             feed.in_line = false;
-            if !feed.is_sendable() || !feed.pace.has_room(half) || !feed.queue.has_ready(now.instant) {
+            if !feed.is_sendable() || !feed.pace.has_room(most_each) || !feed.queue.has_ready(now.instant) {
                 self.touch(id, now);
                 continue;
             }

@@ -73,6 +73,31 @@ async fn a_hanging_endpoint_delays_no_other() {
     assert_eq!((hanging.at_once(), hanging.seen().len()), (5, 5));
 }
 
+/// Endpoints that hang all of a sudden, with many requests on their way, leave room for the others.
+#[tokio::test]
+async fn busy_endpoints_that_hang_delay_no_other() {
+    let fixture = Fixture::new().await;
+    let busy = Endpoint::new(|count, _| if count < 200 { Say::Status(200) } else { Say::Hang }).await;
+    let good = Endpoint::new(|_, _| Say::Status(200)).await;
+    let columns = [("parallel", "16"), ("timeout", "interval '60 s'")];
+    for number in 0..4 {
+        let hangs = fixture.subscribe(&format!("hangs-{number}"), &busy.url, &columns).await;
+        fixture.deliver(hangs, 0, (1, 200), "NULL::text").await;
+    }
+    let works = fixture.subscribe("works", &good.url, &[]).await;
+    let limits = Limits {
+        max_in_flight: 16,
+        ..Limits::default()
+    };
+    let running = fixture.run_with(1, limits).await;
+    poll(LONG, || async { (busy.at_once() >= 14).then_some(()) }).await;
+    fixture.deliver(works, 0, (1, 30), "NULL::text").await;
+    running.wake();
+    poll(LONG, || async { (good.seen().len() == 30).then_some(()) }).await;
+    // None of the others had to end for that.
+    assert!(busy.at_once() >= 14 && fixture.count("retry").await == 0);
+}
+
 /// A key whose deliveries fail has far more of them than there is room for.
 #[tokio::test]
 async fn a_failing_key_delays_no_other() {
