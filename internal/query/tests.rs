@@ -10,6 +10,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 use service::Service;
+use std::fmt::Write;
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -160,56 +161,52 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
     let long = "x".repeat(65);
     let day = |sensor: &str, date: &str| format!("/api/statistics/sensor/{sensor}/date/{date}");
     let mut wrong = vec![
-        (day("-x", "2021-02-28"), "sensor: not a name"),
-        (day("sp%00eed", "2021-02-28"), "sensor: not a name"),
-        (day("sp%20eed", "2021-02-28"), "sensor: not a name"),
-        (day("%ff", "2021-02-28"), "UTF-8"),
-        (day(&long, "2021-02-28"), "sensor: not a name"),
-        (day("speed", "2021-02-30"), "date: not a date"),
-        (day("speed", "2021-2-3"), "date: not a date"),
-        (day("speed", "20210203"), "date: not a date"),
-        (day("speed", "2021-02-03T00:00:00Z"), "date: not a date"),
-        (day("speed", "9999-12-31"), "date: beyond the last day"),
-        (day("speed", "yesterday"), "date: not a date"),
-        (
-            day("speed", "2021-02-28?fill=cubic"),
-            "fill: write one of zero, null, previous, linear",
-        ),
-        (
-            day("speed", "2021-02-28?fill="),
-            "fill: write one of zero, null, previous, linear",
-        ),
+        day("-x", "2021-02-28"),
+        day("sp%00eed", "2021-02-28"),
+        day("sp%20eed", "2021-02-28"),
+        day("%ff", "2021-02-28"),
+        day(&long, "2021-02-28"),
+        day("speed", "2021-02-30"),
+        day("speed", "2021-2-3"),
+        day("speed", "20210203"),
+        day("speed", "2021-02-03T00:00:00Z"),
+        day("speed", "9999-12-31"),
+        day("speed", "yesterday"),
+        day("speed", "2021-02-28?fill=cubic"),
+        day("speed", "2021-02-28?fill="),
     ];
     for endpoint in ENDPOINTS {
         let mark = if endpoint.contains('?') { '&' } else { '?' };
-        wrong.push((format!("{endpoint}{mark}device="), "not a name"));
-        wrong.push((format!("{endpoint}{mark}device=a%00b"), "not a name"));
-        wrong.push((format!("{endpoint}{mark}device={long}"), "not a name"));
-        wrong.push((format!("{endpoint}{mark}device=%ff"), "not a name"));
-        wrong.push((format!("{endpoint}{mark}device=a&device=b"), "device: given twice"));
+        wrong.push(format!("{endpoint}{mark}device="));
+        wrong.push(format!("{endpoint}{mark}device=a%00b"));
+        wrong.push(format!("{endpoint}{mark}device={long}"));
+        wrong.push(format!("{endpoint}{mark}device=%ff"));
+        wrong.push(format!("{endpoint}{mark}device=a&device=b"));
         // Ignored, each would widen the question.
-        wrong.push((format!("{endpoint}{mark}devise=lada"), "write device"));
-        wrong.push((format!("{endpoint}{mark}device_id=lada"), "write device"));
-        wrong.push((format!("{endpoint}{mark}device=lada&Devices=saab"), "write device"));
-        wrong.push((format!("{endpoint}{mark}limit=0"), "\"limit\": unknown parameter"));
-        wrong.push((format!("{endpoint}{mark}=x"), "\"\": unknown parameter"));
-        wrong.push((format!("{endpoint}{mark}q%22%00=x"), "unknown parameter"));
+        wrong.push(format!("{endpoint}{mark}devise=lada"));
+        wrong.push(format!("{endpoint}{mark}device_id=lada"));
+        wrong.push(format!("{endpoint}{mark}device=lada&Devices=saab"));
+        wrong.push(format!("{endpoint}{mark}limit=0"));
+        wrong.push(format!("{endpoint}{mark}=x"));
+        wrong.push(format!("{endpoint}{mark}q%22%00=x"));
     }
     let trend = "/api/trends?sensor=speed";
-    wrong.push((format!("{trend}&functions=max"), "write function"));
-    wrong.push((format!("{trend}&fill=zero&fill=null"), "fill: given twice"));
-    let receipt = format!("/api/ingests/{}", uuid::Uuid::now_v7());
-    wrong.push((format!("{receipt}?waits=5s"), "write wait"));
-    wrong.push((format!("{receipt}?device=lada"), "\"device\": unknown parameter"));
-    wrong.push((format!("{receipt}?wait=5s&wait=6s"), "wait: given twice"));
-    wrong.push((format!("{receipt}?wait=31s"), "wait: longer than 30s"));
-    wrong.push((format!("{receipt}?wait=-1s"), "wait: "));
-    for (path, word) in wrong {
+    wrong.push(format!("{trend}&functions=max"));
+    wrong.push(format!("{trend}&fill=zero&fill=null"));
+    let receipt = "/api/ingests/01a1fd4a-8ab1-7000-8000-000000000000";
+    wrong.push(format!("{receipt}?waits=5s"));
+    wrong.push(format!("{receipt}?device=lada"));
+    wrong.push(format!("{receipt}?wait=5s&wait=6s"));
+    wrong.push(format!("{receipt}?wait=31s"));
+    wrong.push(format!("{receipt}?wait=-1s"));
+    let mut answers = String::new();
+    for path in wrong {
         let response = ask(&nowhere(), Method::GET, &path, &[]).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
         let problem = json(response).await;
-        assert!(problem["detail"].as_str().unwrap().contains(word), "{path}: {problem}");
+        let _written = writeln!(answers, "{path}\n    {}", problem["detail"].as_str().unwrap());
     }
+    insta::assert_snapshot!(answers);
 }
 
 #[tokio::test]

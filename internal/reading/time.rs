@@ -171,6 +171,7 @@ mod tests {
     use super::*;
     use crate::bad_time;
     use proptest::prelude::*;
+    use std::fmt::Write;
 
     #[test]
     fn the_release_is_not_in_the_future() {
@@ -226,27 +227,25 @@ mod tests {
     #[test]
     fn reasons() {
         assert_eq!(END, parse("9999-01-01T00:00:00Z").unwrap());
-        for (text, word) in [
-            ("2012-04-23T18:25:60Z", "leap second"),
-            ("2012-04-23T18:25:60.5+02:00", "leap second"),
-            ("2012-04-23T18:25:61Z", "no such day"),
-            ("2021-02-30T00:00:00Z", "no such day"),
-            ("2012-04-23T24:00:00Z", "no such day"),
-            ("2012-04-23T18:25:43", "no offset"),
-            ("2012-04-23T18:25:43.5", "no offset"),
-            ("2012-04-23", "RFC 3339"),
-            ("9999-12-31", "RFC 3339"),
-            ("2012-04-23T18:25:43+0200", "RFC 3339"),
-            ("\u{661}012-04-23T18:25:43Z", "RFC 3339"),
-            ("", "RFC 3339"),
+        let mut reasons = String::new();
+        for text in [
+            "2012-04-23T18:25:60Z",
+            "2012-04-23T18:25:60.5+02:00",
+            "2012-04-23T18:25:61Z",
+            "2021-02-30T00:00:00Z",
+            "2012-04-23T24:00:00Z",
+            "2012-04-23T18:25:43",
+            "2012-04-23T18:25:43.5",
+            "2012-04-23",
+            "9999-12-31",
+            "2012-04-23T18:25:43+0200",
+            "\u{661}012-04-23T18:25:43Z",
+            "",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
-            assert!(
-                bad_time::malformed(text).contains(word),
-                "{text:?}: {}",
-                bad_time::malformed(text)
-            );
+            let _written = writeln!(reasons, "{text:?}\n    {}", bad_time::malformed(text));
         }
+        insta::assert_snapshot!(reasons);
     }
 
     #[test]

@@ -258,6 +258,7 @@ fn unknown_parameter(scheme: &str, name: &str, allowed: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write;
 
     fn refusal(url: &str) -> String {
         open(url).expect_err(url).to_string()
@@ -265,37 +266,26 @@ mod tests {
 
     #[test]
     fn refusals_name_what_is_allowed() {
-        for (url, expected) in [
-            ("ftp://host/dir", "\"ftp\" is not known; write s3://BUCKET/PREFIX"),
-            ("/var/dumps", "it has no scheme; write s3://"),
-            (
-                "s3://bucket/p?regoin=eu",
-                "\"regoin\" is not known; s3:// takes endpoint, region, path_style, copy_limit",
-            ),
-            ("s3://bucket?copy_limit=5GiB", "copy_limit is not a number of bytes"),
-            ("s3://bucket?path_style=yes", "path_style is neither true nor false"),
-            (
-                "s3://bucket?endpoint=127.0.0.1:9000",
-                "endpoint starts with neither http:// nor https://",
-            ),
-            (
-                "s3://bucket?endpoint=%zz",
-                "the parameter endpoint: a % is not followed by two hex digits",
-            ),
-            ("s3://bucket?region=%+1", "the parameter region: a % is not followed"),
-            ("s3:///prefix", "it names no bucket: s3://BUCKET/PREFIX"),
-            ("az://", "it names no container: az://CONTAINER/PREFIX"),
-            ("file://var/dumps", "write three slashes: file:///var, not file://var"),
-            ("memory://dumps", "write three slashes"),
-            (
-                "memory:///dumps?region=x",
-                "memory:// takes no parameters, and it has \"region\"",
-            ),
-            ("file:///var/../etc", "its path is not valid"),
+        let mut refusals = String::new();
+        for url in [
+            "ftp://host/dir",
+            "/var/dumps",
+            "s3://bucket/p?regoin=eu",
+            "s3://bucket?copy_limit=5GiB",
+            "s3://bucket?path_style=yes",
+            "s3://bucket?endpoint=127.0.0.1:9000",
+            "s3://bucket?endpoint=%zz",
+            "s3://bucket?region=%+1",
+            "s3:///prefix",
+            "az://",
+            "file://var/dumps",
+            "memory://dumps",
+            "memory:///dumps?region=x",
+            "file:///var/../etc",
         ] {
-            let refusal = refusal(url);
-            assert!(refusal.contains(expected), "{url}: {refusal}");
+            let _written = writeln!(refusals, "{url}\n    {}", refusal(url));
         }
+        insta::assert_snapshot!(refusals);
     }
 
     #[test]

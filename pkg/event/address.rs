@@ -164,6 +164,7 @@ fn decode(text: &str, bad: &dyn Fn(&str) -> Error) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write;
 
     const NAMES: &Names = &Names {
         program: "test",
@@ -199,24 +200,27 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        for (url, word) in [
-            ("events", "no scheme"),
-            ("kafka://h/events", "kafka is unknown"),
-            ("nats://h", "names the stream"),
-            ("nats:///events", "host is missing"),
-            ("nats://h/a.b", "names the stream"),
-            ("nats://h/events?replicas=0", "replicas"),
-            ("nats://h/events?color=red", "parameters are"),
-            ("nats://u@h/events", "password"),
-            ("nats://u:%+1@h/events", "two hex digits"),
-            ("nats://u:p@h1,u:p@h2/events", "stand once"),
-            ("memory://events?x=1", "no parameters"),
-            ("memory://", "name"),
-            ("me:hunter2@nats://h/events", "scheme is unknown"),
-            ("nats://me:hunter2/x@h/events", "names the stream"),
+        let mut errors = String::new();
+        for url in [
+            "events",
+            "kafka://h/events",
+            "nats://h",
+            "nats:///events",
+            "nats://h/a.b",
+            "nats://h/events?replicas=0",
+            "nats://h/events?color=red",
+            "nats://u@h/events",
+            "nats://u:%+1@h/events",
+            "nats://u:p@h1,u:p@h2/events",
+            "memory://events?x=1",
+            "memory://",
+            "me:hunter2@nats://h/events",
+            "nats://me:hunter2/x@h/events",
         ] {
             let error = Address::parse(url, NAMES).unwrap_err().to_string();
-            assert!(error.contains(word) && !error.contains("hunter2"), "{url}: {error}");
+            assert!(!error.contains("hunter2"), "{url}: {error}");
+            let _written = writeln!(errors, "{url}\n    {error}");
         }
+        insta::assert_snapshot!(errors);
     }
 }
