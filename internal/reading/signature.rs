@@ -76,8 +76,7 @@ pub fn is_blank(byte: u8) -> bool {
 pub fn undecided(start: &[u8]) -> bool {
     match &start[blanks(start)..] {
         [] | [0xff | 0xfe | b'{' | b'['] => true,
-        [b'{' | b'[', 0] => true,
-        [b'{' | b'[', 0, _] => true,
+        [b'{' | b'[', 0] | [b'{' | b'[', 0, _] => true,
         [b'{' | b'[', 0, 0, rest @ ..] if rest.len() < 6 => is_utf32(rest),
         [0x50..=0x5f, rest @ ..] if rest.len() < SKIPPABLE.len() && SKIPPABLE.starts_with(rest) => true,
         rest => [&MARK[..], &GZIP, &ZSTD]

@@ -6,6 +6,7 @@ use filter::Value;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
+use store::Timestamptz as Instant;
 use uuid::Uuid;
 
 /// An event whose moment is longer ago is late.
@@ -53,6 +54,29 @@ impl Event {
     }
 }
 
+/// Events as the columns of `unnest`.
+pub(crate) struct Columns<'a> {
+    pub(crate) subscriptions: Vec<Uuid>,
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) keys: Vec<Option<&'a str>>,
+    pub(crate) kinds: Vec<&'a str>,
+    pub(crate) moments: Vec<Instant>,
+    pub(crate) data: Vec<&'a serde_json::Value>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(events: &'a [Event]) -> Self {
+        Self {
+            subscriptions: events.iter().map(|event| event.subscription).collect(),
+            ids: events.iter().map(|event| event.id).collect(),
+            keys: events.iter().map(|event| event.key.as_deref()).collect(),
+            kinds: events.iter().map(|event| event.kind.as_str()).collect(),
+            moments: events.iter().map(|event| Instant(event.moment)).collect(),
+            data: events.iter().map(|event| &event.data).collect(),
+        }
+    }
+}
+
 /// The data of an event of readings that was not queued, made anew. When its run began is not looked for: `since` is its
 /// moment.
 pub(crate) fn data_of_gap(
@@ -61,10 +85,11 @@ pub(crate) fn data_of_gap(
     values: BTreeMap<String, f64>,
     now: i64,
 ) -> serde_json::Value {
+    let kind = kind_of_reading(&event.kind);
     let firing = Firing {
-        kind: is_of_reading(&event.kind).unwrap_or(Kind::Rise),
+        kind: kind.unwrap_or(Kind::Rise),
         moment: event.moment,
-        state: match is_of_reading(&event.kind) {
+        state: match kind {
             Some(Kind::Fall) => Value::Bool(false),
             Some(Kind::Change) | None => Value::Null,
             Some(Kind::Rise | Kind::Each | Kind::Quiet) => Value::Bool(true),
@@ -77,7 +102,7 @@ pub(crate) fn data_of_gap(
 }
 
 /// Of an event of readings, by its type: its kind.
-pub(crate) fn is_of_reading(kind: &str) -> Option<Kind> {
+pub(crate) fn kind_of_reading(kind: &str) -> Option<Kind> {
     Kind::of(kind.strip_prefix("odograph.reading.")?.strip_suffix(".v1")?)
 }
 

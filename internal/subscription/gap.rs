@@ -1,6 +1,6 @@
 //! Events that were noticed and not queued, because the queue was full. A replay queues them.
 
-use crate::event::{self, Event};
+use crate::event::{self, Columns, Event};
 use crate::rule::Rule;
 use crate::subscription::READINGS;
 use std::collections::{BTreeMap, HashMap};
@@ -17,16 +17,20 @@ pub(crate) async fn keep(transaction: &Transaction<'_>, events: &[Event], at: i6
             AS new (subscription, id, key, type, moment, data)
         ON CONFLICT DO NOTHING";
     for events in events.chunks(1000) {
-        let subscriptions: Vec<Uuid> = events.iter().map(|event| event.subscription).collect();
-        let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
-        let keys: Vec<Option<&str>> = events.iter().map(|event| event.key.as_deref()).collect();
-        let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-        let moments: Vec<Instant> = events.iter().map(|event| Instant(event.moment)).collect();
+        let columns = Columns::of(events);
         let data: Vec<Option<&serde_json::Value>> = events
             .iter()
-            .map(|event| event::is_of_reading(&event.kind).is_none().then_some(&event.data))
+            .map(|event| event::kind_of_reading(&event.kind).is_none().then_some(&event.data))
             .collect();
-        let parameters: [&(dyn ToSql + Sync); 7] = [&subscriptions, &ids, &keys, &kinds, &moments, &data, &Instant(at)];
+        let parameters: [&(dyn ToSql + Sync); 7] = [
+            &columns.subscriptions,
+            &columns.ids,
+            &columns.keys,
+            &columns.kinds,
+            &columns.moments,
+            &data,
+            &Instant(at),
+        ];
         transaction.execute(insert, &parameters).await?;
     }
     let mut counts: HashMap<Uuid, i64> = HashMap::new();

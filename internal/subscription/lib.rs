@@ -22,6 +22,7 @@ mod evaluator;
 mod event;
 mod gap;
 mod judge;
+mod lent;
 pub mod manage;
 mod message;
 mod notifier;

@@ -3,13 +3,13 @@
 use crate::Subscription;
 use crate::event::{self, Event};
 use crate::judge::{Rehearsed, Span, rehearse};
+use crate::lent::Lent;
 use crate::manage::Matched;
 use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::take;
 use ::postgres::Pool;
 use axum::http::StatusCode;
-use deadpool_postgres::Object;
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -27,17 +27,6 @@ pub(crate) struct Rehearsals {
     pool: Pool,
     lookback: i64,
     turns: Semaphore,
-}
-
-/// A connection that is closed, not given back, if the client leaves while a statement runs on it.
-struct Lent(Option<Object>);
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(Object::take(connection));
-        }
-    }
 }
 
 impl Rehearsals {
@@ -82,10 +71,9 @@ impl Rehearsals {
     }
 
     async fn rehearse(&self, rule: &Rule, span: Span) -> Result<Rehearsed, ::postgres::Error> {
-        let mut lent = Lent(Some(self.pool.get().await?));
-        let Some(client) = &mut lent.0 else {
-            return Ok(Rehearsed::TooMuch);
-        };
+        // Closed if the client leaves meanwhile.
+        let mut lent = Lent::new(self.pool.get().await?);
+        let client = lent.connection()?;
         let areas = Rules::read(client, &Rules::default()).await?.areas;
         let transaction = client
             .build_transaction()
@@ -95,8 +83,7 @@ impl Rehearsals {
             .await?;
         let rehearsed = rehearse(&transaction, rule, &areas, span, self.lookback).await?;
         transaction.commit().await?;
-        // Nothing runs on it any more.
-        drop(lent.0.take());
+        drop(lent.give_back());
         Ok(rehearsed)
     }
 }

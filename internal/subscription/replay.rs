@@ -1,6 +1,6 @@
 //! Replays: events of a span that are sent again, on a lane of their own behind new ones.
 
-use crate::event::Event;
+use crate::event::{Columns, Event};
 use crate::gap;
 use crate::rules::Rules;
 use store::Timestamptz as Instant;
@@ -65,11 +65,14 @@ async fn queue(transaction: &Transaction<'_>, events: &[Event], at: i64) -> Resu
     let Some(first) = events.first() else {
         return Ok(0);
     };
-    let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
-    let keys: Vec<Option<&str>> = events.iter().map(|event| event.key.as_deref()).collect();
-    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-    let moments: Vec<Instant> = events.iter().map(|event| Instant(event.moment)).collect();
-    let data: Vec<&serde_json::Value> = events.iter().map(|event| &event.data).collect();
+    let Columns {
+        ids,
+        keys,
+        kinds,
+        moments,
+        data,
+        ..
+    } = Columns::of(events);
     let insert = "INSERT INTO delivery (subscription, lane, seq, id, key, type, moment, data, at)
         SELECT $1, 1, last.seq + number, id, key, type, moment, data, $7
         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])

@@ -1,7 +1,7 @@
 //! Takes what has changed since the last snapshot, judges it, and commits what is to be told.
 
 use crate::devices;
-use crate::event::Event;
+use crate::event::{Columns, Event};
 use crate::judge::{Device, Judge, Span, Table};
 use crate::message::{self, Message};
 use crate::portion::Portion;
@@ -202,20 +202,15 @@ pub(crate) async fn deliver(
                 *next - 1
             })
             .collect();
-        let subscriptions: Vec<Uuid> = events.iter().map(|event| event.subscription).collect();
-        let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
-        let keys: Vec<Option<&str>> = events.iter().map(|event| event.key.as_deref()).collect();
-        let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-        let moments: Vec<Instant> = events.iter().map(|event| Instant(event.moment)).collect();
-        let data: Vec<&serde_json::Value> = events.iter().map(|event| &event.data).collect();
+        let columns = Columns::of(events);
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
-            &subscriptions,
+            &columns.subscriptions,
             &numbers,
-            &ids,
-            &keys,
-            &kinds,
-            &moments,
-            &data,
+            &columns.ids,
+            &columns.keys,
+            &columns.kinds,
+            &columns.moments,
+            &columns.data,
             &Instant(at),
         ];
         transaction.execute(insert, &parameters).await?;

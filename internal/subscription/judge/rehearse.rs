@@ -47,11 +47,7 @@ pub(crate) async fn rehearse(
             name: &name,
             series: &series,
         };
-        let ids: Vec<i32> = rule
-            .watched()
-            .into_iter()
-            .filter_map(|sensor| device.id(sensor))
-            .collect();
+        let (ids, _) = device.watched_by(rule);
         let mut rehearsal = Rehearsal {
             rule,
             areas,
