@@ -15,6 +15,9 @@ pub(super) const EVER: Span = Span {
     last: 253_402_300_799_999_999,
 };
 
+/// The longest span that is read as arrays, in microseconds: 864,000 readings of a series that has 10 a second.
+const SHORT: i64 = 24 * 3600 * 1_000_000;
+
 /// Readings of one device by series, as one snapshot has them, each in order of time. It grows by what is asked for.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -58,21 +61,15 @@ impl Table {
             }
         }
         for (span, series) in missing {
-            let mut found: HashMap<i32, Vec<Point>> = HashMap::new();
-            // Series by series: one look for each.
-            let (mut of, mut points) = (None, Vec::new());
-            self.rows += read(from, &series, span, |id, point| {
-                if of != Some(id)
-                    && let Some(of) = of.replace(id)
-                {
-                    found.insert(of, std::mem::take(&mut points));
-                }
-                points.push(point);
-            })
-            .await?;
-            found.extend(of.map(|of| (of, points)));
+            let mut found = if span.last - span.first <= SHORT {
+                arrays(from, &series, span).await?
+            } else {
+                rows(from, &series, span).await?
+            };
             for id in series {
-                self.add(id, span, found.remove(&id).unwrap_or_default());
+                let points = found.remove(&id).unwrap_or_default();
+                self.rows += points.len() as u64;
+                self.add(id, span, points);
             }
         }
         Ok(())
@@ -145,35 +142,59 @@ impl Table {
     }
 }
 
-/// Calls `each` with every reading of these series in a span, by series and in order of time. Returns how many.
-async fn read(
-    from: &Transaction<'_>,
-    series: &[i32],
-    span: Span,
-    mut each: impl FnMut(i32, Point),
-) -> Result<u64, Error> {
+/// The readings of these series in a short span, each series in order of time. An array a series: rows one by one take
+/// both sides twice as long.
+async fn arrays(from: &Transaction<'_>, series: &[i32], span: Span) -> Result<HashMap<i32, Vec<Point>>, Error> {
+    let select = "SELECT id, timestamps, values FROM unnest($1) AS id, LATERAL
+            (SELECT array_agg(timestamp), array_agg(value) FROM
+                (SELECT timestamp, value FROM reading WHERE series_id = id AND timestamp BETWEEN $2 AND $3 ORDER BY timestamp)
+                AS point) AS found (timestamps, values)
+        WHERE timestamps IS NOT NULL";
     let (first, last) = (Instant(span.first), Instant(span.last));
-    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
-        (&series, Type::INT4_ARRAY),
-        (&first, Type::TIMESTAMPTZ),
-        (&last, Type::TIMESTAMPTZ),
-    ];
+    let mut rows = pin!(from.query_typed_raw(select, parameters(&series, &first, &last)).await?);
+    let mut found = HashMap::new();
+    while let Some(row) = rows.try_next().await? {
+        let timestamps: Vec<Instant> = row.try_get(1)?;
+        let values: Vec<f64> = row.try_get(2)?;
+        let points = timestamps.into_iter().zip(values);
+        let mut points: Vec<Point> = points
+            .map(|(Instant(timestamp), value)| Point { timestamp, value })
+            .collect();
+        // They are: PostgreSQL gathers in the order of the rows, though SQL does not say so.
+        points.sort_by_key(|point| point.timestamp);
+        found.insert(row.try_get(0)?, points);
+    }
+    Ok(found)
+}
+
+/// As [`arrays`], row by row: an array of a year would not fit into the server's memory.
+async fn rows(from: &Transaction<'_>, series: &[i32], span: Span) -> Result<HashMap<i32, Vec<Point>>, Error> {
     let select = "SELECT series_id, timestamp, value FROM reading
         WHERE series_id = ANY($1) AND timestamp BETWEEN $2 AND $3 ORDER BY series_id, timestamp";
-    let mut rows = pin!(from.query_typed_raw(select, parameters).await?);
-    let mut count = 0;
+    let (first, last) = (Instant(span.first), Instant(span.last));
+    let mut rows = pin!(from.query_typed_raw(select, parameters(&series, &first, &last)).await?);
+    let mut found: HashMap<i32, Vec<Point>> = HashMap::new();
     while let Some(row) = rows.try_next().await? {
         let Instant(timestamp) = row.try_get(1)?;
-        each(
-            row.try_get(0)?,
-            Point {
-                timestamp,
-                value: row.try_get(2)?,
-            },
-        );
-        count += 1;
+        let value = row.try_get(2)?;
+        found
+            .entry(row.try_get(0)?)
+            .or_default()
+            .push(Point { timestamp, value });
     }
-    Ok(count)
+    Ok(found)
+}
+
+fn parameters<'a>(
+    series: &'a (impl ToSql + Sync),
+    first: &'a Instant,
+    last: &'a Instant,
+) -> [(&'a (dyn ToSql + Sync), Type); 3] {
+    [
+        (series, Type::INT4_ARRAY),
+        (first, Type::TIMESTAMPTZ),
+        (last, Type::TIMESTAMPTZ),
+    ]
 }
 
 /// The time of the nearest reading of these series before, or after, a time.
