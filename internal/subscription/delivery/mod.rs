@@ -53,7 +53,7 @@ impl Default for Limits {
         Self {
             max_in_flight: 1024,
             loaded_each: 1_100,
-            loaded: 50_000,
+            loaded: 30_000,
             bytes: 16 * 1024 * 1024,
         }
     }
