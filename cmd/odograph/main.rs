@@ -114,9 +114,9 @@ fn main() -> ExitCode {
             tool(replay::run(args))
         }
         Command::Simulate(args) => tool(simulate::run(args)),
-        Command::Key(args) => tool(async { key::run(&args) }),
-        Command::Dead(args) => tool(dead::run(args)),
-        Command::Subscriptions(args) => tool(subscriptions::run(*args)),
+        Command::Key(args) => tool(quietly(async { key::run(&args) })),
+        Command::Dead(args) => tool(quietly(dead::run(args))),
+        Command::Subscriptions(args) => tool(quietly(subscriptions::run(*args))),
     }
 }
 
@@ -128,10 +128,7 @@ fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(async {
-                service::ignore_user_signals().context("ignore SIGUSR1 and SIGUSR2")?;
-                work.await
-            });
+            let ended = runtime.block_on(work);
             // A read from a terminal cannot be cancelled.
             runtime.shutdown_background();
             ended
@@ -140,4 +137,11 @@ fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         let _unread = writeln!(std::io::stderr(), "odograph: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Ignores SIGUSR1 and SIGUSR2 before the work. Not for a command that listens for signals: it would catch
+/// these before those that end it.
+async fn quietly(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    service::ignore_user_signals().context("ignore SIGUSR1 and SIGUSR2")?;
+    work.await
 }
