@@ -161,7 +161,10 @@ impl Machine {
     /// Decides about the present run as it is.
     pub(super) fn decision(&self) -> Option<Decision> {
         let run = self.run.clone()?;
-        Some(Decision::of(run, self.is_known()))
+        Some(Decision {
+            is_open: true,
+            ..Decision::of(run, self.is_known())
+        })
     }
 }
 
@@ -188,6 +191,8 @@ pub(super) struct Decision {
     is_unsure: bool,
     touched_from: i64,
     is_known: bool,
+    /// No moment has ended it.
+    is_open: bool,
 }
 
 impl Decision {
@@ -202,6 +207,7 @@ impl Decision {
             is_unsure: run.is_unsure,
             touched_from: run.touched_from,
             is_known,
+            is_open: false,
         }
     }
 
@@ -236,18 +242,24 @@ impl Decision {
     }
 
     /// Whether it may fire, which moments before the first one decide.
-    pub(super) fn needs_earlier(&self, fire: Fire, touched: Touched, told: &Told) -> bool {
+    pub(super) fn needs_earlier(&self, subscription: &Subscription, touched: Touched, told: &Told) -> bool {
         if self.is_known || !self.is_touched(touched) {
             return false;
         }
         let is_on = self.state == Value::Bool(true);
+        // It began before the span and goes on behind it, so it is the run that it was, and was judged before. Only how
+        // long it has lasted may be new.
+        let is_whole = self.is_open || self.last >= touched.after;
+        if is_whole && (!is_on || subscription.hold == 0) {
+            return false;
+        }
         let rises = is_on && !self.is_told(Kind::Rise, told);
         let falls = if is_on {
             !self.lasted
         } else {
             !self.is_told(Kind::Fall, told)
         };
-        match fire {
+        match subscription.fire {
             Fire::Rise => rises,
             Fire::Fall => falls,
             Fire::Both => rises || falls,

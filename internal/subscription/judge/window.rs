@@ -150,7 +150,7 @@ pub(super) fn attempt(
     if let Some(decision) = pass.machine.decision()
         && !pass.is_over
     {
-        pass.needs_earlier |= decision.needs_earlier(fire, pass.touched, told);
+        pass.needs_earlier |= decision.needs_earlier(&rule.subscription, pass.touched, told);
         pass.needs_beginning |= decision.needs_beginning(pass.touched, told);
         if needs_neighbour || (!window.ends && decision.needs_later(fire, pass.touched, told)) {
             return if pass.reaches_back(known.is_some(), can_reach_back) {
@@ -248,7 +248,7 @@ impl Pass {
             state,
             || values(rule, moment),
             |decision| {
-                *needs_earlier |= decision.needs_earlier(fire, touched, told);
+                *needs_earlier |= decision.needs_earlier(&rule.subscription, touched, told);
                 *needs_beginning |= decision.needs_beginning(touched, told);
                 *is_over |= decision.is_beyond(touched);
                 *until = (*until).max(decision.judged_until(touched));
