@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// A row of `attempt` is written after this time at most, with those that came meanwhile.
 const GATHER: Duration = Duration::from_millis(20);
 /// Rows of `attempt` in one statement.
-const MOST_ROWS: usize = 100;
+const MOST_ROWS: usize = 400;
 /// How often redrives are looked for.
 const REDRIVES: Duration = Duration::from_secs(1);
 /// Redrives in one statement.

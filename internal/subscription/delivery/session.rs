@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 use webhook::Attempt;
 
@@ -137,9 +138,15 @@ impl<'a> Session<'a> {
         }
         while let Some(start) = self.state.start(&self.parts.keys, self.term.number, now) {
             let client = self.parts.client.clone();
+            // A task of its own: the loop alone would keep one core busy, and the others idle.
+            let sending = async move { client.send(&start.request, &start.target, start.timeout).await };
+            let sending = AbortOnDropHandle::new(tokio::spawn(sending));
             self.tries.push(Box::pin(async move {
-                let attempt = client.send(&start.request, &start.target, start.timeout).await;
-                (start.number, attempt)
+                match sending.await {
+                    Ok(attempt) => (start.number, attempt),
+                    // It is not aborted while it is awaited.
+                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                }
             }));
         }
     }
