@@ -23,7 +23,7 @@ use super::signature::{MARK, is_blank};
 use super::values::{trimmed, without_runs};
 use document::Document;
 use found::{Found, Kind, Place};
-use line::Lines;
+use line::{Lines, without_return};
 use std::mem;
 
 /// Finds the pieces of a body.
@@ -123,7 +123,7 @@ impl Scanner {
             // The fast path.
             if let Some(bytes) = self.lines.whole(chunk) {
                 let number = self.lines.number();
-                if bytes.last() == Some(&b'}') || !self.hold(bytes, number, true) {
+                if is_whole(bytes) || !self.hold(bytes, number, true) {
                     return Some((number, Token::Line { bytes, part: false }));
                 }
             }
@@ -268,7 +268,10 @@ impl Scanner {
             Place::Kept(_) => {
                 // All of it, with a value that is not whole yet.
                 kept = self.lines.withdraw();
-                &kept
+                match found.kind {
+                    Kind::Line { part: false } => without_return(&kept),
+                    _ => &kept,
+                }
             }
         };
         let line = &without_runs(line)[..];
@@ -356,11 +359,15 @@ impl Scanner {
 
 /// Whether this is only the beginning of an object.
 fn opens(line: &[u8]) -> bool {
-    // A line that ends with the only brace that it opened is whole: nearly every first line is.
-    let whole = || line.ends_with(b"}") && memchr::memchr_iter(b'{', line).take(2).count() == 1;
     line.first() == Some(&b'{')
-        && !whole()
+        && !is_whole(line)
         && matches!(std::str::from_utf8(line).map(|text| first(text, ANY)), Ok(First::Open))
+}
+
+/// Whether a line ends with the only brace that it opened, and so is no beginning alone: nearly every line is.
+#[inline]
+fn is_whole(line: &[u8]) -> bool {
+    line.ends_with(b"}") && memchr::memchr_iter(b'{', line).take(2).count() == 1
 }
 
 /// Whether no object can begin like this.

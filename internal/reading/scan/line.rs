@@ -109,7 +109,7 @@ impl Lines {
         let line = &chunk[..end];
         *chunk = &chunk[end + 1..];
         self.number += 1;
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        Some(without_return(line))
     }
 
     /// Returns the next line, or part of one, that ends in `chunk`; shortens `chunk` by the bytes read.
@@ -125,7 +125,7 @@ impl Lines {
                 let start = all - chunk.len();
                 *chunk = &chunk[end + 1..];
                 self.number += 1;
-                let line = head.strip_suffix(b"\r").unwrap_or(head);
+                let line = without_return(head);
                 let blank = blanks(line);
                 if blank < line.len() {
                     let place = Place::Here(start + blank..start + line.len());
@@ -162,7 +162,7 @@ impl Lines {
             return None;
         }
         self.given = self.partial.len();
-        Some(self.line(Place::Kept(self.given)))
+        Some(self.line(Place::Kept(without_return(&self.partial).len())))
     }
 
     fn line(&mut self, place: Place) -> Found {
@@ -251,4 +251,9 @@ impl Lines {
         }
         self.given = 0;
     }
+}
+
+/// A line without the carriage return of its end.
+pub(super) fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -150,6 +150,27 @@ fn lines_become_a_document_where_a_line_goes_on_with_an_object() {
     check("{}\n{\"a\":\n{\"b\n{}", 12, &["1 {}", "2 {\"a\":", "3 {\"b", "4 {}"]);
 }
 
+/// A line that ends with the end of an inner object is not whole, wherever a chunk ends.
+#[test]
+fn an_inner_object_may_end_a_line() {
+    check(
+        "{}\n{\"a\":{}\n,\"b\":1}\n{}",
+        20,
+        &["1 {}", "2.1 {\"a\":{}\n,\"b\":1}", "4.1 {}"],
+    );
+}
+
+/// The return of a line's end is no part of a document, wherever a chunk ends.
+#[test]
+fn a_return_counts_the_same_in_every_chunk() {
+    let body = b"{\"sensor\":\r\n1}\r\n{}\r\n";
+    for max in 3..20 {
+        for cut in 0..body.len() {
+            assert_eq!(scan(body, &[cut], max), scan(body, &[], max), "{max} {cut}");
+        }
+    }
+}
+
 #[test]
 fn a_client_may_say_that_its_body_has_lines_alone() {
     let body = b"[7]\n{\n\"a\":1\n}\n";
