@@ -15,6 +15,7 @@
 //! Knows no domain. `axum::serve` is deliberately not used: it installs no timer, so it would never
 //! cut off a client that sends its headers a byte a minute.
 
+mod accept;
 mod correlation;
 mod head;
 mod parameters;
@@ -22,6 +23,7 @@ mod problem;
 mod serve;
 mod tls;
 
+pub use accept::{HTTP_1, HTTP_2, Stream, accept, refuse};
 pub use correlation::{Correlation, correlate};
 pub use parameters::{Parameters, wrong};
 pub use problem::Problem;

@@ -71,8 +71,7 @@ impl Certificate {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| files.unusable(&error))?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(files.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let config = builder.with_no_client_auth().with_cert_resolver(files.clone());
         let config = Arc::new(config);
         Ok(Self { files, config })
     }
@@ -93,8 +92,11 @@ impl Certificate {
         .await;
     }
 
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        self.config.clone().into()
+    /// Shakes hands, and offers this protocol.
+    pub(crate) fn acceptor(&self, protocol: &[u8]) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config).into()
     }
 }
 
