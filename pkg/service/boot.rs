@@ -48,6 +48,11 @@ pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
 pub trait Arguments {
     /// The flags that every program has.
     fn service(&self) -> &Options;
+
+    /// What is logged where `RUST_LOG` does not say; none: the usual.
+    fn log_level(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Runs a program: parses its command line (wrong usage: exit code 2), starts logs and the admin server,
@@ -81,7 +86,7 @@ where
     R: FnOnce(A, Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    telemetry::init(arguments.service().log_format);
+    telemetry::init(arguments.service().log_format, arguments.log_level());
     warn_of_secrets(matches, program.secrets);
     install_tls();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -49,7 +49,7 @@ use anyhow::Context;
 use axum::Router;
 use prometheus_client::registry::Registry;
 use std::future::Future;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -184,11 +184,23 @@ impl Service {
         web::serve(listener, routes, front, self.stop()).await;
     }
 
-    /// Listens on `port` and logs the address under this name.
+    /// Listens on `port` of every interface and logs the address under this name.
     pub async fn listen(&self, name: &'static str, port: u16) -> anyhow::Result<TcpListener> {
-        let listener = bind(port)
-            .await
-            .with_context(|| format!("listen on port {port}; is another program using it?"))?;
+        self.listening(name, port, bind(port).await)
+    }
+
+    /// Listens on `port` for this machine alone and logs the address under this name.
+    pub async fn listen_locally(&self, name: &'static str, port: u16) -> anyhow::Result<TcpListener> {
+        self.listening(name, port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await)
+    }
+
+    fn listening(
+        &self,
+        name: &'static str,
+        port: u16,
+        bound: std::io::Result<TcpListener>,
+    ) -> anyhow::Result<TcpListener> {
+        let listener = bound.with_context(|| format!("listen on port {port}; is another program using it?"))?;
         let address = loopback(listener.local_addr()?);
         tracing::info!(service = name, %address, "listening");
         Ok(listener)

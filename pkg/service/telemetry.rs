@@ -11,11 +11,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging; `RUST_LOG` chooses what is logged (`info` without it).
-pub(crate) fn init(format: LogFormat) {
+/// Starts logging; `RUST_LOG` chooses what is logged (`level` without it, else `info`).
+pub(crate) fn init(format: LogFormat, level: Option<&'static str>) {
     // The pool's own line about a lost connection says nothing of the reason; whose statement failed says it.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn,deadpool=off,refinery_core=warn,tokio_postgres=warn"));
+    let usual = "async_nats=warn,deadpool=off,refinery_core=warn,tokio_postgres=warn,h2=warn,hyper=warn,tower=warn";
+    let level = level.unwrap_or("info");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},{usual}")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
