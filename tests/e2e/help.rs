@@ -25,7 +25,7 @@ fn commands(help: &str) -> Vec<String> {
 
 #[test]
 fn of_each_program() {
-    for program in ["ingestor", "persistor", "api", "dumper", "notifier"] {
+    for program in ["ingestor", "persistor", "api", "dumper", "notifier", "messages"] {
         insta::assert_snapshot!(program, help(program, &[]));
     }
 }

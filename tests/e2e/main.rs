@@ -28,6 +28,7 @@ mod lanes;
 mod last_release;
 mod manifests;
 mod memory;
+mod messages;
 mod modules;
 mod notifier;
 mod pooler;

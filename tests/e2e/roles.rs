@@ -302,6 +302,57 @@ async fn check_rights(admin: &Client, notifier: bool) {
 }
 
 #[tokio::test]
+async fn messages_have_a_role_of_their_own() {
+    let database = testutil::database().await;
+    testutil::give_roles(&database.url()).await;
+    let messages = connect(&database.url_as("odograph_messages")).await;
+    messages
+        .batch_execute(
+            "SELECT make_partition('message', 'message_1', '1', '2');
+             INSERT INTO epoch VALUES (1, now(), NULL, '1 h');
+             INSERT INTO message VALUES (1, 'a', 'x', now(), 'e');
+             SELECT FROM messages, message_1, refinery_schema_history;
+             UPDATE epoch SET closed = now();
+             DELETE FROM message",
+        )
+        .await
+        .unwrap();
+    refuses(
+        &messages,
+        "the role of messages",
+        &[
+            "UPDATE message SET source = 'y'",
+            "UPDATE epoch SET retention = '1 s'",
+            "TRUNCATE message",
+            "DROP TABLE message_1",
+            "SELECT FROM reading",
+            "SELECT FROM series",
+            "SELECT FROM subscription",
+            "SELECT FROM receipt",
+            "SELECT make_partition('reading', 'reading_2024_06', '2024-06-01Z', '2024-07-01Z')",
+        ],
+    )
+    .await;
+    for role in [
+        "odograph_writer",
+        "odograph_reader",
+        "odograph_dumper",
+        "odograph_notifier",
+    ] {
+        let other = connect(&database.url_as(role)).await;
+        let tables = [
+            "SELECT FROM message",
+            "SELECT FROM message_1",
+            "SELECT FROM messages",
+            "SELECT FROM epoch",
+        ];
+        refuses(&other, role, &tables).await;
+    }
+    let gone = "SELECT drop_partition('message', 'message_1'); DELETE FROM epoch";
+    messages.batch_execute(gone).await.unwrap();
+}
+
+#[tokio::test]
 async fn subscriptions_are_the_notifiers() {
     let database = testutil::database().await;
     testutil::give_roles(&database.url()).await;

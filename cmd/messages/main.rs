@@ -1,0 +1,155 @@
+//! Keeps messages (CloudEvents) for a time, over gRPC.
+
+mod forerunner;
+
+use access::Secret;
+use anyhow::Context;
+use clap::Parser;
+use forerunner::Forerunner;
+use message::{Admission, Messages};
+use service::{Arguments, Options, Program, Service, Serving};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: "messages",
+    admin_port: 5105,
+    secrets: &["database_url", "api_key", "db_password"],
+};
+
+/// The longest that a statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Keeps messages (CloudEvents) for a time, over gRPC: PutBatch, GetBatch, DeleteBatch, Clean.
+///
+/// Without keys it listens on this machine alone. Try it:
+///
+///   grpcurl -plaintext -d '{"msgs": [{"id": "1", "source": "car", "text_data": "hi"}]}' localhost:50051 awakari.messages.Service/PutBatch
+#[derive(Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Args {
+    /// Port of the gRPC services; 0 picks a free one and logs it
+    #[arg(long, env = "API_PORT", default_value_t = 50051)]
+    port: u16,
+
+    /// Database that holds the messages: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// How long messages are kept, from their arrival; at least 1m. Those that are there keep their time
+    #[arg(long, env = "DB_RETENTION_PERIOD", default_value = "168h", value_parser = message::retention, value_name = "DURATION")]
+    retention: Duration,
+
+    /// Most bytes of a request; stock servers take as many
+    #[arg(long, env, default_value = "4MiB", value_parser = size, value_name = "SIZE")]
+    max_request: usize,
+
+    /// Most bytes of an answer for several ids; stock clients take as many
+    #[arg(long, env, default_value = "4MiB", value_parser = size, value_name = "SIZE")]
+    max_answer: usize,
+
+    /// Most messages, or ids, in a request
+    #[arg(long, env, default_value_t = 10_000, value_name = "NUMBER")]
+    max_batch: usize,
+
+    /// Most bytes of a message
+    #[arg(long, env, default_value = "1MiB", value_parser = size, value_name = "SIZE")]
+    max_message: usize,
+
+    /// Most requests at once
+    #[arg(long, env, default_value_t = 256, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    max_in_flight: u16,
+
+    /// Take no more messages while they fill so much of the database's disk, such as 20GiB [default: no limit]
+    #[arg(long, env, value_parser = service::bytes, value_name = "SIZE")]
+    max_store: Option<u64>,
+
+    /// Take only messages that are all that CloudEvents 1.0 asks for: a type, a source, a version
+    #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    strict: bool,
+
+    /// A key that lets clients in; may be given several times. Commas separate keys, in the variable as well
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
+    api_key: Vec<Secret>,
+
+    /// File of keys, a line each: KEY-ID messages SHA256-HEX; keys of devices are refused. Read again when it changes
+    #[arg(long, env, value_name = "FILE")]
+    api_keys_file: Option<PathBuf>,
+
+    /// Let everybody in who reaches the port, without a key
+    #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    open: bool,
+
+    /// Migrate the schema to the version needed; with false, wait until another program does it
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
+
+    #[command(flatten)]
+    forerunner: Forerunner,
+
+    #[command(flatten)]
+    serving: Serving,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+
+    fn log_level(&self) -> Option<&'static str> {
+        self.forerunner.log_level()
+    }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    usize::try_from(service::bytes(text)?).map_err(|_| "it is more than this machine can hold".to_owned())
+}
+
+fn main() -> ExitCode {
+    service::main(PROGRAM, run)
+}
+
+async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    let front = service.front(&args.serving)?;
+    let url = args
+        .forerunner
+        .database(args.database_url.as_deref())
+        .map_err(service::usage)?;
+    let pool = postgres::open(&url, Messages::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
+    let admission = Admission::of(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
+    let is_local = admission.is_open() && !args.open;
+    let options = message::Options {
+        retention: args.retention,
+        max_request: args.max_request,
+        max_answer: args.max_answer,
+        max_batch: args.max_batch,
+        max_message: args.max_message,
+        max_in_flight: usize::from(args.max_in_flight),
+        max_store: args.max_store,
+        strict: args.strict,
+    };
+    let messages = Messages::new(pool.clone(), options, admission, &service);
+    let (migrated, stop) = (service.latch("database"), service.stop());
+    service.spawn("migrate", async move {
+        let Some(prepared) = stop.run_until_cancelled(schema::prepare(&pool, args.migrate)).await else {
+            return Ok(());
+        };
+        prepared.context("prepare the database")?;
+        migrated.set(true);
+        Ok(())
+    });
+    let listener = if is_local {
+        tracing::info!(
+            "no key is given, so only this machine is let in; give --api-key, or --open to let everybody in"
+        );
+        service.listen_locally("messages", args.port).await?
+    } else {
+        service.listen("messages", args.port).await?
+    };
+    messages.serve(listener, front).await
+}

@@ -1,0 +1,231 @@
+//! The calls: from a request to its status.
+
+use crate::admission::Admission;
+use crate::gather::Gatherer;
+use crate::message::{Fault, Message, Rules};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::proto::cleaner::service_server::Service as CleanerService;
+use crate::proto::cleaner::{CleanRequest, CleanResponse};
+use crate::proto::messages::service_server::Service as MessagesService;
+use crate::proto::messages::{
+    DeleteBatchRequest, DeleteBatchResponse, GetBatchRequest, GetBatchResponse, PutBatchRequest, PutBatchResponse,
+};
+use crate::store::{Answer, Conflict, Store};
+use ::postgres::Error;
+use bytes::Bytes;
+use grpc::status::{self, Field};
+use repeat::LogLimit;
+use service::Service;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+/// Faults that a status names.
+const NAMED: usize = 100;
+
+/// After this time, the database may answer again.
+const SOON: Duration = Duration::from_secs(1);
+
+/// After this time, there may be room again.
+const LATER: Duration = Duration::from_secs(60);
+
+/// Log lines about the database.
+static FAILURES: LogLimit = LogLimit::every(Duration::from_secs(10));
+
+/// Answers calls. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    pub(crate) store: Store,
+    pub(crate) gatherer: Gatherer,
+    pub(crate) options: Options,
+    pub(crate) admission: Admission,
+    pub(crate) metrics: Metrics,
+    /// The store holds as much as it may.
+    pub(crate) full: Arc<AtomicBool>,
+    pub(crate) service: Service,
+}
+
+impl Calls {
+    /// Times and counts a call of somebody who may call.
+    async fn timed<T>(
+        &self,
+        call: &'static str,
+        metadata: MetadataMap,
+        answering: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        self.admission.admit(&metadata)?;
+        let begun = Instant::now();
+        let answer = answering.await;
+        self.metrics.called(call, begun, answer.is_ok());
+        answer.map(Response::new)
+    }
+
+    /// Runs work on the database to its end, also if the caller leaves: a statement that is left behind would hold its
+    /// connection unseen.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Status> {
+        match self.service.run_to_end(work).await {
+            Ok(done) => done.map_err(|error| unanswered(&error)),
+            Err(error) => {
+                tracing::error!(%error, "a call panicked");
+                Err(status::internal())
+            }
+        }
+    }
+
+    async fn put(&self, events: Vec<Bytes>) -> Result<PutBatchResponse, Status> {
+        self.count("messages", events.len())?;
+        if self.full.load(Ordering::Relaxed) {
+            let text =
+                "The store is full. Send the same again once messages are past their time, or raise --max-store.";
+            return Err(status::busy(text, LATER));
+        }
+        let rules = Rules {
+            most_bytes: self.options.max_message,
+            strict: self.options.strict,
+        };
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        let messages = checked(events, rules)?;
+        if messages.is_empty() {
+            return Ok(PutBatchResponse { ack_count: 0 });
+        }
+        // Kept for the names of conflicts.
+        let names: Vec<(String, String)> = messages
+            .iter()
+            .map(|one| (one.id.clone(), one.source.clone()))
+            .collect();
+        match self.gatherer.put(messages).await {
+            Ok(Ok(())) => {
+                self.metrics.acknowledged(names.len());
+                Ok(PutBatchResponse { ack_count: count })
+            }
+            Ok(Err(conflicts)) => Err(exists(&names, &conflicts)),
+            Err(error) => Err(unanswered(&error)),
+        }
+    }
+
+    async fn get(&self, ids: Vec<String>) -> Result<GetBatchResponse, Status> {
+        self.count("ids", ids.len())?;
+        let (store, most) = (self.store.clone(), self.options.max_answer);
+        match self.to_its_end(async move { store.get(&ids, most).await }).await? {
+            Answer::Found(msgs) => Ok(GetBatchResponse { msgs }),
+            Answer::TooLarge => Err(status::too_large(&format!(
+                "These messages have more than {most} bytes together; ask for fewer ids at once."
+            ))),
+        }
+    }
+
+    async fn delete(&self, ids: Vec<String>) -> Result<DeleteBatchResponse, Status> {
+        self.count("ids", ids.len())?;
+        let ack_count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let store = self.store.clone();
+        self.to_its_end(async move { store.delete(&ids).await }).await?;
+        Ok(DeleteBatchResponse { ack_count })
+    }
+
+    async fn clean(&self) -> Result<CleanResponse, Status> {
+        let store = self.store.clone();
+        let cleaning = async move {
+            store.roll_if_due().await?;
+            store.clean().await
+        };
+        let count = self.to_its_end(cleaning).await?;
+        Ok(CleanResponse { count })
+    }
+
+    fn count(&self, what: &str, count: usize) -> Result<(), Status> {
+        let most = self.options.max_batch;
+        if count <= most {
+            return Ok(());
+        }
+        Err(status::too_large(&format!(
+            "The request has {count} {what}; send at most {most} at once."
+        )))
+    }
+}
+
+/// The messages of a request, if all of them may be stored.
+fn checked(events: Vec<Bytes>, rules: Rules) -> Result<Vec<Message>, Status> {
+    let (mut messages, mut faults) = (Vec::with_capacity(events.len()), Vec::new());
+    for (at, event) in events.into_iter().enumerate() {
+        match Message::of(event, rules) {
+            Ok(message) => messages.push(message),
+            Err(Fault { field, reason }) => {
+                let dot = if field.is_empty() { "" } else { "." };
+                faults.push(Field {
+                    path: format!("msgs[{at}]{dot}{field}"),
+                    fault: reason,
+                });
+                if faults.len() == NAMED {
+                    break;
+                }
+            }
+        }
+    }
+    let Some(first) = faults.first() else {
+        return Ok(messages);
+    };
+    let text = format!("Nothing was stored. {}: {}.", first.path, first.fault);
+    Err(status::invalid(&text, faults))
+}
+
+/// `ALREADY_EXISTS`, naming the messages whose names belong to others.
+fn exists(names: &[(String, String)], conflicts: &[Conflict]) -> Status {
+    let named = conflicts.iter().take(NAMED).filter_map(|Conflict(at)| {
+        let (id, source) = names.get(*at)?;
+        Some(Field {
+            path: format!("msgs[{at}].id"),
+            fault: format!("another message with the id {id:?} and the source {source:?} is stored"),
+        })
+    });
+    let named: Vec<Field> = named.collect();
+    let text = format!(
+        "Nothing was stored: {} of the messages have the id and the source of another message.",
+        conflicts.len()
+    );
+    status::exists(&text, named)
+}
+
+/// `UNAVAILABLE`: the database did not answer. The log says why.
+fn unanswered(error: &Error) -> Status {
+    if FAILURES.allows("database") {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "a call failed at the database");
+    }
+    status::unavailable("The database does not answer now. Send the same again.", SOON)
+}
+
+#[tonic::async_trait]
+impl MessagesService for Calls {
+    async fn put_batch(&self, request: Request<PutBatchRequest>) -> Result<Response<PutBatchResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        self.timed("put", metadata, self.put(request.msgs)).await
+    }
+
+    async fn get_batch(&self, request: Request<GetBatchRequest>) -> Result<Response<GetBatchResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        self.timed("get", metadata, self.get(request.ids)).await
+    }
+
+    async fn delete_batch(
+        &self,
+        request: Request<DeleteBatchRequest>,
+    ) -> Result<Response<DeleteBatchResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        self.timed("delete", metadata, self.delete(request.ids)).await
+    }
+}
+
+#[tonic::async_trait]
+impl CleanerService for Calls {
+    async fn clean(&self, request: Request<CleanRequest>) -> Result<Response<CleanResponse>, Status> {
+        let (metadata, ..) = request.into_parts();
+        self.timed("clean", metadata, Self::clean(self)).await
+    }
+}

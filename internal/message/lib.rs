@@ -1,0 +1,31 @@
+//! Messages: a temporary store of CloudEvents over gRPC, on PostgreSQL.
+//!
+//! A put is answered once it is committed. The same again is harmless; another message under the same id and source is
+//! an error. What is past its time is gone from answers at once, and from the disk in whole epochs soon after.
+//!
+//! ```no_run
+//! # async fn run(pool: postgres::Pool, service: service::Service) -> anyhow::Result<()> {
+//! use message::{Admission, Messages, Options};
+//!
+//! let messages = Messages::new(pool, Options::default(), Admission::open(), &service);
+//! let listener = service.listen("messages", 50051).await?;
+//! messages.serve(listener, web::Front::default()).await
+//! # }
+//! ```
+//!
+//! `calls` answers, `gather` lets puts share transactions, `store` has the SQL, `api/grpc` the services. Deliberately not
+//! here: sockets and TLS (`grpc`, `web`).
+
+mod admission;
+mod calls;
+mod gather;
+mod message;
+mod metrics;
+mod options;
+mod proto;
+mod server;
+mod store;
+
+pub use admission::Admission;
+pub use options::{Options, retention};
+pub use server::Messages;

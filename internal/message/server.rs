@@ -1,0 +1,141 @@
+//! The server: its calls, and what it does by itself.
+
+use crate::admission::Admission;
+use crate::calls::Calls;
+use crate::gather::{Gatherer, TRANSACTIONS};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::proto::SERVICES;
+use crate::proto::cleaner::service_server::ServiceServer as CleanerServer;
+use crate::proto::messages::service_server::ServiceServer as MessagesServer;
+use crate::store::{Size, Store};
+use ::postgres::{Error, Pool};
+use grpc::{Health, Limits, Services};
+use service::{Latch, Service};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tonic::codec::CompressionEncoding;
+use web::Front;
+
+/// Between two looks for epochs that are due, at the least and at the most.
+const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Bytes that an answer for a single id may have beyond its messages.
+const WHATEVER_ITS_SIZE: usize = usize::MAX;
+
+/// A server of messages.
+pub struct Messages {
+    calls: Calls,
+    latch: Latch,
+}
+
+impl Messages {
+    /// Connections of the pool: of puts, of the rest, and of what it does by itself.
+    pub const CONNECTIONS: usize = TRANSACTIONS + 8;
+
+    /// Makes a server over a pool of [`Self::CONNECTIONS`]. It is ready once it has looked at the database.
+    #[must_use]
+    pub fn new(pool: Pool, options: Options, admission: Admission, service: &Service) -> Self {
+        let store = Store::new(pool, options.retention);
+        let (gatherer, gathering) = Gatherer::new(store.clone());
+        service.spawn("puts", async move {
+            gathering.await;
+            Ok(())
+        });
+        let (watched, stop) = (admission.clone(), service.stop());
+        service.spawn("watch the keys of messages", async move {
+            watched.watch(stop).await;
+            Ok(())
+        });
+        Self {
+            calls: Calls {
+                store,
+                gatherer,
+                options,
+                admission,
+                metrics: Metrics::register(&mut service.metrics()),
+                full: Arc::new(AtomicBool::new(false)),
+                service: service.clone(),
+            },
+            latch: service.latch("messages"),
+        }
+    }
+
+    /// Serves on `listener` until the program is to end. Until the database is migrated, calls fail and are to be sent
+    /// again.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub async fn serve(self, listener: TcpListener, front: Front) -> anyhow::Result<()> {
+        let Self { calls, latch } = self;
+        let (options, stop) = (calls.options, calls.service.stop());
+        let messages = MessagesServer::new(calls.clone())
+            .max_decoding_message_size(options.max_request)
+            .max_encoding_message_size(WHATEVER_ITS_SIZE)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip);
+        let services = Services::new(&[SERVICES])?
+            .with(messages)
+            .with(CleanerServer::new(calls.clone()));
+        let limits = Limits {
+            max_request: options.max_request,
+            max_in_flight: options.max_in_flight,
+            ..Limits::default()
+        };
+        let keeping = stop.run_until_cancelled(keep(&calls, services.health(), &latch));
+        let serving = grpc::serve(listener, services, front, limits, stop.clone());
+        let (_, served) = tokio::join!(keeping, serving);
+        Ok(served?)
+    }
+}
+
+/// Opens epochs, and removes those that are past their time.
+async fn keep(calls: &Calls, health: Health, latch: &Latch) {
+    let interval = (calls.options.retention / 70).clamp(LOOKS.0, LOOKS.1);
+    let (mut was_kept, mut is_open) = (true, false);
+    loop {
+        let kept = look(calls, &mut is_open).await;
+        latch.set(kept.is_ok());
+        health.set(kept.is_ok()).await;
+        match kept {
+            Ok(size) => {
+                was_kept = true;
+                calls.metrics.size(size);
+                let is_full = calls
+                    .options
+                    .max_store
+                    .is_some_and(|most| u64::try_from(size.bytes).unwrap_or(0) >= most);
+                if calls.full.swap(is_full, Ordering::Relaxed) != is_full {
+                    tracing::warn!(
+                        bytes = size.bytes,
+                        is_full,
+                        "the store reached --max-store, or has room again"
+                    );
+                }
+                sleep(interval).await;
+            }
+            Err(error) => {
+                if std::mem::take(&mut was_kept) {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, "cannot look for epochs that are due; trying again");
+                }
+                sleep(LOOKS.0).await;
+            }
+        }
+    }
+}
+
+async fn look(calls: &Calls, is_open: &mut bool) -> Result<Size, Error> {
+    let store = &calls.store;
+    // Once: servers that keep messages for different times must not close each other's epochs for ever.
+    if !*is_open {
+        store.open().await?;
+        *is_open = true;
+    }
+    store.roll_if_due().await?;
+    store.clean().await?;
+    store.size().await
+}

@@ -1,0 +1,111 @@
+//! Removes what is past its time: whole epochs.
+
+use super::epoch::is_locked;
+use super::{CLEANS, LOCK_TIMEOUT, Store};
+use ::postgres::{Error, Timer};
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_postgres::{Client, Error as Failed};
+
+/// Between two tries to drop an epoch that is in use.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Tries to drop an epoch before it is left for the next time.
+const TRIES: usize = 10;
+
+/// How much is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) epochs: i64,
+    /// As the server estimates it.
+    pub(crate) messages: i64,
+    pub(crate) bytes: i64,
+}
+
+impl Store {
+    /// Drops every epoch that is wholly past its time, or closed and empty. Returns how many messages went.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn clean(&self) -> Result<u64, Error> {
+        let mut connection = self.pool.get().await?;
+        let client: &mut Client = &mut connection;
+        let mut gone = 0;
+        let select = "SELECT number FROM epoch WHERE closed IS NOT NULL ORDER BY number";
+        let closed: Vec<i32> = client.query(select, &[]).await?.iter().map(|row| row.get(0)).collect();
+        for number in closed {
+            for _ in 0..TRIES {
+                let _timer = Timer::of("drop_epoch");
+                match drop_epoch(client, number).await {
+                    Ok(count) => {
+                        gone += count;
+                        break;
+                    }
+                    Err(error) if is_locked(&error) => sleep(PAUSE).await,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Opens the next epoch if the open one is due and holds a message.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn roll_if_due(&self) -> Result<(), Error> {
+        let select = "SELECT number FROM epoch WHERE closed IS NULL AND clock_timestamp() >= opened + retention / 7
+            AND EXISTS (SELECT FROM message WHERE epoch = number)";
+        let due = self.pool.get().await?.query_opt(select, &[]).await?;
+        match due {
+            Some(row) => self.roll(Some(row.try_get(0)?)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// How much is stored.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn size(&self) -> Result<Size, Error> {
+        let select = "SELECT count(*), coalesce(sum(n_live_tup), 0)::int8, coalesce(sum(pg_total_relation_size(inhrelid)), 0)::int8
+            FROM pg_inherits LEFT JOIN pg_stat_user_tables ON relid = inhrelid WHERE inhparent = 'message'::regclass";
+        let row = self.pool.get().await?.query_one(select, &[]).await?;
+        Ok(Size {
+            epochs: row.try_get(0)?,
+            messages: row.try_get(1)?,
+            bytes: row.try_get(2)?,
+        })
+    }
+}
+
+/// Drops a closed epoch if it is due. Returns how many messages went with it.
+async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
+    let transaction = client.transaction().await?;
+    let milliseconds = LOCK_TIMEOUT.as_millis();
+    let lock = format!("SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({CLEANS})");
+    transaction.batch_execute(&lock).await?;
+    let due = "SELECT closed + retention <= clock_timestamp() FROM epoch WHERE number = $1 AND closed IS NOT NULL";
+    // Another server may have dropped it meanwhile.
+    let Some(row) = transaction.query_opt(due, &[&number]).await? else {
+        return Ok(0);
+    };
+    let empty = format!("SELECT NOT EXISTS (SELECT FROM message_{number})");
+    if !row.try_get::<_, bool>(0)? && !transaction.query_one(&empty, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(0);
+    }
+    let count = format!("SELECT count(*) FROM message_{number}");
+    let count: i64 = transaction.query_one(&count, &[]).await?.try_get(0)?;
+    let drop = "SELECT drop_partition('message'::regclass, 'message_' || $1::int)";
+    transaction.query_one(drop, &[&number]).await?;
+    transaction
+        .execute("DELETE FROM epoch WHERE number = $1", &[&number])
+        .await?;
+    transaction.commit().await?;
+    tracing::info!(
+        epoch = number,
+        messages = count,
+        "removed an epoch that is past its time"
+    );
+    Ok(u64::try_from(count).unwrap_or_default())
+}

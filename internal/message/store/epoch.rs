@@ -1,0 +1,101 @@
+//! Epochs: which one is open, and opening the next.
+
+use super::{LOCK_TIMEOUT, PUTS, Store};
+use ::postgres::{Error, Timer};
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// Between two tries to roll, while puts are under way.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The open epoch; none before the first. `is_due`: it is older than a seventh of its retention.
+pub(super) const OPEN: &str = "SELECT number, clock_timestamp(), clock_timestamp() >= opened + retention / 7 AS is_due
+    FROM epoch WHERE closed IS NULL";
+
+impl Store {
+    /// Opens the next epoch, unless another one than `open` is open by now. Waits for puts under way.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn roll(&self, open: Option<i32>) -> Result<(), Error> {
+        loop {
+            let mut connection = self.pool.get().await?;
+            let client: &mut Client = &mut connection;
+            let select = "SELECT coalesce(max(number), 0) + 1 FROM epoch";
+            let next: i32 = client.query_one(select, &[]).await?.try_get(0)?;
+            // Before the lock, and committed: puts do not wait for it.
+            let (name, from, to) = (
+                format!("message_{next}"),
+                next.to_string(),
+                (i64::from(next) + 1).to_string(),
+            );
+            store::make_partition(client, "message", &name, &from, &to).await?;
+            let _timer = Timer::of("roll_epoch");
+            match self.close(client, open, next).await {
+                Ok(opened) => {
+                    if opened {
+                        tracing::info!(epoch = next, retention = ?self.retention, "opened an epoch");
+                    }
+                    return Ok(());
+                }
+                Err(error) if is_locked(&error) => {}
+                // Another server opened the same one.
+                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            drop(connection);
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn close(&self, client: &mut Client, open: Option<i32>, next: i32) -> Result<bool, tokio_postgres::Error> {
+        let transaction = client.transaction().await?;
+        let milliseconds = LOCK_TIMEOUT.as_millis();
+        let lock = format!("SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({PUTS})");
+        transaction.batch_execute(&lock).await?;
+        let select = "SELECT number FROM epoch WHERE closed IS NULL";
+        let now_open = transaction.query_opt(select, &[]).await?;
+        let now_open: Option<i32> = now_open.map(|row| row.try_get(0)).transpose()?;
+        if now_open != open {
+            return Ok(false);
+        }
+        let close = "UPDATE epoch SET closed = clock_timestamp() WHERE closed IS NULL";
+        transaction.execute(close, &[]).await?;
+        let insert = "INSERT INTO epoch (number, opened, retention)
+            VALUES ($1, clock_timestamp(), make_interval(secs => $2::float8))";
+        transaction
+            .execute(insert, &[&next, &self.retention.as_secs_f64()])
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Opens the first epoch, and the next one where the open one keeps its messages for another time than this store.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn open(&self) -> Result<(), Error> {
+        let select = "SELECT number, retention = make_interval(secs => $1::float8) FROM epoch WHERE closed IS NULL";
+        let row = self
+            .pool
+            .get()
+            .await?
+            .query_opt(select, &[&self.retention.as_secs_f64()])
+            .await?;
+        let open = row
+            .map(|row| Ok::<_, Error>((row.try_get(0)?, row.try_get(1)?)))
+            .transpose()?;
+        match open {
+            Some((_, true)) => Ok(()),
+            Some((number, false)) => self.roll(Some(number)).await,
+            None => self.roll(None).await,
+        }
+    }
+}
+
+/// Whether a lock did not come in time.
+pub(super) fn is_locked(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}

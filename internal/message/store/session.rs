@@ -1,0 +1,43 @@
+//! A connection for one transaction.
+
+use super::is_passing;
+use ::postgres::{Error, Pool, Timer, Tries};
+use deadpool_postgres::Object;
+use tokio_postgres::Error as Failed;
+
+/// Of every transaction. The planner knows nothing of a partition that was just made, and would read all of it for each
+/// id; and what is acknowledged is on the disk, whatever the server's own setting is.
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// The tries of a transaction, until it does not conflict with another.
+pub(super) struct Session(Tries);
+
+impl Session {
+    pub(super) fn of(name: &'static str) -> Self {
+        Self(Tries::of(name))
+    }
+
+    /// A connection for the next try, and what times it.
+    ///
+    /// # Errors
+    /// Those of the pool.
+    pub(super) async fn begin(&mut self, pool: &Pool) -> Result<(Object, Timer), Error> {
+        let connection = pool.get().await?;
+        Ok((connection, self.0.timer()))
+    }
+
+    /// After a try has failed: waits where another one may succeed. The connection is closed: a COPY that was refused
+    /// leaves an answer on it.
+    ///
+    /// # Errors
+    /// Why the try failed, where another one would fail as well.
+    pub(super) async fn failed(&mut self, begun: (Object, Timer), error: Failed) -> Result<(), Error> {
+        drop(Object::take(begun.0));
+        if is_passing(&error) && self.0.again("another transaction was first").await {
+            Ok(())
+        } else {
+            Err(error.into())
+        }
+    }
+}
