@@ -8,6 +8,7 @@ use anyhow::Context;
 use event::Writer;
 use futures_util::FutureExt;
 use ingest::{Ingest, Limits, Witness};
+use message::{Admission, Messages};
 use persist::{History, Persistor, Storing};
 use pgserver::Server;
 use postgres::Pool;
@@ -24,7 +25,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 /// Connections to the database beside those that store readings.
 const CONNECTIONS: usize = 8;
 
-/// Run everything in one process: ingestor, persistor, API, notifier and nightly dumps
+/// Run everything in one process: ingestor, persistor, API, notifier, messages and nightly dumps
 ///
 /// Without further flags it keeps everything in a data folder and runs a PostgreSQL of its own
 /// there. Each of --database-url, --event-url and --blob-store-url replaces a default.
@@ -45,6 +46,14 @@ pub(crate) struct Args {
     /// Port of subscriptions and POST /publish; 0 picks a free one
     #[arg(long, env, default_value_t = 5002, value_name = "PORT")]
     notifier_port: u16,
+
+    /// Port of messages (gRPC), for this machine alone; 0 picks a free one
+    #[arg(long, env, default_value_t = 50051, value_name = "PORT")]
+    messages_port: u16,
+
+    /// How long messages are kept, from their arrival; at least 1m
+    #[arg(long, env, default_value = "168h", value_parser = message::retention, value_name = "DURATION")]
+    message_retention: Duration,
 
     /// A key that lets clients write; may be given several times. Commas separate keys, in the
     /// variable as well, so no key holds one [default: the one in the data folder, made at first start]
@@ -195,6 +204,7 @@ async fn everything(
         .await
         .map_err(service::usage)?;
     postgres::register(&mut service.metrics());
+    let messages_pool = postgres::open(database, Messages::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let migrated = service.latch("database");
 
     let Some(prepared) = service
@@ -267,6 +277,7 @@ async fn everything(
             None
         }
     };
+    let messages = messages(&args, messages_pool, front.clone(), service).await;
     let ingest = Ingest::new(
         writer,
         keys,
@@ -287,7 +298,16 @@ async fn everything(
     // A user's own key must not be printed.
     let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
     let subscriptions = subscriptions_url.unwrap_or_else(|| "none: their port is taken".to_owned());
-    greet(&url, &api_url, &subscriptions, shown, &place, &psql, args.demo);
+    greet(
+        &url,
+        &api_url,
+        &subscriptions,
+        &messages,
+        shown,
+        &place,
+        &psql,
+        args.demo,
+    );
 
     tokio::join!(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
@@ -301,6 +321,31 @@ async fn everything(
     // Wait before PostgreSQL is stopped. The service has noted an error of the persistor.
     let _ended = (&mut all_persisted).await;
     Ok(())
+}
+
+/// Serves messages to this machine. Returns where.
+async fn messages(args: &Args, pool: Pool, front: web::Front, service: &Service) -> String {
+    // Without its port, the rest runs all the same.
+    let listening = service.listen_locally("messages", args.messages_port).await;
+    let listening = listening.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    match listening {
+        Ok((address, listener)) => {
+            let options = message::Options {
+                retention: args.message_retention,
+                ..message::Options::default()
+            };
+            let messages = Messages::new(pool, options, Admission::open(), service);
+            service.spawn("messages", messages.serve(listener, front));
+            format!("{address} (gRPC, for this machine)")
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "cannot open the port of messages, so none are taken; choose another --messages-port"
+            );
+            "none: their port is taken".to_owned()
+        }
+    }
 }
 
 fn scheme(args: &Args) -> &'static str {
@@ -343,7 +388,8 @@ fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
 }
 
 /// Prints all addresses, with a command that works as it stands.
-fn greet(url: &str, api: &str, subscriptions: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
+#[expect(clippy::too_many_arguments, reason = "each is a line of what is printed")]
+fn greet(url: &str, api: &str, subscriptions: &str, messages: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
     let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
     let moving = if demo {
         "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
@@ -362,6 +408,7 @@ Odograph is running.
   Location          {api}/location/latest
   Status            {api}/status
   Subscriptions     {subscriptions}
+  Messages          {messages}
   SQL               {psql}
   Daily dumps       {dumps}
 {moving}
