@@ -101,8 +101,10 @@ fn probes_and_services_reach_the_ports_that_the_programs_open() {
         }
         let annotation = text(container.template, "/metadata/annotations/prometheus.io~1port");
         assert_eq!(annotation.parse().ok(), admin, "{name}: where Prometheus looks");
-        let http = container.port(&Value::from("http"));
-        assert_eq!(http, help.default("--port"), "{name}: --port");
+        let main = ["http", "grpc"]
+            .into_iter()
+            .find_map(|name| container.port(&Value::from(name)));
+        assert_eq!(main, help.default("--port"), "{name}: --port");
 
         let service = manifest
             .document("Service", name)
