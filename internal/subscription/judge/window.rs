@@ -124,9 +124,11 @@ pub(super) fn attempt(
         until: None,
         kept: None,
     };
-    let can_reach_back = known.is_none() && !window.begins && !window.is_farthest;
+    let has_earlier = known.is_none() && !window.begins && !window.is_farthest;
+    // What is known may begin in the middle of a run.
+    let can_reach_back = has_earlier || known.is_some_and(|known| !known.machine.is_known());
     // Without earlier readings it was off.
-    let mut undecided = can_reach_back;
+    let mut undecided = has_earlier;
     moments::each(rule, readings, from, |moment| {
         if moment.time > until || pass.is_over {
             return;
