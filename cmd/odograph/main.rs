@@ -4,6 +4,7 @@ mod data;
 mod dead;
 mod demo;
 mod key;
+mod messages;
 mod migrate;
 mod rebuild;
 mod replay;
@@ -69,6 +70,7 @@ enum Command {
     Simulate(simulate::Args),
     Key(key::Args),
     Dead(dead::Args),
+    Messages(Box<messages::Args>),
     Subscriptions(Box<subscriptions::Args>),
 }
 
@@ -116,6 +118,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => tool(simulate::run(args)),
         Command::Key(args) => tool(quietly(async { key::run(&args) })),
         Command::Dead(args) => tool(quietly(dead::run(args))),
+        Command::Messages(args) => tool(quietly(messages::run(*args))),
         Command::Subscriptions(args) => tool(quietly(subscriptions::run(*args))),
     }
 }

@@ -18,6 +18,7 @@
 
 mod admission;
 mod calls;
+mod client;
 mod gather;
 mod message;
 mod metrics;
@@ -27,5 +28,8 @@ mod server;
 mod store;
 
 pub use admission::Admission;
+pub use client::{Client, ClientError};
+pub use grpc::status::Failure;
 pub use options::{Options, retention};
+pub use proto::SERVICES;
 pub use server::Messages;

@@ -27,5 +27,5 @@ pub(crate) mod pb {
     tonic::include_proto!("pb");
 }
 
-/// The services as clients see them by reflection, encoded.
-pub(crate) const SERVICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/services.bin"));
+/// The services as clients see them by reflection: an encoded `FileDescriptorSet`.
+pub const SERVICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/services.bin"));

@@ -73,3 +73,97 @@ pub fn unavailable(text: &str, after: Duration) -> Status {
 pub fn internal() -> Status {
     Status::internal(INTERNAL)
 }
+
+/// What a client does after a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The same again, after this time.
+    Again {
+        /// What the server said.
+        text: String,
+        /// How long to wait; zero where the server does not say.
+        after: Duration,
+    },
+    /// Less at once.
+    TooLarge(String),
+    /// Another request: the same would fail again.
+    Final {
+        /// What the server said.
+        text: String,
+        /// The fields at fault.
+        fields: Vec<Field>,
+        /// Something else is there under these names.
+        exists: bool,
+    },
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Again { text, .. } | Self::TooLarge(text) | Self::Final { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Reads a status that a server has answered.
+#[must_use]
+pub fn failure(status: &Status) -> Failure {
+    let (text, details) = (status.message().to_owned(), status.get_error_details());
+    let retry = details.retry_info().map(|retry| retry.retry_delay.unwrap_or_default());
+    match (status.code(), retry) {
+        (Code::ResourceExhausted, None) => Failure::TooLarge(text),
+        (
+            Code::ResourceExhausted | Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown,
+            retry,
+        ) => Failure::Again {
+            text,
+            after: retry.unwrap_or_default(),
+        },
+        (code, _) => {
+            let violations = details
+                .bad_request()
+                .map(|faults| faults.field_violations.clone())
+                .unwrap_or_default();
+            let fields = violations.into_iter().map(|one| Field {
+                path: one.field,
+                fault: one.description,
+            });
+            Failure::Final {
+                text,
+                fields: fields.collect(),
+                exists: code == Code::AlreadyExists,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_reads_what_a_server_wrote() {
+        let fields = vec![Field {
+            path: "msgs[3].id".to_owned(),
+            fault: "it is empty".to_owned(),
+        }];
+        let wrong = |exists| Failure::Final {
+            text: "No.".to_owned(),
+            fields: fields.clone(),
+            exists,
+        };
+        assert_eq!(failure(&invalid("No.", fields.clone())), wrong(false));
+        assert_eq!(failure(&exists("No.", fields.clone())), wrong(true));
+        assert_eq!(failure(&too_large("Less.")), Failure::TooLarge("Less.".to_owned()));
+        let after = Duration::from_secs(7);
+        let again = |after| Failure::Again {
+            text: "Later.".to_owned(),
+            after,
+        };
+        assert_eq!(failure(&busy("Later.", after)), again(after));
+        assert_eq!(failure(&unavailable("Later.", after)), again(after));
+        assert_eq!(failure(&Status::deadline_exceeded("Later.")), again(Duration::ZERO));
+    }
+}

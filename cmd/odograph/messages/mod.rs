@@ -1,0 +1,180 @@
+//! `odograph messages`: puts, gets, deletes, cleans and lists messages.
+
+mod json;
+mod list;
+mod put;
+
+use access::Secret;
+use anyhow::Context;
+use json::Events;
+use message::{Client, Failure};
+use repeat::Pauses;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Ids in one call.
+const AT_ONCE: usize = 1000;
+
+/// Put, get, delete, clean or list messages (CloudEvents), which `messages` keeps for a time
+#[derive(clap::Args)]
+#[command(after_long_help = "Examples:
+  echo '{\"id\": \"1\", \"source\": \"car\", \"textData\": \"half full\"}' | odograph messages put -
+  odograph messages get 1
+  odograph messages list --since 2026-11-01T00:00:00Z --database-url postgres://HOST/DATABASE")]
+pub(crate) struct Args {
+    /// Address of the server of messages
+    #[arg(
+        long,
+        env = "MESSAGES_URL",
+        default_value = "http://127.0.0.1:50051",
+        global = true,
+        value_name = "URL"
+    )]
+    url: String,
+
+    /// A key of the server, where it asks for one
+    #[arg(
+        long,
+        env = "MESSAGES_KEY",
+        hide_env_values = true,
+        global = true,
+        value_name = "KEY"
+    )]
+    key: Option<Secret>,
+
+    /// File of the authorities that signed the server's certificate [default: the system's]
+    #[arg(long, env = "MESSAGES_CA", global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// How long to try again while the server does not answer
+    #[arg(long, default_value = "5m", value_parser = service::duration, global = true, value_name = "DURATION")]
+    max_retry_time: Duration,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Put messages from files of JSON, one a line, as `get` prints them
+    ///
+    /// The same again is harmless, so a file that was put in part is put again as a whole.
+    Put {
+        /// Files; `-` is the standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print messages as JSON, one a line
+    Get {
+        /// Ids; `-` reads them from the standard input, one a line
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Delete all messages of these ids
+    Delete {
+        /// Ids; `-` reads them from the standard input, one a line
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Remove what is expired from the disk; it also happens by itself
+    Clean,
+    /// List messages from the database: arrival, id and source. For those who lost the ids
+    List(list::Args),
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let client = || Client::new(&args.url, args.key.as_ref(), args.ca.as_deref());
+    let mut server = Server {
+        patience: args.max_retry_time,
+        client: match &args.command {
+            Command::List(list) => return list::run(list).await,
+            _ => client()?,
+        },
+    };
+    match args.command {
+        Command::Put { files } => put::run(&mut server, &files).await,
+        Command::Get { ids } => {
+            let events = Events::new()?;
+            for ids in chunks(ids)? {
+                for event in server.get(ids).await? {
+                    print(&events.json(&event)?)?;
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Delete { ids } => {
+            for ids in chunks(ids)? {
+                server.call(async |client| client.delete(ids.clone()).await).await?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Clean => {
+            let count = server.call(async |client| client.clean().await).await?;
+            print(&format!("{count} messages are gone from the disk"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::List(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A server, and how long to try again.
+struct Server {
+    client: Client,
+    patience: Duration,
+}
+
+impl Server {
+    /// Calls until the server answers.
+    async fn call<T>(&mut self, mut call: impl AsyncFnMut(&mut Client) -> Result<T, Failure>) -> Result<T, Failure> {
+        let (begun, mut pauses) = (tokio::time::Instant::now(), Pauses::outage());
+        loop {
+            match call(&mut self.client).await {
+                Err(Failure::Again { text, after }) if begun.elapsed() < self.patience => {
+                    let pause = after.max(pauses.grow());
+                    let _unread = writeln!(std::io::stderr(), "{text} Trying again in {pause:.1?}.");
+                    tokio::time::sleep(pause).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// The messages of these ids, asked for in halves where an answer would be too long.
+    async fn get(&mut self, ids: Vec<String>) -> Result<Vec<bytes::Bytes>, Failure> {
+        let (mut found, mut waiting) = (Vec::new(), vec![ids]);
+        while let Some(mut ids) = waiting.pop() {
+            match self.call(async |client| client.get(ids.clone()).await).await {
+                Ok(events) => found.extend(events),
+                Err(Failure::TooLarge(_)) if ids.len() > 1 => {
+                    let rest = ids.split_off(ids.len() / 2);
+                    waiting.extend([rest, ids]);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Ids as many at once as one call takes.
+fn chunks(ids: Vec<String>) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut all = Vec::new();
+    for id in ids {
+        if id == "-" {
+            for line in BufReader::new(std::io::stdin()).lines() {
+                all.push(line.context("read ids from the standard input")?);
+            }
+        } else {
+            all.push(id);
+        }
+    }
+    all.retain(|id| !id.is_empty());
+    Ok(all.chunks(AT_ONCE).map(<[String]>::to_vec).collect())
+}
+
+/// Prints a line.
+fn print(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("write to the standard output")
+}
