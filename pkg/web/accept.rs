@@ -1,6 +1,7 @@
 //! Accepts connections, and shakes hands where they are protected by TLS.
 
-use crate::{Certificate, Front, Limits};
+use crate::Certificate;
+use crate::front::{Front, Limits};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -17,6 +17,7 @@
 
 mod accept;
 mod correlation;
+mod front;
 mod head;
 mod parameters;
 mod problem;
@@ -25,9 +26,10 @@ mod tls;
 
 pub use accept::{HTTP_1, HTTP_2, Stream, accept, refuse};
 pub use correlation::{Correlation, correlate};
+pub use front::{Front, Limits};
 pub use parameters::{Parameters, wrong};
 pub use problem::Problem;
-pub use serve::{Front, Limits, serve};
+pub use serve::serve;
 pub use tls::{Certificate, CertificateError};
 
 use axum::Router;
