@@ -107,7 +107,9 @@ fn broken(limits: &Limits, end: &End) -> Problem {
                 Foreign::Compressed => {
                     "A line begins as data of an unsupported compression (xz, bzip2, zip, zlib or the like). Readings before it are accepted; decompress the rest and send it as a body of its own."
                 }
-                Foreign::Utf16 => "A line is in UTF-16. Readings before it are accepted; send the rest in UTF-8.",
+                Foreign::Utf16 => {
+                    "A line is in UTF-16 or UTF-32. Readings before it are accepted; send the rest in UTF-8."
+                }
                 Foreign::Coded => {
                     "A line is percent-encoded or in base64. Readings before it are accepted; send the rest as it was before that."
                 }
@@ -150,7 +152,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Foreign(Foreign::Utf16)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is UTF-16; send it as UTF-8 (iconv -f UTF-16 -t UTF-8).",
+            "The body is UTF-16 or UTF-32; send it as UTF-8 (iconv -f UTF-16 -t UTF-8, or -f UTF-32).",
         ),
         End::Body(body::Error::Foreign(Foreign::Coded)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
