@@ -17,6 +17,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use subscription::Notifier;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// The longest that a statement may take.
@@ -240,7 +241,7 @@ async fn everything(
         args.history,
         service,
     );
-    let (persisted, mut all_persisted) = tokio::sync::oneshot::channel::<()>();
+    let (persisted, mut all_persisted) = oneshot::channel::<()>();
     let until = last_upload.clone();
     service.spawn("persistor", async move {
         // Dropped at any end of the persistor.
@@ -277,7 +278,7 @@ async fn everything(
             None
         }
     };
-    let messages = messages(&args, messages_pool, front.clone(), service).await;
+    let (messages, messages_ended) = messages(&args, messages_pool, front.clone(), service).await;
     let ingest = Ingest::new(
         writer,
         keys,
@@ -320,11 +321,14 @@ async fn everything(
     last_upload.cancel();
     // Wait before PostgreSQL is stopped. The service has noted an error of the persistor.
     let _ended = (&mut all_persisted).await;
+    let _ended = messages_ended.await;
     Ok(())
 }
 
-/// Serves messages to this machine. Returns where.
-async fn messages(args: &Args, pool: Pool, front: web::Front, service: &Service) -> String {
+/// Serves messages to this machine. Returns where, and what tells of its end.
+async fn messages(args: &Args, pool: Pool, front: web::Front, service: &Service) -> (String, oneshot::Receiver<()>) {
+    // Dropped at its end.
+    let (ended, all_ended) = oneshot::channel();
     // Without its port, the rest runs all the same.
     let listening = service.listen_locally("messages", args.messages_port).await;
     let listening = listening.and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -335,15 +339,18 @@ async fn messages(args: &Args, pool: Pool, front: web::Front, service: &Service)
                 ..message::Options::default()
             };
             let messages = Messages::new(pool, options, Admission::open(), service);
-            service.spawn("messages", messages.serve(listener, front));
-            format!("{address} (gRPC, for this machine)")
+            service.spawn("messages", async move {
+                let _ended = ended;
+                messages.serve(listener, front).await
+            });
+            (format!("{address} (gRPC, for this machine)"), all_ended)
         }
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "cannot open the port of messages, so none are taken; choose another --messages-port"
             );
-            "none: their port is taken".to_owned()
+            ("none: their port is taken".to_owned(), all_ended)
         }
     }
 }

@@ -3,13 +3,14 @@
 mod json;
 mod list;
 mod put;
+mod server;
 
 use access::Secret;
 use anyhow::Context;
 use json::Events;
-use message::{Client, Failure};
-use repeat::Pauses;
-use std::io::{BufRead, BufReader, Write};
+use message::Client;
+use server::{Server, print};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -119,45 +120,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A server, and how long to try again.
-struct Server {
-    client: Client,
-    patience: Duration,
-}
-
-impl Server {
-    /// Calls until the server answers.
-    async fn call<T>(&mut self, mut call: impl AsyncFnMut(&mut Client) -> Result<T, Failure>) -> Result<T, Failure> {
-        let (begun, mut pauses) = (tokio::time::Instant::now(), Pauses::outage());
-        loop {
-            match call(&mut self.client).await {
-                Err(Failure::Again { text, after }) if begun.elapsed() < self.patience => {
-                    let pause = after.max(pauses.grow());
-                    let _unread = writeln!(std::io::stderr(), "{text} Trying again in {pause:.1?}.");
-                    tokio::time::sleep(pause).await;
-                }
-                ended => return ended,
-            }
-        }
-    }
-
-    /// The messages of these ids, asked for in halves where an answer would be too long.
-    async fn get(&mut self, ids: Vec<String>) -> Result<Vec<bytes::Bytes>, Failure> {
-        let (mut found, mut waiting) = (Vec::new(), vec![ids]);
-        while let Some(mut ids) = waiting.pop() {
-            match self.call(async |client| client.get(ids.clone()).await).await {
-                Ok(events) => found.extend(events),
-                Err(Failure::TooLarge(_)) if ids.len() > 1 => {
-                    let rest = ids.split_off(ids.len() / 2);
-                    waiting.extend([rest, ids]);
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(found)
-    }
-}
-
 /// Ids as many at once as one call takes.
 fn chunks(ids: Vec<String>) -> anyhow::Result<Vec<Vec<String>>> {
     let mut all = Vec::new();
@@ -172,9 +134,4 @@ fn chunks(ids: Vec<String>) -> anyhow::Result<Vec<Vec<String>>> {
     }
     all.retain(|id| !id.is_empty());
     Ok(all.chunks(AT_ONCE).map(<[String]>::to_vec).collect())
-}
-
-/// Prints a line.
-fn print(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("write to the standard output")
 }

@@ -1,7 +1,7 @@
 //! Puts messages from files.
 
-use super::Server;
 use super::json::{Event, Events};
+use super::server::Server;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use message::Failure;
@@ -60,10 +60,7 @@ pub(super) async fn run(server: &mut Server, files: &[PathBuf]) -> anyhow::Resul
     if conflicts == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let _unread = writeln!(
-        io::stderr(),
-        "{conflicts} are not: another message has their id and source"
-    );
+    let _unread = writeln!(io::stderr(), "{conflicts} are not");
     Ok(ExitCode::FAILURE)
 }
 
@@ -120,10 +117,14 @@ impl Putter<'_> {
                 Err(Failure::Final {
                     fields, exists: true, ..
                 }) if !fields.is_empty() => {
-                    for field in &fields {
-                        let _unread = writeln!(io::stderr(), "{}", field.fault);
-                    }
                     let named: Vec<usize> = fields.iter().filter_map(|field| place(&field.path)).collect();
+                    for event in named.iter().filter_map(|at| batch.get(*at)) {
+                        let _unread = writeln!(
+                            io::stderr(),
+                            "id {:?}: another message has it, and its source",
+                            event.id
+                        );
+                    }
                     let before = batch.len();
                     let mut at = 0;
                     batch.retain(|_| {
