@@ -23,7 +23,7 @@ CREATE TABLE message (
 -- Messages that are not past their time.
 CREATE VIEW messages AS
     SELECT id, source, received, event FROM message JOIN epoch ON number = epoch
-    WHERE received + retention > statement_timestamp();
+    WHERE received + retention > clock_timestamp();
 
 -- Only their own role has rights on them; scripts/roles.sql says the same.
 DO $$

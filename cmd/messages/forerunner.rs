@@ -1,7 +1,5 @@
 //! Variables of the forerunner of this program, so that its users need not rename them.
 
-use url::Url;
-
 /// The name of the table, which is fixed.
 const TABLE: &str = "messages";
 
@@ -63,20 +61,27 @@ impl Forerunner {
         if given.starts_with("mongodb") {
             return Err(Error::MongoDb);
         }
-        if self.db_name.is_none() && self.db_username.is_none() && self.db_password.is_none() {
-            return Ok(given.to_owned());
-        }
-        let mut url = Url::parse(given).map_err(|_| Error::Url)?;
-        if let Some(name) = &self.db_name {
-            url.set_path(name);
-        }
-        if let Some(user) = &self.db_username {
-            url.set_username(user).map_err(|()| Error::Url)?;
-        }
-        if let Some(password) = &self.db_password {
-            url.set_password(Some(password)).map_err(|()| Error::Url)?;
-        }
-        Ok(url.into())
+        // By hand: a URL of PostgreSQL may name several hosts, a socket, or none.
+        let (scheme, rest) = given.split_once("://").ok_or(Error::Url)?;
+        let (rest, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+        let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = login
+            .split_once(':')
+            .map_or((login, None), |(user, password)| (user, Some(password)));
+        let part = |part: &Option<String>, given: &str| match part {
+            Some(part) => percent::encode(part.as_bytes()),
+            None => given.to_owned(),
+        };
+        let (name, user) = (part(&self.db_name, name), part(&self.db_username, user));
+        let has_password = self.db_password.is_some() || password.is_some();
+        let password = part(&self.db_password, password.unwrap_or_default());
+        let login = match (user.is_empty(), has_password) {
+            (true, false) => String::new(),
+            (_, false) => format!("{user}@"),
+            (_, true) => format!("{user}:{password}@"),
+        };
+        Ok(format!("{scheme}://{login}{hosts}/{name}{query}"))
     }
 
     /// What is logged, as `RUST_LOG` has it.
@@ -117,6 +122,22 @@ mod tests {
         given.db_password = Some("p@ss".to_owned());
         let whole = "postgres://us%2Fer:p%40ss@host:5433/messages?sslmode=disable";
         assert_eq!(given.database(None).unwrap(), whole);
+        for (uri, whole) in [
+            ("postgres://", "postgres://us%2Fer:p%40ss@/messages"),
+            (
+                "postgres://one:1,two:2?x=a/b",
+                "postgres://us%2Fer:p%40ss@one:1,two:2/messages?x=a/b",
+            ),
+            (
+                "postgres://u@%2Frun/?x=1",
+                "postgres://us%2Fer:p%40ss@%2Frun/messages?x=1",
+            ),
+        ] {
+            given.db_uri = Some(uri.to_owned());
+            assert_eq!(given.database(None).unwrap(), whole);
+        }
+        given.db_uri = Some("localhost".to_owned());
+        assert_eq!(given.database(None), Err(Error::Url));
     }
 
     #[test]

@@ -50,8 +50,8 @@ struct Args {
     max_answer: usize,
 
     /// Most messages, or ids, in a request
-    #[arg(long, env, default_value_t = 10_000, value_name = "NUMBER")]
-    max_batch: usize,
+    #[arg(long, env, default_value_t = 10_000, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    max_batch: u32,
 
     /// Most bytes of a message
     #[arg(long, env, default_value = "1MiB", value_parser = size, value_name = "SIZE")]
@@ -122,12 +122,17 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool = postgres::open(&url, Messages::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
     let admission = Admission::of(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
+    if args.max_message > args.max_request || args.max_message == 0 {
+        return Err(service::usage(anyhow::anyhow!(
+            "--max-message is 0 or above --max-request; a request holds one message at least"
+        )));
+    }
     let is_local = admission.is_open() && !args.open;
     let options = message::Options {
         retention: args.retention,
         max_request: args.max_request,
         max_answer: args.max_answer,
-        max_batch: args.max_batch,
+        max_batch: usize::try_from(args.max_batch).unwrap_or(usize::MAX),
         max_message: args.max_message,
         max_in_flight: usize::from(args.max_in_flight),
         max_store: args.max_store,

@@ -1,10 +1,10 @@
 //! Who may put, get, delete and clean.
 
 use access::{Error, Keys, Secret};
+use http::HeaderMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 /// What a key in a file is bound to: the key of a device must not delete messages.
@@ -56,11 +56,11 @@ impl Admission {
     }
 
     /// Lets a caller in.
-    pub(crate) fn admit(&self, metadata: &MetadataMap) -> Result<(), Status> {
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
         let Some(given) = &self.0 else {
             return Ok(());
         };
-        let authorization = metadata.get("authorization").and_then(|value| value.to_str().ok());
+        let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
         let known = |keys: &Option<Keys>, device| keys.as_ref()?.authenticate(authorization, device);
         if known(&given.flags, None).is_some() {
             return Ok(());

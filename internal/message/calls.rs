@@ -1,6 +1,5 @@
 //! The calls: from a request to its status.
 
-use crate::admission::Admission;
 use crate::gather::Gatherer;
 use crate::message::{Fault, Message, Rules};
 use crate::metrics::Metrics;
@@ -20,8 +19,8 @@ use service::Service;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 /// Faults that a status names.
@@ -42,7 +41,8 @@ pub(crate) struct Calls {
     pub(crate) store: Store,
     pub(crate) gatherer: Gatherer,
     pub(crate) options: Options,
-    pub(crate) admission: Admission,
+    /// Of gets, deletes and cleans.
+    pub(crate) turns: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     /// The store holds as much as it may.
     pub(crate) full: Arc<AtomicBool>,
@@ -50,14 +50,12 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Times and counts a call of somebody who may call.
+    /// Times and counts a call.
     async fn timed<T>(
         &self,
         call: &'static str,
-        metadata: MetadataMap,
         answering: impl Future<Output = Result<T, Status>>,
     ) -> Result<Response<T>, Status> {
-        self.admission.admit(&metadata)?;
         let begun = Instant::now();
         let answer = answering.await;
         self.metrics.called(call, begun, answer.is_ok());
@@ -65,12 +63,20 @@ impl Calls {
     }
 
     /// Runs work on the database to its end, also if the caller leaves: a statement that is left behind would hold its
-    /// connection unseen.
+    /// connection unseen. So much at once that puts find connections, too.
     async fn to_its_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Status> {
-        match self.service.run_to_end(work).await {
+        let Ok(turn) = self.turns.clone().acquire_owned().await else {
+            return Err(status::internal());
+        };
+        let working = async move {
+            let done = work.await;
+            drop(turn);
+            done
+        };
+        match self.service.run_to_end(working).await {
             Ok(done) => done.map_err(|error| unanswered(&error)),
             Err(error) => {
                 tracing::error!(%error, "a call panicked");
@@ -95,17 +101,12 @@ impl Calls {
         if messages.is_empty() {
             return Ok(PutBatchResponse { ack_count: 0 });
         }
-        // Kept for the names of conflicts.
-        let names: Vec<(String, String)> = messages
-            .iter()
-            .map(|one| (one.id.clone(), one.source.clone()))
-            .collect();
         match self.gatherer.put(messages).await {
             Ok(Ok(())) => {
-                self.metrics.acknowledged(names.len());
+                self.metrics.acknowledged(count);
                 Ok(PutBatchResponse { ack_count: count })
             }
-            Ok(Err(conflicts)) => Err(exists(&names, &conflicts)),
+            Ok(Err(conflicts)) => Err(exists(&conflicts)),
             Err(error) => Err(unanswered(&error)),
         }
     }
@@ -175,28 +176,28 @@ fn checked(events: Vec<Bytes>, rules: Rules) -> Result<Vec<Message>, Status> {
     Err(status::invalid(&text, faults))
 }
 
-/// `ALREADY_EXISTS`, naming the messages whose names belong to others.
-fn exists(names: &[(String, String)], conflicts: &[Conflict]) -> Status {
-    let named = conflicts.iter().take(NAMED).filter_map(|Conflict(at)| {
-        let (id, source) = names.get(*at)?;
-        Some(Field {
-            path: format!("msgs[{at}].id"),
-            fault: format!("another message with the id {id:?} and the source {source:?} is stored"),
-        })
+/// `ALREADY_EXISTS`, naming the messages whose identity belongs to others.
+fn exists(conflicts: &[Conflict]) -> Status {
+    let named = conflicts.iter().take(NAMED).map(|Conflict(at)| Field {
+        path: format!("msgs[{at}].id"),
+        // Short, so that a hundred fit.
+        fault: "other content".to_owned(),
     });
-    let named: Vec<Field> = named.collect();
     let text = format!(
-        "Nothing was stored: {} of the messages have the id and the source of another message.",
+        "Nothing was stored: {} of the messages have the id and the source of another message, with other content.",
         conflicts.len()
     );
-    status::exists(&text, named)
+    status::exists(&text, named.collect())
 }
 
-/// `UNAVAILABLE`: the database did not answer. The log says why.
+/// `UNAVAILABLE`: the database did not answer; `INTERNAL`: it refused, and would again. The log says why.
 fn unanswered(error: &Error) -> Status {
     if FAILURES.allows("database") {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(%error, cause, "a call failed at the database");
+    }
+    if matches!(error, Error::Refused(_)) {
+        return status::internal();
     }
     status::unavailable("The database does not answer now. Send the same again.", SOON)
 }
@@ -204,28 +205,28 @@ fn unanswered(error: &Error) -> Status {
 #[tonic::async_trait]
 impl MessagesService for Calls {
     async fn put_batch(&self, request: Request<PutBatchRequest>) -> Result<Response<PutBatchResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        self.timed("put", metadata, self.put(request.msgs)).await
+        let request = request.into_inner();
+        self.timed("put", self.put(request.msgs)).await
     }
 
     async fn get_batch(&self, request: Request<GetBatchRequest>) -> Result<Response<GetBatchResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        self.timed("get", metadata, self.get(request.ids)).await
+        let request = request.into_inner();
+        self.timed("get", self.get(request.ids)).await
     }
 
     async fn delete_batch(
         &self,
         request: Request<DeleteBatchRequest>,
     ) -> Result<Response<DeleteBatchResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        self.timed("delete", metadata, self.delete(request.ids)).await
+        let request = request.into_inner();
+        self.timed("delete", self.delete(request.ids)).await
     }
 }
 
 #[tonic::async_trait]
 impl CleanerService for Calls {
     async fn clean(&self, request: Request<CleanRequest>) -> Result<Response<CleanResponse>, Status> {
-        let (metadata, ..) = request.into_parts();
-        self.timed("clean", metadata, Self::clean(self)).await
+        drop(request);
+        self.timed("clean", Self::clean(self)).await
     }
 }

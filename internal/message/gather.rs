@@ -42,8 +42,8 @@ impl Gatherer {
         (Self(puts), work(store, waiting))
     }
 
-    /// Stores a put. It is committed, unless the verdict says otherwise. A put is stored, or not, also if the caller
-    /// does not wait for its end.
+    /// Stores a put. It is committed, unless the verdict says otherwise. If the caller does not wait for the end, it may
+    /// be stored or not.
     ///
     /// # Errors
     /// Those of the database.
@@ -94,6 +94,10 @@ fn fill(puts: &mut Vec<Put>, waiting: &mut mpsc::Receiver<Put>) -> Option<Put> {
         (messages, bytes) = (messages + put.messages.len(), bytes + size(put));
     }
     while let Ok(put) = waiting.try_recv() {
+        if put.told.is_closed() {
+            // Its caller has left, and will put it again.
+            continue;
+        }
         (messages, bytes) = (messages + put.messages.len(), bytes + size(&put));
         if messages > MOST_MESSAGES || bytes > MOST_BYTES {
             return Some(put);
@@ -116,6 +120,13 @@ async fn commit(store: &Store, mut puts: Vec<Put>) {
         Err(error) if puts.len() == 1 => {
             if let Some(put) = puts.pop() {
                 drop(put.told.send(Err(error)));
+            }
+        }
+        // Each alone would fail as well.
+        Err(Error::Unavailable(error)) => {
+            let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
+            for put in puts {
+                drop(put.told.send(Err(Error::Unavailable(Box::new(error.clone())))));
             }
         }
         Err(error) => {

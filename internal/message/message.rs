@@ -3,6 +3,7 @@
 use crate::proto::pb::CloudEvent;
 use crate::proto::pb::cloud_event_attribute_value::Attr;
 use bytes::Bytes;
+use grpc::status::shown;
 use prost::Message as _;
 use prost_types::Timestamp;
 
@@ -92,7 +93,10 @@ fn check(event: &CloudEvent, rules: Rules) -> Result<(), Fault> {
         if let Some(Attr::CeTimestamp(time)) = &value.attr
             && !is_time(time)
         {
-            return fault(&format!("attributes[{name:?}]"), "it is no time of the years 1 to 9999");
+            return fault(
+                &format!("attributes[{}]", shown(name)),
+                "it is no time of the years 1 to 9999",
+            );
         }
     }
     if rules.strict { check_strictly(event) } else { Ok(()) }
@@ -121,7 +125,7 @@ fn check_strictly(event: &CloudEvent) -> Result<(), Fault> {
         return fault("spec_version", format!("it is not {VERSION:?}"));
     }
     for (name, value) in &event.attributes {
-        let field = format!("attributes[{name:?}]");
+        let field = format!("attributes[{}]", shown(name));
         let is_named = !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         if !is_named {
             return fault(&field, "a name has small letters a to z and digits only");

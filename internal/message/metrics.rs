@@ -80,8 +80,8 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn acknowledged(&self, messages: usize) {
-        self.acknowledged.inc_by(messages as u64);
+    pub(crate) fn acknowledged(&self, messages: u32) {
+        self.acknowledged.inc_by(u64::from(messages));
     }
 
     pub(crate) fn size(&self, size: Size) {

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The shortest time that messages are kept: epochs are a seventh of it.
 const SHORTEST: Duration = Duration::from_secs(60);
 
+/// The longest time: a hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
 /// How messages are kept. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -49,6 +52,9 @@ pub fn retention(text: &str) -> Result<Duration, String> {
     let retention = service::duration(text)?;
     if retention < SHORTEST {
         return Err("it is less than a minute; write 1m or more".to_owned());
+    }
+    if retention > LONGEST {
+        return Err("it is more than a hundred years; write 36500d or less".to_owned());
     }
     Ok(retention)
 }

@@ -10,12 +10,13 @@ use crate::proto::cleaner::service_server::ServiceServer as CleanerServer;
 use crate::proto::messages::service_server::ServiceServer as MessagesServer;
 use crate::store::{Size, Store};
 use ::postgres::{Error, Pool};
-use grpc::{Health, Limits, Services};
+use grpc::{End, Health, Limits, Services};
 use service::{Latch, Service};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tonic::codec::CompressionEncoding;
 use web::Front;
@@ -23,18 +24,19 @@ use web::Front;
 /// Between two looks for epochs that are due, at the least and at the most.
 const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Bytes that an answer for a single id may have beyond its messages.
-const WHATEVER_ITS_SIZE: usize = usize::MAX;
+/// Gets, deletes and cleans at once.
+const TURNS: usize = 6;
 
 /// A server of messages.
 pub struct Messages {
     calls: Calls,
+    admission: Admission,
     latch: Latch,
 }
 
 impl Messages {
     /// Connections of the pool: of puts, of the rest, and of what it does by itself.
-    pub const CONNECTIONS: usize = TRANSACTIONS + 8;
+    pub const CONNECTIONS: usize = TRANSACTIONS + TURNS + 2;
 
     /// Makes a server over a pool of [`Self::CONNECTIONS`]. It is ready once it has looked at the database.
     #[must_use]
@@ -55,11 +57,12 @@ impl Messages {
                 store,
                 gatherer,
                 options,
-                admission,
+                turns: Arc::new(Semaphore::new(TURNS)),
                 metrics: Metrics::register(&mut service.metrics()),
                 full: Arc::new(AtomicBool::new(false)),
                 service: service.clone(),
             },
+            admission,
             latch: service.latch("messages"),
         }
     }
@@ -70,24 +73,40 @@ impl Messages {
     /// # Errors
     /// Those of the server.
     pub async fn serve(self, listener: TcpListener, front: Front) -> anyhow::Result<()> {
-        let Self { calls, latch } = self;
+        let Self {
+            calls,
+            admission,
+            latch,
+        } = self;
         let (options, stop) = (calls.options, calls.service.stop());
         let messages = MessagesServer::new(calls.clone())
             .max_decoding_message_size(options.max_request)
-            .max_encoding_message_size(WHATEVER_ITS_SIZE)
+            // Of a single id. Answers for several were bounded before.
+            .max_encoding_message_size(usize::MAX)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip);
         let services = Services::new(&[SERVICES])?
             .with(messages)
-            .with(CleanerServer::new(calls.clone()));
+            .with(
+                CleanerServer::new(calls.clone())
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Gzip),
+            )
+            .guarded(Arc::new(move |headers| admission.admit(headers)));
         let limits = Limits {
             max_request: options.max_request,
             max_in_flight: options.max_in_flight,
             ..Limits::default()
         };
-        let keeping = stop.run_until_cancelled(keep(&calls, services.health(), &latch));
-        let serving = grpc::serve(listener, services, front, limits, stop.clone());
-        let (_, served) = tokio::join!(keeping, serving);
+        let health = services.health();
+        // Until the first look at the database.
+        health.set(false).await;
+        let end = End {
+            stop: stop.clone(),
+            late: calls.service.drain_deadline(),
+        };
+        let keeping = stop.run_until_cancelled(keep(&calls, health, &latch));
+        let (_, served) = tokio::join!(keeping, grpc::serve(listener, services, front, limits, end));
         Ok(served?)
     }
 }
@@ -136,6 +155,10 @@ async fn look(calls: &Calls, is_open: &mut bool) -> Result<Size, Error> {
         *is_open = true;
     }
     store.roll_if_due().await?;
-    store.clean().await?;
+    // What cannot be removed now keeps nobody from putting and getting.
+    if let Err(error) = store.clean().await {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "cannot remove an epoch that is past its time; trying again");
+    }
     store.size().await
 }

@@ -24,9 +24,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Waits for the preface. A client of HTTP/1 is told what this port speaks.
     pub(crate) async fn begin(mut stream: Stream, within: Duration) -> io::Result<Self> {
-        let mut preface = [0; 24];
-        tokio::time::timeout(within, stream.read_exact(&mut preface)).await??;
-        if preface != *PREFACE {
+        if !tokio::time::timeout(within, has_preface(&mut stream)).await?? {
             let refusing = web::refuse(&mut stream, "text/plain", "This port speaks gRPC, over HTTP/2.\n");
             let _ = tokio::time::timeout(EXPLAINED, refusing).await;
             return Err(io::Error::new(
@@ -35,10 +33,26 @@ impl Connection {
             ));
         }
         Ok(Self {
-            preface: Cursor::new(preface),
+            preface: Cursor::new(*PREFACE),
             stream,
         })
     }
+}
+
+/// Whether the client begins as one of HTTP/2. Known with the first byte that differs.
+async fn has_preface(stream: &mut Stream) -> io::Result<bool> {
+    let (mut bytes, mut there) = ([0; PREFACE.len()], 0);
+    while there < PREFACE.len() {
+        let read = stream.read(&mut bytes[there..]).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        there += read;
+        if bytes[..there] != PREFACE[..there] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Connected for Connection {
@@ -60,6 +74,18 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,11 +1,15 @@
 //! gRPC of every service: serving with deadlines, health, reflection, and statuses that say what to do next.
 //!
 //! ```no_run
-//! # async fn run(listener: tokio::net::TcpListener, stop: tokio_util::sync::CancellationToken) -> Result<(), grpc::Error> {
+//! # async fn run(
+//! #     listener: tokio::net::TcpListener,
+//! #     stop: tokio_util::sync::CancellationToken,
+//! #     late: tokio_util::sync::CancellationToken,
+//! # ) -> Result<(), grpc::Error> {
 //! let services = grpc::Services::new(&[])?;
-//! let health = services.health();
-//! health.set(true).await;
-//! grpc::serve(listener, services, web::Front::default(), grpc::Limits::default(), stop).await
+//! services.health().set(true).await;
+//! let end = grpc::End { stop, late };
+//! grpc::serve(listener, services, web::Front::default(), grpc::Limits::default(), end).await
 //! # }
 //! ```
 //!
@@ -20,4 +24,5 @@ pub mod status;
 
 pub use health::Health;
 pub use limits::Limits;
-pub use serve::{Error, Services, serve};
+pub use outcome::Guard;
+pub use serve::{End, Error, Services, serve};

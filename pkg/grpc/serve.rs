@@ -3,8 +3,9 @@
 use crate::Health;
 use crate::connection::Connection;
 use crate::limits::Limits;
-use crate::outcome::Outcomes;
+use crate::outcome::{Guard, Outcomes};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -13,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -32,6 +34,12 @@ const METADATA: u32 = 64 * 1024;
 /// A client whose connection carries nothing is asked whether it is there, and has as long to answer.
 const ALIVE: Duration = Duration::from_secs(20);
 
+/// A connection ends after this time, so that no client keeps one for ever, and clients spread over servers.
+const AGE: Duration = Duration::from_secs(3600);
+
+/// How long its last requests may take then.
+const LAST: Duration = Duration::from_secs(60);
+
 /// Errors of serving.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,11 +51,27 @@ pub enum Error {
     Ended(#[from] tonic::transport::Error),
 }
 
-/// The services of one port, with health and reflection (`v1` and `v1alpha`).
+/// When a server ends.
 #[derive(Clone, Debug)]
+pub struct End {
+    /// It is to take no new work.
+    pub stop: CancellationToken,
+    /// It is to leave what is not finished.
+    pub late: CancellationToken,
+}
+
+/// The services of one port, with health and reflection (`v1` and `v1alpha`).
+#[derive(Clone)]
 pub struct Services {
     routes: Routes,
     health: Health,
+    guard: Guard,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Services").field(&self.routes).finish()
+    }
 }
 
 impl Services {
@@ -65,13 +89,25 @@ impl Services {
             })
         };
         let (reporter, health) = tonic_health::server::health_reporter();
-        let routes = Routes::new(health)
-            .add_service(describe().build_v1()?)
-            .add_service(describe().build_v1alpha()?);
+        let routes = Routes::new(health.accept_compressed(Gzip).send_compressed(Gzip))
+            .add_service(describe().build_v1()?.accept_compressed(Gzip).send_compressed(Gzip))
+            .add_service(
+                describe()
+                    .build_v1alpha()?
+                    .accept_compressed(Gzip)
+                    .send_compressed(Gzip),
+            );
         Ok(Self {
             routes,
-            health: Health(reporter),
+            health: Health::new(reporter),
+            guard: Arc::new(|_| Ok(())),
         })
+    }
+
+    /// Asks this of each request, before anything of its body is read. Health and reflection are for everybody.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 
     /// Adds a service.
@@ -84,6 +120,7 @@ impl Services {
     {
         Self {
             routes: self.routes.add_service(service),
+            health: self.health.with(S::NAME),
             ..self
         }
     }
@@ -95,8 +132,8 @@ impl Services {
     }
 }
 
-/// Serves on `listener` until `stop`. Then it accepts no more connections, finishes requests under way, and returns
-/// when the last connection is closed. The caller sets the deadline by dropping the future.
+/// Serves on `listener` until `end.stop`. Then it accepts no more connections, finishes requests under way, and returns
+/// when the last connection is closed, or at `end.late`.
 ///
 /// # Errors
 /// [`Error::Ended`].
@@ -105,17 +142,19 @@ pub async fn serve(
     services: Services,
     front: Front,
     limits: Limits,
-    stop: CancellationToken,
+    end: End,
 ) -> Result<(), Error> {
     let (begun, connections) = mpsc::channel(BEGUN);
-    let (head, tasks, until) = (front.limits.head, TaskTracker::new(), stop.clone());
+    let (head, tasks) = (front.limits.head, TaskTracker::new());
+    let (stop, until, health) = (end.stop.clone(), end.stop.clone(), services.health());
     let accepting = async move {
         web::accept(listener, &front, web::HTTP_2, &stop, &tasks, || {
-            let begun = begun.clone();
-            async move |stream| match Connection::begin(stream, head).await {
+            let (begun, stop) = (begun.clone(), stop.clone());
+            async move |stream| match stop.run_until_cancelled(Connection::begin(stream, head)).await {
                 // Refused once the server has ended.
-                Ok(connection) => drop(begun.send(connection).await),
-                Err(error) => tracing::debug!(%error, "connection ended early"),
+                Some(Ok(connection)) => drop(begun.send(connection).await),
+                Some(Err(error)) => tracing::debug!(%error, "connection ended early"),
+                None => {}
             }
         })
         .await;
@@ -124,17 +163,26 @@ pub async fn serve(
         tasks.wait().await;
     };
     let serving = Server::builder()
-        .timeout(limits.deadline)
         .max_concurrent_streams(STREAMS)
         .http2_max_header_list_size(METADATA)
         .http2_keepalive_interval(Some(ALIVE))
         .http2_keepalive_timeout(Some(ALIVE))
-        .layer(Outcomes::new(limits))
+        .max_connection_age(AGE)
+        .max_connection_age_grace(LAST)
+        .layer(Outcomes::new(limits, services.guard))
         .serve_with_incoming_shutdown(
             services.routes.prepare(),
             ReceiverStream::new(connections).map(Ok::<_, Infallible>),
-            async move { until.cancelled().await },
+            async move {
+                until.cancelled().await;
+                health.end().await;
+            },
         );
-    let ((), served) = tokio::join!(accepting, serving);
-    Ok(served?)
+    tokio::select! {
+        ((), served) = async { tokio::join!(accepting, serving) } => Ok(served?),
+        () = end.late.cancelled() => {
+            tracing::info!("clients keep connections open; leaving them");
+            Ok(())
+        }
+    }
 }

@@ -12,6 +12,15 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+/// Bytes of the fields of a status. Stock clients refuse metadata of more than 8 KiB, and base64 makes them a third longer.
+const DETAILS: usize = 4500;
+
+/// Bytes that the encoding adds to a field, at the most.
+const FIELD: usize = 9;
+
+/// Bytes of a name of the client in a text.
+const SHOWN: usize = 64;
+
 /// The only text of an `INTERNAL` of ours.
 pub(crate) const INTERNAL: &str = "The server failed; its log says how.";
 
@@ -22,6 +31,15 @@ pub struct Field {
     pub path: String,
     /// What is wrong, and what would be right.
     pub fault: String,
+}
+
+/// A name that a client gave, cut where it is long.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    match name.char_indices().find(|(at, _)| *at >= SHOWN) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    }
 }
 
 /// `INVALID_ARGUMENT`: these fields can never be taken.
@@ -36,14 +54,20 @@ pub fn exists(text: &str, fields: Vec<Field>) -> Status {
     with_fields(Code::AlreadyExists, text, fields)
 }
 
+/// As many fields as clients take.
 fn with_fields(code: Code, text: &str, fields: Vec<Field>) -> Status {
     if fields.is_empty() {
         return Status::new(code, text);
     }
-    let fields = fields
-        .into_iter()
-        .map(|field| FieldViolation::new(field.path, field.fault));
-    Status::with_error_details(code, text, ErrorDetails::with_bad_request(fields.collect::<Vec<_>>()))
+    let mut bytes = 0;
+    let fields = fields.into_iter().take_while(|field| {
+        bytes += field.path.len() + field.fault.len() + FIELD;
+        bytes <= DETAILS
+    });
+    let fields: Vec<_> = fields
+        .map(|field| FieldViolation::new(field.path, field.fault))
+        .collect();
+    Status::with_error_details(code, text, ErrorDetails::with_bad_request(fields))
 }
 
 /// `RESOURCE_EXHAUSTED` without `RetryInfo`: a smaller request may be taken.
@@ -142,6 +166,19 @@ pub fn failure(status: &Status) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// grpcio refuses a call whose metadata has more than 8 KiB.
+    #[test]
+    fn statuses_are_no_longer_than_clients_take() {
+        let fields = (0..10_000).map(|at| Field {
+            path: format!("msgs[{at}].id"),
+            fault: "x".repeat(20),
+        });
+        let status = exists("No.", fields.collect());
+        assert!(status.details().len() < 6000, "{}", status.details().len());
+        assert!(matches!(failure(&status), Failure::Final { fields, .. } if fields.len() >= 100));
+        assert_eq!(shown(&"ü".repeat(100)).len(), 64 + 2 + "…".len());
+    }
 
     #[test]
     fn a_client_reads_what_a_server_wrote() {

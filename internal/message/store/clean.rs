@@ -5,13 +5,13 @@ use super::{CLEANS, LOCK_TIMEOUT, Store};
 use ::postgres::{Error, Timer};
 use std::time::Duration;
 use tokio::time::sleep;
-use tokio_postgres::{Client, Error as Failed};
+use tokio_postgres::{Client, Error as Failed, IsolationLevel};
 
 /// Between two tries to drop an epoch that is in use.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tries to drop an epoch before it is left for the next time.
-const TRIES: usize = 10;
+const TRIES: usize = 2;
 
 /// How much is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +54,9 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub(crate) async fn roll_if_due(&self) -> Result<(), Error> {
+        // Also one whose messages were all deleted: they still fill the disk.
         let select = "SELECT number FROM epoch WHERE closed IS NULL AND clock_timestamp() >= opened + retention / 7
-            AND EXISTS (SELECT FROM message WHERE epoch = number)";
+            AND pg_relation_size('message_' || number) > 0";
         let due = self.pool.get().await?.query_opt(select, &[]).await?;
         match due {
             Some(row) => self.roll(Some(row.try_get(0)?)).await,
@@ -81,9 +82,13 @@ impl Store {
 
 /// Drops a closed epoch if it is due. Returns how many messages went with it.
 async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
-    let transaction = client.transaction().await?;
+    let committed = IsolationLevel::ReadCommitted;
+    let transaction = client.build_transaction().isolation_level(committed).start().await?;
     let milliseconds = LOCK_TIMEOUT.as_millis();
-    let lock = format!("SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({CLEANS})");
+    // Counting a large epoch takes longer than other statements may.
+    let lock = format!(
+        "SET LOCAL statement_timeout = '1h'; SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({CLEANS})"
+    );
     transaction.batch_execute(&lock).await?;
     let due = "SELECT closed + retention <= clock_timestamp() FROM epoch WHERE number = $1 AND closed IS NOT NULL";
     // Another server may have dropped it meanwhile.

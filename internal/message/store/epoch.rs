@@ -4,14 +4,16 @@ use super::{LOCK_TIMEOUT, PUTS, Store};
 use ::postgres::{Error, Timer};
 use std::time::Duration;
 use tokio::time::sleep;
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, IsolationLevel};
 
 /// Between two tries to roll, while puts are under way.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The open epoch; none before the first. `is_due`: it is older than a seventh of its retention.
-pub(super) const OPEN: &str = "SELECT number, clock_timestamp(), clock_timestamp() >= opened + retention / 7 AS is_due
+/// The open epoch; none before the first. `is_due`: it is older than a seventh of its retention, or keeps its messages
+/// for less than this time in seconds: another server opened it, and this one promises more.
+pub(super) const OPEN: &str = "SELECT number, clock_timestamp(),
+        clock_timestamp() >= opened + retention / 7 OR retention < make_interval(secs => $1::float8) AS is_due
     FROM epoch WHERE closed IS NULL";
 
 impl Store {
@@ -51,7 +53,8 @@ impl Store {
     }
 
     async fn close(&self, client: &mut Client, open: Option<i32>, next: i32) -> Result<bool, tokio_postgres::Error> {
-        let transaction = client.transaction().await?;
+        let committed = IsolationLevel::ReadCommitted;
+        let transaction = client.build_transaction().isolation_level(committed).start().await?;
         let milliseconds = LOCK_TIMEOUT.as_millis();
         let lock = format!("SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({PUTS})");
         transaction.batch_execute(&lock).await?;

@@ -5,7 +5,7 @@ use super::session::{BEGIN, Session};
 use ::postgres::Error;
 use bytes::Bytes;
 use deadpool_postgres::Object;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use std::collections::HashSet;
 use std::pin::pin;
 use tokio_postgres::Error as Failed;
@@ -42,14 +42,31 @@ impl Store {
         loop {
             let begun = session.begin(&self.pool).await?;
             match find(&begun.0, &ids, most).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => session.failed(begun, error).await?,
+                Ok(found) => return Ok(Answer::Found(found)),
+                Err(Stopped::TooLarge) => {
+                    // The rest may be gigabytes: closed, the server sends no more of it.
+                    drop(Object::take(begun.0));
+                    return Ok(Answer::TooLarge);
+                }
+                Err(Stopped::Failed(error)) => session.failed(begun, error).await?,
             }
         }
     }
 }
 
-async fn find(client: &Object, ids: &[&str], most: usize) -> Result<Answer, Failed> {
+/// Why not all was found.
+enum Stopped {
+    Failed(Failed),
+    TooLarge,
+}
+
+impl From<Failed> for Stopped {
+    fn from(error: Failed) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn find(client: &Object, ids: &[&str], most: usize) -> Result<Vec<Bytes>, Stopped> {
     let select = "SELECT event
         FROM unnest($1::text[]) WITH ORDINALITY AS wanted (id, ordinality),
             LATERAL (SELECT epoch, source, received, event FROM message WHERE message.id = wanted.id OFFSET 0) AS found
@@ -65,15 +82,15 @@ async fn find(client: &Object, ids: &[&str], most: usize) -> Result<Answer, Fail
             let event: &[u8] = row.try_get(0)?;
             bytes = bytes.saturating_add(event.len() + OVERHEAD);
             if bytes > most {
-                // The rest must be taken before the connection is used again.
-                while rows.next().await.is_some() {}
-                return Ok(Answer::TooLarge);
+                return Err(Stopped::TooLarge);
             }
             events.push(Bytes::copy_from_slice(event));
         }
-        Ok(Answer::Found(events))
+        Ok(events)
     };
     // One way to the server and back. Nothing is written, so nothing is waited for at the end.
-    let ((), found, ()) = tokio::try_join!(biased; client.batch_execute(BEGIN), found, client.batch_execute("COMMIT"))?;
+    let begin = async { client.batch_execute(BEGIN).await.map_err(Stopped::from) };
+    let commit = async { client.batch_execute("COMMIT").await.map_err(Stopped::from) };
+    let ((), found, ()) = tokio::try_join!(biased; begin, found, commit)?;
     Ok(found)
 }

@@ -10,8 +10,10 @@ use bytes::Bytes;
 use deadpool_postgres::Object;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use store::Timestamptz;
 use tokio_postgres::Error as Failed;
+use tokio_postgres::types::ToSql;
 
 /// A message whose name belongs to another one: its place in the put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl Store {
         let mut session = Session::of("put_messages");
         loop {
             let begun = session.begin(&self.pool).await?;
-            match try_put(&begun.0, puts).await {
+            match try_put(&begun.0, puts, self.retention).await {
                 Ok(Tried::Stored(verdicts)) => return Ok(verdicts),
                 Ok(Tried::Roll(open)) => {
                     drop(begun);
@@ -48,7 +50,7 @@ impl Store {
     }
 }
 
-async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>]) -> Result<Tried, Failed> {
+async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>], retention: Duration) -> Result<Tried, Failed> {
     let find = "SELECT found.ordinality, event
         FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (id, source, ordinality),
             LATERAL (SELECT wanted.ordinality, epoch, received, event FROM message
@@ -69,8 +71,9 @@ async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>]) -> Result<Tried, F
     )?;
     // One way to the server and back: each statement begins once the one before has ended.
     let lock = format!("{BEGIN}; SELECT pg_advisory_xact_lock_shared({PUTS})");
-    let open_parameters = [];
-    let find_parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&ids, &sources];
+    let retention = retention.as_secs_f64();
+    let open_parameters: [&(dyn ToSql + Sync); 1] = [&retention];
+    let find_parameters: [&(dyn ToSql + Sync); 2] = [&ids, &sources];
     let ((), open, found) = tokio::try_join!(
         biased;
         client.batch_execute(&lock),

@@ -6,8 +6,9 @@ use deadpool_postgres::Object;
 use tokio_postgres::Error as Failed;
 
 /// Of every transaction. The planner knows nothing of a partition that was just made, and would read all of it for each
-/// id; and what is acknowledged is on the disk, whatever the server's own setting is.
-pub(super) const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL enable_seqscan = off;
+/// id. What is acknowledged is on the disk, and each statement sees what was committed before it, whatever the server's
+/// own settings are.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL enable_seqscan = off;
     SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// The tries of a transaction, until it does not conflict with another.

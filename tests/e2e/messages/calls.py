@@ -3,8 +3,11 @@
 import json
 import os
 import sys
+import threading
 
 import grpc
+from google.protobuf import descriptor_pool, message_factory
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from service import Service
@@ -36,7 +39,7 @@ def fields(data):
 
 def status_of(error):
     trailer = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
-    field, retry = "", False
+    field, retry, count = "", False, None
     for number, detail in fields(trailer):
         if number != 3:
             continue
@@ -46,8 +49,9 @@ def status_of(error):
         if kind.endswith("RetryInfo"):
             retry = True
         else:
-            field = dict(fields(dict(fields(any_[2]))[1]))[1].decode()
-    return {"status": error.code().name, "text": error.details(), "field": field, "retry": retry}
+            violations = [value for number, value in fields(any_[2]) if number == 1]
+            field, count = dict(fields(violations[0]))[1].decode(), len(violations)
+    return {"status": error.code().name, "text": error.details(), "field": field, "fields": count, "retry": retry}
 
 
 def padded(event, size):
@@ -62,7 +66,8 @@ def put(service, call, number):
     request = service.request("PutBatch")
     size = call.get("request_bytes")
     for at in range(call.get("messages", 1)):
-        event = request.msgs.add(id=call.get("id", f"{number}-{at}"), source=call.get("source", "calls"))
+        name = str(at).rjust(call["ids_of"], "i") if "ids_of" in call else call.get("id", f"{number}-{at}")
+        event = request.msgs.add(id=name, source=call.get("source", "calls"))
         event.text_data = call.get("text", "hello")
         for attribute in range(call.get("attributes", 0)):
             event.attributes[f"a{attribute}"].ce_integer = attribute
@@ -80,20 +85,69 @@ def put(service, call, number):
     return request
 
 
+def zeros(size):
+    """A request that is one event with so many zeros as its data."""
+
+    def varint(value):
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+    event = b"\x0a\x01z" + b"\x32" + varint(size) + bytes(size)
+    return b"\x0a" + varint(len(event)) + event
+
+
+def silent(service, call, metadata):
+    """Begins calls that send nothing and wait for nothing."""
+    path = f"/awakari.messages.Service/{call['method']}"
+    stub = service.channel.stream_stream(path, request_serializer=lambda it: it)
+    gate = threading.Event()
+
+    def nothing():
+        gate.wait(60)
+        yield b""
+
+    begun = [stub(nothing(), metadata=metadata, timeout=call.get("timeout")) for _ in range(call["silent"])]
+    for one in begun:
+        # Refused at once, or under way.
+        threading.Event().wait(0.2)
+    return begun
+
+
+def health(service, name):
+    pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(service.channel))
+    request = message_factory.GetMessageClass(pool.FindMessageTypeByName("grpc.health.v1.HealthCheckRequest"))
+    answer = message_factory.GetMessageClass(pool.FindMessageTypeByName("grpc.health.v1.HealthCheckResponse"))
+    stub = service.channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=lambda it: it.SerializeToString(),
+        response_deserializer=answer.FromString,
+    )
+    found = stub(request(service=name), timeout=60).status
+    return answer.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[found].name
+
+
 def main():
     question = json.load(sys.stdin)
     service = Service(question["address"])
-    answers = []
+    answers, kept = [], []
     for number, call in enumerate(question["calls"]):
+        metadata = [("authorization", f"Bearer {call['key']}")] if "key" in call else []
+        if "health" in call:
+            answers.append({"status": health(service, call["health"])})
+            continue
         method = call["method"]
-        if "raw" in call:
+        if "silent" in call:
+            kept.extend(silent(service, call, metadata))
+            answers.append({"status": "SILENT"})
+            continue
+        if "zeros" in call:
+            request = zeros(call["zeros"])
+        elif "raw" in call:
             request = bytes.fromhex(call["raw"])
         elif method == "PutBatch":
             request = put(service, call, number)
         else:
             request = service.request(method)
             request.ids.extend(call.get("named") or [str(at) for at in range(call["ids"])])
-        metadata = [("authorization", f"Bearer {call['key']}")] if "key" in call else []
         compression = grpc.Compression.Gzip if call.get("gzip") else None
         try:
             answer = service.call(method, request, metadata, compression)
@@ -101,6 +155,8 @@ def main():
             answers.append({"status": "OK", "field": "", "retry": False, "count": count})
         except grpc.RpcError as error:
             answers.append(status_of(error))
+    for call in kept:
+        call.cancel()
     json.dump(answers, sys.stdout)
 
 

@@ -1,0 +1,229 @@
+//! Limits, keys and conflicts, by grpcio of Python.
+
+use super::{calls, port, server};
+use serde_json::{Value, json};
+
+/// A batch at each limit is taken; one byte, or one message, above it gets its status.
+#[tokio::test]
+async fn limits_have_their_statuses() {
+    let database = testutil::database().await;
+    let flags = [
+        "--max-batch",
+        "50",
+        "--max-message",
+        "2000",
+        "--max-request",
+        "20000",
+        "--max-answer",
+        "9000",
+    ];
+    let mut server = server(&database).args(flags).start().await;
+    let port = port(&mut server).await;
+    let put = |call: Value| {
+        let mut put = json!({"method": "PutBatch"});
+        put.as_object_mut().unwrap().extend(call.as_object().unwrap().clone());
+        put
+    };
+    let cases = [
+        // Messages in a batch.
+        (put(json!({"messages": 50})), "OK", "", false),
+        (put(json!({"messages": 51})), "RESOURCE_EXHAUSTED", "", false),
+        // Bytes of a message, of its id and of its source.
+        (put(json!({"message_bytes": 2000})), "OK", "", false),
+        (
+            put(json!({"message_bytes": 2001})),
+            "INVALID_ARGUMENT",
+            "msgs[0]",
+            false,
+        ),
+        (put(json!({"id": "i".repeat(256)})), "OK", "", false),
+        (
+            put(json!({"id": "i".repeat(257)})),
+            "INVALID_ARGUMENT",
+            "msgs[0].id",
+            false,
+        ),
+        (put(json!({"id": ""})), "INVALID_ARGUMENT", "msgs[0].id", false),
+        (put(json!({"id": "a\u{0}"})), "INVALID_ARGUMENT", "msgs[0].id", false),
+        (put(json!({"source": "s".repeat(1024)})), "OK", "", false),
+        (
+            put(json!({"source": "s".repeat(1025)})),
+            "INVALID_ARGUMENT",
+            "msgs[0].source",
+            false,
+        ),
+        (put(json!({"attributes": 64})), "OK", "", false),
+        (
+            put(json!({"attributes": 65})),
+            "INVALID_ARGUMENT",
+            "msgs[0].attributes",
+            false,
+        ),
+        // Bytes of a request, plain and compressed.
+        (put(json!({"request_bytes": 20_000})), "OK", "", false),
+        (put(json!({"request_bytes": 20_001})), "RESOURCE_EXHAUSTED", "", false),
+        (put(json!({"request_bytes": 20_000, "gzip": true})), "OK", "", false),
+        (
+            put(json!({"request_bytes": 20_001, "gzip": true})),
+            "RESOURCE_EXHAUSTED",
+            "",
+            false,
+        ),
+        // Ids in a request, and bytes of an answer.
+        (json!({"method": "GetBatch", "ids": 50}), "OK", "", false),
+        (
+            json!({"method": "GetBatch", "ids": 51}),
+            "RESOURCE_EXHAUSTED",
+            "",
+            false,
+        ),
+        (json!({"method": "DeleteBatch", "ids": 50}), "OK", "", false),
+        (
+            json!({"method": "DeleteBatch", "ids": 51}),
+            "RESOURCE_EXHAUSTED",
+            "",
+            false,
+        ),
+        // Bytes that are no message.
+        (
+            json!({"method": "PutBatch", "raw": "ffff"}),
+            "INVALID_ARGUMENT",
+            "",
+            false,
+        ),
+        (
+            json!({"method": "PutBatch", "raw": "0a02ffff"}),
+            "INVALID_ARGUMENT",
+            "msgs[0]",
+            false,
+        ),
+        (
+            json!({"method": "GetBatch", "raw": "0a01ff"}),
+            "INVALID_ARGUMENT",
+            "",
+            false,
+        ),
+    ];
+    let answers = calls(port, cases.iter().map(|(call, ..)| call.clone()).collect()).await;
+    for ((call, status, field, retry), answer) in cases.iter().zip(answers) {
+        assert_eq!(answer["status"], *status, "{call}: {answer}");
+        assert_eq!(answer["field"], *field, "{call}: {answer}");
+        assert_eq!(answer["retry"], *retry, "{call}: {answer}");
+    }
+    // Which limit it was.
+    let steps = json!([
+        put(json!({"messages": 51})),
+        put(json!({"request_bytes": 20_001})),
+        put(json!({"request_bytes": 20_001, "gzip": true})),
+        // A bomb: 100 MB in 100 kB.
+        {"method": "PutBatch", "zeros": 100_000_000, "gzip": true},
+        {"method": "GetBatch", "ids": 51},
+    ]);
+    let texts = calls(port, steps).await;
+    let texts: Vec<_> = texts.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
+    let request = "The request has more than 20000 bytes; send it in parts.";
+    let (messages, ids) = (
+        "The request has 51 messages; send at most 50 at once.",
+        "The request has 51 ids; send at most 50 at once.",
+    );
+    assert_eq!(texts, [messages, request, request, request, ids]);
+    assert!(server.peak_memory() < 64 << 20, "{}", server.peak_memory());
+    // An answer as long as it may be, one that is longer, and a single id.
+    let long = |id: &str| json!({"method": "PutBatch", "id": id, "message_bytes": 1997});
+    let get = |ids: &[&str]| json!({"method": "GetBatch", "named": ids});
+    let steps = json!([
+        long("a"),
+        long("b"),
+        long("c"),
+        long("d"),
+        long("e"),
+        get(&["a", "b", "c", "d"]),
+        get(&["a", "b", "c", "d", "e"]),
+        get(&["e"]),
+    ]);
+    let answers = calls(port, steps).await;
+    let found: Vec<_> = answers[5..]
+        .iter()
+        .map(|answer| (answer["status"].as_str().unwrap(), &answer["count"]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("OK", &json!(4)),
+            ("RESOURCE_EXHAUSTED", &Value::Null),
+            ("OK", &json!(1))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn keys_let_in_and_other_content_is_named() {
+    let database = testutil::database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = |device: &str| {
+        let output = std::process::Command::new(testutil::built("odograph"))
+            .args(["key", "new", "--device", device])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines = text
+            .lines()
+            .filter(|line| line.starts_with("  "))
+            .map(|line| line.trim().to_owned());
+        (lines.next().unwrap(), lines.next().unwrap())
+    };
+    let (own, fleet) = (key("messages"), key("lada"));
+    let file = folder.path().join("keys");
+    std::fs::write(&file, format!("{}\n{}\n", own.1, fleet.1)).unwrap();
+    let mut server = server(&database)
+        .arg("--api-keys-file")
+        .arg(&file)
+        .env("API_KEY", "a key of the flags")
+        .start()
+        .await;
+    let port = port(&mut server).await;
+    let with = |key: &str, text: &str| json!({"method": "PutBatch", "id": "a", "text": text, "key": key});
+    let steps = json!([
+        {"method": "PutBatch", "id": "a"}, with("wrong", "1"), with(&fleet.0, "1"),
+        with(&own.0, "1"), with("a key of the flags", "1"), with(&own.0, "2"),
+    ]);
+    let answers = calls(port, steps).await;
+    let statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            "UNAUTHENTICATED",
+            "UNAUTHENTICATED",
+            "PERMISSION_DENIED",
+            "OK",
+            "OK",
+            "ALREADY_EXISTS"
+        ]
+    );
+    assert_eq!(answers[5]["field"], "msgs[0].id");
+}
+
+/// Of a hundred conflicts all are named, with names as long as they may be: no more than clients take.
+#[tokio::test]
+async fn a_hundred_conflicts_are_named() {
+    let database = testutil::database().await;
+    let mut server = server(&database).start().await;
+    let port = port(&mut server).await;
+    let with = |text: &str| json!({"method": "PutBatch", "messages": 300, "source": "s".repeat(1024), "text": text, "ids_of": 256});
+    let answers = calls(port, json!([with("1"), with("1"), with("2")])).await;
+    let found: Vec<_> = answers
+        .iter()
+        .map(|answer| (answer["status"].as_str().unwrap(), &answer["fields"]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("OK", &Value::Null),
+            ("OK", &Value::Null),
+            ("ALREADY_EXISTS", &json!(100))
+        ]
+    );
+}
