@@ -18,6 +18,10 @@ fn programs(url: &str) -> Vec<(&'static str, Program)> {
                 .env("SIGNING_KEY", "a signing key that is long enough for all"),
         ),
         (
+            "messages",
+            Program::new("messages").env("DATABASE_URL", url).env("API_PORT", "0"),
+        ),
+        (
             "dumper",
             Program::new("dumper")
                 .env("DATABASE_URL", url)

@@ -99,6 +99,7 @@ async fn no_failure_says_a_secret() {
             .arg(folder.path());
         let rebuild = Program::new("odograph").arg("rebuild").env("EVENT_READER_URL", nowhere);
         let migrate = Program::new("odograph").arg("migrate");
+        let messages = Program::new("messages").env("API_PORT", "0").env("API_KEY", SECRET);
         for (name, program) in [
             ("api", api),
             ("persistor", persistor),
@@ -106,6 +107,7 @@ async fn no_failure_says_a_secret() {
             ("up", up),
             ("rebuild", rebuild),
             ("migrate", migrate),
+            ("messages", messages),
         ] {
             let then = if unusable {
                 Then::Ends(2)

@@ -251,7 +251,11 @@ impl Decision {
         // long it has lasted may be new. Where nothing follows, moments behind it may have vanished: a coordinate that
         // comes late takes the other half of a pair. One of them may be the only one that was told.
         let kinds = Kind::all_of(subscription.fire).iter();
-        let was_longer = || kinds.copied().any(|kind| told.is_any(kind, self.last.saturating_add(1), i64::MAX));
+        let was_longer = || {
+            kinds
+                .copied()
+                .any(|kind| told.is_any(kind, self.last.saturating_add(1), i64::MAX))
+        };
         let is_whole = self.last >= touched.after || (self.is_open && !was_longer());
         if is_whole && (!is_on || subscription.hold == 0) {
             return false;
