@@ -79,11 +79,11 @@ bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [Q
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
 	@scripts/install-wrk.sh
-	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p notifier -p odograph
+	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p notifier -p messages -p odograph
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: ## install InfluxDB, VictoriaMetrics and graphile-worker, for `make bench` to stand beside
+bench-peers: ## install InfluxDB, VictoriaMetrics, graphile-worker and Redis, for `make bench` to stand beside
 	@scripts/install-bench-peers.sh
 
 .PHONY: micro

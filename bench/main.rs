@@ -13,6 +13,7 @@ mod growth;
 mod http;
 mod live;
 mod load;
+mod messages;
 mod peers;
 mod rebuild;
 mod report;
@@ -71,6 +72,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             held_runs: 1,
             held_seconds: 10,
             queued: 200_000,
+            messages: 800_000,
         }
     } else {
         Size {
@@ -85,6 +87,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             held_runs: 1,
             held_seconds: 600,
             queued: 1_000_000,
+            messages: 8_000_000,
         }
     };
     let mut report = Report::new(size);
@@ -124,6 +127,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     if wanted("webhook") {
         webhooks::delay(&servers, size, &mut report).await?;
         webhooks::memory(&servers, size, &mut report).await?;
+    }
+    if wanted("messages") {
+        messages::measure(&servers, size, &mut report).await?;
     }
     report.print();
     // One workload alone is no report.

@@ -23,4 +23,6 @@ pub(crate) struct Size {
     pub(crate) held_seconds: u64,
     /// Deliveries that wait while a notifier's memory is measured.
     pub(crate) queued: usize,
+    /// Messages that are stored while others are put.
+    pub(crate) messages: usize,
 }

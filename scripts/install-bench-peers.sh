@@ -49,6 +49,17 @@ if ! .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphi
     quietly .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphile-worker")'
 fi
 
+# Its package has no service. It has the server, too: one program, which goes by its name.
+if ! { found redis-server && found redis-benchmark; } && command -v apt-get >/dev/null; then
+    may_install "Redis's tools" "apt-get install redis-tools"
+    echo "Installing redis-tools with apt."
+    quietly as_root apt-get update
+    apt_install redis-tools
+    mkdir -p .tools/bin
+    ln -sf "$(command -v redis-check-rdb)" .tools/bin/redis-server
+    quietly .tools/bin/redis-server --version
+fi
+
 if found influxd && found victoria-metrics; then exit 0; fi
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
     fail "the peers come from Debian's or Ubuntu's packages, and there is no apt here. Put influxd (1.x) and victoria-metrics on PATH, those you have; the benchmarks name what is missing."

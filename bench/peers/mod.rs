@@ -1,5 +1,6 @@
 //! Software of others to compare with, each started for one measurement: from Debian the time series databases
-//! InfluxDB 1.6 and VictoriaMetrics 1.79, with their default settings; from npm the queue graphile-worker 0.18.
+//! InfluxDB 1.6 and VictoriaMetrics 1.79, with their default settings; from npm the queue graphile-worker 0.18; from Debian
+//! Redis 7.0.
 //!
 //! `make bench-peers` installs them. The report names a missing one.
 
@@ -58,6 +59,11 @@ impl Bulk {
             }
         }
     }
+}
+
+/// The path of a peer's program, if it is installed.
+pub(crate) fn program(name: &str) -> Option<std::path::PathBuf> {
+    installed::installed(name)
 }
 
 /// The report's note on a missing peer.
