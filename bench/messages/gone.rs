@@ -1,7 +1,7 @@
 //! How an epoch that is past its time goes from the disk, beside DELETE and VACUUM; and puts meanwhile.
 
 use super::events::{Copy, event};
-use super::{Server, load};
+use super::server::{Server, load};
 use crate::report::{Figure, Report};
 use crate::size::Size;
 use crate::system::{Database, connect};

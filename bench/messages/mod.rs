@@ -3,6 +3,7 @@
 mod events;
 mod gone;
 mod redis;
+mod server;
 
 use crate::report::{Figure, Report};
 use crate::size::Size;
@@ -10,12 +11,11 @@ use crate::system::{Database, Servers, connect, output};
 use anyhow::{Context, ensure};
 use events::{Copy, event, id};
 use futures_util::future::try_join_all;
-use message::Client;
+use server::{Server, load, start};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use testutil::{Process, Program};
 
 /// Messages in a batch.
 const BATCH: usize = 1_000;
@@ -54,28 +54,6 @@ pub(crate) async fn measure(servers: &Servers, size: Size, report: &mut Report) 
     servers.forget(&database).await
 }
 
-/// A server, and where it listens.
-struct Server {
-    process: Process,
-    url: String,
-}
-
-impl Server {
-    fn client(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(&self.url, None, None)?)
-    }
-}
-
-async fn start(database: &Database) -> Server {
-    let mut process = Program::new("messages")
-        .env("DATABASE_URL", &database.url)
-        .env("API_PORT", "0")
-        .start()
-        .await;
-    let url = format!("http://{}", process.address("messages").await);
-    Server { process, url }
-}
-
 /// Fills eight epochs with messages, and leaves a ninth open.
 async fn fill(database: &Database, stored: usize) -> anyhow::Result<()> {
     let client = connect(&database.url).await?;
@@ -101,14 +79,6 @@ async fn fill(database: &Database, stored: usize) -> anyhow::Result<()> {
     client.batch_execute("VACUUM ANALYZE message, epoch").await?;
     client.batch_execute("CHECKPOINT").await?;
     Ok(())
-}
-
-/// Loads rows into `message`. Returns how long that took.
-fn load(database: &Database, copy: &Copy) -> anyhow::Result<Duration> {
-    let begin = Instant::now();
-    let load = format!("\\copy message from '{}' binary", copy.path().display());
-    output(Command::new("psql").args(["-qX", "-d", &database.url, "-c", &load]))?;
-    Ok(begin.elapsed())
 }
 
 async fn puts(database: &Database, server: &Server, size: Size, report: &mut Report) -> anyhow::Result<()> {

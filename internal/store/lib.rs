@@ -54,7 +54,7 @@ mod tests;
 pub mod text;
 
 /// The schema version whose tables these statements use.
-pub const SCHEMA: i32 = 10;
+pub const SCHEMA: i32 = 11;
 
 // Public for the micro-benchmarks.
 pub use copy::Rows;

@@ -59,8 +59,9 @@ impl Server {
     pub async fn try_start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for the S3 server")?;
         let log = folder.path().join("moto.log");
-        let mut command = Command::new(crate::workspace().join(".tools/venv/bin/moto_server"));
+        let mut command = Command::new(crate::workspace().join(".tools/venv/bin/python"));
         command
+            .arg(crate::workspace().join("pkg/testutil/s3.py"))
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env("PYTHONUNBUFFERED", "1");
         let mut server = Running::start("moto_server", &mut command, &log, "run scripts/install-s3.sh")?;
