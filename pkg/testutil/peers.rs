@@ -18,7 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// When the libraries are not installed, and when the script fails.
 pub async fn python(script: &Path, question: &Value) -> Value {
     let mut python = installed("python");
-    python.arg("-I");
+    // Without -B, it would leave compiled files beside the scripts.
+    python.args(["-I", "-B"]);
     run(python, script, question).await
 }
 
