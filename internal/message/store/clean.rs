@@ -1,11 +1,11 @@
 //! Removes what is past its time: whole epochs.
 
-use super::epoch::is_locked;
-use super::{CLEANS, LOCK_TIMEOUT, Store};
+use super::session::{alone, is_locked};
+use super::{CLEANS, Store};
 use ::postgres::{Error, Timer};
 use std::time::Duration;
 use tokio::time::sleep;
-use tokio_postgres::{Client, Error as Failed, IsolationLevel};
+use tokio_postgres::{Client, Error as Failed};
 
 /// Between two tries to drop an epoch that is in use.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -82,14 +82,9 @@ impl Store {
 
 /// Drops a closed epoch if it is due. Returns how many messages went with it.
 async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
-    let committed = IsolationLevel::ReadCommitted;
-    let transaction = client.build_transaction().isolation_level(committed).start().await?;
-    let milliseconds = LOCK_TIMEOUT.as_millis();
+    let transaction = alone(client, CLEANS).await?;
     // Counting a large epoch takes longer than other statements may.
-    let lock = format!(
-        "SET LOCAL statement_timeout = '1h'; SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({CLEANS})"
-    );
-    transaction.batch_execute(&lock).await?;
+    transaction.batch_execute("SET LOCAL statement_timeout = '1h'").await?;
     let due = "SELECT closed + retention <= clock_timestamp() FROM epoch WHERE number = $1 AND closed IS NOT NULL";
     // Another server may have dropped it meanwhile.
     let Some(row) = transaction.query_opt(due, &[&number]).await? else {

@@ -1,11 +1,12 @@
 //! Epochs: which one is open, and opening the next.
 
-use super::{LOCK_TIMEOUT, PUTS, Store};
+use super::session::{alone, is_locked};
+use super::{PUTS, Store};
 use ::postgres::{Error, Timer};
 use std::time::Duration;
 use tokio::time::sleep;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, IsolationLevel};
 
 /// Between two tries to roll, while puts are under way.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -53,11 +54,7 @@ impl Store {
     }
 
     async fn close(&self, client: &mut Client, open: Option<i32>, next: i32) -> Result<bool, tokio_postgres::Error> {
-        let committed = IsolationLevel::ReadCommitted;
-        let transaction = client.build_transaction().isolation_level(committed).start().await?;
-        let milliseconds = LOCK_TIMEOUT.as_millis();
-        let lock = format!("SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({PUTS})");
-        transaction.batch_execute(&lock).await?;
+        let transaction = alone(client, PUTS).await?;
         let select = "SELECT number FROM epoch WHERE closed IS NULL";
         let now_open = transaction.query_opt(select, &[]).await?;
         let now_open: Option<i32> = now_open.map(|row| row.try_get(0)).transpose()?;
@@ -96,9 +93,4 @@ impl Store {
             None => self.roll(None).await,
         }
     }
-}
-
-/// Whether a lock did not come in time.
-pub(super) fn is_locked(error: &tokio_postgres::Error) -> bool {
-    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }

@@ -1,15 +1,34 @@
 //! A connection for one transaction.
 
-use super::is_passing;
+use super::{LOCK_TIMEOUT, is_passing};
 use ::postgres::{Error, Pool, Timer, Tries};
 use deadpool_postgres::Object;
-use tokio_postgres::Error as Failed;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error as Failed, IsolationLevel, Transaction};
 
 /// Of every transaction. The planner knows nothing of a partition that was just made, and would read all of it for each
-/// id. What is acknowledged is on the disk, and each statement sees what was committed before it, whatever the server's
-/// own settings are.
+/// id. What is acknowledged is on the disk, and each statement sees what was committed before it, also where the
+/// server's settings say otherwise.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL enable_seqscan = off;
     SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// Begins a transaction that has an advisory lock alone. It waits for this and later locks for [`LOCK_TIMEOUT`] each.
+///
+/// # Errors
+/// Those of the database, such as that the lock did not come in time: see [`is_locked`].
+pub(super) async fn alone(client: &mut Client, key: i64) -> Result<Transaction<'_>, Failed> {
+    let committed = IsolationLevel::ReadCommitted;
+    let transaction = client.build_transaction().isolation_level(committed).start().await?;
+    let milliseconds = LOCK_TIMEOUT.as_millis();
+    let lock = format!("SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({key})");
+    transaction.batch_execute(&lock).await?;
+    Ok(transaction)
+}
+
+/// Whether a lock did not come in time.
+pub(super) fn is_locked(error: &Failed) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
 
 /// The tries of a transaction, until it does not conflict with another.
 pub(super) struct Session(Tries);

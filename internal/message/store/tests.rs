@@ -286,7 +286,7 @@ async fn of_many_at_once_one_is_stored() {
     assert_eq!(count, 1);
 }
 
-/// Cleaning waits for nobody for long, and nobody for it.
+/// Cleaning does not wait for a reader for long, and puts do not wait for cleaning.
 #[tokio::test]
 async fn an_epoch_in_use_is_left_for_the_next_time() {
     let setting = Setting::start().await;
