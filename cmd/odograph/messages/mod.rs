@@ -86,18 +86,16 @@ enum Command {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let client = || Client::new(&args.url, args.key.as_ref(), args.ca.as_deref());
-    let mut server = Server {
-        patience: args.max_retry_time,
-        client: match &args.command {
-            Command::List(list) => return list::run(list).await,
-            _ => client()?,
-        },
+    let server = || -> anyhow::Result<Server> {
+        Ok(Server {
+            patience: args.max_retry_time,
+            client: Client::new(&args.url, args.key.as_ref(), args.ca.as_deref())?,
+        })
     };
     match args.command {
-        Command::Put { files } => put::run(&mut server, &files).await,
+        Command::Put { files } => put::run(&mut server()?, &files).await,
         Command::Get { ids } => {
-            let events = Events::new()?;
+            let (mut server, events) = (server()?, Events::new()?);
             for ids in chunks(ids)? {
                 for event in server.get(ids).await? {
                     print(&events.json(&event)?)?;
@@ -106,17 +104,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Delete { ids } => {
+            let mut server = server()?;
             for ids in chunks(ids)? {
                 server.call(async |client| client.delete(ids.clone()).await).await?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Clean => {
-            let count = server.call(async |client| client.clean().await).await?;
+            let count = server()?.call(async |client| client.clean().await).await?;
             print(&format!("{count} messages are gone from the disk"))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::List(_) => Ok(ExitCode::SUCCESS),
+        Command::List(list) => list::run(&list).await,
     }
 }
 
