@@ -27,7 +27,7 @@ impl Admission {
         Self(None)
     }
 
-    /// Whoever has one of these keys, or one of the file that is bound to `messages`. Without any, everybody.
+    /// Callers with one of these keys, or with one of the file that is bound to `messages`. Without any key, everybody.
     ///
     /// # Errors
     /// Those of the file.
@@ -65,7 +65,7 @@ impl Admission {
         if known(&given.flags, None).is_some() {
             return Ok(());
         }
-        // Of whatever it is bound to.
+        // Without the name, also a key that is bound to another device is found, and told why it is refused.
         match known(&given.file, None) {
             Some(caller) if caller.bound && *caller.device == *MESSAGES => Ok(()),
             Some(_) => Err(Status::new(

@@ -76,7 +76,7 @@ impl Message {
         })
     }
 
-    /// Whether two messages of one name say the same, in whatever order they were encoded.
+    /// Whether two messages of one identity say the same; the order in which they were encoded does not matter.
     pub(crate) fn is_like(&self, event: &[u8]) -> bool {
         self.event == event
             || matches!((CloudEvent::decode(&*self.event), CloudEvent::decode(event)), (Ok(one), Ok(other)) if one == other)

@@ -155,7 +155,7 @@ async fn look(calls: &Calls, is_open: &mut bool) -> Result<Size, Error> {
         *is_open = true;
     }
     store.roll_if_due().await?;
-    // What cannot be removed now keeps nobody from putting and getting.
+    // Puts and gets go on while an epoch cannot be removed.
     if let Err(error) = store.clean().await {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::warn!(%error, cause, "cannot remove an epoch that is past its time; trying again");

@@ -64,7 +64,7 @@ pub(super) async fn run(server: &mut Server, files: &[PathBuf]) -> anyhow::Resul
     Ok(ExitCode::FAILURE)
 }
 
-/// A file, or the standard input; and a bar where somebody sees it.
+/// A file, or the standard input; and a bar on a terminal.
 fn open(file: &Path) -> anyhow::Result<(Box<dyn Read>, ProgressBar)> {
     if file == Path::new("-") {
         return Ok((Box::new(io::stdin()), ProgressBar::hidden()));

@@ -112,7 +112,7 @@ async fn the_variables_of_the_forerunner_start_it() {
 /// While the database is away, calls are to be sent again, and health says so.
 #[tokio::test]
 async fn without_its_database_a_server_waits() {
-    let address = "postgres://nobody@127.0.0.1:1/nothing";
+    let address = "postgres://127.0.0.1:1/nothing";
     let mut waiting = Program::new("messages")
         .env("DATABASE_URL", address)
         .env("API_PORT", "0")
