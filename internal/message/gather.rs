@@ -5,6 +5,7 @@ use crate::store::{Store, Verdict};
 use ::postgres::Error;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Transactions of puts at once.
@@ -36,10 +37,11 @@ impl std::fmt::Debug for Put {
 }
 
 impl Gatherer {
-    /// Makes a gatherer, and its work over `store`, which ends with the last clone of the gatherer.
-    pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+    /// Makes a gatherer, and its work over `store`, which ends with the last clone of the gatherer, or after `late`:
+    /// clients may keep connections, and with them clones.
+    pub(crate) fn new(store: Store, late: CancellationToken) -> (Self, impl Future<Output = ()> + Send) {
         let (puts, waiting) = mpsc::channel(WAITING);
-        (Self(puts), work(store, waiting))
+        (Self(puts), work(store, waiting, late))
     }
 
     /// Stores a put. It is committed, unless the verdict says otherwise. If the caller does not wait for the end, it may
@@ -59,13 +61,13 @@ impl Gatherer {
     }
 }
 
-async fn work(store: Store, mut waiting: mpsc::Receiver<Put>) {
+async fn work(store: Store, mut waiting: mpsc::Receiver<Put>, late: CancellationToken) {
     let (permits, tasks) = (Arc::new(Semaphore::new(TRANSACTIONS)), TaskTracker::new());
     let mut next = None;
     loop {
         let first = match next.take() {
             Some(put) => put,
-            None => match waiting.recv().await {
+            None => match late.run_until_cancelled(waiting.recv()).await.flatten() {
                 Some(put) => put,
                 None => break,
             },

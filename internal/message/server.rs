@@ -42,7 +42,7 @@ impl Messages {
     #[must_use]
     pub fn new(pool: Pool, options: Options, admission: Admission, service: &Service) -> Self {
         let store = Store::new(pool, options.retention);
-        let (gatherer, gathering) = Gatherer::new(store.clone());
+        let (gatherer, gathering) = Gatherer::new(store.clone(), service.drain_deadline());
         service.spawn("puts", async move {
             gathering.await;
             Ok(())

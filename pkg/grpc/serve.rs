@@ -34,11 +34,9 @@ const METADATA: u32 = 64 * 1024;
 /// A client whose connection carries nothing is asked whether it is there, and has as long to answer.
 const ALIVE: Duration = Duration::from_secs(20);
 
-/// A connection ends after this time, so that no client keeps one for ever, and clients spread over servers.
+/// After this time a connection takes no new requests, so that clients spread over servers. It ends with its last
+/// request: a time for that would cut them, as the library has it.
 const AGE: Duration = Duration::from_secs(3600);
-
-/// How long its last requests may take then.
-const LAST: Duration = Duration::from_secs(60);
 
 /// Errors of serving.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +145,11 @@ pub async fn serve(
     let (begun, connections) = mpsc::channel(BEGUN);
     let (head, tasks) = (front.limits.head, TaskTracker::new());
     let (stop, until, health) = (end.stop.clone(), end.stop.clone(), services.health());
+    // Apart: the server may learn of the end from the last connection as well, and would not wait for this.
+    let unwatched = async {
+        end.stop.cancelled().await;
+        health.end().await;
+    };
     let accepting = async move {
         web::accept(listener, &front, web::HTTP_2, &stop, &tasks, || {
             let (begun, stop) = (begun.clone(), stop.clone());
@@ -168,18 +171,14 @@ pub async fn serve(
         .http2_keepalive_interval(Some(ALIVE))
         .http2_keepalive_timeout(Some(ALIVE))
         .max_connection_age(AGE)
-        .max_connection_age_grace(LAST)
         .layer(Outcomes::new(limits, services.guard))
         .serve_with_incoming_shutdown(
             services.routes.prepare(),
             ReceiverStream::new(connections).map(Ok::<_, Infallible>),
-            async move {
-                until.cancelled().await;
-                health.end().await;
-            },
+            until.cancelled_owned(),
         );
     tokio::select! {
-        ((), served) = async { tokio::join!(accepting, serving) } => Ok(served?),
+        ((), served, ()) = async { tokio::join!(accepting, serving, unwatched) } => Ok(served?),
         () = end.late.cancelled() => {
             tracing::info!("clients keep connections open; leaving them");
             Ok(())

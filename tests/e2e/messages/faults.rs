@@ -76,10 +76,31 @@ async fn a_server_ends_while_clients_watch_and_keep_silent() {
         .unwrap()
         .unwrap();
     server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait(LONG).await, 0);
+    assert_eq!(server.wait(LONG).await, 0, "{}", server.output().join("\n"));
     let log = server.output().join("\n");
     assert!(!log.contains("leaving them"), "{log}");
     drop(silent);
+}
+
+/// A call that its client does not finish is left, in time for a clean end.
+#[tokio::test]
+async fn a_server_leaves_clients_that_do_not_finish() {
+    let database = testutil::database().await;
+    let flags = ["--max-in-flight", "1", "--shutdown-timeout", "5s"];
+    let mut server = server(&database).args(flags).start().await;
+    let port = port(&mut server).await;
+    let unfinished = json!([{"method": "GetBatch", "silent": 1, "awaited": true}]);
+    let calling = tokio::spawn(calls(port, unfinished));
+    testutil::poll(LONG, async || {
+        let answer = calls(port, json!([{"method": "GetBatch", "ids": 1}])).await;
+        (answer[0]["status"] == "RESOURCE_EXHAUSTED").then_some(())
+    })
+    .await;
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait(LONG).await, 0, "{}", server.output().join("\n"));
+    let log = server.output().join("\n");
+    assert!(log.contains("leaving them"), "{log}");
+    assert_eq!(calling.await.unwrap()[0]["status"], "UNAVAILABLE");
 }
 
 /// The variables of the forerunner, and what it kept its messages in.
