@@ -205,11 +205,15 @@ pub(super) fn judge_consumer(found: &consumer::Config, wanted: &pull::Config) ->
 
 fn check_server(context: &Context) -> Result<(), Error> {
     let client = context.client();
+    // A connection counts as one a moment before what the server said of itself is there.
+    let Some(told) = client.try_server_info() else {
+        return Err(Error::Unavailable("the nats-server has not said which one it is".into()));
+    };
     let (major, minor, patch) = OLDEST;
     if !client.is_server_compatible(major, minor, patch) {
         return Err(Error::Refused(format!(
             "the nats-server is version {}, and older than {major}.{minor}.{patch}: it would ignore settings that keep data safe; update it",
-            client.server_info().version
+            told.version
         )));
     }
     // Payload, headers and subject of the largest event.
