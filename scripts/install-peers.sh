@@ -19,6 +19,8 @@ packages=(
     standardwebhooks@1.1.1 # verifies webhooks
     cloudevents@10.0.0     # reads CloudEvents
     @bufbuild/buf@1.75.0   # speaks gRPC, by buf curl
+    @grpc/grpc-js@1.14.7   # speaks gRPC
+    @grpc/proto-loader@0.8.1 # reads .proto files for it
 )
 oldest_node=18
 marker=.tools/peers/installed
@@ -44,5 +46,6 @@ else
     node_from_python .tools/peers
 fi
 npm_install .tools/peers/bin .tools/peers/npm "${packages[@]}"
-NODE_PATH=.tools/peers/npm/node_modules quietly .tools/peers/bin/node -e 'require("standardwebhooks"), require("cloudevents")'
+NODE_PATH=.tools/peers/npm/node_modules quietly .tools/peers/bin/node \
+    -e 'require("standardwebhooks"), require("cloudevents"), require("@grpc/grpc-js"), require("@grpc/proto-loader")'
 echo "$wanted" >"$marker"

@@ -31,15 +31,36 @@ fn peer(program: &str) -> PathBuf {
     workspace().join(".tools/peers").join(program)
 }
 
-/// Runs the steps of `messages/calls.py`: each a method, a request and metadata.
+/// What runs steps of calls: the same steps get the same answers in every language.
+#[derive(Clone, Copy, Debug)]
+enum Language {
+    /// `grpcio`, by `messages/calls.py`.
+    Python,
+    /// `grpc-js`, by `messages/calls.js`.
+    JavaScript,
+}
+
+impl Language {
+    const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
+
+    /// Runs steps: each a method, a request and metadata.
+    async fn calls(self, port: u16, steps: Value) -> Vec<Value> {
+        let question = json!({"address": format!("localhost:{port}"), "calls": steps});
+        let answers = match self {
+            Self::Python => testutil::python(&script("calls.py"), &question).await,
+            Self::JavaScript => testutil::javascript(&script("calls.js"), &question).await,
+        };
+        answers.as_array().unwrap().clone()
+    }
+}
+
+/// Runs steps by one client, where it does not matter which.
 async fn calls(port: u16, steps: Value) -> Vec<Value> {
-    let script = workspace().join("tests/e2e/messages/calls.py");
-    let answers = testutil::python(
-        &script,
-        &json!({"address": format!("localhost:{port}"), "calls": steps}),
-    )
-    .await;
-    answers.as_array().unwrap().clone()
+    Language::Python.calls(port, steps).await
+}
+
+fn script(name: &str) -> PathBuf {
+    workspace().join("tests/e2e/messages").join(name)
 }
 
 async fn client(database: &Database) -> tokio_postgres::Client {

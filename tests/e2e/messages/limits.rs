@@ -1,11 +1,18 @@
-//! Limits, keys and conflicts, by grpcio of Python.
+//! Limits, keys and conflicts, each by clients of two languages.
 
-use super::{calls, port, server};
+use super::{Language, port, server};
 use serde_json::{Value, json};
 
 /// A batch at each limit is taken; one byte, or one message, above it gets its status.
 #[tokio::test]
 async fn limits_have_their_statuses() {
+    for language in Language::ALL {
+        check_limits(language).await;
+    }
+}
+
+/// Checks the limits of a server of its own, so that nothing is stored yet.
+async fn check_limits(language: Language) {
     let database = testutil::database().await;
     let flags = [
         "--max-batch",
@@ -104,11 +111,12 @@ async fn limits_have_their_statuses() {
             false,
         ),
     ];
-    let answers = calls(port, cases.iter().map(|(call, ..)| call.clone()).collect()).await;
+    let steps = cases.iter().map(|(call, ..)| call.clone()).collect();
+    let answers = language.calls(port, steps).await;
     for ((call, status, field, retry), answer) in cases.iter().zip(answers) {
-        assert_eq!(answer["status"], *status, "{call}: {answer}");
-        assert_eq!(answer["field"], *field, "{call}: {answer}");
-        assert_eq!(answer["retry"], *retry, "{call}: {answer}");
+        assert_eq!(answer["status"], *status, "{language:?}: {call}: {answer}");
+        assert_eq!(answer["field"], *field, "{language:?}: {call}: {answer}");
+        assert_eq!(answer["retry"], *retry, "{language:?}: {call}: {answer}");
     }
     // Which limit it was.
     let steps = json!([
@@ -119,14 +127,14 @@ async fn limits_have_their_statuses() {
         {"method": "PutBatch", "zeros": 100_000_000, "gzip": true},
         {"method": "GetBatch", "ids": 51},
     ]);
-    let texts = calls(port, steps).await;
+    let texts = language.calls(port, steps).await;
     let texts: Vec<_> = texts.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
     let request = "The request has more than 20000 bytes; send it in parts.";
     let (messages, ids) = (
         "The request has 51 messages; send at most 50 at once.",
         "The request has 51 ids; send at most 50 at once.",
     );
-    assert_eq!(texts, [messages, request, request, request, ids]);
+    assert_eq!(texts, [messages, request, request, request, ids], "{language:?}");
     assert!(server.peak_memory() < 64 << 20, "{}", server.peak_memory());
     // An answer as long as it may be, one that is longer, and a single id.
     let long = |id: &str| json!({"method": "PutBatch", "id": id, "message_bytes": 1997});
@@ -141,7 +149,7 @@ async fn limits_have_their_statuses() {
         get(&["a", "b", "c", "d", "e"]),
         get(&["e"]),
     ]);
-    let answers = calls(port, steps).await;
+    let answers = language.calls(port, steps).await;
     let found: Vec<_> = answers[5..]
         .iter()
         .map(|answer| (answer["status"].as_str().unwrap(), &answer["count"]))
@@ -152,7 +160,8 @@ async fn limits_have_their_statuses() {
             ("OK", &json!(4)),
             ("RESOURCE_EXHAUSTED", &Value::Null),
             ("OK", &json!(1))
-        ]
+        ],
+        "{language:?}"
     );
 }
 
@@ -187,23 +196,26 @@ async fn keys_let_in_and_other_content_is_named() {
         {"method": "PutBatch", "id": "a"}, with("wrong", "1"), with(&fleet.0, "1"),
         with(&own.0, "1"), with("a key of the flags", "1"), with(&own.0, "2"),
     ]);
-    let answers = calls(port, steps).await;
-    let statuses: Vec<_> = answers
-        .iter()
-        .map(|answer| answer["status"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        statuses,
-        [
-            "UNAUTHENTICATED",
-            "UNAUTHENTICATED",
-            "PERMISSION_DENIED",
-            "OK",
-            "OK",
-            "ALREADY_EXISTS"
-        ]
-    );
-    assert_eq!(answers[5]["field"], "msgs[0].id");
+    for language in Language::ALL {
+        let answers = language.calls(port, steps.clone()).await;
+        let statuses: Vec<_> = answers
+            .iter()
+            .map(|answer| answer["status"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            statuses,
+            [
+                "UNAUTHENTICATED",
+                "UNAUTHENTICATED",
+                "PERMISSION_DENIED",
+                "OK",
+                "OK",
+                "ALREADY_EXISTS"
+            ],
+            "{language:?}"
+        );
+        assert_eq!(answers[5]["field"], "msgs[0].id", "{language:?}");
+    }
 }
 
 /// Of a hundred conflicts all are named, with names as long as they may be: no more than clients take.
@@ -213,17 +225,21 @@ async fn a_hundred_conflicts_are_named() {
     let mut server = server(&database).start().await;
     let port = port(&mut server).await;
     let with = |text: &str| json!({"method": "PutBatch", "messages": 300, "source": "s".repeat(1024), "text": text, "ids_of": 256});
-    let answers = calls(port, json!([with("1"), with("1"), with("2")])).await;
-    let found: Vec<_> = answers
-        .iter()
-        .map(|answer| (answer["status"].as_str().unwrap(), &answer["fields"]))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("OK", &Value::Null),
-            ("OK", &Value::Null),
-            ("ALREADY_EXISTS", &json!(100))
-        ]
-    );
+    // The same of the next language is the same again.
+    for language in Language::ALL {
+        let answers = language.calls(port, json!([with("1"), with("1"), with("2")])).await;
+        let found: Vec<_> = answers
+            .iter()
+            .map(|answer| (answer["status"].as_str().unwrap(), &answer["fields"]))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("OK", &Value::Null),
+                ("OK", &Value::Null),
+                ("ALREADY_EXISTS", &json!(100))
+            ],
+            "{language:?}"
+        );
+    }
 }
