@@ -11,9 +11,6 @@ use std::pin::pin;
 use tokio_postgres::Error as Failed;
 use tokio_postgres::types::ToSql;
 
-/// Bytes that the encoding adds to a message, at the most.
-const OVERHEAD: usize = 6;
-
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -80,7 +77,7 @@ async fn find(client: &Object, ids: &[&str], most: usize) -> Result<Vec<Bytes>, 
         let (mut events, mut bytes) = (Vec::new(), 0_usize);
         while let Some(row) = rows.try_next().await? {
             let event: &[u8] = row.try_get(0)?;
-            bytes = bytes.saturating_add(event.len() + OVERHEAD);
+            bytes = bytes.saturating_add(encoded_len(event));
             if bytes > most {
                 return Err(Stopped::TooLarge);
             }
@@ -93,4 +90,9 @@ async fn find(client: &Object, ids: &[&str], most: usize) -> Result<Vec<Bytes>, 
     let commit = async { client.batch_execute("COMMIT").await.map_err(Stopped::from) };
     let ((), found, ()) = tokio::try_join!(biased; begin, found, commit)?;
     Ok(found)
+}
+
+/// Bytes of a message in an answer: its tag, its length, and its own.
+fn encoded_len(event: &[u8]) -> usize {
+    1 + prost::length_delimiter_len(event.len()) + event.len()
 }

@@ -136,28 +136,29 @@ async fn check_limits(language: Language) {
     );
     assert_eq!(texts, [messages, request, request, request, ids], "{language:?}");
     assert!(server.peak_memory() < 64 << 20, "{}", server.peak_memory());
-    // An answer as long as it may be, one that is longer, and a single id.
-    let long = |id: &str| json!({"method": "PutBatch", "id": id, "message_bytes": 1997});
+    // An answer as long as it may be, one that is a byte longer, and a single id. Each message takes three bytes more.
+    let long = |id: &str, bytes: usize| json!({"method": "PutBatch", "id": id, "message_bytes": bytes});
     let get = |ids: &[&str]| json!({"method": "GetBatch", "named": ids});
     let steps = json!([
-        long("a"),
-        long("b"),
-        long("c"),
-        long("d"),
-        long("e"),
-        get(&["a", "b", "c", "d"]),
+        long("a", 1997),
+        long("b", 1997),
+        long("c", 1997),
+        long("d", 1997),
+        long("e", 997),
+        long("f", 998),
         get(&["a", "b", "c", "d", "e"]),
+        get(&["a", "b", "c", "d", "f"]),
         get(&["e"]),
     ]);
     let answers = language.calls(port, steps).await;
-    let found: Vec<_> = answers[5..]
+    let found: Vec<_> = answers[6..]
         .iter()
         .map(|answer| (answer["status"].as_str().unwrap(), &answer["count"]))
         .collect();
     assert_eq!(
         found,
         [
-            ("OK", &json!(4)),
+            ("OK", &json!(5)),
             ("RESOURCE_EXHAUSTED", &Value::Null),
             ("OK", &json!(1))
         ],
