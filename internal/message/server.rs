@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use tokio_postgres::error::SqlState;
 use tonic::codec::CompressionEncoding;
 use web::Front;
 
@@ -137,7 +138,8 @@ async fn keep(calls: &Calls, health: Health, latch: &Latch) {
                 sleep(interval).await;
             }
             Err(error) => {
-                if std::mem::take(&mut was_kept) {
+                // At the first start, the tables are being made.
+                if !is_migrating(&error) && std::mem::take(&mut was_kept) {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::warn!(%error, cause, "cannot look for epochs that are due; trying again");
                 }
@@ -145,6 +147,11 @@ async fn keep(calls: &Calls, health: Health, latch: &Latch) {
             }
         }
     }
+}
+
+fn is_migrating(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+    cause.is_some_and(|cause| cause.code() == Some(&SqlState::UNDEFINED_TABLE))
 }
 
 async fn look(calls: &Calls, is_open: &mut bool) -> Result<Size, Error> {

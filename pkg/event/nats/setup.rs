@@ -207,7 +207,9 @@ fn check_server(context: &Context) -> Result<(), Error> {
     let client = context.client();
     // A connection counts as one a moment before what the server said of itself is there.
     let Some(told) = client.try_server_info() else {
-        return Err(Error::Unavailable("the nats-server has not said which one it is".into()));
+        return Err(Error::Unavailable(
+            "the nats-server has not said which one it is".into(),
+        ));
     };
     let (major, minor, patch) = OLDEST;
     if !client.is_server_compatible(major, minor, patch) {
