@@ -162,34 +162,7 @@ impl Doer {
         };
         let _mine = proxy.claim().await;
         self.begin(drawn, "");
-        let before = proxy.felt();
-        let seen = match trouble {
-            Trouble::Cut => {
-                wait_until(|| proxy.open() > 0).await;
-                proxy.cut();
-                wait_until(|| proxy.felt()[0] > before[0]).await
-            }
-            Trouble::Refuse => {
-                // A program with open connections does not make new ones.
-                proxy.set(Weather::Refuse);
-                proxy.cut();
-                let seen = wait_until(|| proxy.felt()[1] > before[1]).await;
-                sleep(drawn.hold).await;
-                seen
-            }
-            Trouble::Delay | Trouble::Slow | Trouble::Hole | Trouble::HalfOpen => {
-                proxy.set(match trouble {
-                    Trouble::Delay => Weather::Delay(Duration::from_millis(20 + drawn.which % 400)),
-                    Trouble::Slow => Weather::Slow(20_000 + drawn.which % 400_000),
-                    Trouble::Hole => Weather::Hole,
-                    _ => Weather::HalfOpen,
-                });
-                let seen = wait_until(|| proxy.felt()[2] > before[2]).await;
-                sleep(drawn.hold).await;
-                seen
-            }
-        };
-        proxy.set(Weather::Clear);
+        let seen = disturb(proxy, trouble, drawn.which, drawn.hold).await;
         self.over(drawn);
         Ok(if seen {
             Felt::Yes
@@ -383,7 +356,42 @@ impl Locked<'_> {
     }
 }
 
-async fn kill_service(service: &mut Service) -> anyhow::Result<()> {
+/// Disturbs the connections through a proxy for a while. Returns whether one of them felt it. `which` is how severe it
+/// is.
+pub(crate) async fn disturb(proxy: &Proxy, trouble: Trouble, which: u64, hold: Duration) -> bool {
+    let before = proxy.felt();
+    let seen = match trouble {
+        Trouble::Cut => {
+            wait_until(|| proxy.open() > 0).await;
+            proxy.cut();
+            wait_until(|| proxy.felt()[0] > before[0]).await
+        }
+        Trouble::Refuse => {
+            // A program with open connections does not make new ones.
+            proxy.set(Weather::Refuse);
+            proxy.cut();
+            let seen = wait_until(|| proxy.felt()[1] > before[1]).await;
+            sleep(hold).await;
+            seen
+        }
+        Trouble::Delay | Trouble::Slow | Trouble::Hole | Trouble::HalfOpen => {
+            proxy.set(match trouble {
+                Trouble::Delay => Weather::Delay(Duration::from_millis(20 + which % 400)),
+                Trouble::Slow => Weather::Slow(20_000 + which % 400_000),
+                Trouble::Hole => Weather::Hole,
+                _ => Weather::HalfOpen,
+            });
+            let seen = wait_until(|| proxy.felt()[2] > before[2]).await;
+            sleep(hold).await;
+            seen
+        }
+    };
+    proxy.set(Weather::Clear);
+    seen
+}
+
+/// Kills a program, and sees it gone.
+pub(crate) async fn kill_service(service: &mut Service) -> anyhow::Result<()> {
     let name = service.to_string();
     let running = service.running().with_context(|| format!("{name} does not run"))?;
     let pid = running.pid();
@@ -399,7 +407,8 @@ async fn kill_nats(nats: &mut Nats) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn kill_postgres(postgres: &mut Postgres) -> anyhow::Result<()> {
+/// Kills PostgreSQL, and sees it gone.
+pub(crate) async fn kill_postgres(postgres: &mut Postgres) -> anyhow::Result<()> {
     let pid = postgres.pid();
     postgres.kill9().await;
     ensure!(!is_there(pid), "PostgreSQL outlived kill -9");
@@ -410,13 +419,14 @@ fn is_there(pid: u32) -> bool {
     pid != 0 && Path::new(&format!("/proc/{pid}")).exists()
 }
 
-fn is_stopped(pid: u32) -> bool {
+/// Whether a process is stopped.
+pub(crate) fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
 /// Waits briefly for a condition; returns whether it held.
-async fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
+pub(crate) async fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
     for _ in 0..300 {
         if holds() {
             return true;

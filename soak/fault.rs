@@ -79,6 +79,19 @@ impl std::fmt::Display for Part {
     }
 }
 
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cut => "cut",
+            Self::Refuse => "refused",
+            Self::Delay => "delayed",
+            Self::Slow => "slow",
+            Self::Hole => "silent both ways",
+            Self::HalfOpen => "half open",
+        })
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -91,14 +104,6 @@ impl std::fmt::Display for Fault {
                     Line::Nats => "to nats-server",
                     Line::Postgres => "to PostgreSQL",
                     Line::Ingestor => "to an ingestor",
-                };
-                let trouble = match trouble {
-                    Trouble::Cut => "cut",
-                    Trouble::Refuse => "refused",
-                    Trouble::Delay => "delayed",
-                    Trouble::Slow => "slow",
-                    Trouble::Hole => "silent both ways",
-                    Trouble::HalfOpen => "half open",
                 };
                 write!(f, "connections {line} {trouble}")
             }

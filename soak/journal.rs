@@ -39,6 +39,20 @@ impl Journal {
         &self.folder
     }
 
+    /// Notes how a run has ended: its mistakes, or why it could not be finished. Removes the folder of a good run, unless
+    /// it is to be kept.
+    pub(crate) fn close(&self, ended: Result<&[String], &anyhow::Error>, keep: bool) {
+        match ended {
+            Ok([]) if keep => {}
+            Ok([]) => {
+                // The logs of a good run.
+                let _ = std::fs::remove_dir_all(&self.folder);
+            }
+            Ok(wrong) => wrong.iter().for_each(|text| self.note(&format!("WRONG: {text}"))),
+            Err(error) => self.note(&format!("NOT FINISHED: {error:#}")),
+        }
+    }
+
     pub(crate) fn note(&self, text: &str) {
         let line = format!("{:8.3} {text}\n", self.start.elapsed().as_secs_f64());
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);

@@ -64,18 +64,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let folder = options.folder();
     let journal = Arc::new(Journal::create(&folder, options.aloud)?);
     let report = attempt(options, &journal).await;
-    match &report {
-        Ok(report) if report.wrong.is_empty() && options.keep => {}
-        Ok(report) if report.wrong.is_empty() => {
-            // The logs of a good run.
-            let _ = std::fs::remove_dir_all(&folder);
-        }
-        Ok(report) => report
-            .wrong
-            .iter()
-            .for_each(|text| journal.note(&format!("WRONG: {text}"))),
-        Err(error) => journal.note(&format!("NOT FINISHED: {error:#}")),
-    }
+    journal.close(report.as_ref().map(Report::wrong), options.keep);
     report.with_context(|| format!("seed {}; see {}", options.seed, folder.display()))
 }
 

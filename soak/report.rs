@@ -64,8 +64,7 @@ impl Report {
     /// Formats runs as one Markdown table, a column each.
     #[must_use]
     pub fn table(reports: &[Self]) -> String {
-        type Column = fn(&Report) -> String;
-        let rows: [(&str, Column); 29] = [
+        let rows: [(&str, Cell<Self>); 29] = [
             ("seed", |run| run.seed.to_string()),
             ("seconds under faults", |run| run.seconds.as_secs().to_string()),
             ("faults that were felt", |run| run.faults.count().to_string()),
@@ -121,34 +120,14 @@ impl Report {
             }),
             ("**events missing**", |run| run.events.checked.missing.to_string()),
         ];
-        let mut text = String::new();
-        for (index, (name, column)) in rows.iter().enumerate() {
-            let cells: Vec<String> = reports.iter().map(column).collect();
-            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
-            if index == 0 {
-                let _ = writeln!(text, "|---|{}", "---:|".repeat(cells.len()));
-            }
-        }
-        text
+        table(&rows, reports)
     }
 
     /// Formats the faults of runs, by name, as a Markdown table.
     #[must_use]
     pub fn faults_table(reports: &[Self]) -> String {
-        let mut names: Vec<&String> = reports.iter().flat_map(|run| run.faults.happened.keys()).collect();
-        names.sort();
-        names.dedup();
-        let seeds: Vec<String> = reports.iter().map(|run| run.seed.to_string()).collect();
-        let mut text = format!(
-            "| seed | {} |\n|---|{}\n",
-            seeds.join(" | "),
-            "---:|".repeat(seeds.len())
-        );
-        for name in names {
-            let counts: Vec<String> = reports.iter().map(|run| run.happened(name).to_string()).collect();
-            let _ = writeln!(text, "| {name} | {} |", counts.join(" | "));
-        }
-        text
+        let runs: Vec<(u64, &Faults)> = reports.iter().map(|run| (run.seed, &run.faults)).collect();
+        faults_table(&runs)
     }
 
     /// Further notes for the reader.
@@ -159,4 +138,39 @@ impl Report {
             self.seed, self.checked.of_abandoned, self.faults.unfelt
         )]
     }
+}
+
+/// What a row of a table says of a run.
+pub(crate) type Cell<T> = fn(&T) -> String;
+
+/// Formats runs as a Markdown table, a column each.
+pub(crate) fn table<T>(rows: &[(&str, Cell<T>)], runs: &[T]) -> String {
+    let mut text = String::new();
+    for (index, (name, cell)) in rows.iter().enumerate() {
+        let cells: Vec<String> = runs.iter().map(cell).collect();
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        if index == 0 {
+            let _ = writeln!(text, "|---|{}", "---:|".repeat(cells.len()));
+        }
+    }
+    text
+}
+
+/// Formats the faults of runs, each with its seed, as a Markdown table.
+pub(crate) fn faults_table(runs: &[(u64, &Faults)]) -> String {
+    let mut names: Vec<&String> = runs.iter().flat_map(|(_, faults)| faults.happened.keys()).collect();
+    names.sort();
+    names.dedup();
+    let seeds: Vec<String> = runs.iter().map(|(seed, _)| seed.to_string()).collect();
+    let mut text = format!(
+        "| seed | {} |\n|---|{}\n",
+        seeds.join(" | "),
+        "---:|".repeat(seeds.len())
+    );
+    for name in names {
+        let count = |faults: &Faults| faults.happened.get(name).copied().unwrap_or(0);
+        let counts: Vec<String> = runs.iter().map(|(_, faults)| count(faults).to_string()).collect();
+        let _ = writeln!(text, "| {name} | {} |", counts.join(" | "));
+    }
+    text
 }

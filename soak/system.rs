@@ -33,6 +33,25 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// A program that does not run yet. `proxy` stands in front of it; `log` is its log.
+    pub(crate) fn new(
+        name: &'static str,
+        number: usize,
+        env: Vec<(&'static str, String)>,
+        log: PathBuf,
+        proxy: Option<Arc<Proxy>>,
+    ) -> Self {
+        Self {
+            name,
+            number,
+            env,
+            log,
+            proxy,
+            running: None,
+            main: None,
+        }
+    }
+
     /// Starts it and waits until it listens, not until it is ready.
     pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(built(self.name));
@@ -48,10 +67,12 @@ impl Service {
             .envs(self.env.iter().map(|(name, value)| (*name, value)));
         let begin = self.log.metadata().map_or(0, |log| log.len());
         let mut running = Running::start(self.name, &mut command, &self.log, "build it: cargo build --workspace")?;
-        let wanted = if self.proxy.is_some() || self.name == "api" {
-            "main"
-        } else {
-            "admin"
+        let wanted = match self.name {
+            // The port of its calls has the program's name.
+            "messages" => "messages",
+            "api" => "main",
+            _ if self.proxy.is_some() => "main",
+            _ => "admin",
         };
         let log = &self.log;
         let address = running
@@ -74,6 +95,14 @@ impl Service {
     /// Its last address.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.main
+    }
+
+    /// The first lines of its log that tell of a panic, which no fault explains.
+    pub(crate) fn panics(&self) -> anyhow::Result<Vec<String>> {
+        let text = std::fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().filter(|line| line.contains("panicked at")).take(5);
+        Ok(lines.map(|line| format!("{self}: {line}")).collect())
     }
 }
 
@@ -196,15 +225,7 @@ impl System {
             [("DATABASE_URL", url), ("MIGRATE", "false".to_owned())]
         };
         let service = |name: &'static str, number: usize, env, proxy| {
-            Mutex::new(Service {
-                name,
-                number,
-                env,
-                log: log(&format!("{name}{number}")),
-                proxy,
-                running: None,
-                main: None,
-            })
+            Mutex::new(Service::new(name, number, env, log(&format!("{name}{number}")), proxy))
         };
         let ingestor = |number: usize, proxy: &Arc<Proxy>| {
             let env = vec![
@@ -300,19 +321,14 @@ impl System {
     pub(crate) async fn complaints(&self) -> anyhow::Result<Vec<String>> {
         let mut complaints = Vec::new();
         for service in self.services() {
-            let service = service.lock().await;
-            let text = std::fs::read(&service.log).with_context(|| format!("read {}", service.log.display()))?;
-            let text = String::from_utf8_lossy(&text);
-            for line in text.lines().filter(|line| line.contains("panicked at")).take(5) {
-                complaints.push(format!("{service}: {line}"));
-            }
+            complaints.extend(service.lock().await.panics()?);
         }
         Ok(complaints)
     }
 }
 
 /// A port outside the range of outgoing connections, so that a restarted server finds it free.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     let seed = u64::from(std::process::id());
     for attempt in 0..200 {
         let port = 15_000 + crate::chance::mix(&[seed, attempt]) % 15_000;
