@@ -3,7 +3,8 @@
 //! Afterwards, the database must hold every acknowledged reading, once, with its value, and no reading
 //! that no client sent. Every event that subscriptions make of these readings must have reached its endpoint.
 //!
-//! The seed decides the load and the sequence of faults; their exact times depend on the machine.
+//! The seed decides the load and the sequence of faults; their exact times depend on the machine. `messages` is a suite
+//! of its own.
 
 mod body;
 mod chance;
@@ -16,6 +17,7 @@ mod faults;
 mod flood;
 mod journal;
 mod load;
+pub mod messages;
 mod options;
 mod owned;
 mod proxy;

@@ -2,8 +2,9 @@
 
 use clap::Parser;
 use service::Signals;
-use soak::{Options, Report};
+use soak::{Options, Report, messages};
 use std::io::Write as _;
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,11 @@ struct Args {
     #[arg(long)]
     short: bool,
 
-    /// How long faults go on, each run [default: 600, and 15 in the short form]
+    /// Break what keeps messages instead, for a minute each: is every acknowledged one answered until then, and no later?
+    #[arg(long, conflicts_with_all = ["short", "clients", "pace", "stream_bytes", "disk_bytes"])]
+    messages: bool,
+
+    /// How long faults go on, each run [default: 600, 15 in the short form, 300 of messages]
     #[arg(long)]
     seconds: Option<u64>,
 
@@ -26,7 +31,7 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seeds: u64,
 
-    /// Faults that have to happen, each run [default: one every three seconds]
+    /// Faults that have to happen, each run [default: one every three seconds, of messages every five]
     #[arg(long)]
     faults: Option<u32>,
 
@@ -77,22 +82,31 @@ async fn run(args: &Args) -> ExitCode {
         .duration_since(UNIX_EPOCH)
         .map_or(1, |since| since.as_secs());
     let first = args.seed.unwrap_or(clock);
+    let seeds = first..first + args.seeds;
+    let failed = if args.messages {
+        run_messages(args, seeds).await
+    } else {
+        run_readings(args, seeds).await
+    };
+    if failed {
+        say("soak: something was wrong; the logs and journals are in target/soak");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs the suite of readings with each seed. Returns whether anything was wrong.
+async fn run_readings(args: &Args, seeds: Range<u64>) -> bool {
     let (mut reports, mut failed) = (Vec::new(), false);
-    for seed in first..first + args.seeds {
+    for seed in seeds {
         let options = options(args, seed);
-        say(&format!("seed {seed}: {:?} of faults", options.duration));
+        begin(seed, options.duration);
         match soak::run(&options).await {
             Ok(report) => {
-                for text in report.wrong() {
-                    say(&format!("seed {seed}: WRONG: {text}"));
-                }
-                failed |= !report.wrong().is_empty();
+                failed |= is_wrong(seed, report.wrong());
                 reports.push(report);
             }
-            Err(error) => {
-                say(&format!("soak: {error:#}"));
-                failed = true;
-            }
+            Err(error) => failed |= is_unfinished(&error),
         }
     }
     if !reports.is_empty() {
@@ -103,11 +117,57 @@ async fn run(args: &Args) -> ExitCode {
         ));
         reports.iter().flat_map(Report::notes).for_each(|note| say(&note));
     }
-    if failed {
-        say("soak: something was wrong; the logs and journals are in target/soak/SEED");
-        return ExitCode::FAILURE;
+    failed
+}
+
+/// Runs the suite of messages with each seed. Returns whether anything was wrong.
+async fn run_messages(args: &Args, seeds: Range<u64>) -> bool {
+    let (mut reports, mut failed) = (Vec::new(), false);
+    for seed in seeds {
+        let usual = messages::Options::month(seed);
+        let fifth = |seconds: u64| u32::try_from(seconds / 5).unwrap_or(u32::MAX);
+        let options = messages::Options {
+            duration: args.seconds.map_or(usual.duration, Duration::from_secs),
+            faults: args.faults.or(args.seconds.map(fifth)).unwrap_or(usual.faults),
+            aloud: !args.quiet,
+            keep: args.keep,
+            ..usual
+        };
+        begin(seed, options.duration);
+        match messages::run(&options).await {
+            Ok(report) => {
+                failed |= is_wrong(seed, report.wrong());
+                reports.push(report);
+            }
+            Err(error) => failed |= is_unfinished(&error),
+        }
     }
-    ExitCode::SUCCESS
+    if !reports.is_empty() {
+        say(&format!(
+            "\n{}\n{}",
+            messages::Report::table(&reports),
+            messages::Report::faults_table(&reports)
+        ));
+    }
+    failed
+}
+
+fn begin(seed: u64, duration: Duration) {
+    say(&format!("seed {seed}: {duration:?} of faults"));
+}
+
+/// Says what was wrong, and returns whether anything was.
+fn is_wrong(seed: u64, wrong: &[String]) -> bool {
+    for text in wrong {
+        say(&format!("seed {seed}: WRONG: {text}"));
+    }
+    !wrong.is_empty()
+}
+
+/// Says why a run could not be finished, which is wrong.
+fn is_unfinished(error: &anyhow::Error) -> bool {
+    say(&format!("soak: {error:#}"));
+    true
 }
 
 fn options(args: &Args, seed: u64) -> Options {
