@@ -10,7 +10,7 @@ ARGS =
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- running ----
 
@@ -63,6 +63,13 @@ soak: ## break everything under load, then count: [SECONDS=600] [SEED=…] [SEED
 	@scripts/install-nats.sh
 	cargo build --release --locked -p soak -p ingestor -p persistor -p dumper -p api -p notifier -p odograph
 	$(TARGET_DIR)/release/soak --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),$(SECONDS_OF_FAULTS)) $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS) $(ARGS)
+
+# Five minutes: a month, where a week is the retention of a minute. The end takes two more.
+.PHONY: soak-messages
+soak-messages: ## the same for messages, which live for a minute: [SECONDS=300] [SEED=…] [SEEDS=1]
+	@scripts/install-postgres.sh
+	cargo build --release --locked -p soak -p messages -p odograph
+	$(TARGET_DIR)/release/soak --messages --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
 
 # SECONDS is the time of each target; ARGS names targets.
 .PHONY: fuzz
