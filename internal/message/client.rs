@@ -24,6 +24,9 @@ use url::Url;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// A connection that carries nothing is asked whether it is there, and has as long to answer.
+const ALIVE: Duration = Duration::from_secs(15);
+
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(60);
 
@@ -62,7 +65,13 @@ impl Client {
         let port = parsed.port().unwrap_or(50051);
         // TLS is below: the library knows none.
         let endpoint = Endpoint::from_shared(format!("http://{host}:{port}")).map_err(|_| wrong())?;
-        let endpoint = endpoint.connect_timeout(CONNECT).timeout(CALL);
+        // A connection that died silently is noticed before the calls on it are late.
+        let endpoint = endpoint
+            .connect_timeout(CONNECT)
+            .timeout(CALL)
+            .http2_keep_alive_interval(ALIVE)
+            .keep_alive_timeout(ALIVE)
+            .keep_alive_while_idle(true);
         let channel = match parsed.scheme() {
             "http" => endpoint.connect_lazy(),
             "https" => over_tls(&endpoint, &host, port, authorities)?,

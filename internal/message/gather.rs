@@ -76,6 +76,10 @@ async fn work(store: Store, mut waiting: mpsc::Receiver<Put>, late: Cancellation
         let Ok(permit) = permits.clone().acquire_owned().await else {
             break;
         };
+        if first.told.is_closed() {
+            // Its caller has left meanwhile, and may have deleted what it put again.
+            continue;
+        }
         let mut puts = vec![first];
         next = fill(&mut puts, &mut waiting);
         let store = store.clone();

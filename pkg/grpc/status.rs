@@ -145,6 +145,11 @@ pub fn failure(status: &Status) -> Failure {
             text,
             after: retry.unwrap_or_default(),
         },
+        // The stream was lost: no server has answered.
+        (Code::Internal, _) if std::error::Error::source(status).is_some() => Failure::Again {
+            text,
+            after: Duration::ZERO,
+        },
         (code, _) => {
             let violations = details
                 .bad_request()

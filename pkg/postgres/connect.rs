@@ -82,9 +82,11 @@ pub fn open(url: &str, size: usize, statement_timeout: Duration) -> Result<Pool,
     let manager = Manager::from_config(config, tls.clone(), manager_config);
     // Statements here are short, or bound by the rows they read. Compiling one, or starting workers for
     // it, cost more than it gained in all measurements (docs/decisions/0029).
+    // A machine that vanished silently must not keep its locks for hours: the server asks whether it is there.
     let settings = format!(
         "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = '5min'; SET timezone = 'UTC';
-         SET jit = off; SET max_parallel_workers_per_gather = 0",
+         SET jit = off; SET max_parallel_workers_per_gather = 0; SET tcp_keepalives_idle = 20;
+         SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4; SET tcp_user_timeout = '40s'",
         statement_timeout.as_millis()
     );
     let set_up = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {

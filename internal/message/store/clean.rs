@@ -30,7 +30,7 @@ impl Store {
     pub(crate) async fn clean(&self) -> Result<u64, Error> {
         let mut connection = self.pool.get().await?;
         let client: &mut Client = &mut connection;
-        let mut gone = 0;
+        let (mut gone, mut failed) = (0, None);
         let select = "SELECT number FROM epoch WHERE closed IS NOT NULL ORDER BY number";
         let closed: Vec<i32> = client.query(select, &[]).await?.iter().map(|row| row.get(0)).collect();
         for number in closed {
@@ -42,11 +42,15 @@ impl Store {
                         break;
                     }
                     Err(error) if is_locked(&error) => sleep(PAUSE).await,
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        // The others go all the same.
+                        failed.get_or_insert(error);
+                        break;
+                    }
                 }
             }
         }
-        Ok(gone)
+        failed.map_or(Ok(gone), |error| Err(error.into()))
     }
 
     /// Opens the next epoch if the open one is due and holds a message.
@@ -94,6 +98,10 @@ async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
     if !row.try_get::<_, bool>(0)? && !transaction.query_one(&empty, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(0);
     }
+    // Whoever reads the epoch for long, such as a backup, keeps it from going: then it is not worth to count it.
+    let try_lock =
+        format!("SAVEPOINT before; LOCK TABLE message_{number} IN ACCESS EXCLUSIVE MODE; ROLLBACK TO before");
+    transaction.batch_execute(&try_lock).await?;
     let count = format!("SELECT count(*) FROM message_{number}");
     let count: i64 = transaction.query_one(&count, &[]).await?.try_get(0)?;
     let drop = "SELECT drop_partition('message'::regclass, 'message_' || $1::int)";

@@ -11,6 +11,9 @@ use tokio_postgres::error::SqlState;
 /// Between two tries to roll, while puts are under way.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Tries to roll: some ten seconds. A put whose server has stopped may keep its lock for longer.
+const TRIES: usize = 22;
+
 /// The open epoch; none before the first. `is_due`: it is older than a seventh of its retention, or keeps its messages
 /// for less than this time in seconds: another server opened it, and this one promises more.
 pub(super) const OPEN: &str = "SELECT number, clock_timestamp(),
@@ -21,9 +24,9 @@ impl Store {
     /// Opens the next epoch, unless another one than `open` is open by now. Waits for puts under way.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database, and that a put does not end.
     pub(crate) async fn roll(&self, open: Option<i32>) -> Result<(), Error> {
-        loop {
+        for _ in 0..TRIES {
             let mut connection = self.pool.get().await?;
             let client: &mut Client = &mut connection;
             let select = "SELECT coalesce(max(number), 0) + 1 FROM epoch";
@@ -51,6 +54,9 @@ impl Store {
             drop(connection);
             sleep(PAUSE).await;
         }
+        Err(Error::Unavailable(
+            "the next epoch cannot be opened: a put does not end".into(),
+        ))
     }
 
     async fn close(&self, client: &mut Client, open: Option<i32>, next: i32) -> Result<bool, tokio_postgres::Error> {
