@@ -15,6 +15,9 @@ pub(crate) const MANAGEMENT_KEY: &str = "management-key";
 /// The file of the key that the secrets of subscriptions are made from.
 pub(crate) const SIGNING_KEY: &str = "signing-key";
 
+/// The file of the key of the user who runs `odograph up`, for the journal.
+pub(crate) const JOURNAL_KEY: &str = "journal-key";
+
 /// A writable folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Data(PathBuf);
@@ -68,7 +71,7 @@ impl Data {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(failed),
         }
-        let (key, _) = access::generate(None);
+        let (key, _) = access::generate(None, None);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)

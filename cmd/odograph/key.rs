@@ -1,9 +1,9 @@
-//! `odograph key`: keys for an ingestor's keys file.
+//! `odograph key`: keys for the file of keys.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Make keys for an ingestor's keys file
+/// Make keys for the file that --api-keys-file names
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -17,19 +17,35 @@ enum Command {
         /// The only device that the key may write as [default: any]
         #[arg(long, value_parser = device)]
         device: Option<String>,
+
+        /// Who writes in the journal with this key; it is no device's then
+        #[arg(long, value_parser = user)]
+        user: Option<String>,
     },
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Command::New { device } = &args.command;
-    let (key, line) = access::generate(device.as_deref());
+    let Command::New { device, user } = &args.command;
+    let (key, line) = access::generate(user.as_deref(), device.as_deref());
+    let (whom, program) = match user {
+        Some(_) => ("user", "journal"),
+        None => ("device", "ingestor"),
+    };
     let mut out = std::io::stdout();
-    writeln!(out, "Give this key to the device; it is not shown again:\n\n  {key}\n")?;
+    writeln!(out, "Give this key to the {whom}; it is not shown again:\n\n  {key}\n")?;
     writeln!(
         out,
-        "Add this line to the file that the ingestor's --api-keys-file names:\n\n  {line}"
+        "Add this line to the file that the {program}'s --api-keys-file names:\n\n  {line}"
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name of a user, checked.
+pub(crate) fn user(name: &str) -> Result<String, String> {
+    if access::is_user(name) {
+        return Ok(name.to_owned());
+    }
+    Err("a name has 1 to 64 characters, and no control character".to_owned())
 }
 
 /// The name of a device, checked.

@@ -2,14 +2,17 @@
 //!
 //! Keys are kept as SHA-256 digests, in memory as in the file, and compared in constant time. They come from
 //! flags, which name no device, and from a file, which is read again when it changes. The file has one line a
-//! key, `KEY-ID DEVICE-or-* SHA256-HEX`.
+//! key, `KEY-ID BINDING SHA256-HEX`. A binding is a device, `*` for any, or `user=NAME` or
+//! `user=NAME,device=DEVICE` for a user of the journal. One file serves all programs: each takes its own kinds.
 
 mod error;
 mod line;
 mod metrics;
 mod table;
+mod user;
 
 pub use error::Error;
+pub use user::{User, is_user};
 
 use reading::is_device;
 use secrecy::ExposeSecret;
@@ -18,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 pub(super) use table::Digest;
-use table::{Key, Table};
+use table::{Binding, Key, Table};
 use tokio_util::sync::CancellationToken;
 
 /// Most bytes of a key: a stranger must not make us hash whole heads.
@@ -81,7 +84,7 @@ impl Keys {
                         "a key of fewer than {SHORT} characters may be guessed; `odograph key new` makes a better one"
                     );
                 }
-                (Digest::of(key), Key::new(&id, None))
+                (Digest::of(key), Key::new(&id, Binding::Any))
             })
             .collect();
         let file = match path {
@@ -129,24 +132,45 @@ impl Keys {
         if key.len() > LONGEST || device.is_some_and(|device| !is_device(device)) {
             return None;
         }
-        let given = Digest::of(key);
-        let tables = self.tables();
-        let key = tables.iter().find_map(|table| table.get(&given))?;
-        let caller = match (&key.device, device) {
-            (Some(bound), Some(named)) if **bound != *named => return None,
-            (Some(bound), _) => Caller {
+        self.look_up(key, |key| match (&key.binding, device) {
+            (Binding::User(..), _) => None,
+            (Binding::Device(bound), Some(named)) if **bound != *named => None,
+            (Binding::Device(bound), _) => Some(Caller {
                 key: key.id.clone(),
                 device: bound.clone(),
                 bound: true,
-            },
-            (None, named) => Caller {
+            }),
+            (Binding::Any, named) => Some(Caller {
                 key: key.id.clone(),
                 device: named.unwrap_or(reading::DEFAULT_DEVICE).into(),
                 bound: false,
-            },
-        };
+            }),
+        })
+    }
+
+    /// Returns the user whose key this is; none where it is no key in force, or a device's.
+    pub fn user(&self, key: &str) -> Option<User> {
+        if key.len() > LONGEST {
+            return None;
+        }
+        self.look_up(key, |key| match &key.binding {
+            Binding::User(name, device) => Some(User {
+                key: key.id.clone(),
+                name: name.clone(),
+                device: device.clone(),
+            }),
+            Binding::Any | Binding::Device(_) => None,
+        })
+    }
+
+    /// What a key in force stands for; notes its use, unless that is nothing.
+    fn look_up<T>(&self, given: &str, stands_for: impl FnOnce(&Key) -> Option<T>) -> Option<T> {
+        let given = Digest::of(given);
+        let tables = self.tables();
+        let key = tables.iter().find_map(|table| table.get(&given))?;
+        let found = stands_for(key)?;
         key.used.store(jiff::Timestamp::now().as_second(), Ordering::Relaxed);
-        Some(caller)
+        Some(found)
     }
 
     /// The keys of the flags, and those of the file when it was last read.
@@ -191,13 +215,18 @@ impl File {
     }
 }
 
-/// Generates a key, and its line for a keys file, bound to `device` or to none.
-pub fn generate(device: Option<&str>) -> (String, String) {
+/// Generates a key, and its line for a keys file, bound to `user` and `device` or to none.
+pub fn generate(user: Option<&str>, device: Option<&str>) -> (String, String) {
     // Two random UUIDs: 244 random bits, in letters that need no quoting anywhere.
     let key = format!("odo_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let id = &uuid::Uuid::now_v7().simple().to_string()[..12];
-    let line = line::line(id, device, &Digest::of(&key));
-    (key, line)
+    let device = device.map(Into::into);
+    let binding = match (user, device) {
+        (Some(user), device) => Binding::User(user.into(), device),
+        (None, Some(device)) => Binding::Device(device),
+        (None, None) => Binding::Any,
+    };
+    (key.clone(), line::line(id, &binding, &Digest::of(&key)))
 }
 
 #[cfg(test)]
@@ -297,9 +326,19 @@ mod tests {
 
     #[test]
     fn a_new_key_fits_its_line() {
-        let (key, line) = generate(Some("lada"));
-        let (keys, _kept) = keys(&line);
-        assert_eq!(&*keys.find(&key, None).unwrap().device, "lada");
+        let (key, line) = generate(None, Some("lada"));
+        let (of_device, _kept) = keys(&line);
+        assert_eq!(&*of_device.find(&key, None).unwrap().device, "lada");
+        assert_eq!(of_device.user(&key), None);
+        let (key, line) = generate(Some("Ana, 50 % #"), Some("lada"));
+        let (of_user, _kept) = keys(&line);
+        let user = of_user.user(&key).unwrap();
+        assert_eq!((&*user.name, user.device.as_deref()), ("Ana, 50 % #", Some("lada")));
+        // It lets no device in.
+        assert_eq!(
+            (of_user.find(&key, None), of_user.find(&key, Some("lada"))),
+            (None, None)
+        );
         assert!(matches!(Keys::load(&["".into()], None), Err(Error::None)));
     }
 }

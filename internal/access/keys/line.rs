@@ -1,7 +1,8 @@
-//! The file of keys and its lines, `KEY-ID DEVICE-or-* SHA256-HEX`; `#` begins a comment.
+//! The file of keys and its lines, `KEY-ID BINDING SHA256-HEX`; `#` begins a comment.
 
 use super::error::Error;
-use super::table::{Digest, Key, Table};
+use super::table::{Binding, Digest, Key, Table};
+use super::user::is_user;
 use reading::is_device;
 use sha2::Sha256;
 use sha2::digest::Output;
@@ -44,24 +45,57 @@ pub(super) fn parse(text: &str) -> Result<Table, Error> {
 }
 
 fn key(line: &str) -> Result<(Digest, Key), &'static str> {
-    let [id, device, hash] = line.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
+    let [id, bound, hash] = line.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
         return Err("it has not three words");
     };
     if id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("the key id is not 1 to 64 visible ASCII characters");
     }
-    let device = match device {
-        "*" => None,
-        name if is_device(name) => Some(name.into()),
-        _ => return Err("the device is not a name"),
-    };
     let digest = unhex(hash).ok_or("the hash is not 64 hex digits")?;
-    Ok((digest, Key::new(id, device)))
+    Ok((digest, Key::new(id, binding(bound)?)))
+}
+
+/// Parses whom a key lets in: `*`, `DEVICE`, `user=NAME` or `user=NAME,device=DEVICE`, NAME percent-encoded.
+fn binding(text: &str) -> Result<Binding, &'static str> {
+    const NO_DEVICE: &str = "the device is not a name";
+    let device = |name: &str| is_device(name).then(|| name.into()).ok_or(NO_DEVICE);
+    if text == "*" {
+        return Ok(Binding::Any);
+    }
+    let Some(user) = text.strip_prefix("user=") else {
+        return Ok(Binding::Device(device(text)?));
+    };
+    let (user, bound) = match user.split_once(',') {
+        Some((user, bound)) => (
+            user,
+            Some(
+                bound
+                    .strip_prefix("device=")
+                    .ok_or("after the user stands device=DEVICE")?,
+            ),
+        ),
+        None => (user, None),
+    };
+    let name = percent::decode(user).ok().filter(|name| is_user(name));
+    let name = name.ok_or("the user is not a name of 1 to 64 characters, percent-encoded")?;
+    Ok(Binding::User(name.into(), bound.map(device).transpose()?))
 }
 
 /// The line of a keys file for the key of this digest.
-pub(super) fn line(id: &str, device: Option<&str>, digest: &Digest) -> String {
-    format!("{id} {} {}", device.unwrap_or("*"), hex(digest))
+pub(super) fn line(id: &str, binding: &Binding, digest: &Digest) -> String {
+    let bound = match binding {
+        Binding::Any => "*".to_owned(),
+        Binding::Device(device) => device.to_string(),
+        Binding::User(name, device) => {
+            let device = device.as_ref().map(|device| format!(",device={device}"));
+            format!(
+                "user={}{}",
+                percent::encode(name.as_bytes()),
+                device.unwrap_or_default()
+            )
+        }
+    };
+    format!("{id} {bound} {}", hex(digest))
 }
 
 pub(super) fn hex(digest: &Digest) -> String {
@@ -87,7 +121,7 @@ mod tests {
     #[test]
     fn a_file_over_its_limit_is_refused_whole() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let line = line("id", None, &Digest::of("k"));
+        let line = line("id", &Binding::Any, &Digest::of("k"));
         let room = usize::try_from(MAX_FILE).unwrap() - line.len() - 1;
         std::fs::write(file.path(), format!("{line}\n{}", "#".repeat(room))).unwrap();
         assert_eq!(parse(&read(file.path()).unwrap()).unwrap().len(), 1);
@@ -102,8 +136,8 @@ mod tests {
         for start in ["", "# fleet\r\n", "\r\n"] {
             let text = format!(
                 "\u{feff}{start}{}\r\n\u{feff}{}\r\n",
-                line("a", None, &first),
-                line("b", None, &second)
+                line("a", &Binding::Any, &first),
+                line("b", &Binding::Any, &second)
             );
             std::fs::write(file.path(), text).unwrap();
             let keys = parse(&read(file.path()).unwrap()).unwrap();
@@ -114,7 +148,7 @@ mod tests {
     #[test]
     fn a_file_in_another_encoding_is_named_as_such() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text = line("a", None, &Digest::of("k"));
+        let text = line("a", &Binding::Any, &Digest::of("k"));
         for mark in ["", "\u{feff}"] {
             let text = format!("{mark}{text}\r\n");
             for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
@@ -136,6 +170,10 @@ mod tests {
             format!("a * {}", &hash[1..]),
             format!("a * +{}", &hash[1..]),
             format!("a la!da {hash}"),
+            format!("a user= {hash}"),
+            format!("a user=a%0Ab {hash}"),
+            format!("a user=anna,lada {hash}"),
+            format!("a user=anna,device= {hash}"),
             format!("ключ * {hash}"),
             format!("a * {hash}\nb lada {hash}"),
             "# nothing\n\n".to_owned(),

@@ -11,18 +11,28 @@ use subtle::ConstantTimeEq;
 /// their number.
 pub(super) type Table = HashMap<Digest, Key>;
 
+/// Whom a key lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// Any device.
+    Any,
+    Device(Arc<str>),
+    /// A user of the journal, who writes of any device, or of this one alone.
+    User(Arc<str>, Option<Arc<str>>),
+}
+
 pub(super) struct Key {
     pub(super) id: Arc<str>,
-    pub(super) device: Option<Arc<str>>,
+    pub(super) binding: Binding,
     /// Seconds since 1970; 0 before the first use.
     pub(super) used: Arc<AtomicI64>,
 }
 
 impl Key {
-    pub(super) fn new(id: &str, device: Option<Arc<str>>) -> Self {
+    pub(super) fn new(id: &str, binding: Binding) -> Self {
         Self {
             id: id.into(),
-            device,
+            binding,
             used: Arc::default(),
         }
     }
