@@ -1,5 +1,7 @@
 //! Parameters of a URL.
 
+mod given;
+
 use crate::Problem;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
@@ -8,7 +10,6 @@ use serde::Deserializer;
 use serde::de::value::Error;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
-use std::collections::HashMap;
 use std::fmt::Display;
 
 /// Least similarity of a suggested name, from 0 to 1.
@@ -17,10 +18,11 @@ const LIKE: f64 = 0.75;
 /// Characters of an unknown name that an answer repeats.
 const SHOWN: usize = 64;
 
-/// The parameters of a request, which are the fields of the structure `T`.
+/// The parameters of a request, which are the fields of the structure `T`. A field that is a list may be given
+/// several times.
 ///
 /// An unknown parameter is answered with 400, and with a similar known one: if ignored, it would widen the
-/// answer. A repeated or malformed one is answered with 400, too.
+/// answer. A malformed one is answered with 400, too, and one that is repeated and no list.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters<T>(pub T);
 
@@ -40,11 +42,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             Problem::bad_request(own_words(reason))
         };
         let given: Query<Vec<(String, String)>> = Query::from_request_parts(parts, state).await.map_err(text)?;
-        check(names::<T>(), given.0.iter().map(|(name, _)| &**name)).map_err(Problem::bad_request)?;
-        // The text names the client's own parameter and its fault.
-        let Query(parameters) = Query::from_request_parts(parts, state).await.map_err(text)?;
-        Ok(Self(parameters))
+        parse(given.0).map(Self).map_err(Problem::bad_request)
     }
+}
+
+fn parse<T: DeserializeOwned>(given: Vec<(String, String)>) -> Result<T, String> {
+    let known = names::<T>();
+    if let Some((name, _)) = given.iter().find(|(name, _)| !known.contains(&&**name)) {
+        return Err(unknown(known, name));
+    }
+    T::deserialize(given::Given::new(given)).map_err(|error| own_words(&error.to_string()))
 }
 
 /// What serde says of parameters, as this API says it.
@@ -61,22 +68,6 @@ fn own_words(reason: &str) -> String {
         }
         None => reason.to_owned(),
     }
-}
-
-/// Whether each of these is known, and there once.
-fn check<'a>(known: &'static [&'static str], given: impl Iterator<Item = &'a str>) -> Result<(), String> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for name in given {
-        if !known.contains(&name) {
-            return Err(unknown(known, name));
-        }
-        let count = counts.entry(name).or_default();
-        *count += 1;
-        if *count > 1 {
-            return Err(format!("{name}: given twice; give it once"));
-        }
-    }
-    Ok(())
 }
 
 fn unknown(known: &[&str], name: &str) -> String {
@@ -163,8 +154,45 @@ mod tests {
         fill: Option<String>,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Debug, Deserialize)]
     struct Nothing {}
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Several {
+        #[serde(default)]
+        tag: Vec<String>,
+        limit: Option<usize>,
+        #[serde(default)]
+        all: bool,
+    }
+
+    fn given(names: &[&str]) -> Vec<(String, String)> {
+        names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect()
+    }
+
+    #[test]
+    fn lists_may_be_given_several_times() {
+        let parse = |text: &str| {
+            let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+            parse::<Several>(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        };
+        let several = |tag: &[&str], limit, all| Several {
+            tag: tag.iter().map(|tag| (*tag).to_owned()).collect(),
+            limit,
+            all,
+        };
+        assert_eq!(parse(""), Ok(several(&[], None, false)));
+        assert_eq!(
+            parse("tag=a&limit=3&tag=b&all=true"),
+            Ok(several(&["a", "b"], Some(3), true))
+        );
+        assert_eq!(
+            parse("limit=1&limit=2"),
+            Err("limit: given twice; give it once".to_owned())
+        );
+        assert_eq!(parse("limit=many"), Err("limit: write a whole number".to_owned()));
+        assert_eq!(parse("all=x"), Err("all: write true or false".to_owned()));
+    }
 
     #[test]
     fn what_was_meant() {
@@ -207,7 +235,7 @@ mod tests {
     #[test]
     fn what_is_told() {
         for (given, expected) in [
-            (vec![], None),
+            (vec![], Some("sensor: missing; add sensor=... to the URL")),
             (vec!["sensor", "device", "to"], None),
             (
                 vec!["sensor", "to", "sensor"],
@@ -226,10 +254,10 @@ mod tests {
                 ),
             ),
         ] {
-            let told = check(names::<All>(), given.clone().into_iter()).err();
+            let told = parse::<All>(self::given(&given)).err();
             assert_eq!(told.as_deref(), expected, "{given:?}");
         }
-        let told = check(names::<Nothing>(), ["a"].into_iter()).unwrap_err();
+        let told = parse::<Nothing>(given(&["a"])).unwrap_err();
         assert_eq!(told, "\"a\": unknown parameter. This endpoint takes no parameters.");
         let long = "device".repeat(10_000);
         assert!(unknown(names::<All>(), &long).len() < 300);
