@@ -58,7 +58,7 @@ pub struct Limits {
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct EventTimes {
     /// Oldest event time: earlier ones come from clocks that were never set, which begin in 1970, 1980 or 2000
-    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = moment, value_name = "TIME")]
+    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = service::moment, value_name = "TIME")]
     pub oldest: jiff::Timestamp,
 
     /// How far ahead of this machine's clock an event time may be
@@ -78,23 +78,6 @@ impl Limits {
     pub(crate) fn max_line(&self) -> usize {
         usize::try_from(self.max_line).unwrap_or(usize::MAX)
     }
-}
-
-/// Parses a timestamp, or a date as its first moment in UTC.
-fn moment(text: &str) -> Result<jiff::Timestamp, String> {
-    let date = || {
-        Some(
-            text.parse::<jiff::civil::Date>()
-                .ok()?
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .ok()?
-                .timestamp(),
-        )
-    };
-    text.parse()
-        .ok()
-        .or_else(date)
-        .ok_or_else(|| "write a date such as 2001-01-01, or a time such as 2001-01-01T00:00:00Z".into())
 }
 
 #[cfg(test)]

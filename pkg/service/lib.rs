@@ -40,7 +40,7 @@ mod telemetry;
 pub use admin::METRICS_CONTENT_TYPE;
 pub use boot::{Arguments, Program, admin_port, install_tls, main, start, usage};
 pub use health::{Health, Latch};
-pub use parse::{bytes, duration};
+pub use parse::{bytes, duration, moment};
 pub use serving::Serving;
 pub use signals::{Signals, ignore_user_signals};
 pub use telemetry::LogFormat;

@@ -32,6 +32,23 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(help)
 }
 
+/// Parses a timestamp, or a date as its first moment in UTC.
+pub fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let date = || {
+        Some(
+            text.parse::<jiff::civil::Date>()
+                .ok()?
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .ok()?
+                .timestamp(),
+        )
+    };
+    text.parse()
+        .ok()
+        .or_else(date)
+        .ok_or_else(|| "write a date such as 2001-01-01, or a time such as 2001-01-01T00:00:00Z".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
