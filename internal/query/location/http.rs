@@ -1,7 +1,7 @@
 //! `GET /api/location/latest`.
 
-use super::search;
-use crate::words::{Answer, Database, Device, Questions, json, problem, respond};
+use super::Location;
+use crate::words::{Answer, Database, Device, Questions, json, places, problem, respond};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -46,8 +46,8 @@ async fn latest(State(source): State<LocationState>, Parameters(of): Parameters<
     let (database, tolerance, device) = (source.database, source.tolerance, of.device.clone());
     let put = || async move {
         let device = device.as_ref().map(Device::as_str);
-        let location = search::latest(&database, device, tolerance).await.map_err(problem)?;
-        let location = location.ok_or_else(|| {
+        let place = places::latest(&database, device, tolerance).await.map_err(problem)?;
+        let location = place.map(Location::of).ok_or_else(|| {
             let detail = "No location yet: it takes a location_latitude and a location_longitude of one device, close in time, in range, and not 0,0.";
             Problem::new(StatusCode::NOT_FOUND, detail)
         })?;

@@ -1,23 +1,14 @@
 //! The latest place of the vehicles.
 //!
-//! A place is two readings, of the sensors `location_latitude` and `location_longitude`. They arrive one by
-//! one and in any order, so each question pairs them. `reading::pairing` decides which two belong together,
-//! `search` finds the last two that are a place.
-//!
-//! Coordinates out of range, and 0,0 exactly, are readings like all others, but no place. They are paired all
-//! the same: the longitude beside a wrong latitude does not belong to another moment.
+//! `words::places` finds them.
 
 mod http;
-mod postgres;
-mod search;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use http::routes;
 
-use crate::words::Time;
-use jiff::Timestamp;
-use reading::pairing::Pair;
+use crate::words::{Time, places};
 use serde::Serialize;
 
 /// A place at a moment.
@@ -31,44 +22,13 @@ struct Location {
     device: String,
 }
 
-/// The latest reading of a series.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Latest {
-    series: i32,
-    /// Microseconds since 1970-01-01 UTC, as all times here.
-    time: i64,
-    value: f64,
-}
-
-/// A device with both sensors.
-#[derive(Clone, Debug, PartialEq)]
-struct Candidate {
-    device: String,
-    latitude: Latest,
-    longitude: Latest,
-}
-
-impl Candidate {
-    /// The latest moment that its place can have: later, one of the two has no reading.
-    fn bound(&self, tolerance: i64) -> i64 {
-        let (latitude, longitude) = (self.latitude.time, self.longitude.time);
-        latitude
-            .max(longitude)
-            .min(latitude.min(longitude).saturating_add(tolerance))
+impl Location {
+    fn of((device, pair): places::Place) -> Self {
+        Self {
+            latitude: pair.latitude,
+            longitude: pair.longitude,
+            timestamp: Time(places::timestamp(pair.time)),
+            device,
+        }
     }
-
-    /// Its last pair, if both were read at the same moment: no pair can be nearer.
-    fn settled(&self) -> Option<Pair> {
-        (self.latitude.time == self.longitude.time).then_some(Pair {
-            latitude: self.latitude.value,
-            longitude: self.longitude.value,
-            time: self.latitude.time,
-        })
-    }
-}
-
-/// A moment for answers and statements; times beyond the calendar become its ends.
-fn timestamp(time: i64) -> Timestamp {
-    let end = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::from_microsecond(time).unwrap_or(end)
 }

@@ -1,10 +1,13 @@
 use super::*;
 use crate::tests::{Api, Reading};
+use crate::words::places::timestamp;
 use axum::http::StatusCode;
 use brute_force::brute_force;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use reading::pairing::Pair;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -61,18 +61,6 @@ impl Latest {
     }
 }
 
-/// The unit of a sensor that the platform knows.
-fn unit(sensor: &str) -> Option<&'static str> {
-    match sensor {
-        "speed" => Some("km/h"),
-        "fuel" => Some("%"),
-        "revolution" => Some("rpm"),
-        "engine_temperature" => Some("degC"),
-        "location_latitude" | "location_longitude" => Some("degrees"),
-        _ => None,
-    }
-}
-
 /// A UTC day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Day {

@@ -1,7 +1,7 @@
 //! Reads latest values from PostgreSQL.
 
-use super::{Sensor, unit};
-use crate::words::{Database, Time, query_series};
+use super::Sensor;
+use crate::words::{Database, Time, query_series, unit};
 use ::postgres::Error;
 use std::collections::BTreeMap;
 use tokio_postgres::Row;

@@ -3,7 +3,7 @@
 //! Short statements, one after the other, replace a single long one. So the times are known when a statement
 //! is planned, and no other month's partition is touched (see [`query`]).
 
-use super::{Candidate, Latest, timestamp};
+use super::{Candidate, Latest, Pairs, timestamp};
 use crate::words::{Database, query, query_series};
 use ::postgres::Error;
 use jiff::Timestamp;
@@ -68,6 +68,25 @@ pub(super) async fn candidates(
         })
     };
     rows.iter().map(candidate).collect()
+}
+
+/// The series of coordinates of these devices, where they have both: device, latitudes, longitudes.
+pub(super) async fn series(database: &Database, devices: &[&str]) -> Result<Vec<Pairs>, Error> {
+    let statement = "
+        SELECT device, latitude.id, longitude.id
+        FROM series latitude
+        JOIN series longitude USING (device)
+        WHERE latitude.sensor = 'location_latitude' AND longitude.sensor = 'location_longitude'
+            AND device = ANY($1::text[])";
+    let rows = query_series(database, statement, &[&devices]).await?;
+    let pairs = |row: &Row| {
+        Ok(Pairs {
+            device: row.try_get(0)?,
+            latitude: row.try_get(1)?,
+            longitude: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(pairs).collect()
 }
 
 /// The latest readings in each of these windows, at most `most` of each.

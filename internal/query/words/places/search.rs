@@ -1,13 +1,13 @@
-//! Finds the last place of one device or of all, and reads no more than is later than it.
+//! Finds the last place of one device or of all, or at moments, and reads no more than is later than it.
 //!
 //! Each device is searched backwards in time, page by page; the device whose next place can be the latest
 //! comes first. Pages grow from few readings, so a run of readings without a place costs only those readings,
 //! however long the history before it is. Every statement is bounded in readings and in time.
 
 use super::postgres::{self, Readings, Window};
-use super::{Candidate, Location, timestamp};
+use super::{Asked, Candidate, Place};
+use crate::words::Database;
 use crate::words::reach::{BEGINNING, Reach};
-use crate::words::{Database, Time};
 use ::postgres::Error;
 use reading::pairing::{Axis, Pair, Pairing, Point};
 use std::cmp::Ordering;
@@ -32,11 +32,7 @@ const ANSWER: usize = 65_536;
 
 /// Finds the place with the latest moment, of one device or of all. At equal moments, it is that of the
 /// device whose name is bytewise smaller. `tolerance` is in microseconds.
-pub(super) async fn latest(
-    database: &Database,
-    device: Option<&str>,
-    tolerance: i64,
-) -> Result<Option<Location>, Error> {
+pub(crate) async fn latest(database: &Database, device: Option<&str>, tolerance: i64) -> Result<Option<Place>, Error> {
     let mut candidates = Candidates {
         database,
         device,
@@ -45,38 +41,71 @@ pub(super) async fn latest(
         page: FIRST_CANDIDATES,
         more: true,
     };
-    let mut best: Option<Location> = None;
-    let mut searches: Vec<Search> = Vec::new();
+    let mut best: Option<Place> = None;
+    let mut searches: Vec<Search<String>> = Vec::new();
     let mut width = FIRST_CANDIDATES;
     loop {
         if candidates.come_next(searches.first(), best.as_ref()) && searches.len() < MOST_CANDIDATES {
             for candidate in candidates.next().await? {
                 match candidate.settled().filter(|pair| pair.is_place()) {
-                    Some(pair) => prefer(&mut best, location(candidate.device, pair)),
-                    None => searches.push(Search::new(candidate, tolerance)),
+                    Some(pair) => prefer(&mut best, (candidate.device, pair)),
+                    None => searches.push(Search::latest(candidate, tolerance)),
                 }
             }
         } else if searches.is_empty() {
             return Ok(best);
         } else {
             let found = advance(database, &mut searches, width).await?;
-            for location in found {
-                prefer(&mut best, location);
+            for place in found {
+                prefer(&mut best, place);
             }
             width = (width * 4).min(MOST_CANDIDATES);
         }
         if let Some(best) = &best {
-            searches.retain(|search| precedes((search.bound(), &search.device), of(best)));
+            searches.retain(|search| precedes((search.bound(), &search.of), of(best)));
         }
-        searches.sort_by(|one, other| order((one.bound(), &one.device), (other.bound(), &other.device)));
+        searches.sort_by(|one, other| order((one.bound(), &one.of), (other.bound(), &other.of)));
     }
+}
+
+/// Finds the last place of each device at or before a moment, no more than `reach` before it. `tolerance` is of the two
+/// readings of a place. All are in microseconds.
+///
+/// Also the readings just after a moment are looked at: they may show that the last one before it belongs to another.
+pub(crate) async fn at(
+    database: &Database,
+    asked: &[Asked<'_>],
+    tolerance: i64,
+    reach: i64,
+) -> Result<Vec<Option<Pair>>, Error> {
+    let mut devices: Vec<&str> = asked.iter().map(|asked| asked.device).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    let mut found = vec![None; asked.len()];
+    if devices.is_empty() {
+        return Ok(found);
+    }
+    let known = postgres::series(database, &devices).await?;
+    let mut searches = Vec::new();
+    for (at, asked) in asked.iter().enumerate() {
+        if let Some(series) = known.iter().find(|series| series.device == asked.device) {
+            let span = (asked.moment.saturating_sub(reach), asked.moment);
+            searches.push(Search::within(at, (series.latitude, series.longitude), span, tolerance));
+        }
+    }
+    while !searches.is_empty() {
+        for (at, pair) in advance(database, &mut searches, MOST_CANDIDATES).await? {
+            found[at] = Some(pair);
+        }
+    }
+    Ok(found)
 }
 
 /// Reads the next page of the first searches, and returns the places that end them.
 ///
 /// In a window of many months a page has few readings. Otherwise the planner, while it does not know the
 /// tables yet, sorts the whole window. So far looks are taken together.
-async fn advance(database: &Database, searches: &mut Vec<Search>, width: usize) -> Result<Vec<Location>, Error> {
+async fn advance<L>(database: &Database, searches: &mut Vec<Search<L>>, width: usize) -> Result<Vec<(L, Pair)>, Error> {
     let far = searches.first().is_some_and(Search::looks_far);
     let readings = match searches.first() {
         Some(first) if !far => first.readings,
@@ -97,7 +126,7 @@ async fn advance(database: &Database, searches: &mut Vec<Search>, width: usize) 
     for mut search in chosen {
         let (latitudes, longitudes) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
         match search.take(&latitudes, &longitudes, readings) {
-            Step::Found(pair) => found.push(location(search.device, pair)),
+            Step::Found(pair) => found.push((search.of, pair)),
             Step::Ended => {}
             Step::GoesOn => rest.push(search),
         }
@@ -119,11 +148,11 @@ struct Candidates<'a> {
 
 impl Candidates<'_> {
     /// Whether candidates not taken yet may have a later place than the known one.
-    fn come_next(&self, first: Option<&Search>, best: Option<&Location>) -> bool {
+    fn come_next(&self, first: Option<&Search<String>>, best: Option<&Place>) -> bool {
         let Some(last) = &self.last else { return self.more };
         let last = (last.0, &*last.1);
         self.more
-            && first.is_none_or(|first| precedes(last, (first.bound(), &first.device)))
+            && first.is_none_or(|first| precedes(last, (first.bound(), &first.of)))
             && best.is_none_or(|best| precedes(last, of(best)))
     }
 
@@ -139,10 +168,13 @@ impl Candidates<'_> {
     }
 }
 
-/// The search for the last place of one device.
-struct Search {
-    device: String,
+/// The search for the last place of one device in a span.
+struct Search<L> {
+    /// What it is for.
+    of: L,
     tolerance: i64,
+    /// The earliest and the latest moment that the place may have.
+    span: (i64, i64),
     latitude: Side,
     longitude: Side,
     pairing: Pairing,
@@ -166,23 +198,53 @@ enum Step {
     GoesOn,
 }
 
-impl Search {
-    fn new(candidate: Candidate, tolerance: i64) -> Self {
-        let side = |latest: super::Latest| Side {
-            series: latest.series,
-            before: latest.time + 1,
+impl Search<String> {
+    /// Searches all readings of a candidate.
+    fn latest(candidate: Candidate, tolerance: i64) -> Self {
+        let befores = (candidate.latitude.time + 1, candidate.longitude.time + 1);
+        let series = (candidate.latitude.series, candidate.longitude.series);
+        Self::new(candidate.device, series, befores, (BEGINNING, i64::MAX), tolerance)
+    }
+}
+
+impl<L> Search<L> {
+    /// Searches the readings of a span, and what decides about them: a tolerance after it, and two before it.
+    fn within(of: L, series: (i32, i32), span: (i64, i64), tolerance: i64) -> Self {
+        let before = span.1.saturating_add(tolerance).saturating_add(1);
+        Self::new(of, series, (before, before), span, tolerance)
+    }
+
+    fn new(of: L, series: (i32, i32), before: (i64, i64), span: (i64, i64), tolerance: i64) -> Self {
+        let side = |series, before| Side {
+            series,
+            before,
             reach: Reach::default(),
         };
         let mut search = Self {
-            latitude: side(candidate.latitude),
-            longitude: side(candidate.longitude),
-            device: candidate.device,
+            of,
+            latitude: side(series.0, before.0),
+            longitude: side(series.1, before.1),
             tolerance,
+            span,
             pairing: Pairing::new(tolerance),
             readings: FIRST_READINGS,
         };
         search.pass_over();
         search
+    }
+
+    /// Before this, nothing decides about the span.
+    fn floor(&self) -> i64 {
+        self.span
+            .0
+            .saturating_sub(self.tolerance.saturating_mul(2))
+            .saturating_sub(1)
+            .max(BEGINNING)
+    }
+
+    /// Whether a pair is what is searched.
+    fn is_found(&self, pair: &Pair) -> bool {
+        pair.is_place() && (self.span.0..=self.span.1).contains(&pair.time)
     }
 
     /// The latest moment that its place can have.
@@ -200,7 +262,7 @@ impl Search {
     fn windows(&self) -> [Window; 2] {
         [self.latitude, self.longitude].map(|side| Window {
             series: side.series,
-            since: side.reach.since(side.before),
+            since: side.reach.since(side.before).max(self.floor()),
             before: side.before,
         })
     }
@@ -213,7 +275,7 @@ impl Search {
         let known = of_latitude.max(of_longitude);
         let mut points = Points { latitudes, longitudes };
         while let Some(point) = points.next_since(known) {
-            if let Some(pair) = self.pairing.take(point).filter(|pair| pair.is_place()) {
+            if let Some(pair) = self.pairing.take(point).filter(|pair| self.is_found(pair)) {
                 return Step::Found(pair);
             }
         }
@@ -225,15 +287,16 @@ impl Search {
             self.readings = (self.readings * usize::from(GROWTH)).min(MOST_READINGS);
         }
         let certain = self.pairing.reached(self.latitude.before, self.longitude.before);
-        if let Some(pair) = certain.filter(|pair| pair.is_place()) {
+        if let Some(pair) = certain.filter(|pair| self.is_found(pair)) {
             return Step::Found(pair);
         }
-        if self.pairing.waits().is_some() {
+        let reached = self.latitude.before.max(self.longitude.before);
+        if self.pairing.waits().is_some() && reached > self.floor() {
             return Step::GoesOn;
         }
         self.pass_over();
         // Without one of the two series there are no more pairs.
-        if self.latitude.before.min(self.longitude.before) <= BEGINNING {
+        if self.latitude.before.min(self.longitude.before) <= self.floor() {
             Step::Ended
         } else {
             Step::GoesOn
@@ -300,17 +363,8 @@ impl Points<'_> {
     }
 }
 
-fn location(device: String, pair: Pair) -> Location {
-    Location {
-        latitude: pair.latitude,
-        longitude: pair.longitude,
-        timestamp: Time(timestamp(pair.time)),
-        device,
-    }
-}
-
-fn of(location: &Location) -> (i64, &str) {
-    (location.timestamp.0.as_microsecond(), &location.device)
+fn of(place: &Place) -> (i64, &str) {
+    (place.1.time, &place.0)
 }
 
 /// Orders places by preference: the latest first; at equal moments by name.
@@ -322,8 +376,8 @@ fn precedes(one: (i64, &str), other: (i64, &str)) -> bool {
     order(one, other).is_lt()
 }
 
-fn prefer(best: &mut Option<Location>, location: Location) {
-    if best.as_ref().is_none_or(|best| precedes(of(&location), of(best))) {
-        *best = Some(location);
+fn prefer(best: &mut Option<Place>, place: Place) {
+    if best.as_ref().is_none_or(|best| precedes(of(&place), of(best))) {
+        *best = Some(place);
     }
 }
