@@ -86,7 +86,7 @@ bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [Q
 	@scripts/install-postgres.sh
 	@scripts/install-nats.sh
 	@scripts/install-wrk.sh
-	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p notifier -p messages -p odograph
+	cargo build --release --locked -p bench -p ingestor -p persistor -p dumper -p api -p notifier -p messages -p journal -p odograph
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers

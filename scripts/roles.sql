@@ -17,6 +17,8 @@
 --                     reads `interest` and adds to `change`.
 --   odograph_messages messages with --migrate=false. Reads, adds and deletes messages, and nothing else. Those are
 --                     closed to all other roles.
+--   odograph_journal  journal with --migrate=false. Reads and writes the journal, and adds to the published messages
+--                     what it tells subscribers. The reader reads the journal, but for what clients call their posts.
 --
 -- Tables of later migrations: the writer writes them, the reader reads them, until this script has
 -- been told otherwise.
@@ -30,13 +32,15 @@ DECLARE
     subscribing name[] := ARRAY['subscription', 'area', 'interest', 'evaluator', 'change', 'told', 'published', 'delivery', 'attempt', 'progress', 'replay', 'gap'];
     -- Tables of messages, and their view.
     messaging   name[] := ARRAY['epoch', 'message', 'messages'];
+    -- Tables of the journal, and their view.
+    journaling  name[] := ARRAY['author', 'entry', 'hashtag', 'entry_hashtag', 'journal'];
     rights text;
     it     record;
 BEGIN
     IF owner_ IS NULL THEN
         RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
     END IF;
-    IF to_regclass('messages') IS NULL THEN
+    IF to_regclass('journal') IS NULL THEN
         RAISE EXCEPTION 'the tables are those of an older version: let their owner run "odograph migrate" first';
     END IF;
     IF to_regrole('odograph_writer') IS NULL THEN
@@ -54,6 +58,9 @@ BEGIN
     IF to_regrole('odograph_messages') IS NULL THEN
         CREATE ROLE odograph_messages LOGIN;
     END IF;
+    IF to_regrole('odograph_journal') IS NULL THEN
+        CREATE ROLE odograph_journal LOGIN;
+    END IF;
     GRANT odograph_reader TO odograph_dumper;
 
     -- Only the owner makes tables, functions and schemas here.
@@ -61,8 +68,8 @@ BEGIN
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', place);
     EXECUTE format('GRANT CREATE, TEMPORARY, CONNECT ON DATABASE %I TO %I', current_database(), owner_);
     EXECUTE format('GRANT CREATE, USAGE ON SCHEMA %I TO %I', place, owner_);
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader, odograph_notifier, odograph_messages', current_database());
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader, odograph_notifier, odograph_messages', place);
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO odograph_writer, odograph_reader, odograph_notifier, odograph_messages, odograph_journal', current_database());
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO odograph_writer, odograph_reader, odograph_notifier, odograph_messages, odograph_journal', place);
 
     FOR it IN
         SELECT c.oid::regclass AS name, coalesce(parent.relname, c.relname) AS like_
@@ -71,7 +78,7 @@ BEGIN
         LEFT JOIN pg_class parent ON parent.oid = inhparent
         WHERE c.relnamespace = quote_ident(place)::regnamespace AND c.relowner = quote_ident(owner_)::regrole AND c.relkind IN ('r', 'p', 'v')
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper, odograph_notifier, odograph_messages', it.name);
+        EXECUTE format('REVOKE ALL ON %s FROM odograph_writer, odograph_reader, odograph_dumper, odograph_notifier, odograph_messages, odograph_journal', it.name);
         rights := CASE it.like_
             WHEN 'reading' THEN 'SELECT, INSERT'
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
@@ -86,13 +93,16 @@ BEGIN
             WHEN 'refinery_schema_history' THEN 'SELECT'
             WHEN 'interest' THEN 'SELECT'
             WHEN 'change' THEN 'INSERT'
-            ELSE CASE WHEN it.like_ = ANY (subscribing || messaging) THEN NULL ELSE 'SELECT, INSERT, UPDATE, DELETE' END
+            ELSE CASE WHEN it.like_ = ANY (subscribing || messaging || journaling) THEN NULL ELSE 'SELECT, INSERT, UPDATE, DELETE' END
         END;
         IF rights IS NOT NULL THEN
             EXECUTE format('GRANT %s ON %s TO odograph_writer', rights, it.name);
         END IF;
         -- Dead letters hold bodies as clients sent them; subscriptions hold addresses and headers of endpoints.
-        IF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing || messaging) THEN
+        IF it.like_ = 'entry' THEN
+            GRANT SELECT (id, author_id, device, body, latitude, longitude, received, edited, deleted, words)
+                ON entry TO odograph_reader;
+        ELSIF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing || messaging) THEN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);
         END IF;
         rights := CASE
@@ -116,9 +126,22 @@ BEGIN
         IF rights IS NOT NULL THEN
             EXECUTE format('GRANT %s ON %s TO odograph_messages', rights, it.name);
         END IF;
+        rights := CASE it.like_
+            WHEN 'author' THEN 'SELECT, INSERT'
+            WHEN 'hashtag' THEN 'SELECT, INSERT'
+            WHEN 'entry' THEN 'SELECT, INSERT, UPDATE'
+            WHEN 'entry_hashtag' THEN 'SELECT, INSERT, DELETE'
+            WHEN 'journal' THEN 'SELECT'
+            WHEN 'published' THEN 'INSERT'
+            WHEN 'refinery_schema_history' THEN 'SELECT'
+        END;
+        IF rights IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON %s TO odograph_journal', rights, it.name);
+        END IF;
     END LOOP;
     GRANT INSERT ON dumped_day TO odograph_dumper;
     GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier, odograph_messages;
+    GRANT EXECUTE ON FUNCTION make_partition TO odograph_journal;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);

@@ -1,4 +1,4 @@
-//! Answers questions about the readings over HTTP.
+//! Answers questions about the readings and the journal over HTTP.
 
 use anyhow::Context;
 use clap::Parser;
@@ -21,9 +21,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two checks of the database, and the longest that one may take.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Answers questions about the readings over HTTP.
+/// Answers questions about the readings and the journal over HTTP.
 ///
-/// Its endpoints include GET /api/statistics/latest, /api/location/latest and /api/status.
+/// Its endpoints include GET /api/statistics/latest, /api/location/latest, /api/journal and /api/status.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -38,6 +38,10 @@ struct Args {
     /// Longest time between the latitude and the longitude of one place
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
+
+    /// How long before an entry of the journal its device may have been at the place where the entry stands
+    #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
+    place_tolerance: Duration,
 
     /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
@@ -72,12 +76,12 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         stop.run_until_cancelled(watching).await.unwrap_or(Ok(()))
     });
     // At once: until the database answers, /readyz says so and questions are answered with 503.
+    let tolerances = query::Tolerances {
+        location: args.location_tolerance,
+        place: args.place_tolerance,
+    };
     service
-        .serve(
-            args.port,
-            web::finish(query::routes(pool, args.location_tolerance, &service)),
-            front,
-        )
+        .serve(args.port, web::finish(query::routes(pool, tolerances, &service)), front)
         .await
 }
 

@@ -3,9 +3,11 @@
 mod data;
 mod dead;
 mod demo;
+mod journal;
 mod key;
 mod messages;
 mod migrate;
+mod output;
 mod rebuild;
 mod replay;
 mod restore;
@@ -70,6 +72,8 @@ enum Command {
     Simulate(simulate::Args),
     Key(key::Args),
     Dead(dead::Args),
+    Post(journal::PostArgs),
+    Journal(journal::JournalArgs),
     Messages(Box<messages::Args>),
     Subscriptions(Box<subscriptions::Args>),
 }
@@ -118,6 +122,8 @@ fn main() -> ExitCode {
         Command::Simulate(args) => tool(simulate::run(args)),
         Command::Key(args) => tool(quietly(async { key::run(&args) })),
         Command::Dead(args) => tool(quietly(dead::run(args))),
+        Command::Post(args) => tool(quietly(journal::post(args))),
+        Command::Journal(args) => tool(quietly(journal::list(args))),
         Command::Messages(args) => tool(quietly(messages::run(*args))),
         Command::Subscriptions(args) => tool(quietly(subscriptions::run(*args))),
     }

@@ -1,19 +1,23 @@
 //! `odograph up`: the ingestor, the persistor, the API and the nightly dump in one process. By default it
 //! runs over a private PostgreSQL.
 
+mod greeting;
+mod journal;
+
 use crate::data::{Data, MANAGEMENT_KEY, SIGNING_KEY};
 use crate::demo;
 use access::{Keys, Secret};
 use anyhow::Context;
+use entry::Journal;
 use event::Writer;
 use futures_util::FutureExt;
+use greeting::Greeting;
 use ingest::{Ingest, Limits, Witness};
 use message::{Admission, Messages};
 use persist::{History, Persistor, Storing};
 use pgserver::Server;
 use postgres::Pool;
 use service::{Arguments, Options, Service, Serving};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use subscription::Notifier;
@@ -26,7 +30,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 /// Connections to the database beside those that store readings.
 const CONNECTIONS: usize = 8;
 
-/// Run everything in one process: ingestor, persistor, API, notifier, messages and nightly dumps
+/// Run everything in one process: ingestor, persistor, API, notifier, messages, journal and nightly dumps
 ///
 /// Without further flags it keeps everything in a data folder and runs a PostgreSQL of its own
 /// there. Each of --database-url, --event-url and --blob-store-url replaces a default.
@@ -56,12 +60,20 @@ pub(crate) struct Args {
     #[arg(long, env, default_value = "168h", value_parser = message::retention, value_name = "DURATION")]
     message_retention: Duration,
 
+    /// Port of the journal; 0 picks a free one
+    #[arg(long, env, default_value_t = 9000, value_name = "PORT")]
+    journal_port: u16,
+
+    /// The name under which the key in the data folder writes in the journal [default: this user's]
+    #[arg(long, env, value_parser = crate::key::user, value_name = "NAME")]
+    journal_user: Option<String>,
+
     /// A key that lets clients write; may be given several times. Commas separate keys, in the
     /// variable as well, so no key holds one [default: the one in the data folder, made at first start]
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
     api_key: Vec<Secret>,
 
-    /// File of keys, a line each: KEY-ID DEVICE-or-* SHA256-HEX; read again when it changes
+    /// File of keys, a line each: KEY-ID DEVICE-or-*-or-user=NAME SHA256-HEX; read again when it changes
     #[arg(long, env, value_name = "FILE")]
     api_keys_file: Option<PathBuf>,
 
@@ -91,6 +103,10 @@ pub(crate) struct Args {
     /// Longest time between the latitude and the longitude of one place
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
+
+    /// How long before an entry of the journal its device may have been at the place where the entry stands
+    #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
+    place_tolerance: Duration,
 
     /// Stream a simulated drive into the ingestor
     #[arg(long, conflicts_with = "tls_cert")]
@@ -153,7 +169,7 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
 /// Settings for the readings of a car or a small fleet, on a machine with other work.
 fn settings() -> Vec<(String, String)> {
     [
-        ("max_connections", "40"),
+        ("max_connections", "60"),
         ("shared_buffers", "64MB"),
         ("max_wal_size", "512MB"),
         ("wal_compression", "on"),
@@ -191,7 +207,7 @@ async fn everything(
     front: web::Front,
     service: &Service,
 ) -> anyhow::Result<()> {
-    let connections = args.storing.connections() + CONNECTIONS + Notifier::CONNECTIONS;
+    let connections = args.storing.connections() + CONNECTIONS + Notifier::CONNECTIONS + Journal::CONNECTIONS;
     let pool = postgres::open(database, connections, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let notifier = Notifier::new(pool.clone(), &subscriptions(&args, data)?, service).map_err(service::usage)?;
     let blobs = match &args.blob_store_url {
@@ -279,6 +295,20 @@ async fn everything(
         }
     };
     let (messages, messages_ended) = messages(&args, messages_pool, front.clone(), service).await;
+    let options = journal::Options {
+        port: args.journal_port,
+        user: args.journal_user.as_deref(),
+        scheme,
+        keys: args.api_keys_file.as_deref(),
+        rate: args.limits.max_rate_per_key,
+        oldest: args.limits.times.oldest,
+        max_future: args.limits.times.max_future,
+    };
+    let journal = journal::start(options, data, pool.clone(), front.clone(), service).await?;
+    let tolerances = query::Tolerances {
+        location: args.location_tolerance,
+        place: args.place_tolerance,
+    };
     let ingest = Ingest::new(
         writer,
         keys,
@@ -298,23 +328,24 @@ async fn everything(
     };
     // A user's own key must not be printed.
     let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
-    let subscriptions = subscriptions_url.unwrap_or_else(|| "none: their port is taken".to_owned());
-    greet(
-        &url,
-        &api_url,
-        &subscriptions,
-        &messages,
-        shown,
-        &place,
-        &psql,
-        args.demo,
-    );
+    let greeting = Greeting {
+        url: &url,
+        key: shown,
+        api: &api_url,
+        subscriptions: subscriptions_url.as_deref().unwrap_or("none: their port is taken"),
+        messages: &messages,
+        journal: journal.as_ref(),
+        dumps: &place,
+        psql: &psql,
+        is_demo: args.demo,
+    };
+    greeting.print();
 
     tokio::join!(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
         service.serve_on(
             api_listener,
-            web::finish(query::routes(pool, args.location_tolerance, service)),
+            web::finish(query::routes(pool, tolerances, service)),
             front
         ),
     );
@@ -392,40 +423,4 @@ fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
     let keys = Keys::load(&flags, file).map_err(service::usage)?;
     let shown = flags.first().map_or("YOUR_KEY", |key| key.expose_secret());
     Ok((keys, shown.to_owned()))
-}
-
-/// Prints all addresses, with a command that works as it stands.
-#[expect(clippy::too_many_arguments, reason = "each is a line of what is printed")]
-fn greet(url: &str, api: &str, subscriptions: &str, messages: &str, key: &str, dumps: &str, psql: &str, demo: bool) {
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
-    let moving = if demo {
-        "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
-    } else {
-        ""
-    };
-    let _unread = write!(
-        std::io::stdout(),
-        "
-Odograph is running.
-
-  Send readings to  {url}
-  with the key      {key}
-
-  Statistics        {api}/statistics/latest
-  Location          {api}/location/latest
-  Status            {api}/status
-  Subscriptions     {subscriptions}
-  Messages          {messages}
-  SQL               {psql}
-  Daily dumps       {dumps}
-{moving}
-Try it:
-
-  curl -u {key}: {url} --data-binary \\
-    '{{\"sensor\":\"speed\",\"value\":55.5,\"timestamp\":\"{now}\"}}'
-
-Ctrl-C ends it; the data stays.
-
-"
-    );
 }

@@ -5,7 +5,7 @@
 //! use std::time::Duration;
 //!
 //! let pool = postgres::open("postgres://localhost/odograph", 8, Duration::from_secs(20))?;
-//! let router = query::routes(pool, Duration::from_secs(10), &service);
+//! let router = query::routes(pool, query::Tolerances::default(), &service);
 //! # Ok(())
 //! # }
 //! ```
@@ -15,6 +15,7 @@
 //!
 //! Deliberately not here: writes.
 
+mod journal;
 mod location;
 mod receipt;
 mod router;
@@ -25,4 +26,4 @@ mod tests;
 mod trend;
 mod words;
 
-pub use router::routes;
+pub use router::{Tolerances, routes};

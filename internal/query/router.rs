@@ -1,7 +1,7 @@
 //! Every route of the API as one router.
 
 use crate::words::Database;
-use crate::{location, receipt, statistics, status, trend};
+use crate::{journal, location, receipt, statistics, status, trend};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,17 +20,36 @@ const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// When to retry while a server restarts.
 const RESTART_RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// What counts as a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerances {
+    /// The longest time between a latitude and a longitude of one place.
+    pub location: Duration,
+    /// How long before an entry of the journal its device may have been at the place where the entry stands.
+    pub place: Duration,
+}
+
+impl Default for Tolerances {
+    fn default() -> Self {
+        Self {
+            location: Duration::from_secs(10),
+            place: Duration::from_secs(300),
+        }
+    }
+}
+
 /// Every route of the API. Pages of any origin may read it.
 ///
-/// `location_tolerance` is the longest time between a latitude and a longitude of one place. Statements are
+/// Statements are
 /// cancelled after 35 seconds, so the pool's own timeout should be shorter. When `service` ends, held answers
 /// are given at once; past the drain deadline, open questions are answered with 503. `service` awaits the end
 /// of cancelled statements.
-pub fn routes(pool: Pool, location_tolerance: Duration, service: &Service) -> Router {
+pub fn routes(pool: Pool, tolerances: Tolerances, service: &Service) -> Router {
     let database = Database::new(pool, service.clone());
     Router::new()
         .merge(statistics::routes(database.clone()))
-        .merge(location::routes(database.clone(), location_tolerance))
+        .merge(location::routes(database.clone(), tolerances.location))
+        .merge(journal::routes(database.clone(), tolerances.location, tolerances.place))
         .merge(trend::routes(database.clone()))
         .merge(receipt::routes(database.clone(), service.stop()))
         .merge(status::routes(database))

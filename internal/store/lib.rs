@@ -54,7 +54,7 @@ mod tests;
 pub mod text;
 
 /// The schema version whose tables these statements use.
-pub const SCHEMA: i32 = 11;
+pub const SCHEMA: i32 = 12;
 
 // Public for the micro-benchmarks.
 pub use copy::Rows;
@@ -72,7 +72,9 @@ pub use error::Error;
 pub use invalid::{InvalidLine, RECEIPT_LINES};
 use lock::lock;
 pub use looks::Look;
-pub use partition::{attach as make_partition, month_of_name as month_of_partition, name_of_day as partition_of_day};
+pub use partition::{
+    attach as make_partition, make_day, month_of_name as month_of_partition, name_of_day as partition_of_day,
+};
 use reading::message::Message;
 use reading::{NameRef, Point, time};
 pub use receipts::newest as newest_receipt;

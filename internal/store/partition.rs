@@ -59,6 +59,19 @@ pub async fn attach(client: &Client, parent: &str, name: &str, from: &str, to: &
     Ok(made)
 }
 
+/// Makes the partition of `parent` for the UTC day of this instant (microseconds since 1970), unless it is there.
+///
+/// # Errors
+/// As [`attach`].
+pub async fn make_day(client: &Client, parent: &str, at: i64) -> Result<bool, Error> {
+    let day = at.div_euclid(time::DAY);
+    let start = |day| {
+        let (year, month, day) = time::civil_from_days(day);
+        format!("{year:04}-{month:02}-{day:02} 00:00:00+00")
+    };
+    attach(client, parent, &name_of_day(parent, day), &start(day), &start(day + 1)).await
+}
+
 /// The start of a month as SQL text. The year 10000 follows the last one with a partition.
 fn literal(start: i64) -> String {
     let (year, month) = time::month_of(start);

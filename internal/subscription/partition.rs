@@ -7,9 +7,7 @@ use tokio_postgres::{Client, Error};
 ///
 /// In a transaction of its own, so that what follows may fail without it.
 pub(crate) async fn of_day(client: &Client, parent: &str, at: i64) -> Result<(), Error> {
-    let day = at.div_euclid(time::DAY);
-    let name = store::partition_of_day(parent, day);
-    store::make_partition(client, parent, &name, &start(day), &start(day + 1)).await?;
+    store::make_day(client, parent, at).await?;
     Ok(())
 }
 

@@ -25,7 +25,15 @@ fn commands(help: &str) -> Vec<String> {
 
 #[test]
 fn of_each_program() {
-    for program in ["ingestor", "persistor", "api", "dumper", "notifier", "messages"] {
+    for program in [
+        "ingestor",
+        "persistor",
+        "api",
+        "dumper",
+        "notifier",
+        "messages",
+        "journal",
+    ] {
         insta::assert_snapshot!(program, help(program, &[]));
     }
 }

@@ -24,6 +24,7 @@ mod help;
 mod history;
 mod host;
 mod hostile;
+mod journal;
 mod lanes;
 mod last_release;
 mod manifests;

@@ -5,7 +5,7 @@ mod endpoint;
 mod recordings;
 
 use crate::system::{LONG, System};
-use endpoint::Endpoint;
+pub(crate) use endpoint::Endpoint;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ const SIGNING_KEY: &str = "a signing key that is long enough for all";
 const JWT_SECRET: &str = "a secret of publishers that is long enough, 64 bytes at the least";
 
 /// A notifier with no more rights than it needs.
-async fn notifier(system: &System) -> Process {
+pub(crate) async fn notifier(system: &System) -> Process {
     Program::new("notifier")
         .env("DATABASE_URL", system.database.url_as("odograph_notifier"))
         .env("MANAGEMENT_KEY", KEY)
@@ -28,7 +28,7 @@ async fn notifier(system: &System) -> Process {
 }
 
 /// Creates a subscription, and waits until it is in force.
-async fn subscribe(system: &System, notifier: &mut Process, definition: Value) {
+pub(crate) async fn subscribe(system: &System, notifier: &mut Process, definition: Value) {
     let url = format!("{}/api/subscriptions", notifier.url().await);
     let created = poll(LONG, async || {
         let request = system.http.post(&url).bearer_auth(KEY).body(definition.to_string());

@@ -353,6 +353,58 @@ async fn messages_have_a_role_of_their_own() {
 }
 
 #[tokio::test]
+async fn the_journal_has_a_role_of_its_own() {
+    let database = testutil::database().await;
+    testutil::give_roles(&database.url()).await;
+    let journal = connect(&database.url_as("odograph_journal")).await;
+    journal
+        .batch_execute(
+            "SELECT make_partition('published', 'published_2024_05_01', '2024-05-01Z', '2024-05-02Z');
+             INSERT INTO author (name) VALUES ('anna');
+             INSERT INTO hashtag (name) VALUES ('cres');
+             INSERT INTO entry (id, author_id, body, request) SELECT gen_random_uuid(), id, 'hello', 'k' FROM author;
+             INSERT INTO entry_hashtag SELECT hashtag.id, entry.id, 'Cres', 0 FROM hashtag, entry;
+             INSERT INTO published (topic, id, data, at) VALUES ('odograph.journal', 'a', '{}', '2024-05-01 10:00Z');
+             UPDATE entry SET body = '';
+             DELETE FROM entry_hashtag;
+             SELECT FROM journal, refinery_schema_history",
+        )
+        .await
+        .unwrap();
+    let refused = [
+        "DELETE FROM entry",
+        "DELETE FROM author",
+        "UPDATE hashtag SET name = 'krk'",
+        "SELECT FROM published",
+        "SELECT FROM reading",
+        "SELECT FROM subscription",
+        "SELECT FROM message",
+        "DROP TABLE entry",
+    ];
+    refuses(&journal, "the role of the journal", &refused).await;
+    let reader = connect(&database.url_as("odograph_reader")).await;
+    let read =
+        "SELECT FROM journal; SELECT id, author_id, device, body, words FROM entry; SELECT FROM entry_hashtag, hashtag";
+    reader.batch_execute(read).await.unwrap();
+    let refused = [
+        "SELECT request FROM entry",
+        "SELECT digest FROM entry",
+        "UPDATE entry SET body = ''",
+    ];
+    refuses(&reader, "the reader", &refused).await;
+    for role in ["odograph_writer", "odograph_notifier", "odograph_messages"] {
+        let other = connect(&database.url_as(role)).await;
+        let refused = [
+            "SELECT FROM entry",
+            "SELECT FROM journal",
+            "SELECT FROM author",
+            "SELECT FROM hashtag",
+        ];
+        refuses(&other, role, &refused).await;
+    }
+}
+
+#[tokio::test]
 async fn subscriptions_are_the_notifiers() {
     let database = testutil::database().await;
     testutil::give_roles(&database.url()).await;

@@ -100,6 +100,7 @@ async fn no_failure_says_a_secret() {
         let rebuild = Program::new("odograph").arg("rebuild").env("EVENT_READER_URL", nowhere);
         let migrate = Program::new("odograph").arg("migrate");
         let messages = Program::new("messages").env("API_PORT", "0").env("API_KEY", SECRET);
+        let journal = Program::new("journal").args(["--port", "0", "--demo-users"]);
         for (name, program) in [
             ("api", api),
             ("persistor", persistor),
@@ -108,6 +109,7 @@ async fn no_failure_says_a_secret() {
             ("rebuild", rebuild),
             ("migrate", migrate),
             ("messages", messages),
+            ("journal", journal),
         ] {
             let then = if unusable {
                 Then::Ends(2)

@@ -54,7 +54,7 @@ async fn end(mut process: Process, signal: Signal) -> i32 {
 async fn services_end_alike_by_each_signal() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let (database, bus) = (testutil::database().await, nats_url(&unique("readings")));
-        let (ingestor, persistor, api, notifier, messages) = tokio::join!(
+        let (ingestor, persistor, api, notifier, messages, journal) = tokio::join!(
             system::ingestor(&bus).start(),
             system::persistor(&bus, &database.url()).start(),
             Program::new("api").env("DATABASE_URL", database.url()).start(),
@@ -66,8 +66,12 @@ async fn services_end_alike_by_each_signal() {
                 .env("DATABASE_URL", database.url())
                 .env("API_PORT", "0")
                 .start(),
+            Program::new("journal")
+                .env("DATABASE_URL", database.url())
+                .args(["--port", "0", "--demo-users"])
+                .start(),
         );
-        for process in [ingestor, persistor, api, notifier, messages] {
+        for process in [ingestor, persistor, api, notifier, messages, journal] {
             let name = format!("{process:?}");
             assert_eq!(end(process, signal).await, 0, "{signal}: {name}");
         }

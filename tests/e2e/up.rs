@@ -14,7 +14,7 @@ struct Up {
 
 async fn up(data: &Path, flags: &[&str]) -> Up {
     let mut process = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--data-dir"])
+        .args(["up", "--api-port", "0", "--journal-port", "0", "--data-dir"])
         .arg(data)
         .args(flags.iter().copied())
         .start()
@@ -59,7 +59,7 @@ async fn the_data_outlives_the_process_however_it_ends() {
         "{greeting}"
     );
 
-    // The printed curl line works, and its reading is stored when the answer comes.
+    // The printed curl lines work, and the reading is stored when the answer comes.
     let curl: String = greeting
         .split("Try it:")
         .nth(1)
@@ -69,7 +69,14 @@ async fn the_data_outlives_the_process_however_it_ends() {
         .unwrap()
         .into();
     let output = std::process::Command::new("sh").args(["-c", &curl]).output().unwrap();
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let answers: Vec<Value> = answers
+        .map(|answer| answer.unwrap_or_else(|_| panic!("{output:?}")))
+        .collect();
+    let [answer, posted] = &answers[..] else {
+        panic!("{output:?}");
+    };
+    assert!(posted["data"]["id"].is_string(), "{posted}");
     assert_eq!(
         (answer["accepted"].as_u64(), answer["rejected"].as_u64()),
         (Some(1), Some(0)),

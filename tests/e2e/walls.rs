@@ -61,11 +61,12 @@ const OPENS: [&str; 9] = [
 ];
 
 /// The crates of `internal`.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "access",
     "archive",
     "bus",
     "client",
+    "entry",
     "ingest",
     "message",
     "persist",
@@ -88,7 +89,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_program_holds_what_it_opens_and_no_more() {
-    let programs: [(&str, &[&str], &[&str]); 7] = [
+    let programs: [(&str, &[&str], &[&str]); 8] = [
         (
             "ingestor",
             &["async-nats", "axum", "rustls"],
@@ -102,7 +103,7 @@ fn a_program_holds_what_it_opens_and_no_more() {
         (
             "api",
             &["axum", "refinery", "rustls", "tokio-postgres"],
-            &["query", "reading", "schema", "store"],
+            &["access", "entry", "query", "reading", "schema", "store"],
         ),
         (
             "dumper",
@@ -119,6 +120,11 @@ fn a_program_holds_what_it_opens_and_no_more() {
             &["axum", "refinery", "rustls", "tokio-postgres", "tonic"],
             &["access", "message", "reading", "schema", "store"],
         ),
+        (
+            "journal",
+            &["axum", "refinery", "rustls", "tokio-postgres"],
+            &["access", "entry", "reading", "schema", "store"],
+        ),
         ("odograph", &OPENS, &CRATES),
     ];
     for (program, opens, crates) in programs {
@@ -130,7 +136,7 @@ fn a_program_holds_what_it_opens_and_no_more() {
 
 #[test]
 fn crates_know_only_what_lies_below_them() {
-    let crates: [(&str, &[&str]); 13] = [
+    let crates: [(&str, &[&str]); 14] = [
         ("bus", &[]),
         ("reading", &[]),
         ("access", &["reading"]),
@@ -138,12 +144,13 @@ fn crates_know_only_what_lies_below_them() {
         ("store", &["reading"]),
         ("ingest", &["access", "reading"]),
         ("persist", &["bus", "reading", "store"]),
-        ("query", &["reading", "store"]),
+        ("query", &["access", "entry", "reading", "store"]),
         ("archive", &["reading", "store"]),
         ("verify", &["archive", "bus", "reading", "store"]),
         ("client", &["reading"]),
         ("subscription", &["access", "reading", "store"]),
         ("message", &["access", "reading", "store"]),
+        ("entry", &["access", "reading", "store"]),
     ];
     for (name, below) in crates {
         let mut known = among(&compiled_into(name), &CRATES);

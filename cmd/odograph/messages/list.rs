@@ -1,6 +1,6 @@
 //! Lists messages from the database.
 
-use super::server::print;
+use crate::output::print;
 use anyhow::Context;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;

@@ -5,11 +5,12 @@ mod list;
 mod put;
 mod server;
 
+use crate::output::print;
 use access::Secret;
 use anyhow::Context;
 use json::Events;
 use message::Client;
-use server::{Server, print};
+use server::Server;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;

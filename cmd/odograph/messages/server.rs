@@ -1,6 +1,5 @@
 //! A server of messages that is asked until it answers.
 
-use anyhow::Context;
 use bytes::Bytes;
 use message::{Client, Failure};
 use repeat::Pauses;
@@ -47,9 +46,4 @@ impl Server {
         }
         Ok(found)
     }
-}
-
-/// Prints a line.
-pub(super) fn print(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("write to the standard output")
 }

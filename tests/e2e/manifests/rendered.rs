@@ -7,7 +7,15 @@ use std::io::ErrorKind;
 use std::process::Command;
 
 /// The programs of a cluster, each in a container of its own.
-const PROGRAMS: [&str; 6] = ["api", "dumper", "ingestor", "messages", "notifier", "persistor"];
+const PROGRAMS: [&str; 7] = [
+    "api",
+    "dumper",
+    "ingestor",
+    "journal",
+    "messages",
+    "notifier",
+    "persistor",
+];
 
 /// Variables that libraries read, so that no `--help` lists them.
 const FOREIGN: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUST_LOG"];

@@ -8,34 +8,34 @@ use tokio::task::JoinHandle;
 
 /// A request that was answered with 204.
 #[derive(Clone, Debug)]
-pub(super) struct Taken {
-    pub(super) id: String,
+pub(crate) struct Taken {
+    pub(crate) id: String,
     /// Method, path and query: `POST /hook`.
-    pub(super) line: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) bytes: Vec<u8>,
     /// Null where the bytes are no JSON.
-    pub(super) body: Value,
+    pub(crate) body: Value,
 }
 
 impl Taken {
     /// The value of a header.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
 
 /// An endpoint on a free port.
-pub(super) struct Endpoint {
-    pub(super) url: String,
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
     taken: Arc<Mutex<Vec<Taken>>>,
     task: JoinHandle<()>,
 }
 
 impl Endpoint {
     /// Starts one that takes a request where `takes` says so of its number, and else answers 503.
-    pub(super) async fn start(takes: fn(usize) -> bool) -> Self {
+    pub(crate) async fn start(takes: fn(usize) -> bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
@@ -74,12 +74,12 @@ impl Endpoint {
     }
 
     /// How many requests were taken.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.taken.lock().unwrap().len()
     }
 
     /// What was taken, each id once.
-    pub(super) fn taken(&self) -> Vec<Taken> {
+    pub(crate) fn taken(&self) -> Vec<Taken> {
         let mut taken = self.taken.lock().unwrap().clone();
         taken.sort_by(|one, other| one.id.cmp(&other.id));
         taken.dedup_by(|one, other| one.id == other.id);

@@ -1,0 +1,166 @@
+//! Keeps the journal: messages with hashtags beside the readings.
+
+mod config;
+mod forerunner;
+
+use access::Keys;
+use anyhow::Context;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use entry::{Admission, Journal};
+use forerunner::Forerunner;
+use service::{Arguments, Options, Program, Service, Serving};
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: "journal",
+    admin_port: 5104,
+    secrets: &["database_url"],
+};
+
+/// The longest that a statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Keeps the journal: messages with hashtags beside the readings.
+///
+/// Users write with keys that `odograph key new --user NAME` makes; reading needs no key. Try it:
+///
+///   curl -d '{"text": "ferry to #Cres, 14 euros"}' -H "Authorization: Bearer $TOKEN" http://localhost:9000/message
+///   curl 'http://localhost:9000/message?hashtag=cres&limit=10'
+///   curl 'http://localhost:9000/trend?aggregation=24h&from_date=2026-01-01'
+#[derive(Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Args {
+    /// Port of the journal; 0 picks a free one and logs it
+    #[arg(long, env, default_value_t = 9000)]
+    port: u16,
+
+    /// Database that holds the journal: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// File of keys, a line each: KEY-ID user=NAME SHA256-HEX; others in it are for other programs. Read again when it
+    /// changes
+    #[arg(long, env, value_name = "FILE")]
+    api_keys_file: Option<PathBuf>,
+
+    /// Let everybody write under any name: Bearer, and the base64 of the name. For trying out alone
+    #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    demo_users: bool,
+
+    /// Most bytes of a request's body (413)
+    #[arg(long, env, default_value = "64KiB", value_parser = service::bytes, value_name = "SIZE")]
+    max_body: u64,
+
+    /// Most characters of a text (400)
+    #[arg(long, env, default_value_t = 5000, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_text: u32,
+
+    /// Writes a second with one key (429); without it, any number
+    #[arg(long, env, value_name = "NUMBER")]
+    max_rate_per_key: Option<NonZeroU32>,
+
+    /// Oldest moment that an entry may tell of: earlier ones come from clocks that were never set
+    #[arg(long, env, default_value = "2001-01-01T00:00:00Z", value_parser = service::moment, value_name = "TIME")]
+    oldest: jiff::Timestamp,
+
+    /// How far ahead of this machine's clock that moment may be
+    #[arg(long, env, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
+    max_future: Duration,
+
+    /// Migrate the schema to the version needed; with false, wait until another program does it
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    migrate: bool,
+
+    #[command(flatten)]
+    forerunner: Forerunner,
+
+    #[command(flatten)]
+    serving: Serving,
+
+    #[command(flatten)]
+    service: Options,
+}
+
+impl Arguments for Args {
+    fn service(&self) -> &Options {
+        &self.service
+    }
+
+    fn log_level(&self) -> Option<&'static str> {
+        self.forerunner.log_level()
+    }
+}
+
+fn main() -> ExitCode {
+    let command = forerunner::aliases(service::admin_port(Args::command(), PROGRAM));
+    let config = match config::Config::find() {
+        Ok(config) => config,
+        Err(error) => {
+            // Logs begin with the arguments, which the file is a part of.
+            let _unread = writeln!(std::io::stderr(), "error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let matches = config.defaults(command).get_matches();
+    match Args::from_arg_matches(&matches) {
+        Ok(mut args) => {
+            args.forerunner.unused = config.unused;
+            service::start(PROGRAM, args, &matches, run)
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+    args.forerunner.warn();
+    args.forerunner.check(&args.serving).map_err(service::usage)?;
+    let front = service.front(&args.serving)?;
+    let url = args
+        .forerunner
+        .database(args.database_url.as_deref())
+        .map_err(service::usage)?;
+    let admission = admission(&args)?;
+    let pool = postgres::open(&url, Journal::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    postgres::register(&mut service.metrics());
+    let options = entry::Options {
+        max_body: usize::try_from(args.max_body).unwrap_or(usize::MAX),
+        max_text: usize::try_from(args.max_text).unwrap_or(usize::MAX),
+        oldest: args.oldest,
+        max_future: args.max_future,
+    };
+    let journal = Journal::new(pool.clone(), options, admission, &service);
+    let (migrated, stop) = (service.latch("database"), service.stop());
+    let migrate = args.migrate && args.forerunner.may_migrate();
+    service.spawn("migrate", async move {
+        let Some(prepared) = stop.run_until_cancelled(schema::prepare(&pool, migrate)).await else {
+            return Ok(());
+        };
+        prepared.context("prepare the database")?;
+        migrated.set(true);
+        Ok(())
+    });
+    service.serve(args.port, web::finish(journal.routes()), front).await
+}
+
+fn admission(args: &Args) -> anyhow::Result<Admission> {
+    let file = args.api_keys_file.as_deref();
+    if file.is_none() && !args.demo_users {
+        return Err(service::usage(anyhow::anyhow!(
+            "nobody could write: give --api-keys-file, with keys that `odograph key new --user NAME` makes, or --demo-users to try it out"
+        )));
+    }
+    let keys = file
+        .map(|file| Keys::load(&[], Some(file)))
+        .transpose()
+        .map_err(service::usage)?;
+    let admission = Admission::of(keys).limited(args.max_rate_per_key);
+    if args.demo_users {
+        tracing::warn!("--demo-users lets everybody write under any name; take it away where others reach this port");
+        return Ok(admission.with_claims());
+    }
+    Ok(admission)
+}

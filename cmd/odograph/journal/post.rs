@@ -1,0 +1,88 @@
+//! `odograph post`: writes an entry.
+
+use super::{answer, client};
+use crate::data::{JOURNAL_KEY, kept};
+use crate::output::print;
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write an entry of the journal
+///
+/// Examples:
+///
+///   odograph post 'ferry to #Cres, 14 euros'
+///   odograph post --device lada --time '2026-11-26 18:30' 'flat tyre' --hashtag help
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// What happened; #words in it are hashtags
+    text: Option<String>,
+
+    /// A hashtag beside the text; may be given several times
+    #[arg(long)]
+    hashtag: Vec<String>,
+
+    /// The device that it is about: the entry then stands where the device was
+    #[arg(long)]
+    device: Option<String>,
+
+    /// When it happened: 2026-11-26, 2026-11-26 18:30 or 2026-11-26T18:30:00Z; UTC unless it says otherwise [default: now]
+    #[arg(long)]
+    time: Option<String>,
+
+    /// Where it happened, in degrees: LATITUDE,LONGITUDE
+    #[arg(long, value_parser = place, allow_hyphen_values = true, value_name = "PLACE")]
+    place: Option<(f64, f64)>,
+
+    /// Where the journal is
+    #[arg(long, env = "JOURNAL_URL", default_value = "http://127.0.0.1:9000")]
+    url: String,
+
+    /// Your key [default: the one in the data folder of odograph up]
+    #[arg(long, env = "JOURNAL_KEY", hide_env_values = true)]
+    key: Option<SecretString>,
+
+    /// The data folder that has the key
+    #[arg(long, env, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+fn place(text: &str) -> Result<(f64, f64), String> {
+    let parsed = text
+        .split_once(',')
+        .and_then(|(latitude, longitude)| Some((latitude.trim().parse().ok()?, longitude.trim().parse().ok()?)));
+    parsed.ok_or_else(|| "write degrees, such as 44.95,14.41".to_owned())
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let own = || kept(args.data_dir.as_deref(), JOURNAL_KEY).map(SecretString::from);
+    let key = args.key.clone().or_else(own).context(
+        "there is no key; give it by the variable JOURNAL_KEY, or name the data folder of odograph up with --data-dir",
+    )?;
+    let mut body = Map::new();
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    add("text", args.text.map(Value::from));
+    add("hashtags", (!args.hashtag.is_empty()).then(|| json!(args.hashtag)));
+    add("device", args.device.map(Value::from));
+    add("created_at", args.time.map(Value::from));
+    add("latitude", args.place.map(|place| json!(place.0)));
+    add("longitude", args.place.map(|place| json!(place.1)));
+    let (client, url) = client(&args.url, "message")?;
+    // A second try of a request whose answer was lost must not post twice.
+    let request = uuid::Uuid::now_v7().to_string();
+    let posting = client
+        .post(url)
+        .bearer_auth(key.expose_secret())
+        .header("Idempotency-Key", request)
+        .json(&body);
+    let data = answer(posting, &args.url).await?;
+    print(data["id"].as_str().unwrap_or_default())?;
+    Ok(ExitCode::SUCCESS)
+}

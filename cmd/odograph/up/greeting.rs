@@ -1,0 +1,70 @@
+//! What `odograph up` prints when it runs.
+
+use super::journal::Started;
+use std::io::Write;
+
+/// All addresses, with commands that work as they stand.
+pub(super) struct Greeting<'a> {
+    pub(super) url: &'a str,
+    pub(super) key: &'a str,
+    pub(super) api: &'a str,
+    pub(super) subscriptions: &'a str,
+    pub(super) messages: &'a str,
+    /// None: its port is taken.
+    pub(super) journal: Option<&'a Started>,
+    pub(super) dumps: &'a str,
+    pub(super) psql: &'a str,
+    pub(super) is_demo: bool,
+}
+
+impl Greeting<'_> {
+    pub(super) fn print(&self) {
+        let Self {
+            url,
+            key,
+            api,
+            subscriptions,
+            messages,
+            dumps,
+            psql,
+            ..
+        } = self;
+        let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
+        let moving = if self.is_demo {
+            "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
+        } else {
+            ""
+        };
+        let journal = self.journal.map_or("none: its port is taken", |journal| &journal.url);
+        let post = self.journal.map(|Started { url, key }| {
+            format!("  curl -H 'Authorization: Bearer {key}' {url} -d '{{\"text\":\"first drive with #odograph\"}}'\n")
+        });
+        let post = post.unwrap_or_default();
+        let _unread = write!(
+            std::io::stdout(),
+            "
+Odograph is running.
+
+  Send readings to  {url}
+  with the key      {key}
+
+  Statistics        {api}/statistics/latest
+  Location          {api}/location/latest
+  Status            {api}/status
+  Subscriptions     {subscriptions}
+  Messages          {messages}
+  Journal           {journal}
+  SQL               {psql}
+  Daily dumps       {dumps}
+{moving}
+Try it:
+
+  curl -u {key}: {url} --data-binary \\
+    '{{\"sensor\":\"speed\",\"value\":55.5,\"timestamp\":\"{now}\"}}'
+{post}
+Ctrl-C ends it; the data stays.
+
+"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The journal: messages with hashtags beside the readings, from people and programs on the way.
+//!
+//! An entry stands at the moment that it tells of, whenever it arrives. Its id begins with that moment, so that one key
+//! orders, pages, bounds and counts entries.
+//!
+//! ```no_run
+//! # fn run(pool: postgres::Pool, service: service::Service) -> Result<(), Box<dyn std::error::Error>> {
+//! use entry::{Admission, Journal, Options};
+//!
+//! let keys = access::Keys::load(&[], Some("keys".as_ref()))?;
+//! let journal = Journal::new(pool, Options::default(), Admission::of(Some(keys)), &service);
+//! let routes = web::finish(journal.routes());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `http` has the paths of the journal's own program, `store` its transactions. [`Filter`] and [`Question`] are the
+//! statements that read entries; the API asks them over its own connections. Deliberately not here: readings, and which
+//! place an entry has that names none.
+
+mod admission;
+mod draft;
+mod entry;
+mod filter;
+mod hashtag;
+mod http;
+mod id;
+mod metrics;
+mod moment;
+mod options;
+mod page;
+mod question;
+mod store;
+#[cfg(test)]
+mod tests;
+mod trend;
+
+pub use admission::Admission;
+pub use entry::Entry;
+pub use filter::{Filter, Known};
+pub use hashtag::{Hashtag, Malformed};
+pub use http::Journal;
+pub use id::{Id, NoId};
+pub use moment::Moment;
+pub use options::Options;
+pub use page::one;
+pub use question::Question;
+pub use trend::{Aggregation, Buckets, Fill, MOST_BUCKETS, NoBuckets, counts};

@@ -1,0 +1,134 @@
+//! Moments as people and programs write them.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+
+/// What to write.
+const HELP: &str =
+    "write a date (2019-09-22), a time (2019-09-22T10:00:00Z, 2019-09-22 10:00), or seconds or milliseconds since 1970";
+
+/// Above this, a number is milliseconds since 1970: as seconds it would be past the year 5000.
+const SECONDS: i64 = 100_000_000_000;
+
+/// A moment, in whole milliseconds since 1970. Texts without an offset are UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub i64);
+
+impl Moment {
+    fn of_number(number: i64) -> Self {
+        Self(if number.abs() < SECONDS { number * 1000 } else { number })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+        if let Ok(number) = text.parse::<i64>() {
+            return Some(Self::of_number(number));
+        }
+        if let Some(micros) = reading::time::parse(text) {
+            return Some(Self(micros.div_euclid(1000)));
+        }
+        // A date alone is ten characters; the parser below takes other forms as well.
+        let plain = if text.len() == 10 {
+            text.parse::<Date>()
+                .ok()
+                .map(|date| date.to_datetime(jiff::civil::Time::midnight()))
+        } else {
+            text.parse::<DateTime>().ok()
+        };
+        let moment = plain.and_then(utc).or_else(|| text.parse::<Timestamp>().ok())?;
+        Some(Self(moment.as_microsecond().div_euclid(1000)))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&reading::time::exact(self.0.saturating_mul(1000)))
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// A text or a number.
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Moment;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HELP)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Moment, E> {
+        Moment::parse(text).ok_or_else(|| E::custom(HELP))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Moment, E> {
+        Ok(Moment::of_number(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Moment, E> {
+        i64::try_from(number)
+            .map(Moment::of_number)
+            .map_err(|_| E::custom(HELP))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Moment, E> {
+        // Seconds with a fraction, as some programs write them.
+        #[expect(clippy::cast_precision_loss, reason = "the bound is far below 2^53")]
+        let most = SECONDS as f64;
+        if number.abs() < most {
+            #[expect(clippy::cast_possible_truncation, reason = "it was compared with the bound")]
+            return Ok(Moment((number * 1000.0).floor() as i64));
+        }
+        Err(E::custom(HELP))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for (text, expected) in [
+            ("\"2019-09-22\"", "2019-09-22T00:00:00Z"),
+            ("\"2019-09-22 10:00\"", "2019-09-22T10:00:00Z"),
+            ("\"2019-09-22 10:00:30.5\"", "2019-09-22T10:00:30.500Z"),
+            ("\"2019-09-22T10:00:00.1239Z\"", "2019-09-22T10:00:00.123Z"),
+            ("\"2019-09-22T10:00:00+02:00\"", "2019-09-22T08:00:00Z"),
+            ("\"1569146400\"", "2019-09-22T10:00:00Z"),
+            ("1569146400", "2019-09-22T10:00:00Z"),
+            ("1569146400123", "2019-09-22T10:00:00.123Z"),
+            ("1569146400.25", "2019-09-22T10:00:00.250Z"),
+        ] {
+            let moment: Moment = serde_json::from_str(text).unwrap();
+            assert_eq!(moment.to_string(), expected, "{text}");
+        }
+        for wrong in [
+            "\"\"",
+            "\"today\"",
+            "\"2019-13-01\"",
+            "\"2019-09-22T\"",
+            "null",
+            "[]",
+            "1e300",
+        ] {
+            assert!(serde_json::from_str::<Moment>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

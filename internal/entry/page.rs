@@ -1,0 +1,157 @@
+//! Pages of entries, the newest first.
+//!
+//! A page is found along one index that has the entries of one hashtag, author or device in order, so that it costs as
+//! much among a million entries as among few. What else is asked for is looked at on the way. Words have an index
+//! without an order: the planner uses it where they are rare.
+
+use crate::Id;
+use crate::entry::COLUMNS;
+use crate::filter::Known;
+use crate::question::{Question, Value};
+
+/// Along which index a page is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Along {
+    /// The first hashtag of those that an entry has all.
+    Hashtag,
+    /// Each of the hashtags of which an entry has one.
+    AnyHashtag,
+    Author,
+    Device,
+    /// All entries.
+    Entry,
+}
+
+impl Along {
+    /// How the statement names an entry's id there.
+    fn id(self) -> &'static str {
+        match self {
+            Self::Hashtag | Self::AnyHashtag => "tagged.entry_id",
+            Self::Author | Self::Device | Self::Entry => "entry.id",
+        }
+    }
+}
+
+impl Known {
+    /// Asks for the newest `limit` entries before `cursor`.
+    #[must_use]
+    pub fn page(&self, cursor: Option<Id>, limit: usize) -> Question {
+        let mut question = Question::default();
+        let limit = question.parameter(Value::Count(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let along = self.along();
+        let filter = self.filter(along, cursor, &mut question);
+        let from = match along {
+            Along::Hashtag | Along::AnyHashtag if self.asks_of_entries() => {
+                "entry_hashtag AS tagged JOIN entry ON entry.id = tagged.entry_id"
+            }
+            Along::Hashtag | Along::AnyHashtag => "entry_hashtag AS tagged",
+            Along::Author | Along::Device | Along::Entry => "entry",
+        };
+        let id = along.id();
+        let newest = |condition: &str| {
+            format!("SELECT {id} AS id FROM {from} WHERE {condition} {filter} ORDER BY {id} DESC LIMIT {limit}")
+        };
+        // Each value has its newest entries; of these, the newest are the page.
+        let of_each = |values: &str, condition: &str| {
+            format!(
+                "SELECT DISTINCT found.id FROM unnest({values}) AS one (value), LATERAL ({}) AS found
+                 ORDER BY found.id DESC LIMIT {limit}",
+                newest(condition)
+            )
+        };
+        let ids = match along {
+            Along::Hashtag => {
+                let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
+                newest(&format!("tagged.hashtag_id = ({first}::int[])[1]"))
+            }
+            Along::AnyHashtag => {
+                let any = question.parameter(Value::Numbers(self.any.clone().unwrap_or_default()));
+                of_each(&any, "tagged.hashtag_id = one.value")
+            }
+            Along::Author => {
+                let authors = question.parameter(Value::Numbers(self.authors.clone().unwrap_or_default()));
+                of_each(&authors, "author_id = one.value AND deleted IS NULL")
+            }
+            Along::Device => {
+                let devices = question.parameter(Value::Texts(self.devices.clone().unwrap_or_default()));
+                of_each(&devices, "device = one.value AND deleted IS NULL")
+            }
+            Along::Entry => newest("deleted IS NULL"),
+        };
+        question.sql = format!(
+            "SELECT {COLUMNS} FROM ({ids}) AS page JOIN entry ON entry.id = page.id JOIN author ON author.id = author_id
+             ORDER BY entry.id DESC"
+        );
+        question
+    }
+
+    fn along(&self) -> Along {
+        if !self.all.is_empty() {
+            Along::Hashtag
+        } else if self.any.is_some() {
+            Along::AnyHashtag
+        } else if self.words.is_some() {
+            // Their own index, or all entries.
+            Along::Entry
+        } else if self.authors.is_some() {
+            Along::Author
+        } else if self.devices.is_some() {
+            Along::Device
+        } else {
+            Along::Entry
+        }
+    }
+
+    /// Whether something of an entry is asked for that is not beside its hashtag.
+    fn asks_of_entries(&self) -> bool {
+        self.authors.is_some() || self.devices.is_some() || self.words.is_some()
+    }
+
+    /// What is asked of an entry beside the index along which it is found.
+    fn filter(&self, along: Along, cursor: Option<Id>, question: &mut Question) -> String {
+        let id = along.id();
+        let mut conditions = Vec::new();
+        let upper = match (self.before, cursor.map(Id::uuid)) {
+            (Some(before), Some(cursor)) => Some(before.min(cursor)),
+            (before, cursor) => before.or(cursor),
+        };
+        if let Some(since) = self.since {
+            conditions.push(format!("{id} >= {}", question.parameter(Value::Id(since))));
+        }
+        if let Some(upper) = upper {
+            conditions.push(format!("{id} < {}", question.parameter(Value::Id(upper))));
+        }
+        let others = self.all.iter().skip(1).map(|tag| vec![*tag]);
+        let any = self.any.iter().filter(|_| along != Along::AnyHashtag).cloned();
+        for tags in others.chain(any) {
+            let tags = question.parameter(Value::Numbers(tags));
+            conditions.push(format!(
+                "EXISTS (SELECT FROM entry_hashtag AS other WHERE other.hashtag_id = ANY({tags}) AND other.entry_id = {id})"
+            ));
+        }
+        if let Some(authors) = self.authors.as_ref().filter(|_| along != Along::Author) {
+            let authors = question.parameter(Value::Numbers(authors.clone()));
+            conditions.push(format!("entry.author_id = ANY({authors})"));
+        }
+        if let Some(devices) = self.devices.as_ref().filter(|_| along != Along::Device) {
+            let devices = question.parameter(Value::Texts(devices.clone()));
+            conditions.push(format!("entry.device = ANY({devices})"));
+        }
+        if let Some(words) = &self.words {
+            let words = question.parameter(Value::Text(words.clone()));
+            conditions.push(format!("entry.words @@ websearch_to_tsquery('simple', {words})"));
+        }
+        conditions.iter().map(|condition| format!(" AND {condition}")).collect()
+    }
+}
+
+/// Asks for one entry; also where it is deleted, which its last column says.
+#[must_use]
+pub fn one(id: Id) -> Question {
+    let mut question = Question::default();
+    let id = question.parameter(Value::Id(id.uuid()));
+    question.sql = format!(
+        "SELECT {COLUMNS}, deleted IS NOT NULL FROM entry JOIN author ON author.id = author_id WHERE entry.id = {id}"
+    );
+    question
+}

@@ -1,0 +1,56 @@
+//! A statement that reads the journal, with its parameters. Each program asks it over its own connections.
+
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+/// A value of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Id(Uuid),
+    Ids(Vec<Uuid>),
+    Numbers(Vec<i32>),
+    Text(String),
+    Texts(Vec<String>),
+    Count(i64),
+}
+
+impl Value {
+    fn as_sql(&self) -> (&(dyn ToSql + Sync), Type) {
+        match self {
+            Self::Id(id) => (id, Type::UUID),
+            Self::Ids(ids) => (ids, Type::UUID_ARRAY),
+            Self::Numbers(numbers) => (numbers, Type::INT4_ARRAY),
+            Self::Text(text) => (text, Type::TEXT),
+            Self::Texts(texts) => (texts, Type::TEXT_ARRAY),
+            Self::Count(count) => (count, Type::INT8),
+        }
+    }
+}
+
+/// A statement and its parameters. It is planned for these very parameters: a hashtag that many entries have and one
+/// that few have are found in different ways.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Question {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Question {
+    /// The statement.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// Its parameters and their types.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        self.values.iter().map(Value::as_sql).collect()
+    }
+
+    /// Adds a parameter. Returns how the statement names it.
+    pub(crate) fn parameter(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+}

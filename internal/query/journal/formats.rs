@@ -1,0 +1,82 @@
+//! Entries for maps: GeoJSON (RFC 7946) and GPX 1.1.
+
+use super::Message;
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// A feature for each entry; those without a place have no geometry.
+pub(super) fn geojson(messages: &[Message]) -> Response {
+    let features: Vec<Value> = messages
+        .iter()
+        .map(|message| {
+            let point = message
+                .place
+                .map(|place| json!({"type": "Point", "coordinates": [place.longitude, place.latitude]}));
+            json!({"type": "Feature", "id": message.id, "geometry": point, "properties": message})
+        })
+        .collect();
+    let collection = Json(json!({"type": "FeatureCollection", "features": features}));
+    typed("application/geo+json", collection.into_response())
+}
+
+/// A waypoint for each entry that has a place.
+pub(super) fn gpx(messages: &[Message]) -> Response {
+    let mut text = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <gpx version=\"1.1\" creator=\"Odograph\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n",
+    );
+    for message in messages {
+        let Some(place) = message.place else { continue };
+        // Writing to a text cannot fail.
+        let _written = writeln!(
+            text,
+            "<wpt lat=\"{}\" lon=\"{}\"><time>{}</time><name>{}</name><desc>{}</desc></wpt>",
+            place.latitude,
+            place.longitude,
+            message.timestamp,
+            escaped(&message.user.name),
+            escaped(&message.text),
+        );
+    }
+    text.push_str("</gpx>\n");
+    typed("application/gpx+xml", text.into_response())
+}
+
+fn typed(kind: &'static str, mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// A text within XML, without the characters that XML cannot hold.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for ch in text.chars() {
+        match ch {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\t' | '\n' | '\r' => escaped.push(ch),
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
+            _ => escaped.push(ch),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_holds_any_text() {
+        assert_eq!(
+            escaped("a < b & \"c\" > d\u{1}\u{b}\n"),
+            "a &lt; b &amp; \"c\" &gt; d\n"
+        );
+    }
+}

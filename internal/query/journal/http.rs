@@ -1,0 +1,318 @@
+//! `GET /api/journal`, `/api/journal/{id}`, `/api/journal/trends`, `/api/journal/hashtags`.
+
+use super::{Message, Place, Source, formats, moment, postgres};
+use crate::words::places::{self, Asked};
+use crate::words::{Database, Device, Time, problem};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use entry::{Aggregation, Buckets, Entry, Fill, Filter, Id, Moment, counts, one};
+use reading::time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use web::{Parameters, Problem, wrong};
+
+/// Entries of a page, unless the client says how many; at the most; and with readings.
+const LIMIT: usize = 100;
+const MOST: usize = 1000;
+const MOST_WITH_READINGS: usize = 100;
+
+/// Most readings of an answer. Bounds its memory.
+const MOST_READINGS: usize = 50_000;
+
+/// A day, in milliseconds.
+const DAY: i64 = 86_400_000;
+
+/// The routes of this question.
+///
+/// `pairing` is the longest time between the two readings of one place, `reach` how long before an entry's moment its
+/// device may have been there.
+pub(crate) fn routes(database: Database, pairing: Duration, reach: Duration) -> Router {
+    Router::new()
+        .route("/api/journal", get(messages))
+        .route("/api/journal/trends", get(trends))
+        .route("/api/journal/hashtags", get(hashtags))
+        .route("/api/journal/{id}", get(message))
+        .with_state(JournalState {
+            database,
+            pairing: time::micros(pairing),
+            reach: time::micros(reach),
+        })
+}
+
+#[derive(Clone)]
+struct JournalState {
+    database: Database,
+    /// In microseconds.
+    pairing: i64,
+    reach: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum With {
+    Readings,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Json,
+    Geojson,
+    Gpx,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JournalOf {
+    from: Option<Moment>,
+    to: Option<Moment>,
+    #[serde(default)]
+    device: Vec<Device>,
+    #[serde(default)]
+    user: Vec<String>,
+    #[serde(default)]
+    hashtag: Vec<String>,
+    #[serde(default)]
+    any_hashtag: Vec<String>,
+    q: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    with: Option<With>,
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    messages: Vec<Message>,
+    next_cursor: Option<String>,
+}
+
+async fn messages(
+    State(journal): State<JournalState>,
+    Parameters(of): Parameters<JournalOf>,
+) -> Result<Response, Problem> {
+    let most = if of.with.is_some() { MOST_WITH_READINGS } else { MOST };
+    let limit = of.limit.unwrap_or(LIMIT);
+    if !(1..=most).contains(&limit) {
+        return Err(wrong("limit", format!("write a number from 1 to {most}")));
+    }
+    let cursor = of.cursor.as_deref().map(str::parse::<Id>).transpose();
+    let cursor = cursor.map_err(|error| wrong("cursor", error))?;
+    let filter = Filter {
+        since: of.from.map(|moment| moment.0),
+        before: of.to.map(|moment| moment.0),
+        authors: of.user,
+        devices: of.device.iter().map(|device| device.as_str().to_owned()).collect(),
+        all: of.hashtag,
+        any: of.any_hashtag,
+        words: of.q,
+    };
+    let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
+    let known = postgres::known(&journal.database, &filter).await.map_err(problem)?;
+    let mut entries = match known {
+        Some(known) => {
+            // One more tells whether there is another page.
+            let rows = postgres::ask(&journal.database, &known.page(cursor, limit + 1)).await;
+            postgres::entries(&rows.map_err(problem)?).map_err(problem)?
+        }
+        None => Vec::new(),
+    };
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    let next_cursor = entries.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let messages = journal.told(entries, of.with).await?;
+    Ok(match of.format {
+        Format::Json => Json(Page { messages, next_cursor }).into_response(),
+        Format::Geojson => formats::geojson(&messages),
+        Format::Gpx => formats::gpx(&messages),
+    })
+}
+
+#[derive(Deserialize)]
+struct OneOf {
+    with: Option<With>,
+}
+
+async fn message(
+    State(journal): State<JournalState>,
+    Path(id): Path<String>,
+    Parameters(of): Parameters<OneOf>,
+) -> Result<Response, Problem> {
+    let id: Id = id.parse().map_err(|error| wrong("id", error))?;
+    let rows = postgres::ask(&journal.database, &one(id)).await.map_err(problem)?;
+    let Some(row) = rows.first() else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "There is no entry with this id."));
+    };
+    if row.try_get(10).map_err(::postgres::Error::from).map_err(problem)? {
+        return Err(Problem::new(StatusCode::GONE, "This entry was deleted."));
+    }
+    let entries = postgres::entries(&rows).map_err(problem)?;
+    let message = journal.told(entries, of.with).await?.into_iter().next();
+    Ok(Json(message).into_response())
+}
+
+impl JournalState {
+    /// Entries with their places, and with readings if they are asked for.
+    async fn told(&self, entries: Vec<Entry>, with: Option<With>) -> Result<Vec<Message>, Problem> {
+        let mut messages: Vec<Message> = entries.into_iter().map(Message::of).collect();
+        let without: Vec<usize> = (0..messages.len()).filter(|at| messages[*at].place.is_none()).collect();
+        let asked: Vec<(usize, Asked<'_>)> = without
+            .iter()
+            .filter_map(|at| {
+                let device = messages[*at].device.as_deref()?;
+                let moment = messages[*at].timestamp.0.as_microsecond();
+                Some((*at, Asked { device, moment }))
+            })
+            .collect();
+        let (of, asked): (Vec<usize>, Vec<Asked<'_>>) = asked.into_iter().unzip();
+        let found = places::at(&self.database, &asked, self.pairing, self.reach)
+            .await
+            .map_err(problem)?;
+        for (at, pair) in of.into_iter().zip(found) {
+            messages[at].place = pair.map(|pair| Place {
+                latitude: pair.latitude,
+                longitude: pair.longitude,
+                timestamp: Time(places::timestamp(pair.time)),
+                source: Source::Readings,
+            });
+        }
+        if with.is_some() {
+            self.add_readings(&mut messages).await?;
+        }
+        Ok(messages)
+    }
+
+    async fn add_readings(&self, messages: &mut [Message]) -> Result<(), Problem> {
+        let mut of = Vec::new();
+        let mut asked = Vec::new();
+        for (at, message) in messages.iter().enumerate() {
+            if let Some(device) = &message.device {
+                of.push(at);
+                asked.push((device.clone(), message.timestamp.0));
+            }
+        }
+        let asked: Vec<_> = asked
+            .iter()
+            .map(|(device, moment)| (device.as_str(), *moment))
+            .collect();
+        let readings = postgres::readings(&self.database, &asked, self.reach, MOST_READINGS + 1)
+            .await
+            .map_err(problem)?;
+        if readings.len() > MOST_READINGS {
+            return Err(wrong(
+                "limit",
+                format!("these have more than {MOST_READINGS} readings; ask for fewer"),
+            ));
+        }
+        for message in messages.iter_mut() {
+            message.readings = Some(BTreeMap::new());
+        }
+        for (place, sensor, reading) in readings {
+            if let Some(readings) = of.get(place).and_then(|at| messages[*at].readings.as_mut()) {
+                readings.insert(sensor, reading);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct TrendOf {
+    aggregation: Aggregation,
+    from: Option<Moment>,
+    to: Option<Moment>,
+    #[serde(default)]
+    hashtag: Vec<String>,
+    #[serde(default)]
+    fill: Fill,
+}
+
+#[derive(Serialize)]
+struct Bucket {
+    from: Time,
+    to: Time,
+    count: i64,
+}
+
+async fn trends(State(journal): State<JournalState>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
+    let to = of.to.map_or_else(|| time::now().div_euclid(1000), |moment| moment.0);
+    let from = of.from.map_or(to - DAY, |moment| moment.0);
+    let buckets = Buckets::new(from, to, of.aggregation.minutes());
+    let buckets = buckets.map_err(|error| Problem::bad_request(error.to_string().replace("_date", "")))?;
+    let filter = Filter {
+        all: of.hashtag,
+        ..Filter::default()
+    };
+    let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
+    let rows = match postgres::known(&journal.database, &filter).await.map_err(problem)? {
+        Some(known) => postgres::ask(&journal.database, &known.trend(buckets))
+            .await
+            .map_err(problem)?,
+        None => Vec::new(),
+    };
+    let counted = counts(buckets, &rows, of.fill)
+        .map_err(::postgres::Error::from)
+        .map_err(problem)?;
+    let trends: Vec<Bucket> = counted
+        .into_iter()
+        .map(|(from, to, count)| Bucket {
+            from: Time(moment(from)),
+            to: Time(moment(to)),
+            count,
+        })
+        .collect();
+    Ok(Json(serde_json::json!({ "trends": trends })).into_response())
+}
+
+#[derive(Deserialize)]
+struct HashtagsOf {
+    from: Option<Moment>,
+    to: Option<Moment>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Used {
+    /// As it is compared.
+    name: String,
+    /// As it was last written.
+    hashtag: String,
+    count: i64,
+}
+
+async fn hashtags(
+    State(journal): State<JournalState>,
+    Parameters(of): Parameters<HashtagsOf>,
+) -> Result<Response, Problem> {
+    let limit = of.limit.unwrap_or(LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return Err(wrong("limit", format!("write a number from 1 to {MOST}")));
+    }
+    let filter = Filter {
+        since: of.from.map(|moment| moment.0),
+        before: of.to.map(|moment| moment.0),
+        ..Filter::default()
+    };
+    let rows = postgres::ask(&journal.database, &filter.hashtags(limit))
+        .await
+        .map_err(problem)?;
+    let mut used = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let told = || {
+            Ok::<_, tokio_postgres::Error>(Used {
+                name: row.try_get(0)?,
+                hashtag: row.try_get(1)?,
+                count: row.try_get(2)?,
+            })
+        };
+        used.push(told().map_err(::postgres::Error::from).map_err(problem)?);
+    }
+    Ok(Json(serde_json::json!({ "hashtags": used })).into_response())
+}
