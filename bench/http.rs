@@ -21,6 +21,8 @@ const LONGEST: usize = 64 << 20;
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
+    /// The credentials of each request.
+    bearer: Option<String>,
 }
 
 impl Connection {
@@ -32,7 +34,19 @@ impl Connection {
             // Ends with the sender; the failed request returns the error.
             let _ = connection.await;
         });
-        Ok(Self { sender, address })
+        Ok(Self {
+            sender,
+            address,
+            bearer: None,
+        })
+    }
+
+    /// Shows this key or token with each request.
+    pub(crate) fn bearing(self, token: &str) -> Self {
+        Self {
+            bearer: Some(format!("Bearer {token}")),
+            ..self
+        }
     }
 
     /// Sends a GET; fails unless its answer is a success.
@@ -46,11 +60,14 @@ impl Connection {
     }
 
     async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, self.address.to_string())
-            .body(Full::new(body))?;
+            .header(header::HOST, self.address.to_string());
+        if let Some(bearer) = &self.bearer {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
+        let request = request.body(Full::new(body))?;
         let exchange = async {
             self.sender.ready().await?;
             let answer = self.sender.send_request(request).await?;

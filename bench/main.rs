@@ -11,6 +11,7 @@ mod data;
 mod dump;
 mod growth;
 mod http;
+mod journal;
 mod live;
 mod load;
 mod messages;
@@ -73,6 +74,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             held_seconds: 10,
             queued: 200_000,
             messages: 800_000,
+            entries: 200_000,
         }
     } else {
         Size {
@@ -88,6 +90,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             held_seconds: 600,
             queued: 1_000_000,
             messages: 8_000_000,
+            entries: 1_000_000,
         }
     };
     let mut report = Report::new(size);
@@ -130,6 +133,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("messages") {
         messages::measure(&servers, size, &mut report).await?;
+    }
+    if wanted("journal") {
+        journal::measure(&servers, size, &mut report).await?;
     }
     report.print();
     // One workload alone is no report.

@@ -25,4 +25,6 @@ pub(crate) struct Size {
     pub(crate) queued: usize,
     /// Messages that are stored while others are put.
     pub(crate) messages: usize,
+    /// Entries of the journal.
+    pub(crate) entries: usize,
 }
