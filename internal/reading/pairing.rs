@@ -110,6 +110,11 @@ impl Pairing {
         Some(Pair::of(older, newer))
     }
 
+    /// The point that was taken last.
+    pub fn last(&self) -> Option<Point> {
+        self.last
+    }
+
     /// The time of the pair that the next points may still prevent.
     pub fn waits(&self) -> Option<i64> {
         self.waiting.map(|(_, newer)| newer.time)

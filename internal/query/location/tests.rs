@@ -215,6 +215,30 @@ async fn a_series_that_goes_on_alone() {
     }
 }
 
+/// One axis fills a page within seconds, the other one is sparse.
+#[tokio::test]
+async fn behind_a_dense_page_of_one_axis() {
+    let latitude = |tenths: i64| ("lada", LATITUDE, tenths, 45.0);
+    let mut points: Vec<(&str, &str, i64, f64)> = (0..16).map(|at| latitude(-2 * at)).collect();
+    points.extend([
+        latitude(-330),
+        ("lada", LONGITUDE, 600, 13.0),
+        ("lada", LONGITUDE, -300, 13.0),
+    ]);
+    let start: Timestamp = "2021-02-28T10:10:00Z".parse().unwrap();
+    let times: Vec<String> = points
+        .iter()
+        .map(|(_, _, tenths, _)| (start + jiff::Span::new().milliseconds(tenths * 100)).to_string())
+        .collect();
+    let readings: Vec<Reading<'_>> = points
+        .iter()
+        .zip(&times)
+        .map(|((device, sensor, _, value), time)| (*device, *sensor, &**time, *value))
+        .collect();
+    let expected = place("lada", "2021-02-28T10:09:30Z", 45.0, 13.0);
+    assert_eq!(found(&readings).await, (StatusCode::OK, expected));
+}
+
 /// Random points, each set under a device of its own, in one database.
 #[tokio::test]
 async fn as_by_looking_at_all_points() {

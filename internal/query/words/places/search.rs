@@ -294,6 +294,16 @@ impl<L> Search<L> {
         if self.pairing.waits().is_some() && reached > self.floor() {
             return Step::GoesOn;
         }
+        // The last point may pair with one of the other side that was not read yet.
+        if let Some(last) = self.pairing.last() {
+            let other = match last.axis {
+                Axis::Latitude => self.longitude.before,
+                Axis::Longitude => self.latitude.before,
+            };
+            if other > self.floor().max(last.time.saturating_sub(self.tolerance)) {
+                return Step::GoesOn;
+            }
+        }
         self.pass_over();
         // Without one of the two series there are no more pairs.
         if self.latitude.before.min(self.longitude.before) <= self.floor() {
