@@ -20,7 +20,7 @@ CREATE TABLE entry (
     deleted   timestamptz,
     request   text        COLLATE "C", -- the Idempotency-Key that it was posted with
     digest    bytea,                   -- SHA-256 of what was posted with it
-    words     tsvector    GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, body)) STORED,
+    words     tsvector    NOT NULL DEFAULT '', -- of the text with its case folded, whatever the database's locale
     UNIQUE (author_id, request),
     CHECK ((latitude IS NULL) = (longitude IS NULL))
 );
@@ -39,11 +39,13 @@ CREATE TABLE hashtag (
 CREATE TABLE entry_hashtag (
     hashtag_id int      NOT NULL,
     entry_id   uuid     NOT NULL,
+    author_id  int      NOT NULL, -- as the entry has it: so entries of a hashtag and an author are in order, too
     spelling   text     NOT NULL, -- as it was written
     position   smallint NOT NULL, -- below 0: named beside the text; else its place in the text
     PRIMARY KEY (hashtag_id, entry_id)
 );
 CREATE INDEX entry_hashtag_entry ON entry_hashtag (entry_id);
+CREATE INDEX entry_hashtag_author ON entry_hashtag (hashtag_id, author_id, entry_id);
 
 -- For people who ask by SQL.
 CREATE VIEW journal AS

@@ -18,8 +18,9 @@ const SCRIPT: &str = "\\set tag random(1, 1000)
 SELECT id FROM author WHERE name = 'user-' || :author;
 SELECT id FROM hashtag WHERE name = 'tag' || :tag;
 BEGIN;
-INSERT INTO entry (id, author_id, body) VALUES (gen_random_uuid(), :author, 'on the way to the #tag' || :tag) RETURNING id \\gset
-INSERT INTO entry_hashtag VALUES (:tag, :'id', 'tag' || :tag, 0);
+INSERT INTO entry (id, author_id, body, words) VALUES (gen_random_uuid(), :author, 'on the way to the #tag' || :tag,
+    to_tsvector('simple'::regconfig, 'on the way to the #tag' || :tag)) RETURNING id \\gset
+INSERT INTO entry_hashtag VALUES (:tag, :'id', :author, 'tag' || :tag, 0);
 INSERT INTO published (topic, id, key, author, data) VALUES ('bench', :'id' || '-created', 'user', 'user',
     jsonb_build_object('event', 'created', 'id', :'id', 'text', 'on the way to the #tag' || :tag));
 COMMIT;

@@ -33,15 +33,16 @@ pub(super) async fn start(servers: &Servers, entries: usize) -> anyhow::Result<S
     let fill = format!(
         "INSERT INTO author (name) SELECT 'user-' || number FROM generate_series(1, 100) AS number;
          INSERT INTO hashtag (name) SELECT 'tag' || number FROM generate_series(1, 1000) AS number;
-         INSERT INTO entry (id, author_id, device, body)
+         INSERT INTO entry (id, author_id, device, body, words)
          SELECT (lpad(to_hex(1735689600000 + (number * 31536000000::numeric / {entries})::int8), 12, '0')
                  || left(md5(number::text), 20))::uuid,
              1 + (hashint4(number) & 1023) % 100, 'car-' || number % 50,
              'entry ' || number || ' of the way to the #tag' || number % 1000 || ', with words as people write them: '
-                 || md5(number::text)
+                 || md5(number::text),
+             to_tsvector('simple'::regconfig, 'entry ' || number || ' of the way to the words as people write them')
          FROM generate_series(1, {entries}) AS number;
          INSERT INTO entry_hashtag
-         SELECT 1 + number, id, 'tag' || number, position
+         SELECT 1 + number, id, author_id, 'tag' || number, position
          FROM entry, LATERAL (VALUES
              (CASE WHEN hashtextextended(id::text, 1) % 2 = 0 THEN abs(hashtextextended(id::text, 2) % 10)
                    ELSE abs(hashtextextended(id::text, 3) % 500) END, 0),
@@ -66,7 +67,9 @@ pub(super) fn pgbench(server: &Server, script: &str, count: usize, clients: usiz
     let (each, clients) = ((count / clients).to_string(), clients.to_string());
     let mut command = Command::new("pgbench");
     command.args(["-n", "-M", "prepared", "-c", &clients, "-j", "2", "-t", &each, "-f"]);
-    let said = output(command.arg(file.path()).arg(&server.database.url))?;
+    let planner = "-c jit=off -c max_parallel_workers_per_gather=0";
+    let command = command.arg(file.path()).arg(&server.database.url);
+    let said = output(command.env("PGOPTIONS", planner))?;
     let rate = said
         .lines()
         .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());

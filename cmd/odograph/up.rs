@@ -207,7 +207,7 @@ async fn everything(
     front: web::Front,
     service: &Service,
 ) -> anyhow::Result<()> {
-    let connections = args.storing.connections() + CONNECTIONS + Notifier::CONNECTIONS + Journal::CONNECTIONS;
+    let connections = args.storing.connections() + CONNECTIONS + Notifier::CONNECTIONS;
     let pool = postgres::open(database, connections, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let notifier = Notifier::new(pool.clone(), &subscriptions(&args, data)?, service).map_err(service::usage)?;
     let blobs = match &args.blob_store_url {
@@ -222,6 +222,7 @@ async fn everything(
         .map_err(service::usage)?;
     postgres::register(&mut service.metrics());
     let messages_pool = postgres::open(database, Messages::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let journal_pool = postgres::open(database, Journal::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let migrated = service.latch("database");
 
     let Some(prepared) = service
@@ -304,7 +305,7 @@ async fn everything(
         oldest: args.limits.times.oldest,
         max_future: args.limits.times.max_future,
     };
-    let journal = journal::start(options, data, pool.clone(), front.clone(), service).await?;
+    let journal = journal::start(options, data, journal_pool, front.clone(), service).await?;
     let tolerances = query::Tolerances {
         location: args.location_tolerance,
         place: args.place_tolerance,
@@ -333,7 +334,7 @@ async fn everything(
         key: shown,
         api: &api_url,
         subscriptions: subscriptions_url.as_deref().unwrap_or("none: their port is taken"),
-        messages: &messages,
+        messages: messages.as_deref(),
         journal: journal.as_ref(),
         dumps: &place,
         psql: &psql,
@@ -353,11 +354,19 @@ async fn everything(
     // Wait before PostgreSQL is stopped. The service has noted an error of the persistor.
     let _ended = (&mut all_persisted).await;
     let _ended = messages_ended.await;
+    if let Some(journal) = journal {
+        let _ended = journal.ended.await;
+    }
     Ok(())
 }
 
-/// Serves messages to this machine. Returns where, and what tells of its end.
-async fn messages(args: &Args, pool: Pool, front: web::Front, service: &Service) -> (String, oneshot::Receiver<()>) {
+/// Serves messages to this machine. Returns its URL, none where its port is taken, and what tells of its end.
+async fn messages(
+    args: &Args,
+    pool: Pool,
+    front: web::Front,
+    service: &Service,
+) -> (Option<String>, oneshot::Receiver<()>) {
     // Dropped at its end.
     let (ended, all_ended) = oneshot::channel();
     // Without its port, the rest runs all the same.
@@ -374,14 +383,14 @@ async fn messages(args: &Args, pool: Pool, front: web::Front, service: &Service)
                 let _ended = ended;
                 messages.serve(listener, front).await
             });
-            (format!("{address} (gRPC, for this machine)"), all_ended)
+            (Some(format!("{}://{address}", scheme(args))), all_ended)
         }
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "cannot open the port of messages, so none are taken; choose another --messages-port"
             );
-            ("none: their port is taken".to_owned(), all_ended)
+            (None, all_ended)
         }
     }
 }

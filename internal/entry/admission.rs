@@ -76,7 +76,7 @@ impl Admission {
         self.altered(|inner| inner.rates = rate.map(Rates::per_second))
     }
 
-    /// While it is made, nobody else has it.
+    /// While it is made, it has one owner.
     fn altered(mut self, alter: impl FnOnce(&mut Inner)) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             alter(inner);

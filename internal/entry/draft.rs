@@ -9,11 +9,17 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hashtags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     latitude: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     longitude: Option<f64>,
 }
 
@@ -74,7 +80,7 @@ impl Body {
         self.created_at
     }
 
-    /// What tells this body from others.
+    /// What tells this body from others. It is kept for ever: a member that is added later must not change it.
     pub(crate) fn digest(&self) -> [u8; 32] {
         // A structure of texts and numbers can be written.
         Sha256::digest(serde_json::to_vec(self).unwrap_or_default()).into()
@@ -280,6 +286,11 @@ mod tests {
         let digest = |json: &str| serde_json::from_str::<Body>(json).unwrap().digest();
         assert_eq!(digest(r#"{"text":"a", "device":null}"#), digest(r#" {"text": "a"}"#));
         assert_ne!(digest(r#"{"text":"a"}"#), digest(r#"{"text":"b"}"#));
+        let pinned = Sha256::digest(br#"{"text":"a","created_at":"2019-09-22T00:00:00Z"}"#);
+        assert_eq!(
+            digest(r#"{"created_at":"2019-09-22","text":"a"}"#),
+            <[u8; 32]>::from(pinned)
+        );
         let (one, same) = (r#"{"created_at":"2019-09-22"}"#, r#"{"created_at":1569110400}"#);
         assert_eq!(digest(one), digest(same));
     }

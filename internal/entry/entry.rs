@@ -28,7 +28,7 @@ pub struct Entry {
 }
 
 /// The columns that [`Entry::of_row`] reads, of `entry` and `author`.
-pub(crate) const COLUMNS: &str = "entry.id, author_id, author.name, device, body,
+pub(crate) const COLUMNS: &str = "entry.id, entry.author_id, author.name, device, body,
     ARRAY(SELECT spelling FROM entry_hashtag AS tagged WHERE tagged.entry_id = entry.id ORDER BY position) AS hashtags,
     latitude, longitude, received, edited";
 

@@ -100,7 +100,7 @@ impl Filter {
         Some(question)
     }
 
-    /// The filter with these numbers; none where no entry can fit, as nobody has used a hashtag.
+    /// The filter with these numbers; none where no entry can fit, because a hashtag was never used.
     ///
     /// # Errors
     /// The rows are not those of [`Filter::names`].

@@ -9,7 +9,9 @@
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::props::{EmojiModifier, ExtendedPictographic, GeneralCategory, RegionalIndicator, XidContinue};
+use icu_properties::props::{
+    DefaultIgnorableCodePoint, EmojiModifier, ExtendedPictographic, GeneralCategory, RegionalIndicator, XidContinue,
+};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
 /// What a hashtag begins with.
@@ -17,6 +19,9 @@ const SIGNS: [char; 3] = ['#', '\u{fe5f}', '\u{ff03}'];
 
 /// Joins emoji to one.
 const JOINER: char = '\u{200d}';
+
+/// Joins characters, and keeps them apart.
+const JOINERS: [char; 2] = [JOINER, '\u{200c}'];
 
 /// Says that the character before it is shown as text, and as emoji.
 const SELECTORS: [char; 2] = ['\u{fe0e}', '\u{fe0f}'];
@@ -48,7 +53,7 @@ pub enum Malformed {
     /// It has another form.
     #[error("write letters, digits, _ and emoji, and more than digits")]
     Form,
-    /// It has more characters than [`LONGEST`].
+    /// It has more than 100 characters.
     #[error("a hashtag has at most {LONGEST} characters")]
     TooLong,
 }
@@ -70,15 +75,17 @@ impl Hashtag {
     fn of(spelling: &str) -> Result<Option<Self>, Malformed> {
         let name = fold(spelling);
         let categories = CodePointMapData::<GeneralCategory>::new();
+        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let is_meant = |ch: char| {
-            !matches!(
-                categories.get(ch),
-                GeneralCategory::DecimalNumber
-                    | GeneralCategory::NonspacingMark
-                    | GeneralCategory::SpacingMark
-                    | GeneralCategory::EnclosingMark
-                    | GeneralCategory::Format
-            )
+            !ignorable.contains(ch)
+                && !matches!(
+                    categories.get(ch),
+                    GeneralCategory::DecimalNumber
+                        | GeneralCategory::NonspacingMark
+                        | GeneralCategory::SpacingMark
+                        | GeneralCategory::EnclosingMark
+                        | GeneralCategory::Format
+                )
         };
         // A key, such as 1 in a box, is more than a digit.
         if !name.chars().any(|ch| is_meant(ch) || ch == KEYCAP) {
@@ -111,7 +118,9 @@ pub(crate) fn of_text(text: &str) -> Result<Vec<Hashtag>, Malformed> {
         if !SIGNS.contains(&ch)
             || before.is_some_and(|before| is_name(before) || "&/".contains(before) || SIGNS.contains(&before))
         {
-            (at, before) = (next, Some(ch));
+            at = next;
+            // What only says how an emoji is shown is no character of a name.
+            before = if SELECTORS.contains(&ch) { before } else { Some(ch) };
             continue;
         }
         let end = next + length(&text[next..]);
@@ -129,7 +138,8 @@ pub(crate) fn of_text(text: &str) -> Result<Vec<Hashtag>, Malformed> {
 /// The name by which a hashtag is compared.
 pub(crate) fn fold(spelling: &str) -> String {
     let (mapper, normalizer) = (CaseMapper::new(), ComposingNormalizerBorrowed::new_nfkc());
-    let mut name = spelling.replace(SELECTORS, "");
+    // Joiners at the end join nothing.
+    let mut name = spelling.replace(SELECTORS, "").trim_end_matches(JOINERS).to_owned();
     loop {
         let folded = mapper.fold_string(&name);
         let next = normalizer.normalize(&folded);
@@ -199,7 +209,8 @@ fn pictograph(text: &str) -> Option<usize> {
 
 /// Bytes of the URL that a text begins with, given the character before it.
 fn url(text: &str, before: Option<char>) -> Option<usize> {
-    if before.is_some_and(is_name) {
+    // Scripts without blanks write it right behind a letter.
+    if before.is_some_and(|before| before.is_ascii_alphanumeric()) {
         return None;
     }
     let first = *text.as_bytes().first()?;
@@ -207,7 +218,8 @@ fn url(text: &str, before: Option<char>) -> Option<usize> {
         return None;
     }
     let scheme = text.find(|ch: char| !(ch.is_ascii_alphanumeric() || "+.-".contains(ch)))?;
-    let has_scheme = text[scheme..].starts_with("://");
+    let is_mail = text[..scheme].eq_ignore_ascii_case("mailto") && text[scheme..].starts_with(':');
+    let has_scheme = is_mail || text[scheme..].starts_with("://");
     let is_bare = text.len() > 4 && text.is_char_boundary(4) && text[..4].eq_ignore_ascii_case("www.");
     if !has_scheme && !is_bare {
         return None;
@@ -246,6 +258,9 @@ mod tests {
             ("#️⃣ #", &[]),
             ("#a-b #c+d #e_f #g.h", &["a", "c", "e_f", "g"]),
             ("#🚗💨! #❤️ #❤", &["🚗💨", "❤"]),
+            ("I ❤️#Cres and 🚗#Krk", &["cres", "krk"]),
+            ("日本https://x.org/?q=(a)#no mailto:a@b.org?subject=#no #yes", &["yes"]),
+            ("#road\u{200d} #\u{3164}", &["road"]),
             ("#🇭🇷 #👩‍👩‍👧 #👍🏽", &["🇭🇷", "👩‍👩‍👧", "👍🏽"]),
             ("#日本語、#道", &["日本語", "道"]),
             ("#नमस्ते #Žižek", &["नमस्ते", "žižek"]),

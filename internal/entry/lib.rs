@@ -43,6 +43,6 @@ pub use http::Journal;
 pub use id::{Id, NoId};
 pub use moment::Moment;
 pub use options::Options;
-pub use page::one;
+pub use page::{Page, one};
 pub use question::Question;
 pub use trend::{Aggregation, Buckets, Fill, MOST_BUCKETS, NoBuckets, counts};

@@ -14,25 +14,43 @@ const HELP: &str =
 /// Above this, a number is milliseconds since 1970: as seconds it would be past the year 5000.
 const SECONDS: i64 = 100_000_000_000;
 
+/// The years 1 to 9999, in milliseconds since 1970, but for the last day: some zones have it a day later.
+const CALENDAR: std::ops::Range<i64> = -62_135_596_800_000..253_402_214_400_000;
+
 /// A moment, in whole milliseconds since 1970. Texts without an offset are UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub i64);
 
 impl Moment {
-    fn of_number(number: i64) -> Self {
-        Self(if number.abs() < SECONDS { number * 1000 } else { number })
+    fn of_number(number: i64) -> Option<Self> {
+        let is_seconds = (-SECONDS..SECONDS).contains(&number);
+        Self::within(if is_seconds { number * 1000 } else { number })
+    }
+
+    /// A moment of the years 1 to 9999.
+    fn within(milliseconds: i64) -> Option<Self> {
+        CALENDAR.contains(&milliseconds).then_some(Self(milliseconds))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
         if let Ok(number) = text.parse::<i64>() {
-            return Some(Self::of_number(number));
+            return Self::of_number(number);
         }
         if let Some(micros) = reading::time::parse(text) {
-            return Some(Self(micros.div_euclid(1000)));
+            return Self::within(micros.div_euclid(1000));
         }
-        // A date alone is ten characters; the parser below takes other forms as well.
+        if let Ok(moment) = text.parse::<Timestamp>() {
+            return Self::within(moment.as_microsecond().div_euclid(1000));
+        }
+        // The parsers of plain times would ignore an offset or a zone behind them.
+        let is_plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"-:. Tt".contains(&byte));
+        if !is_plain || text.matches('-').count() != 2 {
+            return None;
+        }
         let plain = if text.len() == 10 {
             text.parse::<Date>()
                 .ok()
@@ -40,8 +58,7 @@ impl Moment {
         } else {
             text.parse::<DateTime>().ok()
         };
-        let moment = plain.and_then(utc).or_else(|| text.parse::<Timestamp>().ok())?;
-        Some(Self(moment.as_microsecond().div_euclid(1000)))
+        Self::within(plain.and_then(utc)?.as_microsecond().div_euclid(1000))
     }
 }
 
@@ -78,13 +95,12 @@ impl Visitor<'_> for Written {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Moment, E> {
-        Ok(Moment::of_number(number))
+        Moment::of_number(number).ok_or_else(|| E::custom(HELP))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Moment, E> {
-        i64::try_from(number)
-            .map(Moment::of_number)
-            .map_err(|_| E::custom(HELP))
+        let moment = i64::try_from(number).ok().and_then(Moment::of_number);
+        moment.ok_or_else(|| E::custom(HELP))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Moment, E> {
@@ -93,7 +109,7 @@ impl Visitor<'_> for Written {
         let most = SECONDS as f64;
         if number.abs() < most {
             #[expect(clippy::cast_possible_truncation, reason = "it was compared with the bound")]
-            return Ok(Moment((number * 1000.0).floor() as i64));
+            return Moment::within((number * 1000.0).floor() as i64).ok_or_else(|| E::custom(HELP));
         }
         Err(E::custom(HELP))
     }
@@ -111,6 +127,9 @@ mod tests {
             ("\"2019-09-22 10:00:30.5\"", "2019-09-22T10:00:30.500Z"),
             ("\"2019-09-22T10:00:00.1239Z\"", "2019-09-22T10:00:00.123Z"),
             ("\"2019-09-22T10:00:00+02:00\"", "2019-09-22T08:00:00Z"),
+            ("\"2019-09-22 10:00:00+02:00\"", "2019-09-22T08:00:00Z"),
+            ("\"2019-09-22T10:00+02:00\"", "2019-09-22T08:00:00Z"),
+            ("\"2019-09-22T10:00:00+0200\"", "2019-09-22T08:00:00Z"),
             ("\"1569146400\"", "2019-09-22T10:00:00Z"),
             ("1569146400", "2019-09-22T10:00:00Z"),
             ("1569146400123", "2019-09-22T10:00:00.123Z"),
@@ -127,6 +146,10 @@ mod tests {
             "null",
             "[]",
             "1e300",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "281474976710656",
+            "\"2019-09-22T10:00[Europe/Zagreb]\"",
         ] {
             assert!(serde_json::from_str::<Moment>(wrong).is_err(), "{wrong}");
         }

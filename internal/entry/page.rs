@@ -4,16 +4,46 @@
 //! much among a million entries as among few. What else is asked for is looked at on the way. Words have an index
 //! without an order: the planner uses it where they are rare.
 
-use crate::Id;
 use crate::entry::COLUMNS;
 use crate::filter::Known;
+use crate::hashtag::fold;
 use crate::question::{Question, Value};
+use crate::{Entry, Id};
+use tokio_postgres::{Error, Row};
+
+/// About how many bytes the texts of a page have at the most. Bounds the memory of an answer.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Some entries, the newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// At least one, where there are any.
+    pub entries: Vec<Entry>,
+    /// The cursor of the next page.
+    pub next: Option<Id>,
+}
+
+impl Page {
+    /// Reads a page of `limit` entries from the rows of [`Known::page`].
+    ///
+    /// # Errors
+    /// The rows have other columns.
+    pub fn of_rows(rows: &[Row], limit: usize) -> Result<Self, Error> {
+        let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get(10))?;
+        let entries: Vec<Entry> = rows.iter().take(limit).map(Entry::of_row).collect::<Result<_, _>>()?;
+        let has_more = usize::try_from(found).unwrap_or(usize::MAX) > entries.len();
+        let next = entries.last().filter(|_| has_more).map(|last| last.id);
+        Ok(Self { entries, next })
+    }
+}
 
 /// Along which index a page is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Along {
     /// The first hashtag of those that an entry has all.
     Hashtag,
+    /// The first hashtag, of each author.
+    HashtagOfAuthor,
     /// Each of the hashtags of which an entry has one.
     AnyHashtag,
     Author,
@@ -26,25 +56,27 @@ impl Along {
     /// How the statement names an entry's id there.
     fn id(self) -> &'static str {
         match self {
-            Self::Hashtag | Self::AnyHashtag => "tagged.entry_id",
+            Self::Hashtag | Self::HashtagOfAuthor | Self::AnyHashtag => "tagged.entry_id",
             Self::Author | Self::Device | Self::Entry => "entry.id",
         }
     }
 }
 
 impl Known {
-    /// Asks for the newest `limit` entries before `cursor`.
+    /// Asks for the newest entries before `cursor`, `limit` at the most: see [`Page::of_rows`].
     #[must_use]
     pub fn page(&self, cursor: Option<Id>, limit: usize) -> Question {
         let mut question = Question::default();
-        let limit = question.parameter(Value::Count(i64::try_from(limit).unwrap_or(i64::MAX)));
+        // One more tells whether there is another page.
+        let limit = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let limit = question.parameter(Value::Count(limit));
         let along = self.along();
         let filter = self.filter(along, cursor, &mut question);
         let from = match along {
-            Along::Hashtag | Along::AnyHashtag if self.asks_of_entries() => {
+            Along::Hashtag | Along::HashtagOfAuthor | Along::AnyHashtag if self.asks_of_entries() => {
                 "entry_hashtag AS tagged JOIN entry ON entry.id = tagged.entry_id"
             }
-            Along::Hashtag | Along::AnyHashtag => "entry_hashtag AS tagged",
+            Along::Hashtag | Along::HashtagOfAuthor | Along::AnyHashtag => "entry_hashtag AS tagged",
             Along::Author | Along::Device | Along::Entry => "entry",
         };
         let id = along.id();
@@ -64,6 +96,12 @@ impl Known {
                 let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
                 newest(&format!("tagged.hashtag_id = ({first}::int[])[1]"))
             }
+            Along::HashtagOfAuthor => {
+                let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
+                let authors = question.parameter(Value::Numbers(self.authors.clone().unwrap_or_default()));
+                let condition = format!("tagged.hashtag_id = ({first}::int[])[1] AND tagged.author_id = one.value");
+                of_each(&authors, &condition)
+            }
             Along::AnyHashtag => {
                 let any = question.parameter(Value::Numbers(self.any.clone().unwrap_or_default()));
                 of_each(&any, "tagged.hashtag_id = one.value")
@@ -78,16 +116,24 @@ impl Known {
             }
             Along::Entry => newest("deleted IS NULL"),
         };
+        // Of long texts, a page has fewer; the first is always there.
         question.sql = format!(
-            "SELECT {COLUMNS} FROM ({ids}) AS page JOIN entry ON entry.id = page.id JOIN author ON author.id = author_id
-             ORDER BY entry.id DESC"
+            "SELECT * FROM (
+                 SELECT {COLUMNS}, count(*) OVER () AS found,
+                     coalesce(sum(octet_length(body) + 200) OVER (ORDER BY entry.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+                 FROM ({ids}) AS page JOIN entry ON entry.id = page.id JOIN author ON author.id = author_id
+             ) AS told WHERE before < {MOST_BYTES} ORDER BY id DESC"
         );
         question
     }
 
     fn along(&self) -> Along {
         if !self.all.is_empty() {
-            Along::Hashtag
+            if self.authors.is_some() {
+                Along::HashtagOfAuthor
+            } else {
+                Along::Hashtag
+            }
         } else if self.any.is_some() {
             Along::AnyHashtag
         } else if self.words.is_some() {
@@ -104,7 +150,7 @@ impl Known {
 
     /// Whether something of an entry is asked for that is not beside its hashtag.
     fn asks_of_entries(&self) -> bool {
-        self.authors.is_some() || self.devices.is_some() || self.words.is_some()
+        self.devices.is_some() || self.words.is_some()
     }
 
     /// What is asked of an entry beside the index along which it is found.
@@ -129,16 +175,18 @@ impl Known {
                 "EXISTS (SELECT FROM entry_hashtag AS other WHERE other.hashtag_id = ANY({tags}) AND other.entry_id = {id})"
             ));
         }
-        if let Some(authors) = self.authors.as_ref().filter(|_| along != Along::Author) {
+        let is_along = matches!(along, Along::Author | Along::HashtagOfAuthor);
+        if let Some(authors) = self.authors.as_ref().filter(|_| !is_along) {
             let authors = question.parameter(Value::Numbers(authors.clone()));
-            conditions.push(format!("entry.author_id = ANY({authors})"));
+            let table = if along == Along::AnyHashtag { "tagged" } else { "entry" };
+            conditions.push(format!("{table}.author_id = ANY({authors})"));
         }
         if let Some(devices) = self.devices.as_ref().filter(|_| along != Along::Device) {
             let devices = question.parameter(Value::Texts(devices.clone()));
             conditions.push(format!("entry.device = ANY({devices})"));
         }
         if let Some(words) = &self.words {
-            let words = question.parameter(Value::Text(words.clone()));
+            let words = question.parameter(Value::Text(fold(words)));
             conditions.push(format!("entry.words @@ websearch_to_tsquery('simple', {words})"));
         }
         conditions.iter().map(|condition| format!(" AND {condition}")).collect()

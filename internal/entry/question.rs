@@ -1,5 +1,7 @@
 //! A statement that reads the journal, with its parameters. Each program asks it over its own connections.
 
+use ::postgres::{Database, Error, Failure};
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -46,6 +48,17 @@ impl Question {
     #[must_use]
     pub fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.values.iter().map(Value::as_sql).collect()
+    }
+
+    /// Asks it. A text that the database's encoding lacks is in no entry.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn ask(&self, database: &Database) -> Result<Vec<Row>, Error> {
+        match database.query(&self.sql, &self.parameters()).await {
+            Err(Error::Refused(error)) if Failure::of(&error) == Failure::Data => Ok(Vec::new()),
+            answer => answer,
+        }
     }
 
     /// Adds a parameter. Returns how the statement names it.

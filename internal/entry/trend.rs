@@ -133,7 +133,8 @@ impl Known {
                     let other = question.parameter(Value::Numbers(vec![*other]));
                     format!(
                         " AND EXISTS (SELECT FROM entry_hashtag AS other
-                              WHERE other.hashtag_id = ({other}::int[])[1] AND other.entry_id = tagged.entry_id)"
+                              WHERE other.hashtag_id = ({other}::int[])[1] AND other.entry_id = tagged.entry_id
+                                  AND other.entry_id >= since AND other.entry_id < before)"
                     )
                 })
                 .collect();

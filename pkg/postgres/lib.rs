@@ -12,6 +12,7 @@
 //! Knows no tables: their SQL is in the crates that use it.
 
 mod connect;
+mod database;
 mod error;
 mod reclaim;
 mod sessions;
@@ -20,6 +21,7 @@ mod transaction;
 mod version;
 
 pub use connect::{Pool, open, reach};
+pub use database::Database;
 pub use error::{Error, Failure};
 pub use transaction::{Timer, Tries, register};
 pub use version::wait_for_version;

@@ -83,11 +83,6 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// The sentence for the user.
-    pub fn detail(&self) -> &str {
-        self.members.get("detail").and_then(Value::as_str).unwrap_or_default()
-    }
-
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -108,10 +108,10 @@ async fn people_post_and_read() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(
         listed.trim(),
-        "2026-06-01 14:00  anna  lada  flat tyre  #help\n2026-06-01 12:00  anna  ferry to #Cres, 14 euros"
+        "2026-06-01 14:00  anna  lada  flat tyre  #help\n2026-06-01 10:00  anna  ferry to #Cres, 14 euros"
     );
     let (_, listed, _) = run(&["journal", "--hashtag", "CRES", "--words", "ferry"]).await;
-    assert_eq!(listed.trim(), "2026-06-01 12:00  anna  ferry to #Cres, 14 euros");
+    assert_eq!(listed.trim(), "2026-06-01 10:00  anna  ferry to #Cres, 14 euros");
     let (code, _, said) = run(&["post", "a", "--hashtag", "b c"]).await;
     assert_eq!(code, 1);
     assert!(said.contains("hashtags: write letters"), "{said}");

@@ -363,7 +363,7 @@ async fn the_journal_has_a_role_of_its_own() {
              INSERT INTO author (name) VALUES ('anna');
              INSERT INTO hashtag (name) VALUES ('cres');
              INSERT INTO entry (id, author_id, body, request) SELECT gen_random_uuid(), id, 'hello', 'k' FROM author;
-             INSERT INTO entry_hashtag SELECT hashtag.id, entry.id, 'Cres', 0 FROM hashtag, entry;
+             INSERT INTO entry_hashtag SELECT hashtag.id, entry.id, author_id, 'Cres', 0 FROM hashtag, entry;
              INSERT INTO published (topic, id, data, at) VALUES ('odograph.journal', 'a', '{}', '2024-05-01 10:00Z');
              UPDATE entry SET body = '';
              DELETE FROM entry_hashtag;

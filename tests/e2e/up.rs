@@ -14,7 +14,16 @@ struct Up {
 
 async fn up(data: &Path, flags: &[&str]) -> Up {
     let mut process = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--journal-port", "0", "--data-dir"])
+        .args([
+            "up",
+            "--api-port",
+            "0",
+            "--journal-port",
+            "0",
+            "--messages-port",
+            "0",
+            "--data-dir",
+        ])
         .arg(data)
         .args(flags.iter().copied())
         .start()
@@ -69,13 +78,11 @@ async fn the_data_outlives_the_process_however_it_ends() {
         .unwrap()
         .into();
     let output = std::process::Command::new("sh").args(["-c", &curl]).output().unwrap();
-    let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
-    let answers: Vec<Value> = answers
-        .map(|answer| answer.unwrap_or_else(|_| panic!("{output:?}")))
-        .collect();
-    let [answer, posted] = &answers[..] else {
-        panic!("{output:?}");
-    };
+    let mut answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let mut next = || answers.next().unwrap_or_else(|| panic!("{output:?}")).unwrap();
+    let (answer, posted) = (next(), next());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.ends_with("1 messages are stored\n"), "{said}");
     assert!(posted["data"]["id"].is_string(), "{posted}");
     assert_eq!(
         (answer["accepted"].as_u64(), answer["rejected"].as_u64()),

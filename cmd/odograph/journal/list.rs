@@ -1,6 +1,6 @@
 //! `odograph journal`: reads the journal.
 
-use super::{answer, client, shown};
+use super::{answer, client, sent, shown};
 use crate::output::print;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, allow_hyphen_values = true)]
     words: Option<String>,
 
-    /// Only entries of this time and later: 2026-11-26 or 2026-11-26T18:30:00Z
+    /// Only entries of this time and later: 2026-11-26, in this machine's zone, or 2026-11-26T18:30:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 
@@ -65,7 +65,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         for (name, values) in lists {
             query.extend_pairs(values.iter().map(|value| (name, value)));
         }
-        let single = [("q", &args.words), ("from_date", &args.since), ("to_date", &args.until)];
+        let zone = TimeZone::system();
+        let moment = |text: &Option<String>| text.as_ref().map(|text| sent(text, &zone));
+        let (since, until) = (moment(&args.since), moment(&args.until));
+        let single = [("q", &args.words), ("from_date", &since), ("to_date", &until)];
         for (name, value) in single {
             query.extend_pairs(value.iter().map(|value| (name, value)));
         }

@@ -9,6 +9,9 @@ pub(crate) use post::Args as PostArgs;
 pub(crate) use post::run as post;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use std::time::Duration;
@@ -63,8 +66,50 @@ async fn answer(request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
     }
 }
 
+/// A time as it is sent. One without an offset is of this machine's zone, as the times are that are shown.
+fn sent(text: &str, zone: &TimeZone) -> String {
+    // The parser of plain times would ignore an offset.
+    if text.trim().parse::<Timestamp>().is_ok() {
+        return text.to_owned();
+    }
+    let is_plain = text
+        .trim()
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"-:. Tt".contains(&byte));
+    if !is_plain || text.matches('-').count() != 2 {
+        return text.to_owned();
+    }
+    let plain = text
+        .trim()
+        .parse::<DateTime>()
+        .and_then(|plain| plain.to_zoned(zone.clone()));
+    // The journal says what is wrong with it.
+    plain.map_or_else(|_| text.to_owned(), |zoned| zoned.timestamp().to_string())
+}
+
 /// A text without characters that a terminal would obey; lines stay.
 fn shown(text: &str) -> String {
     let shown = |ch: char| if ch.is_control() && ch != '\n' { '\u{fffd}' } else { ch };
     text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_of_this_machines_zone_unless_they_say_otherwise() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        for (text, expected) in [
+            ("2026-11-26", "2026-11-25T23:00:00Z"),
+            ("2026-11-26 18:30", "2026-11-26T17:30:00Z"),
+            ("2026-11-26T18:30:00Z", "2026-11-26T18:30:00Z"),
+            ("2026-11-26T18:30:00+02:00", "2026-11-26T18:30:00+02:00"),
+            ("1780000000", "1780000000"),
+            ("2026-11-26 18:30+0200", "2026-11-26 18:30+0200"),
+            ("tomorrow", "tomorrow"),
+        ] {
+            assert_eq!(sent(text, &zone), expected, "{text}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! `odograph post`: writes an entry.
 
-use super::{answer, client};
+use super::{answer, client, sent};
 use crate::data::{JOURNAL_KEY, kept};
 use crate::output::print;
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long)]
     device: Option<String>,
 
-    /// When it happened: 2026-11-26, 2026-11-26 18:30 or 2026-11-26T18:30:00Z; UTC unless it says otherwise [default: now]
+    /// When it happened: 2026-11-26 18:30, in this machine's zone, or 2026-11-26T18:30:00Z [default: now]
     #[arg(long)]
     time: Option<String>,
 
@@ -71,7 +72,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     add("text", args.text.map(Value::from));
     add("hashtags", (!args.hashtag.is_empty()).then(|| json!(args.hashtag)));
     add("device", args.device.map(Value::from));
-    add("created_at", args.time.map(Value::from));
+    let time = args.time.map(|time| sent(&time, &TimeZone::system()));
+    add("created_at", time.map(Value::from));
     add("latitude", args.place.map(|place| json!(place.0)));
     add("longitude", args.place.map(|place| json!(place.1)));
     let (client, url) = client(&args.url, "message")?;

@@ -9,7 +9,8 @@ pub(super) struct Greeting<'a> {
     pub(super) key: &'a str,
     pub(super) api: &'a str,
     pub(super) subscriptions: &'a str,
-    pub(super) messages: &'a str,
+    /// None: its port is taken.
+    pub(super) messages: Option<&'a str>,
     /// None: its port is taken.
     pub(super) journal: Option<&'a Started>,
     pub(super) dumps: &'a str,
@@ -24,7 +25,6 @@ impl Greeting<'_> {
             key,
             api,
             subscriptions,
-            messages,
             dumps,
             psql,
             ..
@@ -35,8 +35,19 @@ impl Greeting<'_> {
         } else {
             ""
         };
+        let messages = self.messages.map_or("none: their port is taken".to_owned(), |url| {
+            format!("{url} (gRPC, for this machine)")
+        });
+        let put = self.messages.map(|url| {
+            let program = std::env::current_exe().unwrap_or_else(|_| "odograph".into());
+            format!(
+                "  echo '{{\"id\":\"1\",\"source\":\"car\",\"textData\":\"half full\"}}' | {} messages put - --url {url}\n",
+                program.display()
+            )
+        });
+        let put = put.unwrap_or_default();
         let journal = self.journal.map_or("none: its port is taken", |journal| &journal.url);
-        let post = self.journal.map(|Started { url, key }| {
+        let post = self.journal.map(|Started { url, key, .. }| {
             format!("  curl -H 'Authorization: Bearer {key}' {url} -d '{{\"text\":\"first drive with #odograph\"}}'\n")
         });
         let post = post.unwrap_or_default();
@@ -61,7 +72,7 @@ Try it:
 
   curl -u {key}: {url} --data-binary \\
     '{{\"sensor\":\"speed\",\"value\":55.5,\"timestamp\":\"{now}\"}}'
-{post}
+{post}{put}
 Ctrl-C ends it; the data stays.
 
 "

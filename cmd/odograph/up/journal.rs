@@ -9,6 +9,7 @@ use service::Service;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What the flags say of the journal.
 pub(super) struct Options<'a> {
@@ -27,6 +28,8 @@ pub(super) struct Options<'a> {
 pub(super) struct Started {
     pub(super) url: String,
     pub(super) key: String,
+    /// Tells of its end.
+    pub(super) ended: oneshot::Receiver<()>,
 }
 
 /// Serves the journal. None where its port is taken: the rest runs all the same.
@@ -61,12 +64,15 @@ pub(super) async fn start(
     };
     let journal = Journal::new(pool, limits, admission, service);
     let (serving, routes) = (service.clone(), web::finish(journal.routes()));
+    // Dropped at its end.
+    let (running, ended) = oneshot::channel::<()>();
     service.spawn("journal", async move {
+        let _running = running;
         serving.serve_on(listener, routes, front).await;
         Ok(())
     });
     let url = format!("{}://127.0.0.1:{port}/message", options.scheme);
-    Ok(Some(Started { url, key }))
+    Ok(Some(Started { url, key, ended }))
 }
 
 /// The name that is given, else that of the user who runs this.

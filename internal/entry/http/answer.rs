@@ -5,21 +5,41 @@ use crate::moment::Moment;
 use crate::store::{NotStored, Refused};
 use ::postgres::Error;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use web::Problem;
 
-/// A failure. Clients of the forerunner read its member `error`.
+/// A failure.
 #[derive(Debug)]
 pub(super) struct Failed(pub(super) Problem);
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let detail = self.0.detail().to_owned();
-        self.0.with("error", detail).into_response()
+        self.0.into_response()
     }
+}
+
+/// Most bytes of a problem document.
+const LONGEST: usize = 64 * 1024;
+
+/// Adds the member `error` to problem documents, of the library as well: clients of the forerunner read it.
+pub(super) async fn with_error(response: Response) -> Response {
+    let problem = HeaderValue::from_static("application/problem+json");
+    if response.headers().get(header::CONTENT_TYPE) != Some(&problem) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let bytes = to_bytes(body, LONGEST).await.unwrap_or_default();
+    let mut members: Map<String, Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+    if let Some(detail) = members.get("detail").cloned() {
+        members.insert("error".to_owned(), detail);
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let bytes = serde_json::to_vec(&members).unwrap_or_else(|_| bytes.to_vec());
+    Response::from_parts(parts, Body::from(bytes))
 }
 
 impl From<Problem> for Failed {
@@ -72,7 +92,7 @@ impl From<Refused> for Failed {
 }
 
 /// An answer of the forerunner's form: `{"data": ...}`.
-pub(super) fn data(data: impl Serialize) -> Json<serde_json::Value> {
+pub(super) fn data(data: impl Serialize) -> Json<Value> {
     Json(json!({ "data": data }))
 }
 

@@ -34,7 +34,7 @@ impl Journal {
             Ok(())
         });
         Self(Arc::new(Inner {
-            store: Store::new(pool),
+            store: Store::new(pool, service.clone()),
             admission,
             options,
             metrics: Metrics::register(&mut service.metrics()),

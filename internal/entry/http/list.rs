@@ -4,7 +4,7 @@ use super::answer::{Failed, Message, data};
 use super::journal::Journal;
 use super::message::parse;
 use crate::moment::Moment;
-use crate::{Filter, Id};
+use crate::{Filter, Id, Page};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -53,11 +53,7 @@ pub(super) async fn messages(
         words: asked.q,
     };
     let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
-    // One more tells whether there is another page.
-    let mut entries = journal.0.store.page(&filter, cursor, limit + 1).await?;
-    let has_more = entries.len() > limit;
-    entries.truncate(limit);
-    let next = entries.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let Page { entries, next } = journal.0.store.page(&filter, cursor, limit).await?;
     let mut page = serde_json::Map::new();
     // As the forerunner: what is empty is left out.
     if !entries.is_empty() {
@@ -65,7 +61,7 @@ pub(super) async fn messages(
         page.insert("messages".to_owned(), json!(entries));
     }
     if let Some(next) = next {
-        page.insert("next_cursor".to_owned(), json!(next));
+        page.insert("next_cursor".to_owned(), json!(next.to_string()));
     }
     Ok(data(page).into_response())
 }

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reading::time;
 use serde_json::json;
+use std::time::Duration;
 use web::Problem;
 
 /// Longest `Idempotency-Key`, in characters.
@@ -99,11 +100,16 @@ impl Journal {
 
     /// The moment that a post tells of: its own, within the bounds of readings, or now.
     fn moment(&self, body: &Body) -> Result<i64, Problem> {
-        let Some(Moment(moment)) = body.created() else {
-            return Ok(time::now().div_euclid(1000));
-        };
         let bounds = self.0.options.bounds();
         let (oldest, newest) = (bounds.oldest.div_euclid(1000), bounds.newest.div_euclid(1000));
+        let Some(Moment(moment)) = body.created() else {
+            let now = time::now().div_euclid(1000);
+            if now < oldest {
+                let text = "This server's clock was never set. Name the moment in created_at, or try again.";
+                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(Duration::from_secs(60)));
+            }
+            return Ok(now);
+        };
         if moment < oldest {
             let text = format!(
                 "created_at: before {}, as clocks show that were never set; set the clock",

@@ -26,6 +26,7 @@ impl Journal {
             )
             .route("/trend", get(trend::trend))
             .layer(DefaultBodyLimit::max(self.0.options.max_body))
+            .layer(axum::middleware::map_response(answer::with_error))
             .layer(axum::middleware::map_response(must_be_asked_again))
             .with_state(self.clone())
     }

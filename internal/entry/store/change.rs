@@ -23,7 +23,7 @@ pub(crate) enum Refused {
     /// There is no such entry.
     Nothing,
     Deleted,
-    /// It is somebody else's.
+    /// It is another author's.
     Author,
     /// Its author's key is bound to another device.
     Device,
@@ -84,11 +84,29 @@ impl Store {
 }
 
 async fn attempt(client: &Object, id: Id, by: By<'_>, change: &Change) -> Result<Changed, Failed> {
+    prepare(client, id, change).await?;
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let changed = within(client, id, by, change).await?;
     let end = if changed.is_ok() { "COMMIT" } else { "ROLLBACK" };
     client.batch_execute(end).await?;
     Ok(changed)
+}
+
+/// Makes the hashtags that an edit will need, each committed by itself: within the transaction, others that use them would
+/// wait for its end.
+async fn prepare(client: &Object, id: Id, change: &Change) -> Result<(), Failed> {
+    let Change::Edit(edit, max_text) = change else {
+        return Ok(());
+    };
+    let question = crate::page::one(id);
+    let rows = client.query_typed(question.sql(), &question.parameters()).await?;
+    if let super::Found::Entry(entry) = super::found(&rows)?
+        && let Ok(draft) = edit.as_ref().clone().of(draft(client, &entry).await?, *max_text)
+    {
+        let names: Vec<&str> = draft.hashtags.iter().map(|placed| &*placed.hashtag.name).collect();
+        names::hashtags(client, &names).await?;
+    }
+    Ok(())
 }
 
 async fn within(client: &Object, id: Id, by: By<'_>, change: &Change) -> Result<Changed, Failed> {
@@ -159,29 +177,41 @@ async fn edit_to(client: &Object, entry: &Entry, draft: &Draft) -> Result<(), Fa
     let tags = names::hashtags(client, &names).await?;
     let (latitude, longitude) = draft.place.unzip();
     // Each edit has another version, also within a millisecond and after a step of the clock.
-    let update = "UPDATE entry SET device = $2, body = $3, latitude = $4, longitude = $5,
+    let update = "UPDATE entry SET device = $2, body = $3, latitude = $4, longitude = $5, words = to_tsvector('simple'::regconfig, $6),
             edited = greatest(date_trunc('milliseconds', clock_timestamp()), coalesce(edited, received) + interval '1 millisecond')
         WHERE id = $1 RETURNING (extract(epoch FROM edited) * 1000)::int8";
     let id = entry.id.uuid();
     let row = client
-        .query_one(update, &[&id, &draft.device, &draft.text, &latitude, &longitude])
+        .query_one(
+            update,
+            &[
+                &id,
+                &draft.device,
+                &draft.text,
+                &latitude,
+                &longitude,
+                &fold(&draft.text),
+            ],
+        )
         .await?;
     let edited: i64 = row.try_get(0)?;
     let clear = "DELETE FROM entry_hashtag WHERE entry_id = $1";
     client.execute(clear, &[&id]).await?;
     let spellings: Vec<&str> = draft.hashtags.iter().map(|placed| &*placed.hashtag.spelling).collect();
     let positions: Vec<i16> = draft.hashtags.iter().map(|placed| placed.position).collect();
-    let insert = "INSERT INTO entry_hashtag (hashtag_id, entry_id, spelling, position)
-        SELECT hashtag_id, $1, spelling, position
+    let insert = "INSERT INTO entry_hashtag (hashtag_id, entry_id, author_id, spelling, position)
+        SELECT hashtag_id, $1, $5, spelling, position
         FROM unnest($2::int[], $3::text[], $4::int2[]) AS tag (hashtag_id, spelling, position)";
-    client.execute(insert, &[&id, &tags, &spellings, &positions]).await?;
+    client
+        .execute(insert, &[&id, &tags, &spellings, &positions, &entry.author_id])
+        .await?;
     tell(client, Event::Edited(edited), entry, Some(draft)).await
 }
 
 /// Empties an entry. Its id stays, so that who asks for it learns that it was deleted.
 async fn delete(client: &Object, entry: &Entry) -> Result<(), Failed> {
     let update =
-        "UPDATE entry SET device = NULL, body = '', latitude = NULL, longitude = NULL, deleted = clock_timestamp()
+        "UPDATE entry SET device = NULL, body = '', words = '', latitude = NULL, longitude = NULL, deleted = clock_timestamp()
         WHERE id = $1";
     let id = entry.id.uuid();
     client.execute(update, &[&id]).await?;
@@ -192,7 +222,9 @@ async fn delete(client: &Object, entry: &Entry) -> Result<(), Failed> {
 }
 
 async fn tell(client: &Object, event: Event, entry: &Entry, draft: Option<&Draft>) -> Result<(), Failed> {
-    let insert = "INSERT INTO published (topic, id, key, author, data) VALUES ($1, $2, $3, $4, $5)";
+    // After the lock of the row, so that changes are told in their order.
+    let insert =
+        "INSERT INTO published (topic, id, key, author, data, at) VALUES ($1, $2, $3, $4, $5, clock_timestamp())";
     let device = draft.map_or(entry.device.as_ref(), |draft| draft.device.as_ref());
     let key = device.unwrap_or(&entry.author);
     let data = event.data(entry.id, &entry.author, draft);

@@ -10,9 +10,10 @@ pub(crate) use post::{Post, Posted};
 
 use crate::filter::Known;
 use crate::question::Question;
-use crate::{Entry, Filter, Id};
-use ::postgres::{Error, Pool};
+use crate::{Entry, Filter, Id, Page};
+use ::postgres::{Database, Error, Pool};
 use deadpool_postgres::Object;
+use service::Service;
 use tokio_postgres::{Error as Failed, Row};
 
 /// What is stored of an id.
@@ -38,11 +39,16 @@ pub(crate) enum NotStored {
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pool: Pool,
+    /// Questions over the pool.
+    database: Database,
 }
 
 impl Store {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(crate) fn new(pool: Pool, service: Service) -> Self {
+        Self {
+            database: Database::new(pool.clone(), service),
+            pool,
+        }
     }
 
     /// Asks a question.
@@ -50,8 +56,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub(crate) async fn ask(&self, question: &Question) -> Result<Vec<Row>, Error> {
-        let client = self.pool.get().await?;
-        Ok(client.query_typed(question.sql(), &question.parameters()).await?)
+        question.ask(&self.database).await
     }
 
     /// The filter with numbers in the place of names; none where no entry can fit.
@@ -66,16 +71,15 @@ impl Store {
         Ok(filter.known(&rows)?)
     }
 
-    /// The newest `limit` entries before `cursor`.
+    /// The newest entries before `cursor`, `limit` at the most.
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn page(&self, filter: &Filter, cursor: Option<Id>, limit: usize) -> Result<Vec<Entry>, Error> {
+    pub(crate) async fn page(&self, filter: &Filter, cursor: Option<Id>, limit: usize) -> Result<Page, Error> {
         let Some(known) = self.known(filter).await? else {
-            return Ok(Vec::new());
+            return Ok(Page::default());
         };
-        let rows = self.ask(&known.page(cursor, limit)).await?;
-        Ok(rows.iter().map(Entry::of_row).collect::<Result<_, _>>()?)
+        Ok(Page::of_rows(&self.ask(&known.page(cursor, limit)).await?, limit)?)
     }
 
     /// What is stored of an id.

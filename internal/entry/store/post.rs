@@ -5,6 +5,7 @@ use super::publish::{Event, TOPIC, has_no_partition, make_partitions};
 use super::{NotStored, Store, broken};
 use crate::Id;
 use crate::draft::Draft;
+use crate::hashtag::fold;
 use ::postgres::{Error, Failure, Timer};
 use deadpool_postgres::Object;
 use tokio_postgres::Error as Failed;
@@ -36,12 +37,12 @@ pub(crate) enum Posted {
 /// One statement is one transaction, and one way to the server and back: the entry, its hashtags, and what subscribers
 /// are told. An entry that is there already adds nothing.
 const POST: &str = "WITH made AS (
-        INSERT INTO entry (id, author_id, device, body, latitude, longitude, request, digest)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        INSERT INTO entry (id, author_id, device, body, latitude, longitude, request, digest, words)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_tsvector('simple'::regconfig, $17))
         ON CONFLICT (author_id, request) DO NOTHING RETURNING id
     ), tagged AS (
-        INSERT INTO entry_hashtag (hashtag_id, entry_id, spelling, position)
-        SELECT hashtag_id, made.id, spelling, position
+        INSERT INTO entry_hashtag (hashtag_id, entry_id, author_id, spelling, position)
+        SELECT hashtag_id, made.id, $2, spelling, position
         FROM made, unnest($9::int[], $10::text[], $11::int2[]) AS tag (hashtag_id, spelling, position)
     ), told AS (
         INSERT INTO published (topic, id, key, author, data)
@@ -108,6 +109,7 @@ async fn attempt(client: &Object, id: Id, post: &Post) -> Result<Posted, Failed>
                 key,
                 author,
                 &data,
+                &fold(&draft.text),
             ],
         )
         .await?;

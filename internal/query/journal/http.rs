@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use entry::{Aggregation, Buckets, Entry, Fill, Filter, Id, Moment, counts, one};
+use entry::{Aggregation, Buckets, Entry, Fill, Filter, Id, Moment, Page as Found, counts, one};
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,17 +116,18 @@ async fn messages(
     };
     let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
     let known = postgres::known(&journal.database, &filter).await.map_err(problem)?;
-    let mut entries = match known {
+    let found = match known {
         Some(known) => {
-            // One more tells whether there is another page.
-            let rows = postgres::ask(&journal.database, &known.page(cursor, limit + 1)).await;
-            postgres::entries(&rows.map_err(problem)?).map_err(problem)?
+            let rows = postgres::ask(&journal.database, &known.page(cursor, limit)).await;
+            let rows = rows.map_err(problem)?;
+            Found::of_rows(&rows, limit)
+                .map_err(::postgres::Error::from)
+                .map_err(problem)?
         }
-        None => Vec::new(),
+        None => Found::default(),
     };
-    let has_more = entries.len() > limit;
-    entries.truncate(limit);
-    let next_cursor = entries.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let next_cursor = found.next.map(|next| next.to_string());
+    let entries = found.entries;
     let messages = journal.told(entries, of.with).await?;
     Ok(match of.format {
         Format::Json => Json(Page { messages, next_cursor }).into_response(),

@@ -1,7 +1,7 @@
 //! Reads entries, and the readings beside them, from PostgreSQL.
 
 use super::Reading;
-use crate::words::{Database, Time, query, unit};
+use crate::words::{Database, Time, unit};
 use ::postgres::Error;
 use entry::{Entry, Filter, Known, Question};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 /// Asks a question about entries.
 pub(super) async fn ask(database: &Database, question: &Question) -> Result<Vec<Row>, Error> {
-    query(database, question.sql(), &question.parameters()).await
+    question.ask(database).await
 }
 
 /// The filter with numbers in the place of names; none where no entry can fit.
@@ -54,18 +54,18 @@ pub(super) async fn readings(
          ) AS last
          LIMIT {most}"
     );
-    let rows = query(
-        database,
-        &statement,
-        &[
-            (&devices, Type::TEXT_ARRAY),
-            (&since, Type::TIMESTAMPTZ_ARRAY),
-            (&until, Type::TIMESTAMPTZ_ARRAY),
-            (least, Type::TIMESTAMPTZ),
-            (greatest, Type::TIMESTAMPTZ),
-        ],
-    )
-    .await?;
+    let rows = database
+        .query(
+            &statement,
+            &[
+                (&devices, Type::TEXT_ARRAY),
+                (&since, Type::TIMESTAMPTZ_ARRAY),
+                (&until, Type::TIMESTAMPTZ_ARRAY),
+                (least, Type::TIMESTAMPTZ),
+                (greatest, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
     let reading = |row: &Row| {
         let (place, sensor): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
         let reading = Reading {

@@ -83,6 +83,29 @@ async fn an_entry_stands_where_its_device_was() {
     assert_eq!(readings[0]["location_longitude"]["timestamp"], "2026-02-28T10:00:01Z");
 }
 
+/// One axis fills a page after the moment, the other one is sparse.
+#[tokio::test]
+async fn a_place_before_a_dense_page() {
+    let mut readings: Vec<(String, &str)> = (0..16)
+        .map(|at| {
+            (
+                format!("2026-02-28T10:05:{:02}.{}00Z", 7 + at / 5, at % 5 * 2),
+                "location_longitude",
+            )
+        })
+        .collect();
+    readings.push(("2026-02-28T10:04:53Z".to_owned(), "location_longitude"));
+    readings.push(("2026-02-28T10:04:56Z".to_owned(), "location_latitude"));
+    let readings: Vec<_> = readings
+        .iter()
+        .map(|(time, sensor)| ("lada", *sensor, &**time, 13.0))
+        .collect();
+    let api = Api::with(&readings).await;
+    let id = entry(&api, "2026-02-28T10:05:00Z", Some("lada"), "hello", None).await;
+    let answer = api.ok(&format!("/api/journal/{id}")).await;
+    assert_eq!(answer["place"], place(13.0, 13.0, "2026-02-28T10:04:56Z", "readings"));
+}
+
 /// Readings that come after an entry put its place right.
 #[tokio::test]
 async fn late_readings_put_a_place_right() {

@@ -1,7 +1,7 @@
 //! Sums up the rows of uploads, and reads their invalid lines.
 
 use super::{Invalid, Sums};
-use crate::words::{Database, query};
+use crate::words::Database;
 use ::postgres::Error;
 use std::collections::HashMap;
 use store::text::decoded;
@@ -16,14 +16,14 @@ pub(super) async fn sums(database: &Database, uploads: &[Uuid]) -> Result<HashMa
                 (SELECT message FROM receipt last WHERE last.upload = ANY($1) AND last.upload = receipt.upload
                  ORDER BY message DESC LIMIT 1)
          FROM receipt WHERE upload = ANY($1) GROUP BY upload";
-    let rows = query(database, statement, &[(&uploads, Type::UUID_ARRAY)]).await?;
+    let rows = database.query(statement, &[(&uploads, Type::UUID_ARRAY)]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, of(row)?))).collect()
 }
 
 /// The first invalid lines of an upload, in their order.
 pub(super) async fn invalid(database: &Database, upload: Uuid) -> Result<Vec<Invalid>, Error> {
     let statement = "SELECT line, value, reason, reading FROM receipt_line WHERE upload = $1 ORDER BY ordinal";
-    let rows = query(database, statement, &[(&upload, Type::UUID)]).await?;
+    let rows = database.query(statement, &[(&upload, Type::UUID)]).await?;
     let line = |row: &Row| {
         Ok(Invalid {
             line: row.try_get::<_, i64>(0)?.unsigned_abs(),

@@ -1,7 +1,7 @@
 //! Reads latest values from PostgreSQL.
 
 use super::Sensor;
-use crate::words::{Database, Time, query_series, unit};
+use crate::words::{Database, Time, unit};
 use ::postgres::Error;
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -15,7 +15,7 @@ pub(super) async fn latest(database: &Database, device: Option<&str>) -> Result<
         FROM series
         WHERE latest_timestamp IS NOT NULL AND ($1::text IS NULL OR device = $1)
         ORDER BY sensor, latest_timestamp DESC, device";
-    let rows = query_series(database, statement, &[&device]).await?;
+    let rows = database.query_planned(statement, &[&device]).await?;
     let sensor = |row: &Row| {
         let name: String = row.try_get(0)?;
         let sensor = Sensor {

@@ -1,7 +1,7 @@
 //! Reads the status from PostgreSQL.
 
 use super::Status;
-use crate::words::{Database, Time, query};
+use crate::words::{Database, Time};
 use ::postgres::Error;
 use tokio_postgres::types::Type;
 
@@ -12,7 +12,7 @@ pub(super) async fn status(database: &Database, device: Option<&str>) -> Result<
             (SELECT coalesce(max(version), 0)::int FROM refinery_schema_history)
         FROM series
         WHERE latest_timestamp IS NOT NULL";
-    let rows = query(database, statement, &[(&device, Type::TEXT)]).await?;
+    let rows = database.query(statement, &[(&device, Type::TEXT)]).await?;
     // An aggregate without groups has one row.
     let row = rows
         .first()

@@ -2,7 +2,6 @@
 
 mod answer;
 pub(crate) mod bucket;
-mod database;
 mod name;
 pub(crate) mod places;
 pub(crate) mod reach;
@@ -10,8 +9,8 @@ mod shared;
 mod time;
 mod unit;
 
+pub(crate) use ::postgres::Database;
 pub(crate) use answer::{Answer, json, problem, respond};
-pub(crate) use database::{Database, query, query_series};
 pub(crate) use name::{Device, Name};
 pub(crate) use shared::Questions;
 pub(crate) use time::Time;

@@ -10,8 +10,8 @@
 
 use super::buckets::{Buckets, timestamp};
 use super::function::{Column, Function};
+use crate::words::Database;
 use crate::words::reach::{BEGINNING, Reach};
-use crate::words::{Database, query};
 use ::postgres::Error;
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -31,7 +31,9 @@ const MAX_DESCENTS: usize = 20_000;
 pub(super) async fn series(database: &Database, sensor: &str, device: Option<&str>) -> Result<Vec<i32>, Error> {
     let statement = "
         SELECT id FROM series WHERE sensor = $1 AND ($2::text IS NULL OR device = $2) ORDER BY device";
-    let rows = query(database, statement, &[(&sensor, Type::TEXT), (&device, Type::TEXT)]).await?;
+    let rows = database
+        .query(statement, &[(&sensor, Type::TEXT), (&device, Type::TEXT)])
+        .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -55,7 +57,7 @@ pub(super) async fn last_before(database: &Database, series: &[i32], mut before:
             (&from, Type::TIMESTAMPTZ),
             (&to, Type::TIMESTAMPTZ),
         ];
-        if let Some(row) = query(database, statement, &parameters).await?.first() {
+        if let Some(row) = database.query(statement, &parameters).await?.first() {
             return Ok(Some(row.try_get(0)?));
         }
         before = since;
@@ -139,17 +141,18 @@ impl Question<'_> {
         };
         let statement = statement(way, self.functions, average, buckets.width);
         let (from, to) = (timestamp(buckets.from), timestamp(buckets.to));
-        let rows = query(
-            self.database,
-            &statement,
-            &[
-                (&self.series, Type::INT4_ARRAY),
-                (&from, Type::TIMESTAMPTZ),
-                (&to, Type::TIMESTAMPTZ),
-                (&timestamp(buckets.first()), Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+        let rows = self
+            .database
+            .query(
+                &statement,
+                &[
+                    (&self.series, Type::INT4_ARRAY),
+                    (&from, Type::TIMESTAMPTZ),
+                    (&to, Type::TIMESTAMPTZ),
+                    (&timestamp(buckets.first()), Type::TIMESTAMPTZ),
+                ],
+            )
+            .await?;
         let told = rows.iter().map(|row| {
             let values: Result<_, _> = (1..row.len()).map(|at| row.try_get(at)).collect();
             Ok((row.try_get(0)?, values?))

@@ -4,7 +4,7 @@
 //! is planned, and no other month's partition is touched (see [`query`]).
 
 use super::{Candidate, Latest, Pairs, timestamp};
-use crate::words::{Database, query, query_series};
+use crate::words::Database;
 use ::postgres::Error;
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -51,7 +51,9 @@ pub(super) async fn candidates(
         LIMIT $4";
     let (bound, after) = (last.map(|(bound, _)| timestamp(bound)), last.map(|(_, device)| device));
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let rows = query_series(database, statement, &[&device, &bound, &after, &most, &tolerance]).await?;
+    let rows = database
+        .query_planned(statement, &[&device, &bound, &after, &most, &tolerance])
+        .await?;
     let latest = |row: &Row, at: usize| {
         let latest = Latest {
             series: row.try_get(at)?,
@@ -78,7 +80,7 @@ pub(super) async fn series(database: &Database, devices: &[&str]) -> Result<Vec<
         JOIN series longitude USING (device)
         WHERE latitude.sensor = 'location_latitude' AND longitude.sensor = 'location_longitude'
             AND device = ANY($1::text[])";
-    let rows = query_series(database, statement, &[&devices]).await?;
+    let rows = database.query_planned(statement, &[&devices]).await?;
     let pairs = |row: &Row| {
         Ok(Pairs {
             device: row.try_get(0)?,
@@ -117,18 +119,18 @@ pub(super) async fn pages(database: &Database, windows: &[Window], most: usize) 
          ) AS page
          ORDER BY place"
     );
-    let rows = query(
-        database,
-        &statement,
-        &[
-            (&series, Type::INT4_ARRAY),
-            (&since, Type::TIMESTAMPTZ_ARRAY),
-            (&before, Type::TIMESTAMPTZ_ARRAY),
-            (least, Type::TIMESTAMPTZ),
-            (greatest, Type::TIMESTAMPTZ),
-        ],
-    )
-    .await?;
+    let rows = database
+        .query(
+            &statement,
+            &[
+                (&series, Type::INT4_ARRAY),
+                (&since, Type::TIMESTAMPTZ_ARRAY),
+                (&before, Type::TIMESTAMPTZ_ARRAY),
+                (least, Type::TIMESTAMPTZ),
+                (greatest, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
     let page = |row: &Row| {
         let times: Option<Vec<Timestamp>> = row.try_get(0)?;
         let values: Option<Vec<f64>> = row.try_get(1)?;

@@ -1,6 +1,6 @@
-//! Queries the database for the API, each time within a deadline.
+//! Questions to the database, each within a deadline. One that nobody waits for any more is cancelled.
 
-use ::postgres::{Error, Pool};
+use crate::{Error, Pool};
 use deadpool_postgres::{ClientWrapper, Object};
 use service::Service;
 use std::ops::Deref;
@@ -16,19 +16,21 @@ const TIMEOUT: Duration = Duration::from_secs(35);
 /// How long cancelling a statement may take past the drain deadline.
 const CANCEL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The API's connection to the database. Cheap to clone.
+/// Asks questions over a pool. Cheap to clone.
 ///
 /// A question may be dropped at any moment: its client leaves, or its time is over. Its statement is then
 /// cancelled, and no other question waits behind it.
 #[derive(Clone)]
-pub(crate) struct Database {
+pub struct Database {
     pool: Pool,
     /// Awaits cancellations at the program's end.
     service: Service,
 }
 
 impl Database {
-    pub(crate) fn new(pool: Pool, service: Service) -> Self {
+    /// Asks over this pool. `service` awaits cancelled statements at its end.
+    #[must_use]
+    pub fn new(pool: Pool, service: Service) -> Self {
         Self { pool, service }
     }
 
@@ -41,40 +43,34 @@ impl Database {
     }
 }
 
-/// Runs one statement that touches no partition: planned once for each connection.
-///
-/// # Errors
-/// As [`query`].
-pub(crate) async fn query_series(
-    database: &Database,
-    statement: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, Error> {
-    let client = database.lend().await?;
-    let asked = async {
-        let statement = client.prepare_cached(statement).await?;
-        client.query(&statement, parameters).await
-    };
-    let answer = timeout(TIMEOUT, asked).await;
-    client.answered(answer)
-}
+impl Database {
+    /// Runs one statement that touches no partition: planned once for each connection.
+    ///
+    /// # Errors
+    /// As [`Database::query`].
+    pub async fn query_planned(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        let client = self.lend().await?;
+        let asked = async {
+            let statement = client.prepare_cached(statement).await?;
+            client.query(&statement, parameters).await
+        };
+        let answer = timeout(TIMEOUT, asked).await;
+        client.answered(answer)
+    }
 
-/// Runs one statement.
-///
-/// It is planned for these very parameters: a plan for any parameters would have to lock and examine every
-/// month's partition. (Planned without the bounds at hand, with a partition a month since 2000: 50 ms and 650
-/// locks; with them 0.4 ms and 3.)
-///
-/// # Errors
-/// The errors of the pool and the server; [`Error::Unavailable`] past the deadline.
-pub(crate) async fn query(
-    database: &Database,
-    statement: &str,
-    parameters: &[(&(dyn ToSql + Sync), Type)],
-) -> Result<Vec<Row>, Error> {
-    let client = database.lend().await?;
-    let answer = timeout(TIMEOUT, client.query_typed(statement, parameters)).await;
-    client.answered(answer)
+    /// Runs one statement.
+    ///
+    /// It is planned for these very parameters: a plan for any parameters would have to lock and examine every
+    /// partition. (Planned without the bounds at hand, with a partition a month since 2000: 50 ms and 650
+    /// locks; with them 0.4 ms and 3.)
+    ///
+    /// # Errors
+    /// The errors of the pool and the server; [`Error::Unavailable`] past the deadline.
+    pub async fn query(&self, statement: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
+        let client = self.lend().await?;
+        let answer = timeout(TIMEOUT, client.query_typed(statement, parameters)).await;
+        client.answered(answer)
+    }
 }
 
 /// A connection for one question.
@@ -125,5 +121,11 @@ impl Drop for Lent<'_> {
                 () = end => {}
             }
         });
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database")
     }
 }
