@@ -25,7 +25,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 ///
 /// Without keys it listens on this machine alone. Try it:
 ///
-///   grpcurl -plaintext -d '{"msgs": [{"id": "1", "source": "car", "text_data": "hi"}]}' localhost:50051 awakari.messages.Service/PutBatch
+///   grpcurl -plaintext -d '{"msgs": [{"id": "1", "source": "car", "text_data": "hi"}]}' \
+///     localhost:50051 awakari.messages.Service/PutBatch
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment)]
 struct Args {

@@ -98,7 +98,7 @@ async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
     if !row.try_get::<_, bool>(0)? && !transaction.query_one(&empty, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(0);
     }
-    // Whoever reads the epoch for long, such as a backup, keeps it from going: then it is not worth to count it.
+    // A long reader, such as a backup, keeps the epoch from going. Then it is not counted in vain.
     let try_lock =
         format!("SAVEPOINT before; LOCK TABLE message_{number} IN ACCESS EXCLUSIVE MODE; ROLLBACK TO before");
     transaction.batch_execute(&try_lock).await?;

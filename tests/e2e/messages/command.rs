@@ -80,6 +80,11 @@ async fn people_put_get_list_and_delete() {
         &lines([("a".to_owned(), "1".to_owned())].into_iter()),
     )
     .await;
+    let of_another = "{\"id\":\"b\",\"source\":\"bus\",\"textData\":\"2\"}\n";
+    odograph(&["--url", &url, "put", "-"], of_another).await;
+    let later = ["list", "--since", "2999-01-01T00:00:00Z", "--database-url"];
+    let (code, said, error) = odograph(&[&later[..], &[&database.url()]].concat(), "").await;
+    assert_eq!((code, &*said), (Some(0), ""), "{error}");
     let list = [
         "list",
         "--source",

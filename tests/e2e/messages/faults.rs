@@ -82,6 +82,23 @@ async fn a_server_ends_while_clients_watch_and_keep_silent() {
     drop(silent);
 }
 
+/// Without a key, this machine's own address is the only one that is served, unless the server is open.
+#[tokio::test]
+async fn without_a_key_only_this_machine_is_let_in() {
+    let database = testutil::database().await;
+    // Another address of this machine, which stands for all that are not 127.0.0.1.
+    let beside = async |port: u16| tokio::net::TcpStream::connect(("127.0.0.2", port)).await.is_ok();
+    let mut local = server(&database).start().await;
+    let at = port(&mut local).await;
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", at)).await.is_ok() && !beside(at).await);
+    let mut open = server(&database).arg("--open").start().await;
+    let at = port(&mut open).await;
+    assert!(beside(at).await);
+    let mut keyed = server(&database).env("API_KEY", "a key of the server").start().await;
+    let at = port(&mut keyed).await;
+    assert!(beside(at).await);
+}
+
 /// A call that its client does not finish is left, in time for a clean end.
 #[tokio::test]
 async fn a_server_leaves_clients_that_do_not_finish() {
