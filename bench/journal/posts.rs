@@ -20,9 +20,9 @@ SELECT id FROM hashtag WHERE name = 'tag' || :tag;
 BEGIN;
 INSERT INTO entry (id, author_id, body, words) VALUES (gen_random_uuid(), :author, 'on the way to the #tag' || :tag,
     to_tsvector('simple'::regconfig, 'on the way to the #tag' || :tag)) RETURNING id \\gset
-INSERT INTO entry_hashtag VALUES (:tag, :'id', :author, 'tag' || :tag, 0);
-INSERT INTO published (topic, id, key, author, data) VALUES ('bench', :'id' || '-created', 'user', 'user',
-    jsonb_build_object('event', 'created', 'id', :'id', 'text', 'on the way to the #tag' || :tag));
+INSERT INTO entry_hashtag VALUES (:tag, :id::uuid, :author, 'tag' || :tag, 0);
+INSERT INTO published (topic, id, key, author, data) VALUES ('bench', :id::text || '-created', 'user', 'user',
+    jsonb_build_object('event', 'created', 'id', :id::text, 'text', 'on the way to the #tag' || :tag));
 COMMIT;
 ";
 
