@@ -14,7 +14,7 @@ const AT_ONCE: usize = 8;
 /// Entries of a page.
 const LIMIT: usize = 20;
 
-/// What pgbench asks: as somebody would who writes one statement.
+/// What pgbench asks: in one statement, as a person would write it.
 const SCRIPT: &str = "\\set tag random(0, 9)
 \\set author random(1, 100)
 SELECT entry.id, author.name, body, ARRAY(SELECT spelling FROM entry_hashtag WHERE entry_id = entry.id ORDER BY position)

@@ -3,6 +3,7 @@
 mod data;
 mod dead;
 mod demo;
+mod http;
 mod journal;
 mod key;
 mod messages;

@@ -37,7 +37,7 @@ impl Entry {
     ///
     /// # Errors
     /// The row has other columns.
-    pub fn of_row(row: &Row) -> Result<Self, Error> {
+    pub(crate) fn of_row(row: &Row) -> Result<Self, Error> {
         let (latitude, longitude): (Option<f64>, Option<f64>) = (row.try_get(6)?, row.try_get(7)?);
         Ok(Self {
             id: row.try_get::<_, uuid::Uuid>(0)?.into(),

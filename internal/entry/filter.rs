@@ -33,7 +33,7 @@ pub struct Filter {
 
 /// A filter with numbers in the place of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     pub(crate) since: Option<Uuid>,
     pub(crate) before: Option<Uuid>,
     pub(crate) authors: Option<Vec<i32>>,
@@ -84,8 +84,7 @@ impl Filter {
     }
 
     /// Asks for the numbers of the names; none where there are no names.
-    #[must_use]
-    pub fn names(&self) -> Option<Question> {
+    pub(crate) fn names(&self) -> Option<Question> {
         if self.authors.is_empty() && self.all.is_empty() && self.any.is_empty() {
             return None;
         }
@@ -104,7 +103,7 @@ impl Filter {
     ///
     /// # Errors
     /// The rows are not those of [`Filter::names`].
-    pub fn known(&self, rows: &[Row]) -> Result<Option<Known>, Error> {
+    pub(crate) fn known(&self, rows: &[Row]) -> Result<Option<Known>, Error> {
         let mut numbers: Vec<(bool, String, i32)> = Vec::with_capacity(rows.len());
         for row in rows {
             numbers.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));

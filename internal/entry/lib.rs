@@ -14,8 +14,8 @@
 //! # }
 //! ```
 //!
-//! `http` has the paths of the journal's own program, `store` its transactions. [`Filter`] and [`Question`] are the
-//! statements that read entries; the API asks them over its own connections. Deliberately not here: readings, and which
+//! `http` has the paths of the journal's own program, `store` its transactions. [`Reader`] reads entries; the
+//! API has one over its own connections. Deliberately not here: readings, and which
 //! place an entry has that names none.
 
 mod admission;
@@ -30,6 +30,7 @@ mod moment;
 mod options;
 mod page;
 mod question;
+mod read;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -37,12 +38,12 @@ mod trend;
 
 pub use admission::Admission;
 pub use entry::Entry;
-pub use filter::{Filter, Known};
+pub use filter::Filter;
 pub use hashtag::{Hashtag, Malformed};
 pub use http::Journal;
 pub use id::{Id, NoId};
-pub use moment::Moment;
+pub use moment::{Moment, plain_time};
 pub use options::Options;
-pub use page::{Page, one};
-pub use question::Question;
-pub use trend::{Aggregation, Buckets, Fill, MOST_BUCKETS, NoBuckets, counts};
+pub use page::Page;
+pub use read::{Found, Reader, Used};
+pub use trend::{Aggregation, Buckets, Fill, MOST_BUCKETS, NoBuckets};

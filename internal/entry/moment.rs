@@ -34,7 +34,6 @@ impl Moment {
 
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
         if let Ok(number) = text.parse::<i64>() {
             return Self::of_number(number);
         }
@@ -44,22 +43,27 @@ impl Moment {
         if let Ok(moment) = text.parse::<Timestamp>() {
             return Self::within(moment.as_microsecond().div_euclid(1000));
         }
-        // The parsers of plain times would ignore an offset or a zone behind them.
-        let is_plain = text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || b"-:. Tt".contains(&byte));
-        if !is_plain || text.matches('-').count() != 2 {
-            return None;
-        }
-        let plain = if text.len() == 10 {
-            text.parse::<Date>()
-                .ok()
-                .map(|date| date.to_datetime(jiff::civil::Time::midnight()))
-        } else {
-            text.parse::<DateTime>().ok()
-        };
-        Self::within(plain.and_then(utc)?.as_microsecond().div_euclid(1000))
+        let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+        Self::within(plain_time(text).and_then(utc)?.as_microsecond().div_euclid(1000))
     }
+}
+
+/// A date, or a date and a time, that says nothing of its offset; a date is its first moment. Other forms are none.
+#[must_use]
+pub fn plain_time(text: &str) -> Option<DateTime> {
+    let text = text.trim();
+    // The parsers would ignore an offset or a zone behind the time.
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"-:. Tt".contains(&byte));
+    if !is_plain || text.matches('-').count() != 2 {
+        return None;
+    }
+    if text.len() == 10 {
+        let date: Date = text.parse().ok()?;
+        return Some(date.to_datetime(jiff::civil::Time::midnight()));
+    }
+    text.parse().ok()
 }
 
 impl fmt::Display for Moment {

@@ -28,7 +28,7 @@ impl Page {
     ///
     /// # Errors
     /// The rows have other columns.
-    pub fn of_rows(rows: &[Row], limit: usize) -> Result<Self, Error> {
+    pub(crate) fn of_rows(rows: &[Row], limit: usize) -> Result<Self, Error> {
         let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get(10))?;
         let entries: Vec<Entry> = rows.iter().take(limit).map(Entry::of_row).collect::<Result<_, _>>()?;
         let has_more = usize::try_from(found).unwrap_or(usize::MAX) > entries.len();
@@ -64,8 +64,7 @@ impl Along {
 
 impl Known {
     /// Asks for the newest entries before `cursor`, `limit` at the most: see [`Page::of_rows`].
-    #[must_use]
-    pub fn page(&self, cursor: Option<Id>, limit: usize) -> Question {
+    pub(crate) fn page(&self, cursor: Option<Id>, limit: usize) -> Question {
         let mut question = Question::default();
         // One more tells whether there is another page.
         let limit = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
@@ -194,8 +193,7 @@ impl Known {
 }
 
 /// Asks for one entry; also where it is deleted, which its last column says.
-#[must_use]
-pub fn one(id: Id) -> Question {
+pub(crate) fn one(id: Id) -> Question {
     let mut question = Question::default();
     let id = question.parameter(Value::Id(id.uuid()));
     question.sql = format!(

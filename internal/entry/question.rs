@@ -32,21 +32,19 @@ impl Value {
 /// A statement and its parameters. It is planned for these very parameters: a hashtag that many entries have and one
 /// that few have are found in different ways.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Question {
+pub(crate) struct Question {
     pub(crate) sql: String,
     pub(crate) values: Vec<Value>,
 }
 
 impl Question {
     /// The statement.
-    #[must_use]
-    pub fn sql(&self) -> &str {
+    pub(crate) fn sql(&self) -> &str {
         &self.sql
     }
 
     /// Its parameters and their types.
-    #[must_use]
-    pub fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    pub(crate) fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.values.iter().map(Value::as_sql).collect()
     }
 
@@ -54,7 +52,7 @@ impl Question {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn ask(&self, database: &Database) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn ask(&self, database: &Database) -> Result<Vec<Row>, Error> {
         match database.query(&self.sql, &self.parameters()).await {
             Err(Error::Refused(error)) if Failure::of(&error) == Failure::Data => Ok(Vec::new()),
             answer => answer,

@@ -118,8 +118,7 @@ impl Known {
     /// span and words do not count.
     ///
     /// Each bucket is a range of an index: nothing but its entries is read.
-    #[must_use]
-    pub fn trend(&self, buckets: Buckets) -> Question {
+    pub(crate) fn trend(&self, buckets: Buckets) -> Question {
         let mut question = Question::default();
         let clamp = |moment: i64| Id::first_of(moment.clamp(buckets.from, buckets.to)).uuid();
         let (since, before) = buckets.bounds().map(|(start, end)| (clamp(start), clamp(end))).unzip();
@@ -158,7 +157,7 @@ impl Known {
 ///
 /// # Errors
 /// The rows are not those of the question.
-pub fn counts(buckets: Buckets, rows: &[Row], fill: Fill) -> Result<Vec<(i64, i64, i64)>, Error> {
+pub(crate) fn counts(buckets: Buckets, rows: &[Row], fill: Fill) -> Result<Vec<(i64, i64, i64)>, Error> {
     let mut rows = rows.iter().peekable();
     let mut counted = Vec::new();
     for (number, (start, end)) in (1_i64..).zip(buckets.bounds()) {
@@ -177,8 +176,7 @@ pub fn counts(buckets: Buckets, rows: &[Row], fill: Fill) -> Result<Vec<(i64, i6
 
 impl Filter {
     /// Asks for the hashtags that most entries of the span have: name, spelling as last written, number of entries.
-    #[must_use]
-    pub fn hashtags(&self, limit: usize) -> Question {
+    pub(crate) fn hashtags(&self, limit: usize) -> Question {
         let mut question = Question::default();
         let mut bound = |moment: Option<i64>, otherwise: i64| {
             question.parameter(Value::Id(Id::first_of(moment.unwrap_or(otherwise)).uuid()))

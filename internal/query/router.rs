@@ -5,7 +5,7 @@ use crate::{journal, location, receipt, statistics, status, trend};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use service::Service;
@@ -59,7 +59,7 @@ pub fn routes(pool: Pool, tolerances: Tolerances, service: &Service) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.")
         })
         .layer(axum::middleware::from_fn_with_state(service.drain_deadline(), until))
-        .layer(axum::middleware::map_response(must_be_asked_again))
+        .layer(axum::middleware::map_response(web::must_be_asked_again))
         .layer(cors())
 }
 
@@ -83,13 +83,4 @@ async fn until(State(drain_deadline): State<CancellationToken>, request: Request
         .retry_after(RESTART_RETRY_AFTER)
         .into_response()
     })
-}
-
-/// Forbids caching, since readings of any day may still arrive.
-async fn must_be_asked_again(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache"));
-    response
 }

@@ -33,7 +33,8 @@ pub use serve::serve;
 pub use tls::{Certificate, CertificateError};
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 
 /// Adds correlation ids, `/health`, and problem documents for unknown paths and methods.
 pub fn finish(routes: Router) -> Router {
@@ -47,4 +48,11 @@ pub fn finish(routes: Router) -> Router {
             )
         })
         .layer(axum::middleware::from_fn(correlate))
+}
+
+/// Forbids caching, unless the answer says otherwise: for answers that may differ the next time.
+pub async fn must_be_asked_again(mut response: Response) -> Response {
+    let never = HeaderValue::from_static("no-cache");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(never);
+    response
 }

@@ -54,7 +54,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (client, mut url) = client(&args.url, "message")?;
+    let (client, mut url) = client(&args.url)?;
+    let zone = TimeZone::system();
     {
         let mut query = url.query_pairs_mut();
         let lists = [
@@ -65,7 +66,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         for (name, values) in lists {
             query.extend_pairs(values.iter().map(|value| (name, value)));
         }
-        let zone = TimeZone::system();
         let moment = |text: &Option<String>| text.as_ref().map(|text| sent(text, &zone));
         let (since, until) = (moment(&args.since), moment(&args.until));
         let single = [("q", &args.words), ("from_date", &since), ("to_date", &until)];
@@ -73,7 +73,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             query.extend_pairs(value.iter().map(|value| (name, value)));
         }
     }
-    let zone = TimeZone::system();
     let (mut left, mut cursor) = (args.limit, None::<String>);
     while left > 0 {
         let mut page = url.clone();

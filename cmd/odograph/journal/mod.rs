@@ -8,9 +8,8 @@ pub(crate) use list::run as list;
 pub(crate) use post::Args as PostArgs;
 pub(crate) use post::run as post;
 
-use anyhow::{Context, bail};
-use jiff::Timestamp;
-use jiff::civil::DateTime;
+use crate::http::Server;
+use anyhow::bail;
 use jiff::tz::TimeZone;
 use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
@@ -19,44 +18,24 @@ use std::time::Duration;
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client, and the address of a path on the journal.
-fn client(url: &str, path: &str) -> anyhow::Result<(reqwest::Client, Url)> {
-    let help = || format!("{url:?}: --url is the journal's address, such as http://127.0.0.1:9000");
-    let mut parsed = Url::parse(url).with_context(help)?;
-    if !matches!(parsed.scheme(), "http" | "https") {
-        bail!("{}", help());
+const JOURNAL: Server = Server {
+    name: "journal",
+    usual: "http://127.0.0.1:9000",
+};
+
+/// A client, and the address of the journal's entries.
+fn client(url: &str) -> anyhow::Result<(reqwest::Client, Url)> {
+    let (client, mut parsed) = JOURNAL.client(url, TIMEOUT)?;
+    // An address of HTTP has a path.
+    if let Ok(mut segments) = parsed.path_segments_mut() {
+        segments.pop_if_empty().push("message");
     }
-    match parsed.path_segments_mut() {
-        Ok(mut segments) => {
-            segments.pop_if_empty().push(path);
-        }
-        Err(()) => bail!("{}", help()),
-    }
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("odograph/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .context("make an HTTP client")?;
     Ok((client, parsed))
 }
 
 /// The data of an answer; the reason why there is none, as an error.
 async fn answer(request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
-    let no_answer = || format!("no answer from {url}; is a journal running there? Name another with --url");
-    let answer = request
-        .send()
-        .await
-        .map_err(reqwest::Error::without_url)
-        .with_context(no_answer)?;
-    let status = answer.status();
-    let text = answer
-        .bytes()
-        .await
-        .map_err(reqwest::Error::without_url)
-        .with_context(no_answer)?;
-    let json: Value = serde_json::from_slice(&text)
-        .with_context(|| format!("{url} answered {status} and no JSON; is it a journal?"))?;
+    let (status, json) = JOURNAL.exchange(request, url).await?;
     if status.is_success() {
         return Ok(json["data"].clone());
     }
@@ -68,23 +47,9 @@ async fn answer(request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
 
 /// A time as it is sent. One without an offset is of this machine's zone, as the times are that are shown.
 fn sent(text: &str, zone: &TimeZone) -> String {
-    // The parser of plain times would ignore an offset.
-    if text.trim().parse::<Timestamp>().is_ok() {
-        return text.to_owned();
-    }
-    let is_plain = text
-        .trim()
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b"-:. Tt".contains(&byte));
-    if !is_plain || text.matches('-').count() != 2 {
-        return text.to_owned();
-    }
-    let plain = text
-        .trim()
-        .parse::<DateTime>()
-        .and_then(|plain| plain.to_zoned(zone.clone()));
-    // The journal says what is wrong with it.
-    plain.map_or_else(|_| text.to_owned(), |zoned| zoned.timestamp().to_string())
+    let zoned = entry::plain_time(text).and_then(|plain| plain.to_zoned(zone.clone()).ok());
+    // What is wrong with another text, the journal says.
+    zoned.map_or_else(|| text.to_owned(), |zoned| zoned.timestamp().to_string())
 }
 
 /// A text without characters that a terminal would obey; lines stay.

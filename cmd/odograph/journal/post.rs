@@ -76,7 +76,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     add("created_at", time.map(Value::from));
     add("latitude", args.place.map(|place| json!(place.0)));
     add("longitude", args.place.map(|place| json!(place.1)));
-    let (client, url) = client(&args.url, "message")?;
+    let (client, url) = client(&args.url)?;
     // A second try of a request whose answer was lost must not post twice.
     let request = uuid::Uuid::now_v7().to_string();
     let posting = client

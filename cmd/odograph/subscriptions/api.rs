@@ -1,6 +1,7 @@
 //! Asks the notifier.
 
-use anyhow::{Context, bail};
+use crate::http::Server;
+use anyhow::bail;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -8,6 +9,11 @@ use std::time::Duration;
 
 /// Longer than an answer waits for a rule to come into force.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+const NOTIFIER: Server = Server {
+    name: "notifier",
+    usual: "http://127.0.0.1:5002",
+};
 
 /// The notifier's HTTP, with a key.
 pub(super) struct Api {
@@ -18,17 +24,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(url: &str, key: Option<SecretString>) -> anyhow::Result<Self> {
-        let help = || format!("{url:?}: --url is the notifier's address, such as http://127.0.0.1:5002");
-        let parsed = Url::parse(url).with_context(help)?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            bail!("{}", help());
-        }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("odograph/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context("make an HTTP client")?;
+        let (http, parsed) = NOTIFIER.client(url, TIMEOUT)?;
         Ok(Self { http, url: parsed, key })
     }
 
@@ -119,29 +115,7 @@ impl Api {
             Some(body) => request.json(body),
             None => request,
         };
-        let no_answer = || {
-            format!(
-                "no answer from {}; is a notifier running there? Name another with --url",
-                self.url
-            )
-        };
-        let answer = request
-            .send()
-            .await
-            .map_err(reqwest::Error::without_url)
-            .with_context(no_answer)?;
-        let status = answer.status();
-        let text = answer
-            .bytes()
-            .await
-            .map_err(reqwest::Error::without_url)
-            .with_context(no_answer)?;
-        if text.is_empty() {
-            return Ok((status, Value::Null));
-        }
-        let json = serde_json::from_slice(&text);
-        let json = json.with_context(|| format!("{} answered {status} and no JSON; is it a notifier?", self.url))?;
-        Ok((status, json))
+        NOTIFIER.exchange(request, self.url.as_str()).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bodies of requests, whatever type they name.
+//! Bodies of requests, of any named type.
 
 use super::answer::Failed;
 use axum::body::Bytes;

@@ -3,8 +3,9 @@
 use crate::admission::Admission;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::read::Reader;
 use crate::store::Store;
-use ::postgres::Pool;
+use ::postgres::{Database, Pool};
 use service::Service;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub struct Journal(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
+    pub(super) reader: Reader,
     pub(super) store: Store,
     pub(super) admission: Admission,
     pub(super) options: Options,
@@ -34,7 +36,8 @@ impl Journal {
             Ok(())
         });
         Self(Arc::new(Inner {
-            store: Store::new(pool, service.clone()),
+            reader: Reader::new(Database::new(pool.clone(), service.clone())),
+            store: Store::new(pool),
             admission,
             options,
             metrics: Metrics::register(&mut service.metrics()),

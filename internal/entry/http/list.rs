@@ -53,7 +53,7 @@ pub(super) async fn messages(
         words: asked.q,
     };
     let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
-    let Page { entries, next } = journal.0.store.page(&filter, cursor, limit).await?;
+    let Page { entries, next } = journal.0.reader.page(&filter, cursor, limit).await?;
     let mut page = serde_json::Map::new();
     // As the forerunner: what is empty is left out.
     if !entries.is_empty() {

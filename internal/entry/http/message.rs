@@ -6,7 +6,8 @@ use super::journal::Journal;
 use crate::admission::Author;
 use crate::draft::{Body, Edit};
 use crate::moment::Moment;
-use crate::store::{By, Change, Changed, Found, Post, Posted, Refused};
+use crate::read::Found;
+use crate::store::{By, Change, Changed, Post, Posted, Refused};
 use crate::{Entry, Id};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -91,7 +92,7 @@ pub(super) async fn delete(
 impl Journal {
     /// Answers with one entry.
     pub(super) async fn one(&self, id: Id) -> Result<Response, Failed> {
-        match self.0.store.find(id).await? {
+        match self.0.reader.find(id).await? {
             Found::Entry(entry) => Ok(told(*entry)),
             Found::Deleted => Err(Refused::Deleted.into()),
             Found::Nothing => Err(Refused::Nothing.into()),

@@ -11,8 +11,6 @@ pub use journal::Journal;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
 use axum::routing::get;
 
 impl Journal {
@@ -27,16 +25,7 @@ impl Journal {
             .route("/trend", get(trend::trend))
             .layer(DefaultBodyLimit::max(self.0.options.max_body))
             .layer(axum::middleware::map_response(answer::with_error))
-            .layer(axum::middleware::map_response(must_be_asked_again))
+            .layer(axum::middleware::map_response(web::must_be_asked_again))
             .with_state(self.clone())
     }
-}
-
-/// Forbids caching: entries of any day may still arrive, or be edited.
-async fn must_be_asked_again(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache"));
-    response
 }

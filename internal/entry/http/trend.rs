@@ -4,7 +4,7 @@ use super::answer::{Failed, data};
 use super::journal::Journal;
 use crate::Filter;
 use crate::moment::Moment;
-use crate::trend::{Aggregation, Buckets, Fill, counts};
+use crate::trend::{Aggregation, Buckets, Fill};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use reading::time;
@@ -48,11 +48,7 @@ pub(super) async fn trend(
         ..Filter::default()
     };
     let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
-    let rows = match journal.0.store.known(&filter).await? {
-        Some(known) => journal.0.store.ask(&known.trend(buckets)).await?,
-        None => Vec::new(),
-    };
-    let counted = counts(buckets, &rows, asked.fill).map_err(::postgres::Error::from)?;
+    let counted = journal.0.reader.trend(&filter, buckets, asked.fill).await?;
     let trends: Vec<Bucket> = counted
         .into_iter()
         .map(|(from, to, count)| Bucket {

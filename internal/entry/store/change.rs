@@ -5,6 +5,7 @@ use super::publish::{Event, TOPIC, has_no_partition, make_partitions};
 use super::{NotStored, Store, broken};
 use crate::draft::{Draft, Edit, Invalid, Placed};
 use crate::hashtag::fold;
+use crate::read::Found;
 use crate::{Entry, Hashtag, Id};
 use ::postgres::{Error, Failure, Tries};
 use deadpool_postgres::Object;
@@ -100,7 +101,7 @@ async fn prepare(client: &Object, id: Id, change: &Change) -> Result<(), Failed>
     };
     let question = crate::page::one(id);
     let rows = client.query_typed(question.sql(), &question.parameters()).await?;
-    if let super::Found::Entry(entry) = super::found(&rows)?
+    if let Found::Entry(entry) = Found::of_rows(&rows)?
         && let Ok(draft) = edit.as_ref().clone().of(draft(client, &entry).await?, *max_text)
     {
         let names: Vec<&str> = draft.hashtags.iter().map(|placed| &*placed.hashtag.name).collect();
@@ -114,10 +115,10 @@ async fn within(client: &Object, id: Id, by: By<'_>, change: &Change) -> Result<
     client.execute(lock, &[&id.uuid()]).await?;
     let question = crate::page::one(id);
     let rows = client.query_typed(question.sql(), &question.parameters()).await?;
-    let entry = match super::found(&rows)? {
-        super::Found::Nothing => return Ok(Err(Refused::Nothing)),
-        super::Found::Deleted => return Ok(Err(Refused::Deleted)),
-        super::Found::Entry(entry) => *entry,
+    let entry = match Found::of_rows(&rows)? {
+        Found::Nothing => return Ok(Err(Refused::Nothing)),
+        Found::Deleted => return Ok(Err(Refused::Deleted)),
+        Found::Entry(entry) => *entry,
     };
     if entry.author != by.author {
         return Ok(Err(Refused::Author));
@@ -143,9 +144,9 @@ async fn within(client: &Object, id: Id, by: By<'_>, change: &Change) -> Result<
     };
     edit_to(client, &entry, &draft).await?;
     let rows = client.query_typed(question.sql(), &question.parameters()).await?;
-    match super::found(&rows)? {
-        super::Found::Entry(entry) => Ok(Ok(Some(*entry))),
-        super::Found::Nothing | super::Found::Deleted => Ok(Err(Refused::Nothing)),
+    match Found::of_rows(&rows)? {
+        Found::Entry(entry) => Ok(Ok(Some(*entry))),
+        Found::Nothing | Found::Deleted => Ok(Err(Refused::Nothing)),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use entry::{Aggregation, Buckets, Entry, Fill, Filter, Id, Moment, Page as Found, counts, one};
+use entry::{Aggregation, Buckets, Entry, Fill, Filter, Found, Id, Moment, Reader};
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ pub(crate) fn routes(database: Database, pairing: Duration, reach: Duration) -> 
         .route("/api/journal/hashtags", get(hashtags))
         .route("/api/journal/{id}", get(message))
         .with_state(JournalState {
+            reader: Reader::new(database.clone()),
             database,
             pairing: time::micros(pairing),
             reach: time::micros(reach),
@@ -45,6 +46,7 @@ pub(crate) fn routes(database: Database, pairing: Duration, reach: Duration) -> 
 
 #[derive(Clone)]
 struct JournalState {
+    reader: Reader,
     database: Database,
     /// In microseconds.
     pairing: i64,
@@ -115,17 +117,7 @@ async fn messages(
         words: of.q,
     };
     let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
-    let known = postgres::known(&journal.database, &filter).await.map_err(problem)?;
-    let found = match known {
-        Some(known) => {
-            let rows = postgres::ask(&journal.database, &known.page(cursor, limit)).await;
-            let rows = rows.map_err(problem)?;
-            Found::of_rows(&rows, limit)
-                .map_err(::postgres::Error::from)
-                .map_err(problem)?
-        }
-        None => Found::default(),
-    };
+    let found = journal.reader.page(&filter, cursor, limit).await.map_err(problem)?;
     let next_cursor = found.next.map(|next| next.to_string());
     let entries = found.entries;
     let messages = journal.told(entries, of.with).await?;
@@ -147,14 +139,11 @@ async fn message(
     Parameters(of): Parameters<OneOf>,
 ) -> Result<Response, Problem> {
     let id: Id = id.parse().map_err(|error| wrong("id", error))?;
-    let rows = postgres::ask(&journal.database, &one(id)).await.map_err(problem)?;
-    let Some(row) = rows.first() else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "There is no entry with this id."));
+    let entries = match journal.reader.find(id).await.map_err(problem)? {
+        Found::Entry(entry) => vec![*entry],
+        Found::Deleted => return Err(Problem::new(StatusCode::GONE, "This entry was deleted.")),
+        Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "There is no entry with this id.")),
     };
-    if row.try_get(10).map_err(::postgres::Error::from).map_err(problem)? {
-        return Err(Problem::new(StatusCode::GONE, "This entry was deleted."));
-    }
-    let entries = postgres::entries(&rows).map_err(problem)?;
     let message = journal.told(entries, of.with).await?.into_iter().next();
     Ok(Json(message).into_response())
 }
@@ -252,15 +241,7 @@ async fn trends(State(journal): State<JournalState>, Parameters(of): Parameters<
         ..Filter::default()
     };
     let filter = filter.checked().map_err(|(name, reason)| wrong(name, reason))?;
-    let rows = match postgres::known(&journal.database, &filter).await.map_err(problem)? {
-        Some(known) => postgres::ask(&journal.database, &known.trend(buckets))
-            .await
-            .map_err(problem)?,
-        None => Vec::new(),
-    };
-    let counted = counts(buckets, &rows, of.fill)
-        .map_err(::postgres::Error::from)
-        .map_err(problem)?;
+    let counted = journal.reader.trend(&filter, buckets, of.fill).await.map_err(problem)?;
     let trends: Vec<Bucket> = counted
         .into_iter()
         .map(|(from, to, count)| Bucket {
@@ -280,7 +261,7 @@ struct HashtagsOf {
 }
 
 #[derive(Serialize)]
-struct Used {
+struct Hashtag {
     /// As it is compared.
     name: String,
     /// As it was last written.
@@ -301,19 +282,14 @@ async fn hashtags(
         before: of.to.map(|moment| moment.0),
         ..Filter::default()
     };
-    let rows = postgres::ask(&journal.database, &filter.hashtags(limit))
-        .await
-        .map_err(problem)?;
-    let mut used = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let told = || {
-            Ok::<_, tokio_postgres::Error>(Used {
-                name: row.try_get(0)?,
-                hashtag: row.try_get(1)?,
-                count: row.try_get(2)?,
-            })
-        };
-        used.push(told().map_err(::postgres::Error::from).map_err(problem)?);
-    }
+    let used = journal.reader.hashtags(&filter, limit).await.map_err(problem)?;
+    let used: Vec<Hashtag> = used
+        .into_iter()
+        .map(|used| Hashtag {
+            name: used.name,
+            hashtag: used.spelling,
+            count: used.entries,
+        })
+        .collect();
     Ok(Json(serde_json::json!({ "hashtags": used })).into_response())
 }

@@ -1,31 +1,11 @@
-//! Reads entries, and the readings beside them, from PostgreSQL.
+//! Reads the readings beside entries from PostgreSQL.
 
 use super::Reading;
 use crate::words::{Database, Time, unit};
 use ::postgres::Error;
-use entry::{Entry, Filter, Known, Question};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
-
-/// Asks a question about entries.
-pub(super) async fn ask(database: &Database, question: &Question) -> Result<Vec<Row>, Error> {
-    question.ask(database).await
-}
-
-/// The filter with numbers in the place of names; none where no entry can fit.
-pub(super) async fn known(database: &Database, filter: &Filter) -> Result<Option<Known>, Error> {
-    let rows = match filter.names() {
-        Some(names) => ask(database, &names).await?,
-        None => Vec::new(),
-    };
-    Ok(filter.known(&rows)?)
-}
-
-/// The entries of these rows.
-pub(super) fn entries(rows: &[Row]) -> Result<Vec<Entry>, Error> {
-    Ok(rows.iter().map(Entry::of_row).collect::<Result<_, _>>()?)
-}
 
 /// Of each of these devices and moments, the last reading of each sensor at or before it, no more than `reach`
 /// (microseconds) before it: its number in `asked`, the sensor, the reading. At most `most`.

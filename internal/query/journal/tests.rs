@@ -25,7 +25,7 @@ fn place(latitude: f64, longitude: f64, timestamp: &str, source: &str) -> Value 
     json!({"latitude": latitude, "longitude": longitude, "timestamp": timestamp, "source": source})
 }
 
-/// Of each entry, whatever of its members is told under this name.
+/// Of each entry, the member of this name.
 async fn told(api: &Api, asked: &str, member: &str) -> Vec<Value> {
     let answer = api.ok(&format!("/api/journal{asked}")).await;
     let messages = answer["messages"].as_array().unwrap();

@@ -1,0 +1,57 @@
+//! Asks servers over HTTP.
+
+use anyhow::{Context, bail};
+use reqwest::{RequestBuilder, StatusCode, Url};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A server that is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    /// What it is: `notifier`.
+    pub(crate) name: &'static str,
+    /// Where one usually is.
+    pub(crate) usual: &'static str,
+}
+
+impl Server {
+    /// A client whose answers come within `within`, and the parsed address.
+    pub(crate) fn client(self, url: &str, within: Duration) -> anyhow::Result<(reqwest::Client, Url)> {
+        let Self { name, usual } = self;
+        let help = || format!("{url:?}: --url is the {name}'s address, such as {usual}");
+        let parsed = Url::parse(url).with_context(help)?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            bail!("{}", help());
+        }
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("odograph/", env!("CARGO_PKG_VERSION")))
+            .timeout(within)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("make an HTTP client")?;
+        Ok((client, parsed))
+    }
+
+    /// The status and the JSON of an answer; null where it has no body.
+    pub(crate) async fn exchange(self, request: RequestBuilder, url: &str) -> anyhow::Result<(StatusCode, Value)> {
+        let name = self.name;
+        let no_answer = || format!("no answer from {url}; is a {name} running there? Name another with --url");
+        let answer = request
+            .send()
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(no_answer)?;
+        let status = answer.status();
+        let text = answer
+            .bytes()
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(no_answer)?;
+        if text.is_empty() {
+            return Ok((status, Value::Null));
+        }
+        let json = serde_json::from_slice(&text);
+        let json = json.with_context(|| format!("{url} answered {status} and no JSON; is it a {name}?"))?;
+        Ok((status, json))
+    }
+}
