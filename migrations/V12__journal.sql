@@ -20,7 +20,7 @@ CREATE TABLE entry (
     deleted   timestamptz,
     request   text        COLLATE "C", -- the Idempotency-Key that it was posted with
     digest    bytea,                   -- SHA-256 of what was posted with it
-    words     tsvector    NOT NULL DEFAULT '', -- of the text with its case folded, whatever the database's locale
+    words     tsvector    NOT NULL DEFAULT '', -- of the text with its case folded, in each locale of the database
     UNIQUE (author_id, request),
     CHECK ((latitude IS NULL) = (longitude IS NULL))
 );

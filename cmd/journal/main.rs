@@ -133,15 +133,11 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         max_future: args.max_future,
     };
     let journal = Journal::new(pool.clone(), options, admission, &service);
-    let (migrated, stop) = (service.latch("database"), service.stop());
     let migrate = args.migrate && args.forerunner.may_migrate();
-    service.spawn("migrate", async move {
-        let Some(prepared) = stop.run_until_cancelled(schema::prepare(&pool, migrate)).await else {
-            return Ok(());
-        };
-        prepared.context("prepare the database")?;
-        migrated.set(true);
-        Ok(())
+    service.keep("database", async move |latch| {
+        schema::prepare(&pool, migrate).await.context("prepare the database")?;
+        latch.set(true);
+        anyhow::Ok(())
     });
     service.serve(args.port, web::finish(journal.routes()), front).await
 }
@@ -150,7 +146,7 @@ fn admission(args: &Args) -> anyhow::Result<Admission> {
     let file = args.api_keys_file.as_deref();
     if file.is_none() && !args.demo_users {
         return Err(service::usage(anyhow::anyhow!(
-            "nobody could write: give --api-keys-file, with keys that `odograph key new --user NAME` makes, or --demo-users to try it out"
+            "no user could write: give --api-keys-file, with keys that `odograph key new --user NAME` makes, or --demo-users to try it out"
         )));
     }
     let keys = file

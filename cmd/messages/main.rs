@@ -140,14 +140,12 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         strict: args.strict,
     };
     let messages = Messages::new(pool.clone(), options, admission, &service);
-    let (migrated, stop) = (service.latch("database"), service.stop());
-    service.spawn("migrate", async move {
-        let Some(prepared) = stop.run_until_cancelled(schema::prepare(&pool, args.migrate)).await else {
-            return Ok(());
-        };
-        prepared.context("prepare the database")?;
-        migrated.set(true);
-        Ok(())
+    service.keep("database", async move |latch| {
+        schema::prepare(&pool, args.migrate)
+            .await
+            .context("prepare the database")?;
+        latch.set(true);
+        anyhow::Ok(())
     });
     let listener = if is_local {
         tracing::info!(

@@ -13,7 +13,7 @@ use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS, Subscription};
-use crate::{Term, devices, partition, quiet, replay, take};
+use crate::{Term, devices, quiet, replay, take};
 use ::postgres::Pool;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
@@ -349,7 +349,7 @@ impl Evaluator {
         let now = time::now();
         let day = now.div_euclid(time::DAY);
         if self.days.insert(day) {
-            partition::of_day(client, "delivery", now).await?;
+            store::make_day(client, "delivery", now).await?;
         }
         let begin = Instant::now();
         let stepped = self.step_over(client, term, enters, now).await;

@@ -3,14 +3,6 @@
 use reading::time;
 use tokio_postgres::{Client, Error};
 
-/// Makes the partition of `parent` for the UTC day of this instant, unless it is there.
-///
-/// In a transaction of its own, so that what follows may fail without it.
-pub(crate) async fn of_day(client: &Client, parent: &str, at: i64) -> Result<(), Error> {
-    store::make_day(client, parent, at).await?;
-    Ok(())
-}
-
 /// Makes the partition of `parent` for the UTC month of this instant, unless it is there.
 pub(crate) async fn of_month(client: &Client, parent: &str, at: i64) -> Result<(), Error> {
     let (year, month) = time::month_of(at);

@@ -1,4 +1,4 @@
-//! Questions to the database, each within a deadline. One that nobody waits for any more is cancelled.
+//! Questions to the database, each within a deadline. A question is cancelled if its caller leaves.
 
 use crate::{Error, Pool};
 use deadpool_postgres::{ClientWrapper, Object};

@@ -35,8 +35,9 @@ impl Database {
     /// Makes the partition of `parent` for the UTC day of this instant, in microseconds since 1970.
     pub(super) async fn make_partition(&self, parent: &str, at: i64) -> Result<(), Error> {
         let mut lent = Lent::new(self.0.get().await?);
-        let answer = timeout(DEADLINE, crate::partition::of_day(lent.connection()?, parent, at)).await;
-        self.answered(&mut lent, answer).await
+        let answer = timeout(DEADLINE, store::make_day(lent.connection()?, parent, at)).await;
+        self.answered(&mut lent, answer).await?;
+        Ok(())
     }
 
     async fn answered<T>(

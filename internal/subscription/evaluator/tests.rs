@@ -214,7 +214,7 @@ async fn messages_of_a_topic() {
     let id = setting
         .subscribe("topic, filter", "'t1', 'data.body.x == 1 && data.headers.y == \"z\"'")
         .await;
-    partition::of_day(&setting.client, "published", time::now())
+    store::make_day(&setting.client, "published", time::now())
         .await
         .unwrap();
     for (topic, x) in [("t1", 1), ("t1", 2), ("t2", 1)] {
@@ -245,9 +245,7 @@ async fn a_replay_sends_again_what_has_ended() {
         setting.store(&[("lada", "speed", second, value)]).await;
     }
     setting.settle().await;
-    partition::of_day(&setting.client, "attempt", time::now())
-        .await
-        .unwrap();
+    store::make_day(&setting.client, "attempt", time::now()).await.unwrap();
     let ended = "INSERT INTO attempt (subscription, seq, number, try, ms, outcome)
         VALUES ($1, 1, 1, 1, 1, 'delivered'), ($1, 2, 1, 10, 1, 'dead')";
     setting.client.execute(ended, &[&id]).await.unwrap();

@@ -5,7 +5,6 @@ use super::body::{Named, Object, Page};
 use super::manager::Shared;
 use super::members::Members;
 use super::postgres;
-use crate::partition;
 use axum::Json;
 use axum::extract::State;
 use futures_util::FutureExt;
@@ -84,7 +83,7 @@ pub(super) async fn redrive(
         .run(move |client| {
             async move {
                 let at = Timestamp::now();
-                partition::of_day(&*client, "attempt", at.as_microsecond()).await?;
+                store::make_day(&*client, "attempt", at.as_microsecond()).await?;
                 let most = i64::try_from(MOST).unwrap_or(i64::MAX);
                 let done = postgres::attempts::redrive(&*client, id, ids.as_deref(), at, most).await?;
                 let unknown = ids.unwrap_or_default().into_iter().filter(|id| !done.contains(id));

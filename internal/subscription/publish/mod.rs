@@ -17,7 +17,6 @@ pub use http::routes;
 pub use message::{Invalid, LARGEST, Message};
 pub use token::{Claims, LEEWAY, Refused, Verifier};
 
-use crate::partition;
 use ::postgres::{Error, Pool, Timer};
 use deadpool_postgres::Object;
 use postgres::{Failed, Stored, attempt};
@@ -171,7 +170,7 @@ impl Publisher {
         let today = now.div_euclid(time::DAY);
         for day in [today, today + 1] {
             if !lock(&self.0.days).contains(&day) {
-                partition::of_day(client, "published", day * time::DAY).await?;
+                store::make_day(client, "published", day * time::DAY).await?;
                 let mut days = lock(&self.0.days);
                 days.retain(|known| *known >= today - 1);
                 days.insert(day);

@@ -71,7 +71,7 @@ impl Fixture {
         let now = jiff::Timestamp::now().as_microsecond();
         let client = pool.get().await.unwrap();
         for at in [now, now + reading::time::DAY] {
-            crate::partition::of_day(&client, "delivery", at).await.unwrap();
+            store::make_day(&client, "delivery", at).await.unwrap();
         }
         Self {
             pool,

@@ -51,7 +51,7 @@ async fn messages_that_were_not_queued_are_filled_by_a_replay() {
     let mut setting = Setting::start().await;
     let id = setting.subscribe("topic", "'trips'").await;
     setting.evaluator.room.limit(1);
-    partition::of_day(&setting.client, "published", time::now())
+    store::make_day(&setting.client, "published", time::now())
         .await
         .unwrap();
     let publish = "INSERT INTO published (topic, id, key, data)
@@ -78,9 +78,7 @@ async fn what_has_ended_takes_no_room() {
     let readings: Vec<Reading> = (0..3).map(|second| ("lada", "speed", second, 130.0)).collect();
     setting.store(&readings).await;
     setting.settle().await;
-    partition::of_day(&setting.client, "attempt", time::now())
-        .await
-        .unwrap();
+    store::make_day(&setting.client, "attempt", time::now()).await.unwrap();
     let ended = "INSERT INTO attempt (subscription, seq, number, try, ms, outcome)
         SELECT $1, seq, 1, 1, 1, 'delivered' FROM generate_series(2, 3) AS seq";
     setting.client.execute(ended, &[&id]).await.unwrap();

@@ -12,7 +12,7 @@ async fn queued() -> (Api, Uuid) {
     let now = reading::time::now();
     for table in ["delivery", "attempt"] {
         for days in [-1, 0, 1] {
-            crate::partition::of_day(&client, table, now + days * reading::time::DAY)
+            store::make_day(&client, table, now + days * reading::time::DAY)
                 .await
                 .unwrap();
         }
