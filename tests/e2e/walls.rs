@@ -238,6 +238,25 @@ fn webhooks_are_sent_by_one_client() {
 }
 
 #[test]
+fn two_crates_name_the_library_of_grpc() {
+    // A crate without it in its manifest cannot name it.
+    let mut naming = BTreeSet::new();
+    for folder in ["bench", "cmd", "fuzz", "internal", "pkg", "soak", "tests"] {
+        let folder = workspace().join(folder);
+        let inside = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        for place in inside.chain([folder.clone()]) {
+            let Ok(manifest) = fs::read_to_string(place.join("Cargo.toml")) else {
+                continue;
+            };
+            if has_words(&manifest, "tonic") {
+                naming.insert(place.strip_prefix(workspace()).unwrap().display().to_string());
+            }
+        }
+    }
+    assert_eq!(naming, set(&["internal/message", "pkg/grpc"]));
+}
+
+#[test]
 fn questions_do_not_know_each_other() {
     let query = workspace().join("internal/query");
     for file in rust_files(&query) {
