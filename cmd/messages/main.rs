@@ -11,6 +11,7 @@ use service::{Arguments, Options, Program, Service, Serving};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 const PROGRAM: Program = Program {
     name: "messages",
@@ -140,11 +141,14 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         strict: args.strict,
     };
     let messages = Messages::new(pool.clone(), options, admission, &service);
+    let (migrated, is_migrated) = oneshot::channel();
     service.keep("database", async move |latch| {
         schema::prepare(&pool, args.migrate)
             .await
             .context("prepare the database")?;
         latch.set(true);
+        // The server may have ended.
+        let _unheard = migrated.send(());
         anyhow::Ok(())
     });
     let listener = if is_local {
@@ -155,5 +159,9 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     } else {
         service.listen("messages", args.port).await?
     };
-    messages.serve(listener, front).await
+    // If it is not migrated, the program ends.
+    let migrated = async {
+        let _ended = is_migrated.await;
+    };
+    messages.serve(listener, front, migrated).await
 }

@@ -381,7 +381,8 @@ async fn messages(
             let messages = Messages::new(pool, options, Admission::open(), service);
             service.spawn("messages", async move {
                 let _ended = ended;
-                messages.serve(listener, front).await
+                // The database was migrated before.
+                messages.serve(listener, front, std::future::ready(())).await
             });
             (Some(format!("{}://{address}", scheme(args))), all_ended)
         }

@@ -9,7 +9,8 @@
 //!
 //! let messages = Messages::new(pool, Options::default(), Admission::open(), &service);
 //! let listener = service.listen("messages", 50051).await?;
-//! messages.serve(listener, web::Front::default()).await
+//! // The database is migrated already.
+//! messages.serve(listener, web::Front::default(), std::future::ready(())).await
 //! # }
 //! ```
 //!

@@ -18,7 +18,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use tokio_postgres::error::SqlState;
 use tonic::codec::CompressionEncoding;
 use web::Front;
 
@@ -68,12 +67,17 @@ impl Messages {
         }
     }
 
-    /// Serves on `listener` until the program is to end. Until the database is migrated, calls fail and are to be sent
-    /// again.
+    /// Serves on `listener` until the program is to end. Until the database is migrated, which `migrated` waits for,
+    /// calls fail and are to be sent again.
     ///
     /// # Errors
     /// Those of the server.
-    pub async fn serve(self, listener: TcpListener, front: Front) -> anyhow::Result<()> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        front: Front,
+        migrated: impl Future<Output = ()> + Send,
+    ) -> anyhow::Result<()> {
         let Self {
             calls,
             admission,
@@ -106,7 +110,10 @@ impl Messages {
             stop: stop.clone(),
             late: calls.service.drain_deadline(),
         };
-        let keeping = stop.run_until_cancelled(keep(&calls, health, &latch));
+        let keeping = stop.run_until_cancelled(async {
+            migrated.await;
+            keep(&calls, health, &latch).await;
+        });
         let (_, served) = tokio::join!(keeping, grpc::serve(listener, services, front, limits, end));
         Ok(served?)
     }
@@ -138,8 +145,7 @@ async fn keep(calls: &Calls, health: Health, latch: &Latch) {
                 sleep(interval).await;
             }
             Err(error) => {
-                // At the first start, the tables are being made.
-                if !is_migrating(&error) && std::mem::take(&mut was_kept) {
+                if std::mem::take(&mut was_kept) {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::warn!(%error, cause, "cannot look for epochs that are due; trying again");
                 }
@@ -147,11 +153,6 @@ async fn keep(calls: &Calls, health: Health, latch: &Latch) {
             }
         }
     }
-}
-
-fn is_migrating(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>());
-    cause.is_some_and(|cause| cause.code() == Some(&SqlState::UNDEFINED_TABLE))
 }
 
 async fn look(calls: &Calls, is_open: &mut bool) -> Result<Size, Error> {
