@@ -4,6 +4,7 @@ mod clients;
 mod command;
 mod faults;
 mod limits;
+mod starting;
 mod stubs;
 
 use serde_json::{Value, json};
