@@ -104,8 +104,12 @@ async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>], retention: Duratio
         return Ok(Tried::Stored(verdicts));
     }
     new.sort_unstable_by(|one, other| (&one.id, &one.source).cmp(&(&other.id, &other.source)));
-    copy::add(client, &copy, epoch, &received, &new).await?;
-    client.batch_execute("COMMIT").await?;
+    // One way to the server and back for the rows and their commit. After a row that it refuses, it rolls back.
+    tokio::try_join!(
+        biased;
+        copy::add(client, &copy, epoch, &received, &new),
+        client.batch_execute("COMMIT")
+    )?;
     Ok(Tried::Stored(verdicts))
 }
 
