@@ -7,10 +7,13 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error as Failed, IsolationLevel, Transaction};
 
 /// Of every transaction. The planner knows nothing of a partition that was just made, and would read all of it for each
-/// id. What is acknowledged is on the disk, and each statement sees what was committed before it, also where the
-/// server's settings say otherwise. A program that stopped between two statements does not keep the lock of puts.
+/// id. Nor does it know that one plan serves requests of every length: it would plan those of a few ids anew each time,
+/// over all epochs. What is acknowledged is on the disk, and each statement sees what was committed before it, also
+/// where the server's settings say otherwise. A program that stopped between two statements does not keep the lock of
+/// puts.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+    SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+    SET LOCAL plan_cache_mode = force_generic_plan";
 
 /// Begins a transaction that has an advisory lock alone. It waits for this and later locks for [`LOCK_TIMEOUT`] each.
 ///
