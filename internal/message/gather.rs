@@ -11,6 +11,10 @@ use tokio_util::task::TaskTracker;
 /// Transactions of puts at once.
 pub(crate) const TRANSACTIONS: usize = 4;
 
+/// A transaction of fewer messages counts twice: what it costs by itself, most of all the wait for the disk, is then
+/// shared by twice as many puts, and two at once are enough for one to gather while another waits.
+const FEW: usize = 200;
+
 /// Puts that wait for a transaction; more wait to wait.
 const WAITING: usize = 256;
 
@@ -73,7 +77,8 @@ async fn work(store: Store, mut waiting: mpsc::Receiver<Put>, late: Cancellation
             },
         };
         // While all transactions are under way, more puts come to share the next one.
-        let Ok(permit) = permits.clone().acquire_owned().await else {
+        let taken = if first.messages.len() < FEW { 2 } else { 1 };
+        let Ok(mut permit) = permits.clone().acquire_many_owned(taken).await else {
             break;
         };
         if first.told.is_closed() {
@@ -82,6 +87,10 @@ async fn work(store: Store, mut waiting: mpsc::Receiver<Put>, late: Cancellation
         }
         let mut puts = vec![first];
         next = fill(&mut puts, &mut waiting);
+        if taken == 2 && puts.iter().map(|put| put.messages.len()).sum::<usize>() >= FEW {
+            // They are many after all.
+            drop(permit.split(1));
+        }
         let store = store.clone();
         tasks.spawn(async move {
             commit(&store, puts).await;
