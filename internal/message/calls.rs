@@ -152,7 +152,7 @@ impl Calls {
 }
 
 /// The messages of a request, if all of them may be stored.
-fn checked(events: Vec<Bytes>, rules: Rules) -> Result<Vec<Message>, Status> {
+pub(crate) fn checked(events: Vec<Bytes>, rules: Rules) -> Result<Vec<Message>, Status> {
     let (mut messages, mut faults) = (Vec::with_capacity(events.len()), Vec::new());
     for (at, event) in events.into_iter().enumerate() {
         match Message::of(event, rules) {

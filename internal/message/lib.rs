@@ -20,6 +20,8 @@
 mod admission;
 mod calls;
 mod client;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gather;
 mod message;
 mod metrics;
