@@ -1,4 +1,5 @@
 mod model;
+mod together;
 
 use super::*;
 use crate::message::{Message, Rules};
