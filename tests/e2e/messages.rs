@@ -3,6 +3,7 @@
 mod clients;
 mod command;
 mod faults;
+mod hostile;
 mod limits;
 mod starting;
 mod stubs;
