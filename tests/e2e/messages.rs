@@ -6,6 +6,7 @@ mod faults;
 mod hostile;
 mod limits;
 mod starting;
+mod statuses;
 mod stubs;
 
 use serde_json::{Value, json};

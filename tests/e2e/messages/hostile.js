@@ -5,6 +5,9 @@ const { readFileSync } = require("fs");
 const http2 = require("http2");
 const net = require("net");
 const { gzipSync } = require("zlib");
+const frames = require("./frames.js");
+
+const { begin, field, frame, put } = frames;
 
 const { port } = JSON.parse(readFileSync(0));
 
@@ -13,58 +16,9 @@ const DEADLINE = 15_000;
 
 const BUSY = "8";
 
-// A field with a length, of number 1 to 15.
-function field(number, bytes) {
-  const length = [];
-  for (let left = bytes.length; ; left >>= 7) {
-    length.push(left > 127 ? (left & 127) | 128 : left);
-    if (left < 128) break;
-  }
-  return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), bytes]);
-}
+const connect = () => frames.connect(port);
 
-const put = (id, data = "x") => field(1, Buffer.concat([field(1, Buffer.from(id)), field(7, Buffer.from(data))]));
-
-function frame(payload, { flag = 0, length = payload.length } = {}) {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(flag, 0);
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, payload]);
-}
-
-function connect() {
-  const session = http2.connect(`http://127.0.0.1:${port}`);
-  // Of a call, it is told by the call.
-  session.on("error", () => {});
-  return session;
-}
-
-function begin(session, method, headers = {}) {
-  const path = `/awakari.messages.Service/${method}`;
-  const request = session.request({
-    ":method": "POST",
-    ":path": path,
-    "content-type": "application/grpc",
-    te: "trailers",
-    ...headers,
-  });
-  request.on("error", () => {});
-  return request;
-}
-
-// Calls PutBatch with this body. Answers with the status.
-function call(session, body, headers) {
-  return new Promise((resolve) => {
-    const request = begin(session, "PutBatch", headers);
-    let status = "none";
-    const note = (fields) => (status = fields["grpc-status"] ?? status);
-    request.on("response", note);
-    request.on("trailers", note);
-    request.on("close", () => resolve(status));
-    request.resume();
-    request.end(body);
-  });
-}
+const call = async (session, body, headers) => (await frames.call(session, "PutBatch", body, headers)).status;
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
@@ -123,7 +77,10 @@ async function resets(session, count) {
 async function leave() {
   const session = connect();
   const request = begin(session, "GetBatch");
-  const begun = new Promise((resolve) => request.on("response", resolve).on("close", () => resolve({ "grpc-status": "lost" })));
+  const begun = new Promise((resolve) => {
+    request.on("response", resolve);
+    request.on("close", () => resolve({ "grpc-status": "lost" }));
+  });
   request.end(frame(Buffer.concat(["l0", "l1", "l2"].map((id) => field(1, Buffer.from(id))))));
   const headers = await begun;
   session.destroy();
