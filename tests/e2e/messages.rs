@@ -5,6 +5,7 @@ mod command;
 mod faults;
 mod hostile;
 mod limits;
+mod metrics;
 mod starting;
 mod statuses;
 mod stubs;
