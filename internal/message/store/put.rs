@@ -12,8 +12,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Timestamptz;
-use tokio_postgres::Error as Failed;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error as Failed, Statement};
+
+/// Messages up to which INSERT adds them: one way to the server and back, with their commit. COPY needs two, and takes
+/// less for each message.
+const FEW: usize = 100;
+
+/// Adds the same rows as [`COPY`].
+const INSERT: &str = "INSERT INTO message (epoch, id, source, received, event)
+    SELECT $1::int, id, source, $2::timestamptz, event
+    FROM unnest($3::text[], $4::text[], $5::bytea[]) AS new (id, source, event)";
 
 /// A message whose name belongs to another one: its place in the put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +72,11 @@ async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>], retention: Duratio
     named.dedup_by(|one, other| (&one.id, &one.source) == (&other.id, &other.source));
     let ids: Vec<&str> = named.iter().map(|message| message.id.as_str()).collect();
     let sources: Vec<&str> = named.iter().map(|message| message.source.as_str()).collect();
-    let (find, open, copy) = tokio::try_join!(
+    let (find, open, insert, copy) = tokio::try_join!(
         biased;
         client.prepare_cached(find),
         client.prepare_cached(OPEN),
+        client.prepare_cached(INSERT),
         client.prepare_cached(COPY)
     )?;
     // One way to the server and back: each statement begins once the one before has ended.
@@ -104,13 +114,30 @@ async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>], retention: Duratio
         return Ok(Tried::Stored(verdicts));
     }
     new.sort_unstable_by(|one, other| (&one.id, &one.source).cmp(&(&other.id, &other.source)));
-    // One way to the server and back for the rows and their commit. After a row that it refuses, it rolls back.
-    tokio::try_join!(
-        biased;
-        copy::add(client, &copy, epoch, &received, &new),
-        client.batch_execute("COMMIT")
-    )?;
+    // Both send their statement when they are polled first, so that the commit comes behind it. After a row that the
+    // server refuses, it rolls back.
+    let commit = client.batch_execute("COMMIT");
+    if new.len() <= FEW {
+        tokio::try_join!(biased; add_few(client, &insert, epoch, &received, &new), commit)?;
+    } else {
+        tokio::try_join!(biased; copy::add(client, &copy, epoch, &received, &new), commit)?;
+    }
     Ok(Tried::Stored(verdicts))
+}
+
+async fn add_few(
+    client: &Object,
+    insert: &Statement,
+    epoch: i32,
+    received: &Timestamptz,
+    messages: &[&Message],
+) -> Result<(), Failed> {
+    let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
+    let sources: Vec<&str> = messages.iter().map(|message| message.source.as_str()).collect();
+    let events: Vec<&[u8]> = messages.iter().map(|message| &*message.event).collect();
+    let parameters: [&(dyn ToSql + Sync); 5] = [&epoch, received, &ids, &sources, &events];
+    client.execute(insert, &parameters).await?;
+    Ok(())
 }
 
 /// What becomes of each put, in their order, and the messages that are new.
