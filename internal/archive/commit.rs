@@ -11,7 +11,8 @@
 //! one copied. What a crash leaves behind is a number that is never used, or a copy that is
 //! missing or old, which the next dump of the day repairs.
 
-use super::manifest::{self, Manifest};
+use super::claim::claim;
+use super::manifest::{Manifest, Names};
 use super::postgres::{DaySnapshot, DumpRecord, OfDay};
 use super::read::{self, ReadError, manifest_and_version};
 use super::{Day, Outcome};
@@ -22,9 +23,6 @@ use uuid::Uuid;
 
 /// How often to start over because other dumpers were faster. Each time one of them made progress.
 const TRIES: usize = 10;
-
-/// How many numbers that others have claimed to pass over.
-const CLAIMED: u64 = 1000;
 
 /// So many dumps that a dump is based on are remembered. A database that was set back further than
 /// that no longer tells them from those of another.
@@ -108,7 +106,7 @@ impl<'a> Attempt<'a> {
             Based::InForce | Based::Moved => return Ok(Step::Overtaken),
         };
         let above = self.current.as_ref().map_or(0, |(manifest, _)| manifest.revision);
-        Ok(match claim(store, day, above).await? {
+        Ok(match claim(store, Names::readings(day), above).await? {
             Some(revision) => Step::Claimed(Claimed {
                 attempt: self,
                 revision,
@@ -171,7 +169,7 @@ impl Claimed<'_> {
         if publish(store, &ours, current.as_ref().map(|(_, version)| version)).await? {
             copy(store, &ours).await?;
             store
-                .delete(&manifest::claim(day, revision))
+                .delete(&Names::readings(day).claim(revision))
                 .await
                 .context("delete the claim")?;
             return Ok(Some(Outcome::Written(ours)));
@@ -263,38 +261,12 @@ async fn is_verified(store: &Store, manifest: &Manifest) -> anyhow::Result<bool>
 async fn is_copied(store: &Store, manifest: &Manifest) -> anyhow::Result<bool> {
     let data = store.head(&manifest.file).await.context("look up the dump")?;
     let copy = store
-        .head(&manifest::stable(manifest.date))
+        .head(&Names::readings(manifest.date).stable())
         .await
         .context("look up the dump's copy")?;
     Ok(data
         .zip(copy)
         .is_some_and(|(data, copy)| copy.size == data.size && copy.modified >= data.modified))
-}
-
-/// Claims the first free number above the one in force; none where another dumper has committed it
-/// since, and freed its claim.
-async fn claim(store: &Store, day: Day, above: u64) -> anyhow::Result<Option<u64>> {
-    for revision in above + 1..=above + CLAIMED {
-        let name = manifest::claim(day, revision);
-        if !store.create(&name, Bytes::new()).await.context("claim a revision")? {
-            continue;
-        }
-        let in_force = in_force(store, day).await?.map_or(0, |(manifest, _)| manifest.revision);
-        if in_force >= revision {
-            store.delete(&name).await.context("delete the claim")?;
-            return Ok(None);
-        }
-        // Of a manifest that was moved away, or set back: those files are not written over.
-        let data = manifest::data(day, revision);
-        if store.head(&data).await.context("look up the revision")?.is_some() {
-            store.delete(&name).await.context("delete the claim")?;
-            continue;
-        }
-        return Ok(Some(revision));
-    }
-    bail!(
-        "{CLAIMED} revisions of {day} are claimed and not written, or there and not in force; move {day}.r*.claim, and the files above the manifest's revision, away while no dumper runs"
-    )
 }
 
 /// The dumps that one built upon this one holds: this one, and those that it holds itself, the latest
@@ -313,7 +285,7 @@ async fn write(
     base: Option<(&Store, &Manifest)>,
     content: DaySnapshot,
 ) -> anyhow::Result<(Manifest, bool, blob::Writer)> {
-    let file = manifest::data(day, revision);
+    let file = Names::readings(day).data(revision);
     let day_version = content.version;
     let mut writer = store.writer(&file).await.context("start the upload")?;
     let (written, whole) = match content.write(base, &mut writer).await {
@@ -352,7 +324,7 @@ async fn write(
 /// again.
 async fn give_up(store: &Store, day: Day, revision: u64, writer: blob::Writer) {
     if writer.abort().await.is_ok() {
-        let _ = store.delete(&manifest::claim(day, revision)).await;
+        let _ = store.delete(&Names::readings(day).claim(revision)).await;
     }
 }
 
@@ -360,7 +332,7 @@ async fn give_up(store: &Store, day: Day, revision: u64, writer: blob::Writer) {
 /// of the day. Says whether it was still in force.
 async fn renew(store: &Store, manifest: &Manifest, former: &Version) -> anyhow::Result<bool> {
     let bytes = Bytes::from(serde_json::to_vec(manifest).context("write the manifest")?);
-    let name = manifest::name(manifest.date);
+    let name = Names::readings(manifest.date).manifest();
     let renewed = store.replace(&name, bytes, Some(former)).await;
     if renewed.context("write the manifest")? && !is_copied(store, manifest).await? {
         copy(store, manifest).await?;
@@ -373,7 +345,7 @@ async fn renew(store: &Store, manifest: &Manifest, former: &Version) -> anyhow::
 /// that was still so. After an error it may be in force or not, so that nothing of it may be deleted.
 async fn publish(store: &Store, ours: &Manifest, former: Option<&Version>) -> anyhow::Result<bool> {
     let bytes = Bytes::from(serde_json::to_vec(ours).context("write the manifest")?);
-    let name = manifest::name(ours.date);
+    let name = Names::readings(ours.date).manifest();
     let replaced = store
         .replace(&name, bytes, former)
         .await
@@ -390,7 +362,7 @@ async fn publish(store: &Store, ours: &Manifest, former: Option<&Version>) -> an
 /// while the other copies: the slower copy may be the older one, but then its own look at the
 /// manifest tells it to copy again.
 async fn copy(store: &Store, manifest: &Manifest) -> anyhow::Result<()> {
-    let stable = manifest::stable(manifest.date);
+    let stable = Names::readings(manifest.date).stable();
     let mut copied = manifest.clone();
     for _ in 0..TRIES {
         store
@@ -413,7 +385,7 @@ async fn copy(store: &Store, manifest: &Manifest) -> anyhow::Result<()> {
 async fn withdraw(store: &Store, ours: &Manifest) -> anyhow::Result<()> {
     store.delete(&ours.file).await.context("delete the superseded dump")?;
     store
-        .delete(&manifest::claim(ours.date, ours.revision))
+        .delete(&Names::readings(ours.date).claim(ours.revision))
         .await
         .context("delete the claim")
 }

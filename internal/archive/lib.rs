@@ -24,6 +24,7 @@
 //! Deliberately not here: other formats, and deleting old revisions.
 
 pub mod chunks;
+mod claim;
 mod commit;
 mod day;
 mod days;
@@ -32,6 +33,7 @@ mod manifest;
 mod merge;
 mod nightly;
 mod outcome;
+mod pack;
 mod period;
 mod postgres;
 pub mod read;
@@ -40,6 +42,7 @@ mod retention;
 mod stale;
 #[cfg(test)]
 mod tests;
+mod unpack;
 mod write;
 
 pub use day::{Day, DayError};

@@ -50,24 +50,49 @@ impl Manifest {
     pub const FORMAT: &str = "json.gz";
 }
 
-/// The name of a day's manifest.
-pub(super) fn name(day: Day) -> String {
-    format!("{day}.manifest.json")
+/// The names of a dump's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) day: Day,
+    /// What stands behind the day.
+    of: &'static str,
 }
 
-/// The name of a revision's data; never written twice.
-pub(super) fn data(day: Day, revision: u64) -> String {
-    format!("{day}.r{revision}.{}", Manifest::FORMAT)
-}
+impl Names {
+    /// Those of a day's readings.
+    pub(super) fn readings(day: Day) -> Self {
+        Self { day, of: "" }
+    }
 
-/// The name of a copy of the data in force, which stays the same.
-pub(super) fn stable(day: Day) -> String {
-    format!("{day}.{}", Manifest::FORMAT)
-}
+    /// The name of the manifest.
+    pub(super) fn manifest(self) -> String {
+        let Self { day, of } = self;
+        format!("{day}{of}.manifest.json")
+    }
 
-/// The name of a claim, by which a dumper reserves a revision.
-pub(super) fn claim(day: Day, revision: u64) -> String {
-    format!("{day}.r{revision}.claim")
+    /// The name of a revision's data; never written twice.
+    pub(super) fn data(self, revision: u64) -> String {
+        let Self { day, of } = self;
+        format!("{day}{of}.r{revision}.{}", Manifest::FORMAT)
+    }
+
+    /// The name of a copy of the data in force, which stays the same.
+    pub(super) fn stable(self) -> String {
+        let Self { day, of } = self;
+        format!("{day}{of}.{}", Manifest::FORMAT)
+    }
+
+    /// The name of a claim, by which a dumper reserves a revision.
+    pub(super) fn claim(self, revision: u64) -> String {
+        let Self { day, of } = self;
+        format!("{day}{of}.r{revision}.claim")
+    }
+
+    /// All claims, as a pattern for people.
+    pub(super) fn claims(self) -> String {
+        let Self { day, of } = self;
+        format!("{day}{of}.r*.claim")
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +116,7 @@ mod tests {
             day_version: 7,
             format: Manifest::FORMAT.to_owned(),
             schema_version: Manifest::SCHEMA_VERSION,
-            file: data(day, 3),
+            file: Names::readings(day).data(3),
         };
         let text = r#"{"date":"2017-06-03","id":"00000000-0000-0000-0000-000000000000","revision":3,"readings":2,"devices":1,"firstTimestamp":"2017-06-03T10:00:00Z","lastTimestamp":null,"bytes":120,"sha256":"ab","dayVersion":7,"format":"json.gz","schemaVersion":1,"file":"2017-06-03.r3.json.gz"}"#;
         assert_eq!(serde_json::to_string(&manifest).unwrap(), text);

@@ -1,22 +1,9 @@
-//! Writes readings to an upload: lines, gzip, checksum, in constant memory.
-//!
-//! Three stages run at once, joined by short queues. The producer fills buffers of lines, a thread compresses
-//! and hashes them, and the upload sends the result.
+//! Writes readings to an upload, as lines.
 
 use super::Day;
+use super::pack::{self, Lines};
 use anyhow::Context;
-use bytes::Bytes;
-use flate2::{Compression, GzBuilder};
 use reading::{Line, time};
-use sha2::{Digest, Sha256};
-use std::io::{self, Write};
-use tokio::sync::mpsc;
-
-/// About how many bytes of lines a piece holds.
-const PIECE: usize = 256 << 10;
-
-/// Pieces that wait between two stages.
-const QUEUE: usize = 4;
 
 /// The written file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +21,7 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(super) struct Sink {
     day: Day,
-    to: mpsc::Sender<Vec<u8>>,
-    buffer: Vec<u8>,
+    lines: Lines,
     series: Option<(String, Line)>,
     /// The device of the last reading.
     device: String,
@@ -54,36 +40,17 @@ pub(super) async fn write<F>(
 where
     F: Future<Output = anyhow::Result<Sink>>,
 {
-    let (lines, to_compress) = mpsc::channel(QUEUE);
-    let (compressed, mut to_upload) = mpsc::channel::<Bytes>(QUEUE);
-    let compressing = tokio::task::spawn_blocking(move || compress(to_compress, compressed));
-    let upload = async {
-        while let Some(piece) = to_upload.recv().await {
-            to.write(piece).await.context("upload the dump")?;
-        }
-        anyhow::Ok(())
-    };
-    let compressed = async {
-        compressing
-            .await
-            .context("the compressing thread ended")?
-            .context("compress the dump")
-    };
-    let producing = async {
-        let mut sink = produce(Sink::new(day, lines)).await?;
-        sink.flush().await?;
-        // Dropping the sender tells the next stage that its input is complete.
+    let producing = |lines| async move {
         let Sink {
+            lines,
             readings,
             devices,
             span,
             ..
-        } = sink;
-        anyhow::Ok((readings, devices, span))
+        } = produce(Sink::new(day, lines)).await?;
+        anyhow::Ok((lines, (readings, devices, span)))
     };
-    // The upload comes first: if it fails, the earlier stages fail as a consequence, and the first error is
-    // the one to report.
-    let ((), file, (readings, devices, span)) = tokio::try_join!(upload, compressed, producing)?;
+    let (file, (readings, devices, span)) = pack::write(to, producing).await?;
     Ok(Written {
         readings,
         devices,
@@ -95,12 +62,10 @@ where
 }
 
 impl Sink {
-    fn new(day: Day, to: mpsc::Sender<Vec<u8>>) -> Self {
-        let buffer = Vec::with_capacity(PIECE + 1024);
+    fn new(day: Day, lines: Lines) -> Self {
         Self {
             day,
-            to,
-            buffer,
+            lines,
             series: None,
             device: String::new(),
             readings: 0,
@@ -123,7 +88,7 @@ impl Sink {
             "the value of device {device} at {} is {value}, which a dump cannot hold; correct that row and dump the day again",
             time::exact(timestamp)
         );
-        line.write(timestamp, value, &mut self.buffer);
+        line.write(timestamp, value, &mut self.lines.buffer);
         self.readings += 1;
         if self.device != *device {
             self.device.clone_from(device);
@@ -131,84 +96,14 @@ impl Sink {
         }
         let (first, last) = self.span.unwrap_or((timestamp, timestamp));
         self.span = Some((first.min(timestamp), last.max(timestamp)));
-        if self.buffer.len() >= PIECE {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> anyhow::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE + 1024));
-        self.to
-            .send(piece)
-            .await
-            .ok()
-            .context("the compressing thread has gone")
-    }
-}
-
-struct File {
-    bytes: u64,
-    sha256: String,
-}
-
-fn compress(mut lines: mpsc::Receiver<Vec<u8>>, to: mpsc::Sender<Bytes>) -> io::Result<File> {
-    let outlet = Outlet {
-        to,
-        buffer: Vec::with_capacity(PIECE),
-        bytes: 0,
-        hash: Sha256::new(),
-    };
-    // No time and no name in the header: the same readings give the same bytes.
-    let mut gzip = GzBuilder::new().mtime(0).write(outlet, Compression::new(7));
-    while let Some(piece) = lines.blocking_recv() {
-        gzip.write_all(&piece)?;
-    }
-    let mut outlet = gzip.finish()?;
-    outlet.flush()?;
-    let digest = outlet.hash.finalize();
-    Ok(File {
-        bytes: outlet.bytes,
-        sha256: format!("{digest:x}"),
-    })
-}
-
-/// Counts, hashes and sends the compressed bytes.
-struct Outlet {
-    to: mpsc::Sender<Bytes>,
-    buffer: Vec<u8>,
-    bytes: u64,
-    hash: Sha256,
-}
-
-impl Write for Outlet {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.hash.update(data);
-        self.bytes += data.len() as u64;
-        self.buffer.extend_from_slice(data);
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-        self.to
-            .blocking_send(piece.into())
-            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        self.lines.pass_on().await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
     use std::io::Read;
 
     fn day() -> Day {

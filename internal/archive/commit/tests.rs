@@ -335,9 +335,9 @@ async fn a_number_that_is_in_force_cannot_be_claimed() {
         dump(&setting, version).await.unwrap();
     }
     let before = setting.names().await;
-    assert_eq!(claim(store, day(), 1).await.unwrap(), None);
+    assert_eq!(claim(store, Names::readings(day()), 1).await.unwrap(), None);
     assert_eq!(setting.names().await, before, "a claim was left behind");
-    assert_eq!(claim(store, day(), 3).await.unwrap(), Some(4));
+    assert_eq!(claim(store, Names::readings(day()), 3).await.unwrap(), Some(4));
 }
 
 /// A rival commits and copies while our copy of the revision before is on its way.

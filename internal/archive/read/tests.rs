@@ -6,6 +6,7 @@ use crate::write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 use std::io::Write as _;
 
 fn day() -> Day {
@@ -171,7 +172,7 @@ async fn damage_is_told_from_what_was_never_a_dump() {
         )
         .await;
         assert!(
-            matches!(found, Err(ReadError::Readings { .. } | ReadError::Line { line: 2, .. })),
+            matches!(found, Err(ReadError::Count { .. } | ReadError::Line { line: 2, .. })),
             "{found:?}"
         );
     }
@@ -225,7 +226,7 @@ async fn a_reader_may_be_left_in_the_middle() {
     let manifest = file(&store, gzip(&text), 86_400).await;
     let mut reader = Reader::open(&store, &manifest).await.unwrap();
     assert!(reader.next().await.unwrap().is_some());
-    let decoding = reader.decoding.take().unwrap();
+    let decoding = reader.0.decoding.take().unwrap();
     drop(reader);
     let verdict = tokio::time::timeout(std::time::Duration::from_secs(20), decoding).await;
     verdict.expect("the thread does not end").unwrap().unwrap_err();
