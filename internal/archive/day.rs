@@ -1,5 +1,6 @@
 //! A UTC day.
 
+use entry::Id;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,21 @@ impl Day {
     pub fn start(self) -> i64 {
         let since: SignedDuration = self.0.duration_since(Date::constant(1970, 1, 1));
         since.as_secs() * 1_000_000
+    }
+
+    /// Not above the id of any entry of this day, and above those of earlier days.
+    pub(crate) fn first_id(self) -> Id {
+        Id::first_of(self.start() / 1000)
+    }
+
+    /// Above the id of every entry of this day.
+    pub(crate) fn next_id(self) -> Id {
+        Id::first_of((self.start() + Self::MICROSECONDS) / 1000)
+    }
+
+    /// The day of the entry that has this id; none outside of the calendar.
+    pub(crate) fn of_id(id: Id) -> Option<Self> {
+        Self::at(id.moment().div_euclid(Self::MICROSECONDS / 1000))
     }
 }
 
@@ -135,5 +151,10 @@ mod tests {
         assert_eq!(day("1969-12-31").start(), -Day::MICROSECONDS);
         assert_eq!(day("9999-12-31").start(), 253_402_214_400_000_000);
         assert_eq!(day("9999-12-31").next(), day("9999-12-31"));
+        for known in ["1970-01-01", "2024-02-29", "9999-12-31"] {
+            let known = day(known);
+            assert_eq!(Day::of_id(known.first_id()), Some(known));
+            assert!(known.first_id() < known.next_id() && Day::of_id(known.next_id()) != Some(known));
+        }
     }
 }

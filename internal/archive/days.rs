@@ -42,18 +42,25 @@ impl Days {
         self.to
     }
 
-    /// The days of this range that have a manifest in `store`.
+    /// The days of this range whose readings have a manifest in `store`.
     ///
     /// # Errors
     /// Where the store cannot be listed.
     pub async fn dumped(self, store: &Store) -> anyhow::Result<BTreeSet<Day>> {
+        self.with(".manifest.json", store).await
+    }
+
+    /// The days of this range whose journal has a manifest in `store`.
+    pub(super) async fn with_journal(self, store: &Store) -> anyhow::Result<BTreeSet<Day>> {
+        self.with(".journal.manifest.json", store).await
+    }
+
+    /// The days of this range of which there is a file with this ending.
+    async fn with(self, ending: &str, store: &Store) -> anyhow::Result<BTreeSet<Day>> {
         let mut listed = pin!(store.list(""));
         let mut found = BTreeSet::new();
         while let Some(meta) = listed.try_next().await.context("list the dumps")? {
-            let day = meta
-                .name
-                .strip_suffix(".manifest.json")
-                .and_then(|day| day.parse().ok());
+            let day = meta.name.strip_suffix(ending).and_then(|day| day.parse().ok());
             found.extend(day.filter(|day| self.contains(*day)));
         }
         Ok(found)

@@ -21,13 +21,16 @@
 //! `stale.rs` chooses the days to dump. `retention.rs` drops months whose days are all in their dumps. A
 //! reading that arrives later for such a day is merged with the dump in force (`merge.rs`).
 //!
-//! Deliberately not here: other formats, and deleting old revisions.
+//! `journal/` does the same for the entries of the journal, whose old revisions it deletes.
+//!
+//! Deliberately not here: other formats, and deleting old revisions of readings.
 
 pub mod chunks;
 mod claim;
 mod commit;
 mod day;
 mod days;
+pub mod journal;
 pub mod load;
 mod manifest;
 mod merge;

@@ -64,6 +64,11 @@ impl Names {
         Self { day, of: "" }
     }
 
+    /// Those of a day's journal.
+    pub(super) fn journal(day: Day) -> Self {
+        Self { day, of: ".journal" }
+    }
+
     /// The name of the manifest.
     pub(super) fn manifest(self) -> String {
         let Self { day, of } = self;

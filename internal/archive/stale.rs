@@ -39,7 +39,7 @@ impl Dumper {
     /// Finished dumps stay.
     pub async fn dump_stale(&self, until: Day, stop: &CancellationToken) -> anyhow::Result<Swept> {
         let mut swept = Swept::default();
-        let mut unanswered = 0;
+        let mut unanswered = Unanswered::default();
         let mut last = None;
         loop {
             let mut page = postgres::days_after(&self.pool, last, until, PAGE).await?;
@@ -67,16 +67,11 @@ impl Dumper {
                     Err(error) => {
                         swept.failed += 1;
                         tracing::error!(%day, error = format!("{error:#}"), "could not dump the day; going on with the others");
-                        unanswered = if is_unanswered(&error) { unanswered + 1 } else { 0 };
-                        if unanswered == MAX_FAILED_DAYS {
-                            bail!(
-                                "gave up after {MAX_FAILED_DAYS} days in a row failed, the last one, {day}, with: {error:#}"
-                            );
-                        }
+                        unanswered.failed(day, &error)?;
                         continue;
                     }
                 }
-                unanswered = 0;
+                unanswered.answered();
             }
             if is_end {
                 tracing::info!(
@@ -88,6 +83,28 @@ impl Dumper {
                 return Ok(swept);
             }
         }
+    }
+}
+
+/// How many days failed in a row because the database or the store is gone.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    days: u32,
+}
+
+impl Unanswered {
+    /// A day went well.
+    pub(super) fn answered(&mut self) {
+        self.days = 0;
+    }
+
+    /// A day failed with this error. Fails where the others would fail as well.
+    pub(super) fn failed(&mut self, day: Day, error: &anyhow::Error) -> anyhow::Result<()> {
+        self.days = if is_unanswered(error) { self.days + 1 } else { 0 };
+        if self.days == MAX_FAILED_DAYS {
+            bail!("gave up after {MAX_FAILED_DAYS} days in a row failed, the last one, {day}, with: {error:#}");
+        }
+        Ok(())
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn write<F>(
 where
     F: Future<Output = anyhow::Result<Sink>>,
 {
-    let producing = |lines| async move {
+    let producing = |lines: Lines| async move {
         let Sink {
             lines,
             readings,

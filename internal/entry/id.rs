@@ -1,5 +1,7 @@
 //! Ids of entries: ULIDs, which begin with the moment that an entry tells of.
 
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use ulid::Ulid;
@@ -29,7 +31,8 @@ impl Id {
     }
 
     /// Smaller than every id of this moment and later.
-    pub(crate) fn first_of(moment: i64) -> Self {
+    #[must_use]
+    pub fn first_of(moment: i64) -> Self {
         Self(Ulid::from_parts(u64::try_from(moment).unwrap_or(0), 0))
     }
 
@@ -67,6 +70,19 @@ impl FromStr for Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse::<Self>().map_err(D::Error::custom)
     }
 }
 

@@ -15,8 +15,8 @@
 //! ```
 //!
 //! `http` has the paths of the journal's own program, `store` its transactions. [`Reader`] reads entries; the
-//! API has one over its own connections. Deliberately not here: readings, and which
-//! place an entry has that names none.
+//! API has one over its own connections. A [`Record`] is an entry in a dump, which [`restore`] brings back.
+//! Deliberately not here: readings, and which place an entry has that names none.
 
 mod admission;
 mod draft;
@@ -31,6 +31,7 @@ mod options;
 mod page;
 mod question;
 mod read;
+mod record;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -46,4 +47,6 @@ pub use moment::{Moment, plain_time};
 pub use options::Options;
 pub use page::Page;
 pub use read::{Found, Reader, Used};
+pub use record::{Coordinates, Record};
+pub use store::restore;
 pub use trend::{Aggregation, Buckets, Fill, MOST_BUCKETS, NoBuckets};

@@ -5,11 +5,13 @@
 
 mod day;
 mod days;
+mod journal;
 mod month;
 mod snapshot;
 
 pub(super) use day::{DaySnapshot, OfDay};
 pub(super) use days::{DumpRecord, after as days_after};
+pub(super) use journal::{JournalSnapshot, Stood, day_with_entries};
 pub(super) use month::{Counted, Drop, Partition, States, count, drop_month, expired, states};
 pub use snapshot::Snapshot;
 

@@ -7,6 +7,7 @@
 //! The database records the dumps that were loaded into it (`postgres.rs`), like those that were written from
 //! it. So a day that holds exactly its dump is up to date.
 
+pub mod journal;
 mod postgres;
 #[cfg(test)]
 mod tests;

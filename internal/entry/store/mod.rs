@@ -1,12 +1,14 @@
-//! Entries in PostgreSQL: posts, edits, deletes.
+//! Entries in PostgreSQL: posts, edits, deletes, and what a dump brings back.
 
 mod change;
 mod names;
 mod post;
 mod publish;
+mod restoring;
 
 pub(crate) use change::{By, Change, Changed, Refused};
 pub(crate) use post::{Post, Posted};
+pub use restoring::restore;
 
 use ::postgres::{Error, Pool};
 use deadpool_postgres::Object;
