@@ -2,7 +2,7 @@
 //! once a day.
 
 use anyhow::Context;
-use archive::{Day, Dumper, Fate, Month, Reason, Retention};
+use archive::{Day, Dumper, Fate, Month, Reason, Retention, Swept};
 use blob::Store;
 use clap::Parser;
 use service::{Arguments, Options, Program, Service};
@@ -48,6 +48,12 @@ struct Args {
     #[arg(long, env, conflicts_with = "dump_date")]
     stale: bool,
 
+    /// Dump the journal of the same days as well, as everybody may read it: YYYY-MM-DD.journal.rN.json.gz, under
+    /// a manifest of its own. Former revisions of it are deleted, so that a deleted post is gone. Off by default,
+    /// because posts are personal
+    #[arg(long, env)]
+    journal: bool,
+
     /// After dumping, drop months of readings from the database that are older than this, such as 90d, once
     /// each of their days has a dump that was read back, is whole and holds all of the day
     #[arg(long, env, value_name = "DAYS")]
@@ -91,7 +97,13 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         let dumped = if args.dry_run {
             Ok(())
         } else {
-            dump(&args, &dumper, &stop).await
+            let readings = dump(&args, &dumper, &stop).await;
+            let journal = if args.journal && !stop.is_cancelled() {
+                dump_journal(&args, &dumper, &stop).await
+            } else {
+                Ok(())
+            };
+            readings.and(journal)
         };
         let retained = match args.retention {
             Some(retention) if !stop.is_cancelled() => retain(&dumper, retention, args.dry_run).await,
@@ -106,20 +118,38 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         .context(ENDED)?
 }
 
-/// Dumps the chosen days.
+/// Dumps the readings of the chosen days.
 async fn dump(args: &Args, dumper: &Dumper, stop: &CancellationToken) -> anyhow::Result<()> {
-    // Today is not over: its dump would be stale at once.
-    let yesterday = Day::before(jiff::Timestamp::now());
     if args.stale {
-        let failed = dumper.dump_stale(yesterday, stop).await?.failed;
-        anyhow::ensure!(
-            failed == 0,
-            "{failed} days could not be dumped; the log says why, and the next run tries them again"
-        );
-        return Ok(());
+        return all_dumped(dumper.dump_stale(yesterday(), stop).await?);
     }
-    let day = args.dump_date.unwrap_or(yesterday);
+    let day = args.dump_date.unwrap_or_else(yesterday);
     dumper.dump(day).await.with_context(|| format!("dump {day}"))?;
+    Ok(())
+}
+
+/// Dumps the journal of the chosen days.
+async fn dump_journal(args: &Args, dumper: &Dumper, stop: &CancellationToken) -> anyhow::Result<()> {
+    if args.stale {
+        let swept = dumper.dump_stale_journal(yesterday(), stop).await;
+        return all_dumped(swept.context("dump the journal")?);
+    }
+    let day = args.dump_date.unwrap_or_else(yesterday);
+    let dumped = dumper.dump_journal(day).await;
+    dumped.with_context(|| format!("dump the journal of {day}"))?;
+    Ok(())
+}
+
+/// The last day to dump. Today is not over: its dump would be stale at once.
+fn yesterday() -> Day {
+    Day::before(jiff::Timestamp::now())
+}
+
+fn all_dumped(Swept { failed, .. }: Swept) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} days could not be dumped; the log says why, and the next run tries them again"
+    );
     Ok(())
 }
 

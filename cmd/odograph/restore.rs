@@ -1,6 +1,7 @@
 //! `odograph restore`: loads dumps into a database.
 
 use archive::restore::Restorer;
+use archive::restore::journal::Restored;
 use archive::{Day, Days};
 use service::{Arguments, Options, Service};
 use std::io::Write;
@@ -16,7 +17,8 @@ const CONNECTIONS: usize = 2;
 ///
 /// Loads the dump in force of every day from --from to --to. Each is verified first. The database
 /// may be empty, hold some of the readings already, or take new ones meanwhile: each is there once
-/// in the end, and a stored value stays. If it is interrupted, start it again.
+/// in the end, and a stored value stays. If it is interrupted, start it again. Of an entry of the journal, the later
+/// edit stays, and what was deleted stays deleted.
 ///
 /// Ends with exit code 1 if a day failed; the other days are restored. Days without a dump are named
 /// and are no failure.
@@ -41,6 +43,11 @@ pub(crate) struct Args {
     /// Approximate number of readings in one transaction
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     batch_readings: usize,
+
+    /// Restore the journal too, where the blob store has dumps of it. It is stored by the tables' owner alone; with
+    /// false, it stays in the blob store
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    journal: bool,
 
     /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
@@ -68,17 +75,26 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         schema::prepare(&pool, args.migrate).await?;
         migrated.set(true);
         let restorer = Restorer::new(dumps, pool, args.batch_readings);
-        restorer.restore(days, |step| say(step)).await
+        let readings = restorer.restore(days, |step| say(step)).await?;
+        let journal = if args.journal {
+            restorer.restore_journal(days, |step| say(step)).await?
+        } else {
+            Restored::default()
+        };
+        anyhow::Ok((readings, journal))
     });
     let Some(restored) = restored.await else {
         anyhow::bail!("interrupted before the last day; start it again");
     };
-    let restored = restored?;
-    say(&restored);
+    let (readings, journal) = restored?;
+    say(&readings);
+    if journal != Restored::default() {
+        say(&journal);
+    }
+    let failed = readings.failed + journal.failed;
     anyhow::ensure!(
-        restored.failed == 0,
-        "{} days could not be restored; dump them again if a database still has them, or bring their files back from a copy",
-        restored.failed
+        failed == 0,
+        "{failed} days could not be restored; dump them again if a database still has them, or bring their files back from a copy"
     );
     Ok(())
 }

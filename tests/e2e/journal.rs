@@ -1,5 +1,6 @@
 //! The journal: the lines of its forerunner, its commands, late posts beside readings, subscribers, kills.
 
+mod dumps;
 mod kills;
 mod lines;
 mod track;

@@ -108,7 +108,7 @@ fn a_program_holds_what_it_opens_and_no_more() {
         (
             "dumper",
             &["axum", "object_store", "reqwest", "rustls", "tokio-postgres"],
-            &["archive", "reading", "store"],
+            &["access", "archive", "entry", "reading", "store"],
         ),
         (
             "notifier",
@@ -145,8 +145,8 @@ fn crates_know_only_what_lies_below_them() {
         ("ingest", &["access", "reading"]),
         ("persist", &["bus", "reading", "store"]),
         ("query", &["access", "entry", "reading", "store"]),
-        ("archive", &["reading", "store"]),
-        ("verify", &["archive", "bus", "reading", "store"]),
+        ("archive", &["access", "entry", "reading", "store"]),
+        ("verify", &["access", "archive", "bus", "entry", "reading", "store"]),
         ("client", &["reading"]),
         ("subscription", &["access", "reading", "store"]),
         ("message", &["access", "reading", "store"]),

@@ -16,7 +16,8 @@ impl Dumper {
     /// Where the database or the store fails. Retrying is always safe.
     pub async fn dump_journal(&self, day: Day) -> anyhow::Result<Outcome> {
         let files = files::list(&self.store, Some(day)).await?;
-        self.journal(day, files.get(&day).map_or(&[], Vec::as_slice)).await
+        self.journal(day, files.get(&day).map(Vec::as_slice).unwrap_or_default())
+            .await
     }
 
     /// Dumps the journal of every day up to and including `until` whose dump is stale or missing, oldest first, one

@@ -12,7 +12,7 @@ use tokio_postgres::{Error, Row, RowStream};
 /// is later than the one before. A sum needs neither an order nor memory.
 const VERSION: &str = "
     SELECT count(*), coalesce(sum(hashtextextended(
-        concat_ws(' ', id, (extract(epoch FROM edited) * 1000)::int8, deleted IS NOT NULL) COLLATE \"C\", 0
+        concat_ws(' ', id, (extract(epoch FROM edited) * 1000000)::int8, deleted IS NOT NULL) COLLATE \"C\", 0
     )), 0)::text
     FROM entry WHERE id >= $1 AND id < $2";
 

@@ -121,7 +121,7 @@ impl Restorer {
                 Ok(stored) => return Ok(stored),
                 Err(error) if matches!(error, ::postgres::Error::Refused(_)) || begun.elapsed() > TIMEOUT => {
                     return Err(error).context(
-                        "the restore stopped; fix the cause and start it again (only the tables' owner, or the role of the journal, may write entries)",
+                        "the restore stopped; fix the cause and start it again; if this role may not write entries, be the tables' owner, or pass --journal=false",
                     );
                 }
                 Err(error) => {
