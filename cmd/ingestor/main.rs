@@ -64,7 +64,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
-    let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref()).map_err(service::usage)?;
+    let keys = Keys::load(&args.api_key, args.api_keys_file.as_deref())
+        .and_then(Keys::with_devices)
+        .map_err(service::usage)?;
     // From here on only the process's own variables hold them.
     drop(args.api_key);
     let front = service.front(&args.serving)?;

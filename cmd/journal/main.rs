@@ -149,10 +149,14 @@ fn admission(args: &Args) -> anyhow::Result<Admission> {
             "no user could write: give --api-keys-file, with keys that `odograph key new --user NAME` makes, or --demo-users to try it out"
         )));
     }
-    let keys = file
-        .map(|file| Keys::load(&[], Some(file)))
-        .transpose()
-        .map_err(service::usage)?;
+    let loaded = file.map(|file| Keys::load(&[], Some(file))).transpose();
+    let keys = loaded.map_err(service::usage)?;
+    // Beside claims, the file may be without users.
+    let keys = if args.demo_users {
+        keys
+    } else {
+        keys.map(Keys::with_users).transpose().map_err(service::usage)?
+    };
     let admission = Admission::of(keys).limited(args.max_rate_per_key);
     if args.demo_users {
         tracing::warn!("--demo-users lets everybody write under any name; take it away where others reach this port");

@@ -430,7 +430,9 @@ fn keys(args: &Args, data: &Data) -> anyhow::Result<(Keys, String)> {
     if flags.is_empty() && (file.is_none() || args.demo) {
         flags.push(data.key()?.into());
     }
-    let keys = Keys::load(&flags, file).map_err(service::usage)?;
+    let keys = Keys::load(&flags, file)
+        .and_then(Keys::with_devices)
+        .map_err(service::usage)?;
     let shown = flags.first().map_or("YOUR_KEY", |key| key.expose_secret());
     Ok((keys, shown.to_owned()))
 }

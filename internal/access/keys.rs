@@ -111,6 +111,30 @@ impl Keys {
         Ok(keys)
     }
 
+    /// These keys, if one of them may write readings. A file that changes later is not looked at in this way.
+    ///
+    /// # Errors
+    /// [`Error::UsersAlone`].
+    pub fn with_devices(self) -> Result<Self, Error> {
+        if self.any(|binding| !matches!(binding, Binding::User(..))) {
+            Ok(self)
+        } else {
+            Err(Error::UsersAlone)
+        }
+    }
+
+    /// These keys, if one of them is a user's. A file that changes later is not looked at in this way.
+    ///
+    /// # Errors
+    /// [`Error::NoUser`].
+    pub fn with_users(self) -> Result<Self, Error> {
+        if self.any(|binding| matches!(binding, Binding::User(..))) {
+            Ok(self)
+        } else {
+            Err(Error::NoUser)
+        }
+    }
+
     /// Reads the file again whenever it changes, until `stop`. If the file is unusable, the keys stay.
     pub async fn watch(&self, stop: CancellationToken) {
         let Some(file) = &self.file else { return };
@@ -161,6 +185,15 @@ impl Keys {
             }),
             Binding::Any | Binding::Device(_) => None,
         })
+    }
+
+    /// Whether a key in force is bound so.
+    fn any(&self, is_so: impl Fn(&Binding) -> bool) -> bool {
+        let tables = self.tables();
+        tables
+            .iter()
+            .flat_map(|table| table.values())
+            .any(|key| is_so(&key.binding))
     }
 
     /// What a key in force stands for; notes its use, unless that is nothing.
@@ -340,5 +373,32 @@ mod tests {
             (None, None)
         );
         assert!(matches!(Keys::load(&["".into()], None), Err(Error::None)));
+    }
+
+    #[test]
+    fn a_file_may_lack_the_keys_that_a_program_takes() {
+        let of_user = format!("a user=anna,device=lada {}\n", hash("k1"));
+        for (line, has_devices, has_users) in [
+            (format!("b * {}", hash("k2")), true, false),
+            (format!("b lada {}", hash("k2")), true, false),
+            (of_user.clone(), false, true),
+            (format!("{of_user}b lada {}", hash("k2")), true, true),
+        ] {
+            let (keys, _kept) = keys(&line);
+            let (devices, users) = (keys.clone().with_devices(), keys.with_users());
+            assert!(
+                matches!((&devices, has_devices), (Ok(_), true) | (Err(Error::UsersAlone), false)),
+                "{line}: {devices:?}"
+            );
+            assert!(
+                matches!((&users, has_users), (Ok(_), true) | (Err(Error::NoUser), false)),
+                "{line}: {users:?}"
+            );
+        }
+        // A key of a flag may write readings, beside a file of users alone.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), of_user).unwrap();
+        let both = Keys::load(&["a-key-of-its-own".into()], Some(file.path())).unwrap();
+        assert!(both.with_devices().is_ok());
     }
 }

@@ -20,6 +20,17 @@ pub enum Error {
     /// It holds no key; perhaps it is being written.
     #[error("the keys file holds no key; `odograph key new` prints a line for it")]
     Empty,
+    /// All keys are users', so no client could write readings.
+    #[error(
+        "all keys of the keys file are users', so no client could write readings; pass API_KEY, or add a line that \
+         `odograph key new` prints"
+    )]
+    UsersAlone,
+    /// No key is a user's, so no user could write.
+    #[error(
+        "no key of the keys file is a user's, so no user could write; add a line that `odograph key new --user NAME` prints"
+    )]
+    NoUser,
     /// Neither flags nor the file give any key.
     #[error("no key is given, so no client could write; pass API_KEY, or name a file with --api-keys-file")]
     None,

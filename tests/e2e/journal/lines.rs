@@ -170,6 +170,48 @@ async fn a_config_file_stands_below_flags() {
     assert!(port(&mut journal).await > 0);
 }
 
+/// One file serves the ingestor and the journal; each needs a key of its own kind in it.
+#[tokio::test]
+async fn a_file_without_keys_of_its_kind_lets_no_program_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("users"), format!("a user=anna {}\n", "0".repeat(64))).unwrap();
+    std::fs::write(folder.path().join("devices"), format!("a lada {}\n", "0".repeat(64))).unwrap();
+    let database = "postgres://localhost/x";
+    for (program, arguments, expected) in [
+        (
+            "ingestor",
+            &["--api-keys-file", "users"][..],
+            "no client could write readings",
+        ),
+        (
+            "odograph",
+            &[
+                "up",
+                "--data-dir",
+                "data",
+                "--database-url",
+                database,
+                "--api-keys-file",
+                "users",
+            ],
+            "no client could write readings",
+        ),
+        (
+            "journal",
+            &["--api-keys-file", "devices", "--database-url", database],
+            "odograph key new --user",
+        ),
+    ] {
+        let mut started = Program::new(program)
+            .current_dir(folder.path())
+            .args(arguments.iter().copied())
+            .spawn();
+        assert_eq!(started.wait(LONG).await, 2, "{program}");
+        let said = started.output().join("\n");
+        assert!(said.contains(expected), "{program}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_start_says_what_to_give() {
     for (arguments, expected) in [
