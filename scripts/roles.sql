@@ -17,8 +17,9 @@
 --                     reads `interest` and adds to `change`.
 --   odograph_messages messages with --migrate=false. Reads, adds and deletes messages, and nothing else. Those are
 --                     closed to all other roles.
---   odograph_journal  journal with --migrate=false. Reads and writes the journal, and adds to the published messages
---                     what it tells subscribers. The reader reads the journal, but for what clients call their posts.
+--   odograph_journal  journal with --migrate=false. Reads and writes the journal, adds to the published messages
+--                     what it tells subscribers, changes what it has told of an entry by retell_entry, and drops old
+--                     days of them. The reader reads the journal, but for what clients call their posts.
 --
 -- Tables of later migrations: the writer writes them, the reader reads them, until this script has
 -- been told otherwise.
@@ -132,7 +133,10 @@ BEGIN
             WHEN 'entry' THEN 'SELECT, INSERT, UPDATE'
             WHEN 'entry_hashtag' THEN 'SELECT, INSERT, DELETE'
             WHEN 'journal' THEN 'SELECT'
-            WHEN 'published' THEN 'INSERT'
+            -- Whole days of it go by drop_partition, which asks for DELETE, where no notifier holds the lease.
+            WHEN 'published' THEN 'INSERT, DELETE'
+            WHEN 'evaluator' THEN 'SELECT (until)'
+            WHEN 'clock_look' THEN 'SELECT, INSERT, DELETE'
             WHEN 'refinery_schema_history' THEN 'SELECT'
         END;
         IF rights IS NOT NULL THEN
@@ -140,8 +144,8 @@ BEGIN
         END IF;
     END LOOP;
     GRANT INSERT ON dumped_day TO odograph_dumper;
-    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier, odograph_messages;
-    GRANT EXECUTE ON FUNCTION make_partition TO odograph_journal;
+    GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier, odograph_messages, odograph_journal;
+    GRANT EXECUTE ON FUNCTION retell_entry TO odograph_journal;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);

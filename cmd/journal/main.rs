@@ -71,6 +71,10 @@ struct Args {
     #[arg(long, env, default_value = "24h", value_parser = service::duration, value_name = "DURATION")]
     max_future: Duration,
 
+    /// How long messages to subscribers are kept where no notifier works; a notifier keeps them as its own flag says
+    #[arg(long, env, default_value = "30d", value_parser = service::duration, value_name = "DURATION")]
+    event_retention: Duration,
+
     /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
@@ -131,6 +135,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         max_text: usize::try_from(args.max_text).unwrap_or(usize::MAX),
         oldest: args.oldest,
         max_future: args.max_future,
+        event_retention: args.event_retention,
     };
     let journal = Journal::new(pool.clone(), options, admission, &service);
     let migrate = args.migrate && args.forerunner.may_migrate();

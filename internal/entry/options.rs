@@ -15,6 +15,8 @@ pub struct Options {
     pub oldest: Timestamp,
     /// How far ahead of this machine's clock that moment may be.
     pub max_future: Duration,
+    /// How long what subscribers were told is kept where no notifier works.
+    pub event_retention: Duration,
 }
 
 impl Default for Options {
@@ -25,6 +27,8 @@ impl Default for Options {
             // As of readings: earlier moments are from clocks that were never set.
             oldest: Timestamp::constant(978_307_200, 0),
             max_future: Duration::from_secs(24 * 3600),
+            // As the notifier's.
+            event_retention: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }

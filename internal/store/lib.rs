@@ -54,7 +54,7 @@ mod tests;
 pub mod text;
 
 /// The schema version whose tables these statements use.
-pub const SCHEMA: i32 = 12;
+pub const SCHEMA: i32 = 13;
 
 // Public for the micro-benchmarks.
 pub use copy::Rows;
@@ -73,7 +73,8 @@ pub use invalid::{InvalidLine, RECEIPT_LINES};
 use lock::lock;
 pub use looks::Look;
 pub use partition::{
-    attach as make_partition, make_day, month_of_name as month_of_partition, name_of_day as partition_of_day,
+    attach as make_partition, days_before, drop_partition, make_day, month_of_name as month_of_partition,
+    name_of_day as partition_of_day,
 };
 use reading::message::Message;
 use reading::{NameRef, Point, time};

@@ -2,11 +2,16 @@
 
 use crate::batch::span_of;
 use reading::time;
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 /// Tables with a partition for the uploads of each day.
 pub(super) const RECEIPTS: &str = "receipt";
 pub(super) const LINES: &str = "receipt_line";
+
+/// How long a drop waits for its lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The name of the partition of table `parent` for a day (since 1970).
 #[must_use]
@@ -70,6 +75,44 @@ pub async fn make_day(client: &Client, parent: &str, at: i64) -> Result<bool, Er
         format!("{year:04}-{month:02}-{day:02} 00:00:00+00")
     };
     attach(client, parent, &name_of_day(parent, day), &start(day), &start(day + 1)).await
+}
+
+/// The names of the partitions of `parent` for UTC days that ended before a time (microseconds since 1970).
+///
+/// # Errors
+/// As [`attach`].
+pub async fn days_before(client: &Client, parent: &str, time: i64) -> Result<Vec<String>, Error> {
+    let first_kept = name_of_day(parent, time.div_euclid(time::DAY));
+    let select = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = $1::text::regclass AND relname < $2::text ORDER BY relname";
+    let rows = client.query(select, &[&parent, &first_kept]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Drops a partition, unless the lock on its table does not come soon: each writer waits behind it.
+///
+/// # Errors
+/// As [`attach`].
+pub async fn drop_partition(client: &mut Client, parent: &str, name: &str) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    let milliseconds = LOCK_TIMEOUT.as_millis();
+    transaction
+        .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
+        .await?;
+    let dropped = transaction
+        .query_one("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
+        .await;
+    match dropped {
+        Ok(_) => {
+            transaction.commit().await?;
+            tracing::info!(partition = name, "dropped what is past its time");
+        }
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            tracing::info!(partition = name, "in use, such as by a backup; dropping it in an hour");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// The start of a month as SQL text. The year 10000 follows the last one with a partition.

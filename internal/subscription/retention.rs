@@ -3,16 +3,12 @@
 use ::postgres::{Error, Pool};
 use reading::time;
 use std::time::Duration;
+use store::{days_before, drop_partition};
 use tokio::time::sleep;
-use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(3600);
-
-/// How long a drop waits for its lock.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long changes are kept, once they were taken.
 const CHANGES: i64 = 7 * time::DAY;
@@ -38,11 +34,11 @@ pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
     };
     let mut client = pool.get().await?;
     for parent in ["published", "delivery", "attempt"] {
-        for name in before(&client, parent, confirmed - kept).await? {
+        for name in days_before(&client, parent, confirmed - kept).await? {
             drop_partition(&mut client, parent, &name).await?;
         }
     }
-    for name in before(&client, "change", confirmed - CHANGES).await? {
+    for name in days_before(&client, "change", confirmed - CHANGES).await? {
         // A notifier that was away for long still has to take changes of this day.
         let taken = format!(
             "SELECT NOT EXISTS (SELECT FROM {name}, evaluator
@@ -63,38 +59,6 @@ pub(crate) async fn drop_old(pool: &Pool, kept: i64) -> Result<(), Error> {
         WHERE inhparent = 'told'::regclass AND to_regclass(replace(relname, 'told_', 'reading_')) IS NULL";
     for row in client.query(months, &[]).await? {
         drop_partition(&mut client, "told", row.try_get(0)?).await?;
-    }
-    Ok(())
-}
-
-/// The partitions of days that ended before a time.
-async fn before(client: &Client, parent: &str, time: i64) -> Result<Vec<String>, Error> {
-    let first_kept = store::partition_of_day(parent, time.div_euclid(time::DAY));
-    let select = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-        WHERE inhparent = $1::text::regclass AND relname < $2::text ORDER BY relname";
-    let rows = client.query(select, &[&parent, &first_kept]).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-/// Drops a partition, unless the lock on its table does not come soon: each writer waits behind it.
-async fn drop_partition(client: &mut Client, parent: &str, name: &str) -> Result<(), Error> {
-    let transaction = client.transaction().await?;
-    let milliseconds = LOCK_TIMEOUT.as_millis();
-    transaction
-        .batch_execute(&format!("SET LOCAL lock_timeout = {milliseconds}"))
-        .await?;
-    let dropped = transaction
-        .query_one("SELECT drop_partition($1::text::regclass, $2)", &[&parent, &name])
-        .await;
-    match dropped {
-        Ok(_) => {
-            transaction.commit().await?;
-            tracing::info!(partition = name, "dropped what is past its time");
-        }
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            tracing::info!(partition = name, "in use, such as by a backup; dropping it in an hour");
-        }
-        Err(error) => return Err(error.into()),
     }
     Ok(())
 }

@@ -367,6 +367,10 @@ async fn the_journal_has_a_role_of_its_own() {
              INSERT INTO published (topic, id, data, at) VALUES ('odograph.journal', 'a', '{}', '2024-05-01 10:00Z');
              UPDATE entry SET body = '';
              DELETE FROM entry_hashtag;
+             SELECT retell_entry('a', '{}');
+             SELECT until FROM evaluator;
+             INSERT INTO clock_look VALUES (now(), gen_random_uuid(), 1); DELETE FROM clock_look;
+             SELECT drop_partition('published', 'published_2024_05_01');
              SELECT FROM journal, refinery_schema_history",
         )
         .await
@@ -376,6 +380,10 @@ async fn the_journal_has_a_role_of_its_own() {
         "DELETE FROM author",
         "UPDATE hashtag SET name = 'krk'",
         "SELECT FROM published",
+        "UPDATE published SET data = '{}'",
+        "SELECT owner FROM evaluator",
+        "UPDATE evaluator SET until = now()",
+        "SELECT drop_partition('delivery', 'delivery_2024')",
         "SELECT FROM reading",
         "SELECT FROM subscription",
         "SELECT FROM message",
@@ -395,6 +403,7 @@ async fn the_journal_has_a_role_of_its_own() {
     for role in ["odograph_writer", "odograph_notifier", "odograph_messages"] {
         let other = connect(&database.url_as(role)).await;
         let refused = [
+            "SELECT retell_entry('a', '{}')",
             "SELECT FROM entry",
             "SELECT FROM journal",
             "SELECT FROM author",

@@ -35,9 +35,15 @@ impl Journal {
             watched.watch(stop).await;
             Ok(())
         });
+        let (store, stop) = (Store::new(pool.clone()), service.stop());
+        let trimmed = store.clone();
+        service.spawn("trim what subscribers were told", async move {
+            trimmed.trim(options.event_retention, stop).await;
+            Ok(())
+        });
         Self(Arc::new(Inner {
-            reader: Reader::new(Database::new(pool.clone(), service.clone())),
-            store: Store::new(pool),
+            reader: Reader::new(Database::new(pool, service.clone())),
+            store,
             admission,
             options,
             metrics: Metrics::register(&mut service.metrics()),

@@ -229,6 +229,9 @@ async fn tell(client: &Object, event: Event, entry: &Entry, draft: Option<&Draft
     let device = draft.map_or(entry.device.as_ref(), |draft| draft.device.as_ref());
     let key = device.unwrap_or(&entry.author);
     let data = event.data(entry.id, &entry.author, draft);
+    // What was told before holds a text that its author has taken back.
+    let retell = "SELECT retell_entry($1, $2)";
+    client.execute(retell, &[&entry.id.to_string(), &data]).await?;
     client
         .execute(insert, &[&TOPIC, &event.id(entry.id), key, &entry.author, &data])
         .await?;

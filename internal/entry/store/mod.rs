@@ -5,6 +5,7 @@ mod names;
 mod post;
 mod publish;
 mod restoring;
+mod trim;
 
 pub(crate) use change::{By, Change, Changed, Refused};
 pub(crate) use post::{Post, Posted};
