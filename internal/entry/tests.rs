@@ -27,11 +27,8 @@ impl Setting {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
         schema::prepare(&pool, true).await.unwrap();
-        let service = Service::new("test", Duration::from_secs(25));
-        let admission = Admission::of(None).with_claims();
-        let journal = Journal::new(pool.clone(), Options::default(), admission, &service);
         Self {
-            routes: web::finish(journal.routes()),
+            routes: routes(&pool, Options::default()),
             pool,
             _database: database,
         }
@@ -83,6 +80,12 @@ impl Setting {
         let rows = self.pool.get().await.unwrap().query(select, &[]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
+}
+
+fn routes(pool: &Pool, options: Options) -> Router {
+    let service = Service::new("test", Duration::from_secs(25));
+    let admission = Admission::of(None).with_claims();
+    web::finish(Journal::new(pool.clone(), options, admission, &service).routes())
 }
 
 fn bearer(user: &str) -> String {
@@ -177,6 +180,37 @@ async fn the_same_post_again_is_the_same_entry() {
     for key in ["", "a b", "é", &"x".repeat(129)] {
         assert_eq!(setting.post("anna", Some(key), &body).await.0, 400, "{key}");
     }
+}
+
+/// Days later, its moment may be too old, or texts be shorter: the same post was taken all the same.
+#[tokio::test]
+async fn the_same_post_again_is_taken_though_limits_have_changed() {
+    let mut setting = Setting::start().await;
+    let body = json!({"text": "a long text", "created_at": "2026-09-01T10:00:00Z"});
+    let other = json!({"text": "a text", "created_at": "2026-09-01T10:00:00Z"});
+    let (status, id) = setting.post("anna", Some("k"), &body).await;
+    assert_eq!(status, 201);
+    let limits = Options::default();
+    let later = "2026-09-02T00:00:00Z".parse().unwrap();
+    for options in [
+        Options {
+            oldest: later,
+            ..limits
+        },
+        Options { max_text: 3, ..limits },
+    ] {
+        setting.routes = routes(&setting.pool, options);
+        assert_eq!(setting.post("anna", Some("k"), &body).await, (200, id.clone()));
+        assert_eq!(setting.post("anna", Some("k"), &other).await.0, 409);
+        for (user, key) in [("anna", None), ("anna", Some("new")), ("bob", Some("k"))] {
+            assert_eq!(setting.post(user, key, &body).await.0, 400, "{user} {key:?}");
+        }
+    }
+    assert_eq!(
+        setting.change(Method::DELETE, "anna", &id, None, &json!({})).await.0,
+        204
+    );
+    assert_eq!(setting.post("anna", Some("k"), &body).await.0, 410);
 }
 
 /// Many at one moment with one key: one entry.

@@ -4,7 +4,7 @@ use super::answer::{Failed, Message, data};
 use super::body::read;
 use super::journal::Journal;
 use crate::admission::Author;
-use crate::draft::{Body, Edit};
+use crate::draft::{Body, Draft, Edit};
 use crate::moment::Moment;
 use crate::read::Found;
 use crate::store::{By, Change, Changed, Post, Posted, Refused};
@@ -26,10 +26,14 @@ pub(super) async fn post(State(journal): State<Journal>, request: Request) -> Re
     let options = &journal.0.options;
     let body: Body = read(request, options.max_body).await?;
     let digest = body.digest();
-    let moment = journal.moment(&body)?;
-    let draft = body
-        .draft(author.device.as_deref(), options.max_text)
-        .map_err(|invalid| Problem::bad_request(invalid.to_string()))?;
+    let (moment, draft) = match journal.checked(body, &author) {
+        Ok(checked) => checked,
+        // What was taken once is taken for ever: since then, time has passed, or the limits have changed.
+        Err(problem) => {
+            let before = journal.posted(&author, key, digest).await?;
+            return journal.answer(before.ok_or(problem)?);
+        }
+    };
     if author.may_not_write_of(draft.device.as_deref()) {
         return Err(Refused::Device.into());
     }
@@ -43,20 +47,7 @@ pub(super) async fn post(State(journal): State<Journal>, request: Request) -> Re
     let posted = journal
         .to_end(move |journal| async move { journal.0.store.post(&post).await })
         .await??;
-    journal.0.metrics.posted(posted);
-    let (status, id) = match posted {
-        Posted::New(id) => (StatusCode::CREATED, id),
-        Posted::Before(id) => (StatusCode::OK, id),
-        Posted::Other => {
-            let text = "Another entry was posted with this Idempotency-Key; post this one with a new key.";
-            return Err(Problem::new(StatusCode::CONFLICT, text).into());
-        }
-        Posted::Deleted => {
-            let text = "The entry that was posted with this Idempotency-Key was deleted.";
-            return Err(Problem::new(StatusCode::GONE, text).into());
-        }
-    };
-    Ok((status, data(json!({ "id": id.to_string() }))).into_response())
+    journal.answer(posted)
 }
 
 pub(super) async fn find(State(journal): State<Journal>, Path(id): Path<String>) -> Result<Response, Failed> {
@@ -97,6 +88,42 @@ impl Journal {
             Found::Deleted => Err(Refused::Deleted.into()),
             Found::Nothing => Err(Refused::Nothing.into()),
         }
+    }
+
+    /// Counts a post, and answers with what became of it.
+    fn answer(&self, posted: Posted) -> Result<Response, Failed> {
+        self.0.metrics.posted(posted);
+        let (status, id) = match posted {
+            Posted::New(id) => (StatusCode::CREATED, id),
+            Posted::Before(id) => (StatusCode::OK, id),
+            Posted::Other => {
+                let text = "Another entry was posted with this Idempotency-Key; post this one with a new key.";
+                return Err(Problem::new(StatusCode::CONFLICT, text).into());
+            }
+            Posted::Deleted => {
+                let text = "The entry that was posted with this Idempotency-Key was deleted.";
+                return Err(Problem::new(StatusCode::GONE, text).into());
+            }
+        };
+        Ok((status, data(json!({ "id": id.to_string() }))).into_response())
+    }
+
+    /// The moment and the content of a post, if they can be stored.
+    fn checked(&self, body: Body, author: &Author) -> Result<(i64, Draft), Problem> {
+        let moment = self.moment(&body)?;
+        let draft = body.draft(author.device.as_deref(), self.0.options.max_text);
+        let draft = draft.map_err(|invalid| Problem::bad_request(invalid.to_string()))?;
+        Ok((moment, draft))
+    }
+
+    /// What became of an earlier post with this key.
+    async fn posted(&self, author: &Author, key: Option<String>, digest: [u8; 32]) -> Result<Option<Posted>, Failed> {
+        let Some(key) = key else { return Ok(None) };
+        let author = author.name.clone();
+        let posted = self
+            .to_end(move |journal| async move { journal.0.store.posted(&author, &key, &digest).await })
+            .await??;
+        Ok(posted)
     }
 
     /// The moment that a post tells of: its own, within the bounds of readings, or now.

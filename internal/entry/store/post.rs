@@ -76,6 +76,16 @@ impl Store {
             }
         }
     }
+
+    /// What became of an earlier post that its author has called so; none where there was none.
+    ///
+    /// # Errors
+    /// See [`NotStored`].
+    pub(crate) async fn posted(&self, author: &str, request: &str, digest: &[u8]) -> Result<Option<Posted>, NotStored> {
+        let client = self.pool.get().await.map_err(Error::from)?;
+        let found = before(&client, author, request, digest).await;
+        found.map_err(|error| broken(client, error))
+    }
 }
 
 async fn attempt(client: &Object, id: Id, post: &Post) -> Result<Posted, Failed> {
@@ -116,18 +126,29 @@ async fn attempt(client: &Object, id: Id, post: &Post) -> Result<Posted, Failed>
     if row.is_some() {
         return Ok(Posted::New(id));
     }
-    let before = "SELECT id, digest, deleted IS NOT NULL FROM entry WHERE author_id = $1 AND request = $2";
-    let row = client.query_one(before, &[&author_id, &post.request]).await?;
-    let (before, found, is_deleted) = (
+    let request = post.request.as_deref().unwrap_or_default();
+    // It is there: it was in the way.
+    let before = before(client, author, request, &post.digest).await?;
+    Ok(before.unwrap_or(Posted::Other))
+}
+
+/// What became of the post that this author has called so.
+async fn before(client: &Object, author: &str, request: &str, digest: &[u8]) -> Result<Option<Posted>, Failed> {
+    let select = "SELECT entry.id, digest, deleted IS NOT NULL FROM entry JOIN author ON author.id = author_id
+        WHERE author.name = $1 AND request = $2";
+    let Some(row) = client.query_opt(select, &[&author, &request]).await? else {
+        return Ok(None);
+    };
+    let (id, found, is_deleted) = (
         row.try_get::<_, uuid::Uuid>(0)?,
         row.try_get::<_, Option<&[u8]>>(1)?,
         row.try_get(2)?,
     );
-    Ok(if found != digest {
+    Ok(Some(if found != Some(digest) {
         Posted::Other
     } else if is_deleted {
         Posted::Deleted
     } else {
-        Posted::Before(before.into())
-    })
+        Posted::Before(id.into())
+    }))
 }
