@@ -1,9 +1,11 @@
 //! Asks servers over HTTP.
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
+use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A server that is asked.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,15 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// Where one usually is.
     pub(crate) usual: &'static str,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// How long the server asks to wait before another try.
+    pub(crate) after: Option<Duration>,
+    body: Bytes,
 }
 
 impl Server {
@@ -34,6 +45,12 @@ impl Server {
 
     /// The status and the JSON of an answer; null where it has no body.
     pub(crate) async fn exchange(self, request: RequestBuilder, url: &str) -> anyhow::Result<(StatusCode, Value)> {
+        let answer = self.send(request, url).await?;
+        Ok((answer.status, self.json(&answer, url)?))
+    }
+
+    /// The answer to a request. It fails only where there is none.
+    pub(crate) async fn send(self, request: RequestBuilder, url: &str) -> anyhow::Result<Answer> {
         let name = self.name;
         let no_answer = || format!("no answer from {url}; is a {name} running there? Name another with --url");
         let answer = request
@@ -42,16 +59,23 @@ impl Server {
             .map_err(reqwest::Error::without_url)
             .with_context(no_answer)?;
         let status = answer.status();
-        let text = answer
+        let after = answer.headers().get(RETRY_AFTER);
+        let after = after.and_then(|value| repeat::retry_after(value.as_bytes(), SystemTime::now()));
+        let body = answer
             .bytes()
             .await
             .map_err(reqwest::Error::without_url)
             .with_context(no_answer)?;
-        if text.is_empty() {
-            return Ok((status, Value::Null));
+        Ok(Answer { status, after, body })
+    }
+
+    /// The JSON of an answer; null where it has no body.
+    pub(crate) fn json(self, answer: &Answer, url: &str) -> anyhow::Result<Value> {
+        if answer.body.is_empty() {
+            return Ok(Value::Null);
         }
-        let json = serde_json::from_slice(&text);
-        let json = json.with_context(|| format!("{url} answered {status} and no JSON; is it a {name}?"))?;
-        Ok((status, json))
+        let (name, status) = (self.name, answer.status);
+        let json = serde_json::from_slice(&answer.body);
+        json.with_context(|| format!("{url} answered {status} and no JSON; is it a {name}?"))
     }
 }

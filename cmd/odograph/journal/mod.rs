@@ -2,6 +2,7 @@
 
 mod list;
 mod post;
+mod tries;
 
 pub(crate) use list::Args as JournalArgs;
 pub(crate) use list::run as list;
@@ -11,7 +12,7 @@ pub(crate) use post::run as post;
 use crate::http::Server;
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use reqwest::{RequestBuilder, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -36,6 +37,11 @@ fn client(url: &str) -> anyhow::Result<(reqwest::Client, Url)> {
 /// The data of an answer; the reason why there is none, as an error.
 async fn answer(request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
     let (status, json) = JOURNAL.exchange(request, url).await?;
+    data(status, &json)
+}
+
+/// The data of an answer's JSON.
+fn data(status: StatusCode, json: &Value) -> anyhow::Result<Value> {
     if status.is_success() {
         return Ok(json["data"].clone());
     }

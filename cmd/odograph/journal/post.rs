@@ -1,6 +1,6 @@
 //! `odograph post`: writes an entry.
 
-use super::{answer, client, sent};
+use super::{client, sent, tries};
 use crate::data::{JOURNAL_KEY, kept};
 use crate::output::print;
 use anyhow::Context;
@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Write an entry of the journal
 ///
@@ -38,6 +39,14 @@ pub(crate) struct Args {
     #[arg(long, value_parser = place, allow_hyphen_values = true, value_name = "PLACE")]
     place: Option<(f64, f64)>,
 
+    /// What the journal knows this entry by: with the same again, it is no second entry [default: made up]
+    #[arg(long, value_parser = idempotency_key, value_name = "KEY")]
+    idempotency_key: Option<String>,
+
+    /// How long to try again while the journal does not answer or has no time
+    #[arg(long, default_value = "1m", value_parser = service::duration, value_name = "DURATION")]
+    deadline: Duration,
+
     /// Where the journal is
     #[arg(long, env = "JOURNAL_URL", default_value = "http://127.0.0.1:9000")]
     url: String,
@@ -56,6 +65,12 @@ fn place(text: &str) -> Result<(f64, f64), String> {
         .split_once(',')
         .and_then(|(latitude, longitude)| Some((latitude.trim().parse().ok()?, longitude.trim().parse().ok()?)));
     parsed.ok_or_else(|| "write degrees, such as 44.95,14.41".to_owned())
+}
+
+fn idempotency_key(text: &str) -> Result<String, String> {
+    let is_key = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_key = is_key.then(|| text.to_owned());
+    is_key.ok_or_else(|| "write 1 to 128 visible ASCII characters, such as a UUID".to_owned())
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -77,14 +92,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     add("latitude", args.place.map(|place| json!(place.0)));
     add("longitude", args.place.map(|place| json!(place.1)));
     let (client, url) = client(&args.url)?;
-    // A second try of a request whose answer was lost must not post twice.
-    let request = uuid::Uuid::now_v7().to_string();
-    let posting = client
-        .post(url)
-        .bearer_auth(key.expose_secret())
-        .header("Idempotency-Key", request)
-        .json(&body);
-    let data = answer(posting, &args.url).await?;
+    let request = args.idempotency_key.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let posting = client.post(url).bearer_auth(key.expose_secret()).json(&body);
+    let data = tries::post(posting, &args.url, &request, args.deadline).await?;
     print(data["id"].as_str().unwrap_or_default())?;
     Ok(ExitCode::SUCCESS)
 }
