@@ -5,7 +5,7 @@ use crate::{journal, location, receipt, statistics, status, trend};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use service::Service;
@@ -68,7 +68,7 @@ fn cors() -> CorsLayer {
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
         .allow_headers(Any)
-        .expose_headers([HeaderName::from_static("x-correlation-id")])
+        .expose_headers([HeaderName::from_static("x-correlation-id"), header::LINK])
         .max_age(CORS_MAX_AGE)
 }
 

@@ -84,6 +84,16 @@ impl Api {
         (response.status(), json(response).await)
     }
 
+    /// The text of a successful answer, and its `Link`.
+    pub(crate) async fn page(&self, path: &str) -> (String, Option<String>) {
+        let response = ask(&self.routes, Method::GET, path, &[]).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let link = response.headers().get(header::LINK);
+        let link = link.map(|link| link.to_str().unwrap().to_owned());
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (String::from_utf8(body.to_vec()).unwrap(), link)
+    }
+
     /// The JSON of a successful answer.
     pub(crate) async fn ok(&self, path: &str) -> Value {
         let (status, answer) = self.get(path).await;

@@ -2,7 +2,7 @@
 
 use super::Message;
 use axum::Json;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -43,6 +43,16 @@ pub(super) fn gpx(messages: &[Message]) -> Response {
     }
     text.push_str("</gpx>\n");
     typed("application/gpx+xml", text.into_response())
+}
+
+/// The header `Link` to the next page of this request, since these formats have no place for a cursor. It names the
+/// query alone, so that it holds behind a proxy that serves another path.
+pub(super) fn next(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
+    let query = uri.query().unwrap_or_default().split('&');
+    let kept: String = query
+        .filter(|part| !part.is_empty() && *part != "cursor" && !part.starts_with("cursor="))
+        .fold(String::new(), |kept, part| kept + part + "&");
+    HeaderValue::try_from(format!("<?{kept}cursor={cursor}>; rel=\"next\"")).ok()
 }
 
 fn typed(kind: &'static str, mut response: Response) -> Response {

@@ -4,7 +4,7 @@ use super::{Message, Place, Source, formats, moment, postgres};
 use crate::words::places::{self, Asked};
 use crate::words::{Database, Device, Time, problem};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -99,6 +99,7 @@ struct Page {
 async fn messages(
     State(journal): State<JournalState>,
     Parameters(of): Parameters<JournalOf>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
     let most = if of.with.is_some() { MOST_WITH_READINGS } else { MOST };
     let limit = of.limit.unwrap_or(LIMIT);
@@ -121,11 +122,15 @@ async fn messages(
     let next_cursor = found.next.map(|next| next.to_string());
     let entries = found.entries;
     let messages = journal.told(entries, of.with).await?;
-    Ok(match of.format {
-        Format::Json => Json(Page { messages, next_cursor }).into_response(),
+    let mut response = match of.format {
+        Format::Json => return Ok(Json(Page { messages, next_cursor }).into_response()),
         Format::Geojson => formats::geojson(&messages),
         Format::Gpx => formats::gpx(&messages),
-    })
+    };
+    if let Some(link) = next_cursor.and_then(|cursor| formats::next(&uri, &cursor)) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize)]

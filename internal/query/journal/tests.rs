@@ -152,6 +152,21 @@ async fn pages_have_a_cursor_and_formats() {
         json!({"type": "Point", "coordinates": [13.0, 45.0]})
     );
     assert_eq!(map["features"][4]["geometry"], Value::Null);
+    let mut path = "/api/journal?cursor=7ZZZZZZZZZZZZZZZZZZZZZZZZZ&limit=2&user=anna&format=gpx".to_owned();
+    for expected in [2, 2, 1] {
+        let (page, link) = api.page(&path).await;
+        // Of five entries, two have a place; all count for pages.
+        assert!(page.contains("<gpx"), "{page}");
+        assert_eq!(link.is_some(), expected == 2, "{path}: {link:?}");
+        let Some(link) = link else { break };
+        let query = link.strip_prefix("<").unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+        assert!(query.starts_with("?limit=2&user=anna&format=gpx&cursor="), "{query}");
+        path = format!("/api/journal{query}");
+    }
+    let (_, link) = api.page("/api/journal?limit=4&format=geojson").await;
+    assert!(link.unwrap().starts_with("<?limit=4&format=geojson&cursor="));
+    let (_, link) = api.page("/api/journal?limit=2").await;
+    assert_eq!(link, None);
     let trends = api
         .ok("/api/journal/trends?aggregation=1h&from=2026-02-28&to=2026-03-01")
         .await;
