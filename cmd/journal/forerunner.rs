@@ -6,8 +6,8 @@ use service::Serving;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Forerunner {
     /// Whether clients speak TLS
-    #[arg(long = "use_tls", hide = true, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
-    use_tls: bool,
+    #[arg(long = "use_tls", hide = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    use_tls: Option<bool>,
 
     /// trace, debug, info, warn or error
     #[arg(long = "log_level", hide = true)]
@@ -53,10 +53,17 @@ impl Forerunner {
         }
     }
 
-    /// Whether the flags fit together.
-    pub(crate) fn check(&self, serving: &Serving) -> anyhow::Result<()> {
-        if self.use_tls && !serving.is_tls() {
-            anyhow::bail!("--use_tls needs --tls-cert and --tls-key");
+    /// Whether the flags fit together. As in the forerunner, a certificate is of no use where `use_tls` is false.
+    pub(crate) fn check(&self, serving: &mut Serving) -> anyhow::Result<()> {
+        match self.use_tls {
+            Some(true) if !serving.is_tls() => anyhow::bail!("--use_tls needs --tls-cert and --tls-key"),
+            Some(false) if serving.is_tls() => {
+                tracing::warn!(
+                    "use_tls is false, so clients speak plain HTTP, though there is a certificate; leave use_tls out for TLS"
+                );
+                (serving.tls_cert, serving.tls_key) = (None, None);
+            }
+            Some(_) | None => {}
         }
         Ok(())
     }
@@ -109,7 +116,7 @@ mod tests {
 
     fn given() -> Forerunner {
         Forerunner {
-            use_tls: false,
+            use_tls: None,
             log_level: None,
             cockroach_host: None,
             cockroach_database: None,

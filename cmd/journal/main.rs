@@ -119,9 +119,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args, service: Service) -> anyhow::Result<()> {
+async fn run(mut args: Args, service: Service) -> anyhow::Result<()> {
     args.forerunner.warn();
-    args.forerunner.check(&args.serving).map_err(service::usage)?;
+    args.forerunner.check(&mut args.serving).map_err(service::usage)?;
     let front = service.front(&args.serving)?;
     let url = args
         .forerunner

@@ -170,6 +170,24 @@ async fn a_config_file_stands_below_flags() {
     assert!(port(&mut journal).await > 0);
 }
 
+/// As in the forerunner, `use_tls` decides.
+#[tokio::test]
+async fn without_use_tls_clients_speak_plain_http_though_there_is_a_certificate() {
+    let (database, folder) = (testutil::database().await, certificates());
+    let config = "use_tls: false\ntls:\n  crt: tls/crt.pem\n  key: tls/key.pem\n";
+    std::fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let mut journal = program(folder.path())
+        .args(["--config_file", "config.yaml", "--port", "0", "--demo-users"])
+        .env("DATABASE_URL", database.url())
+        .start()
+        .await;
+    let url = format!("http://{}/message", journal.address("main").await);
+    let found = crate::system::client().get(url).send().await.unwrap();
+    assert_eq!(found.status(), 200);
+    let log = journal.output().join("\n");
+    assert!(log.contains("use_tls is false"), "{log}");
+}
+
 /// One file serves the ingestor and the journal; each needs a key of its own kind in it.
 #[tokio::test]
 async fn a_file_without_keys_of_its_kind_lets_no_program_start() {
