@@ -23,6 +23,7 @@ packages=(
     @bufbuild/buf@1.75.0   # speaks gRPC, by buf curl
     @grpc/grpc-js@1.14.7   # speaks gRPC
     @grpc/proto-loader@0.8.1 # reads .proto files for it
+    twitter-text@3.1.0     # finds hashtags
 )
 oldest_node=18
 marker=.tools/peers/installed
@@ -49,5 +50,5 @@ else
 fi
 npm_install .tools/peers/bin .tools/peers/npm "${packages[@]}"
 NODE_PATH=.tools/peers/npm/node_modules quietly .tools/peers/bin/node \
-    -e 'require("standardwebhooks"), require("cloudevents"), require("@grpc/grpc-js"), require("@grpc/proto-loader")'
+    -e 'require("standardwebhooks"), require("cloudevents"), require("@grpc/grpc-js"), require("@grpc/proto-loader"), require("twitter-text")'
 echo "$wanted" >"$marker"

@@ -2,6 +2,7 @@
 
 mod history;
 mod subscribers;
+mod twitter;
 
 use crate::{Admission, Journal, Options};
 use ::postgres::Pool;
