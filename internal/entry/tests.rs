@@ -1,6 +1,7 @@
 //! The journal over its HTTP, on a database of its own.
 
 mod history;
+mod pages;
 mod subscribers;
 mod twitter;
 
