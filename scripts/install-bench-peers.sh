@@ -2,7 +2,7 @@
 # Provides the peers of `make bench`. InfluxDB and VictoriaMetrics come from Debian or Ubuntu. They
 # are unpacked into .tools instead of installed, because their packages would start servers now and
 # at every boot; the benchmarks start private ones. graphile-worker comes from npm, with a Node.js
-# that is new enough for it.
+# that is new enough for it. Datasette comes from PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -47,6 +47,17 @@ if ! .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphi
     mkdir -p .tools/bin
     ln -sf ../graphile/bin/node .tools/bin/graphile-node
     quietly .tools/bin/graphile-node -e 'require("./.tools/graphile/node_modules/graphile-worker")'
+fi
+
+if ! .tools/bin/datasette --version >/dev/null 2>&1; then
+    python_with_venv
+    echo "Installing Datasette into .tools."
+    rm -rf .tools/datasette
+    quietly python3 -m venv .tools/datasette
+    pip_install .tools/datasette datasette==0.65.2
+    mkdir -p .tools/bin
+    ln -sf ../datasette/bin/datasette .tools/bin/datasette
+    quietly .tools/bin/datasette --version
 fi
 
 # Its package has no service. It has the server, too: one program, which goes by its name.

@@ -1,5 +1,6 @@
-//! Where the peers' programs are.
+//! Where the peers' programs are, and where they may listen.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 /// What to do where a peer cannot be started.
@@ -12,4 +13,9 @@ pub(super) fn installed(program: &str) -> Option<PathBuf> {
         .chain(std::env::split_paths(&path))
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
+}
+
+/// A free address. With port 0, a peer would choose a port and not report it.
+pub(super) fn free() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

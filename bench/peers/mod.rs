@@ -1,15 +1,17 @@
 //! Software of others to compare with, each started for one measurement: from Debian the time series databases
 //! InfluxDB 1.6 and VictoriaMetrics 1.79, with their default settings; from npm the queue graphile-worker 0.18; from Debian
-//! Redis 7.0.
+//! Redis 7.0; from PyPI Datasette 0.65.
 //!
 //! `make bench-peers` installs them. The report names a missing one.
 
+mod datasette;
 pub(crate) mod graphile;
 pub(crate) mod influx;
 mod installed;
 mod load;
 mod victoria;
 
+pub(crate) use datasette::{Datasette, page as datasette_page, search as datasette_search};
 pub(crate) use influx::Influx;
 pub(crate) use load::bodies;
 

@@ -1,11 +1,10 @@
 //! VictoriaMetrics 1.79.
 
-use super::installed::{INSTALL, installed};
+use super::installed::{INSTALL, free, installed};
 use super::load::{Load, Totals};
 use crate::http::Connection;
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 use testutil::Running;
 use tokio::process::Command;
@@ -56,9 +55,4 @@ async fn ask(connection: &mut Connection, query: &str) -> anyhow::Result<String>
     ensure!(answer["status"] == "success", "VictoriaMetrics says {answer}");
     let value = answer["data"]["result"][0]["value"][1].as_str();
     Ok(value.context("VictoriaMetrics holds no readings")?.to_owned())
-}
-
-/// A free address. With port 0, VictoriaMetrics would choose a port and not report it.
-fn free() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
