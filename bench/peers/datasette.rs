@@ -79,7 +79,7 @@ pub(crate) fn search(words: &str) -> String {
 
 fn asked(sql: &str, parameters: &[(&str, &str)]) -> String {
     let mut path = format!("/journal.json?_shape=array&sql={}", percent::encode(sql.as_bytes()));
-    for (name, value) in parameters {
+    for &(name, value) in parameters {
         path = path + "&" + name + "=" + &percent::encode(value.as_bytes());
     }
     path

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = place, allow_hyphen_values = true, value_name = "PLACE")]
     place: Option<(f64, f64)>,
 
-    /// What the journal knows this entry by: with the same again, it is no second entry [default: made up]
+    /// Its name at the journal: the same again is no second entry [default: made up]
     #[arg(long, value_parser = idempotency_key, value_name = "KEY")]
     idempotency_key: Option<String>,
 
