@@ -6,12 +6,16 @@ mod name;
 pub(crate) mod places;
 pub(crate) mod reach;
 mod shared;
+mod span;
 mod time;
 mod unit;
+mod zone;
 
 pub(crate) use ::postgres::Database;
 pub(crate) use answer::{Answer, json, problem, respond};
 pub(crate) use name::{Device, Name};
 pub(crate) use shared::Questions;
-pub(crate) use time::Time;
+pub(crate) use span::Ends;
+pub(crate) use time::{Time, When};
 pub(crate) use unit::unit;
+pub(crate) use zone::Zone;

@@ -26,6 +26,29 @@ async fn the_last_24_hours_unless_told() {
     assert_eq!(values(buckets_of(&api, &since).await), [1.0, 2.0, 3.0]);
     let until = format!("sensor=x&to={}", ago(2));
     assert_eq!(values(buckets_of(&api, &until).await), [1.0, 2.0]);
+    // Spans before now.
+    assert_eq!(values(buckets_of(&api, "sensor=x&from=-26h").await), [1.0, 2.0, 3.0]);
+    assert_eq!(values(buckets_of(&api, "sensor=x&from=-26h&to=-2h").await), [1.0, 2.0]);
+}
+
+#[tokio::test]
+async fn a_date_begins_in_the_zone_of_the_request() {
+    let api = Api::with(&[
+        ("lada", "x", "2021-02-27T22:59:59Z", 1.0),
+        ("lada", "x", "2021-02-27T23:00:00Z", 2.0),
+        ("lada", "x", "2021-02-28T00:00:00Z", 3.0),
+        ("lada", "x", "2021-02-28T23:00:00Z", 4.0),
+    ])
+    .await;
+    for (zone, expected) in [("", vec![3.0, 4.0]), ("&tz=Europe/Berlin", vec![2.0, 3.0])] {
+        let day = format!("sensor=x&from=2021-02-28&to=2021-03-01&aggregation=1h{zone}");
+        let values: Vec<Value> = buckets_of(&api, &day)
+            .await
+            .iter()
+            .map(|bucket| bucket["avg"].clone())
+            .collect();
+        assert_eq!(values, expected, "{zone}");
+    }
 }
 
 #[tokio::test]
@@ -55,7 +78,8 @@ async fn wrong_questions_are_told_why() {
         "sensor=x&device=",
         "sensor=x&sensor=y",
         "sensor=x&from=yesterday",
-        "sensor=x&from=2021-02-28",
+        "sensor=x&from=-2",
+        "sensor=x&from=2021-02-28&tz=Berlin",
         "sensor=x&from=2021-02-28T10:00:00+01:00",
         "sensor=x&to=2021-02-30T10:00:00Z",
         "sensor=x&from=2021-02-28T10:00:00Z&to=2021-02-28T10:00:00Z",

@@ -1,0 +1,72 @@
+//! Time zones in requests.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use serde::Deserialize;
+use std::sync::LazyLock;
+
+/// The zones that the program brings along, the same on every server.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
+/// A zone of the IANA's database, as the parameter `tz`. It is UTC unless a request names one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Zone(TimeZone);
+
+impl Zone {
+    /// The zone's name.
+    pub(crate) fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// The first moment of a day here; none beyond the calendar.
+    pub(crate) fn first_of(&self, date: Date) -> Option<Timestamp> {
+        let midnight = date.to_zoned(self.0.clone()).ok()?;
+        Some(midnight.timestamp())
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        // Of the names that are found, one stands for no zone.
+        let zone = ZONES.get(&name).ok().filter(|zone| zone.iana_name().is_some());
+        zone.map(Self)
+            .ok_or("not a time zone: write a name such as Europe/Berlin, or UTC")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_have_names() {
+        for (text, name) in [
+            ("Europe/Berlin", "Europe/Berlin"),
+            ("europe/berlin", "Europe/Berlin"),
+            ("UTC", "UTC"),
+        ] {
+            assert_eq!(Zone::try_from(text.to_owned()).unwrap().name(), name);
+        }
+        assert_eq!(Zone::default().name(), "UTC");
+        for wrong in [
+            "",
+            "Berlin",
+            "+02:00",
+            "../etc/passwd",
+            "Etc/Unknown",
+            "Europe/Berlin\0",
+        ] {
+            assert!(Zone::try_from(wrong.to_owned()).is_err(), "{wrong:?}");
+        }
+    }
+}
