@@ -17,6 +17,7 @@
 
 mod journal;
 mod location;
+mod readings;
 mod receipt;
 mod router;
 mod statistics;

@@ -1,7 +1,7 @@
 //! Every route of the API as one router.
 
 use crate::words::Database;
-use crate::{journal, location, receipt, statistics, status, trend};
+use crate::{journal, location, readings, receipt, statistics, status, trend};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -42,8 +42,8 @@ impl Default for Tolerances {
 ///
 /// Statements are
 /// cancelled after 35 seconds, so the pool's own timeout should be shorter. When `service` ends, held answers
-/// are given at once; past the drain deadline, open questions are answered with 503. `service` awaits the end
-/// of cancelled statements.
+/// are given at once; past the drain deadline, open questions are answered with 503, and streams break off.
+/// `service` awaits the end of cancelled statements.
 pub fn routes(pool: Pool, tolerances: Tolerances, service: &Service) -> Router {
     let database = Database::new(pool, service.clone());
     Router::new()
@@ -51,6 +51,7 @@ pub fn routes(pool: Pool, tolerances: Tolerances, service: &Service) -> Router {
         .merge(location::routes(database.clone(), tolerances.location))
         .merge(journal::routes(database.clone(), tolerances.location, tolerances.place))
         .merge(trend::routes(database.clone()))
+        .merge(readings::routes(database.clone(), service.drain_deadline()))
         .merge(receipt::routes(database.clone(), service.stop()))
         .merge(status::routes(database))
         // Set before the layers: a fallback set after them would replace the answer to a browser's preflight

@@ -79,8 +79,18 @@ impl Api {
         self.pool.get().await.unwrap().batch_execute(statement).await.unwrap();
     }
 
+    /// The URL of its database.
+    pub(crate) fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// An answer whose body is not read yet.
+    pub(crate) async fn response(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        ask(&self.routes, Method::GET, path, headers).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = ask(&self.routes, Method::GET, path, &[]).await;
+        let response = self.response(path, &[]).await;
         (response.status(), json(response).await)
     }
 
@@ -126,11 +136,12 @@ async fn json(response: Response) -> Value {
 }
 
 /// Every endpoint, with a valid query.
-const ENDPOINTS: [&str; 8] = [
+const ENDPOINTS: [&str; 9] = [
     "/api/statistics/latest",
     "/api/statistics/sensor/speed/date/2021-02-28",
     "/api/location/latest",
     "/api/trends?sensor=speed",
+    "/api/readings",
     "/api/status",
     "/api/journal",
     "/api/journal/trends?aggregation=1h",
@@ -194,8 +205,8 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
         wrong.push(format!("{endpoint}{mark}device=a%00b"));
         wrong.push(format!("{endpoint}{mark}device={long}"));
         wrong.push(format!("{endpoint}{mark}device=%ff"));
-        // The journal takes several.
-        if endpoint != "/api/journal" {
+        // These take several.
+        if !["/api/journal", "/api/readings"].contains(&endpoint) {
             wrong.push(format!("{endpoint}{mark}device=a&device=b"));
         }
         // Ignored, each would widen the question.
@@ -209,6 +220,25 @@ async fn wrong_questions_are_told_why_before_the_database_is_asked() {
     let trend = "/api/trends?sensor=speed";
     wrong.push(format!("{trend}&functions=max"));
     wrong.push(format!("{trend}&fill=zero&fill=null"));
+    for question in [
+        "limit=10001",
+        "limit=-1",
+        "limit=many",
+        "order=newest",
+        "sensor=-x",
+        "from=2021-02-28&to=2021-02-28",
+        "from=-1h&to=-2h",
+        "to=2h",
+        "tz=Mars/Olympus",
+        "cursor=1",
+        "format=xml",
+        "format=csv&limit=1",
+        "format=ndjson&order=asc",
+        "format=ndjson&cursor=1",
+        "format=csv&from=-1h&to=-2h",
+    ] {
+        wrong.push(format!("/api/readings?{question}"));
+    }
     let receipt = "/api/ingests/01a1fd4a-8ab1-7000-8000-000000000000";
     wrong.push(format!("{receipt}?waits=5s"));
     wrong.push(format!("{receipt}?device=lada"));

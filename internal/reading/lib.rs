@@ -18,6 +18,7 @@
 pub mod bad_time;
 mod bounds;
 mod braces;
+mod csv;
 pub mod decode;
 mod line;
 pub mod message;
@@ -32,6 +33,7 @@ pub mod time;
 pub mod values;
 
 pub use bounds::{ANY, Bounds};
+pub use csv::{CSV_HEAD, CsvLine};
 pub use line::Line;
 pub use name::{DEFAULT_DEVICE, MAX_NAME, Name, NameRef, is_device, is_name};
 

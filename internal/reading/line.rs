@@ -48,7 +48,8 @@ impl Line {
     }
 }
 
-fn number(value: f64, to: &mut Vec<u8>) {
+/// Appends the shortest number that reads back as the same double.
+pub(crate) fn number(value: f64, to: &mut Vec<u8>) {
     debug_assert!(value.is_finite(), "{value}");
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(value);

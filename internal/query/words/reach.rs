@@ -1,4 +1,4 @@
-//! How far a search back in time goes.
+//! How far a search in time goes.
 
 use reading::time::DAY;
 
@@ -9,9 +9,9 @@ pub(crate) const BEGINNING: i64 = -62_198_755_200_000_000;
 /// Growth of the window after an empty one.
 const WIDER: i64 = 8;
 
-/// How far a search back in time goes, in microseconds.
+/// How far a search in time goes, in microseconds, mostly back.
 ///
-/// A search without a lower bound would be planned for every month that has a partition. So it goes in
+/// A search without a bound would be planned for every month that has a partition. So it goes in
 /// windows. The first is a day and touches two months at most. While windows are empty, the next one is
 /// wider, and eight reach back to the beginning.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,11 @@ impl Reach {
     /// The beginning of the window that ends at `before`.
     pub(crate) fn since(self, before: i64) -> i64 {
         before.saturating_sub(self.0).max(BEGINNING)
+    }
+
+    /// The end of the window that begins at `since`.
+    pub(crate) fn until(self, since: i64) -> i64 {
+        since.saturating_add(self.0)
     }
 
     /// Makes a reach of `span`, at most that of the first window.

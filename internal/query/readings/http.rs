@@ -1,0 +1,291 @@
+//! `GET /api/readings`.
+
+use super::cursor::{Cursor, Digest};
+use super::lines::Kind;
+use super::page::{Asked, page};
+use super::reader::Reader;
+use super::stream::Export;
+use super::{Filter, Key, Order, Page, Reading, Series, Span, postgres};
+use crate::words::reach::BEGINNING;
+use crate::words::{Database, Device, Ends, Name, Time, When, Zone, places, problem, unit};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+use web::{Parameters, Problem, wrong};
+
+/// Readings of a page, unless the client says how many; and at the most.
+const LIMIT: usize = 100;
+const MOST: usize = 10_000;
+
+/// Most series of a page. Each is looked up in each window.
+const MOST_SERIES: usize = 1000;
+
+/// The routes of this question.
+///
+/// `GET /api/readings` answers with the readings of these `device`s and `sensor`s (none: all) from `from`
+/// (inclusive) to `to` (exclusive), whose dates begin in the zone `tz`. They come in pages of `limit` (100) in
+/// the order `asc` or `desc`, and `cursor` leads to the next page. With `Accept: application/x-ndjson` or `text/csv`,
+/// or with `format=ndjson` or `format=csv`, all of them come as lines, in the order of dumps. Past
+/// `drain_deadline`, lines break off.
+///
+/// 400 with the reason where the question is wrong, or a page has more than 1,000 series.
+pub(crate) fn routes(database: Database, drain_deadline: CancellationToken) -> Router {
+    Router::new()
+        .route("/api/readings", get(readings))
+        .with_state(ReadingsState {
+            database,
+            drain_deadline,
+        })
+}
+
+#[derive(Clone)]
+struct ReadingsState {
+    database: Database,
+    drain_deadline: CancellationToken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Json,
+    Ndjson,
+    Csv,
+}
+
+#[derive(Deserialize)]
+struct ReadingsOf {
+    #[serde(default)]
+    device: Vec<Device>,
+    #[serde(default)]
+    sensor: Vec<Name>,
+    from: Option<When>,
+    to: Option<When>,
+    #[serde(default)]
+    tz: Zone,
+    order: Option<Order>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    format: Option<Format>,
+}
+
+async fn readings(
+    State(state): State<ReadingsState>,
+    headers: HeaderMap,
+    Parameters(of): Parameters<ReadingsOf>,
+) -> Result<Response, Problem> {
+    match of.format.unwrap_or_else(|| accepted(&headers)) {
+        Format::Json => state.page(&of).await,
+        Format::Ndjson => state.lines(&of, Kind::Ndjson).await,
+        Format::Csv => state.lines(&of, Kind::Csv).await,
+    }
+}
+
+impl ReadingsState {
+    async fn page(&self, of: &ReadingsOf) -> Result<Response, Problem> {
+        let limit = of.limit.unwrap_or(LIMIT);
+        if !(1..=MOST).contains(&limit) {
+            return Err(wrong("limit", format!("write a number from 1 to {MOST}")));
+        }
+        let cursor = of.cursor.as_deref().map(str::parse::<Cursor>).transpose();
+        let cursor = cursor.map_err(|reason| wrong("cursor", reason))?;
+        let question = of.digest();
+        if cursor.as_ref().is_some_and(|cursor| cursor.question != question) {
+            let reason = "it belongs to another question: repeat the device, sensor, from, to, tz and order of the first page, or leave it out";
+            return Err(wrong("cursor", reason));
+        }
+        let ends = of.ends()?;
+        if let (Some(from), Some(to)) = (ends.from, ends.to) {
+            within(from.as_microsecond(), to.as_microsecond())?;
+        }
+        let filter = of.filter();
+        let series = postgres::series(&self.database, &filter, None, MOST_SERIES + 1)
+            .await
+            .map_err(problem)?;
+        if series.len() > MOST_SERIES {
+            let reason = format!(
+                "these are more than {MOST_SERIES} series: name a device, or take all of them with format=ndjson"
+            );
+            return Err(wrong("device", reason));
+        }
+        let order = of.order.unwrap_or_default();
+        let span = match &cursor {
+            Some(cursor) => cursor.span,
+            None => self.span(ends, order, &series).await?,
+        };
+        let asked = Asked {
+            series: &series,
+            span,
+            order,
+            after: cursor.as_ref().map(|cursor| &cursor.last),
+        };
+        // One more shows whether another page follows.
+        let mut rows = page(&self.database, &asked, limit + 1).await.map_err(problem)?;
+        let goes_on = rows.len() > limit;
+        rows.truncate(limit);
+        let readings: Vec<(&Series, i64, f64)> = rows
+            .iter()
+            .filter_map(|row| Some((series.get(row.series)?, row.timestamp, row.value)))
+            .collect();
+        let next = readings
+            .last()
+            .filter(|_| goes_on)
+            .map(|(series, timestamp, _)| Cursor {
+                question,
+                span,
+                last: Key {
+                    timestamp: *timestamp,
+                    device: series.device.clone(),
+                    sensor: series.sensor.clone(),
+                },
+            });
+        let readings = readings.into_iter().map(|(series, timestamp, value)| Reading {
+            device: &series.device,
+            sensor: &series.sensor,
+            timestamp: Time(places::timestamp(timestamp)),
+            value,
+            unit: unit(&series.sensor),
+        });
+        let page = Page {
+            readings: readings.collect(),
+            next_cursor: next.map(|next| next.to_string()),
+        };
+        Ok(([(header::VARY, "accept")], Json(page)).into_response())
+    }
+
+    /// The span of a first page. Without ends, it has all readings.
+    async fn span(&self, ends: Ends, order: Order, series: &[Series]) -> Result<Span, Problem> {
+        let to = ends.to.map(Timestamp::as_microsecond).unwrap_or_else(|| {
+            // Clocks of devices may be ahead of this one.
+            let latest = series.iter().filter_map(|series| series.latest).max();
+            let now = ends.now.as_microsecond();
+            latest.map_or(now, |latest| now.max(latest.saturating_add(1)))
+        });
+        let from = match (ends.from, order) {
+            (Some(from), _) => from.as_microsecond(),
+            (None, Order::Desc) => BEGINNING,
+            // Windows that begin before all readings would grow too wide.
+            (None, Order::Asc) => {
+                let ids: Vec<i32> = series.iter().map(|series| series.id).collect();
+                let earliest = postgres::earliest(&self.database, &ids, to).await;
+                earliest.map_err(problem)?.unwrap_or(BEGINNING)
+            }
+        };
+        within(from, to)
+    }
+
+    /// All readings of the span, as lines.
+    async fn lines(&self, of: &ReadingsOf, kind: Kind) -> Result<Response, Problem> {
+        let of_pages = [
+            ("order", of.order.is_some()),
+            ("limit", of.limit.is_some()),
+            ("cursor", of.cursor.is_some()),
+        ];
+        if let Some((name, _)) = of_pages.iter().find(|(_, is_given)| *is_given) {
+            return Err(wrong(
+                name,
+                "lines come all at once, by device, sensor and time: leave it out, or write format=json for pages",
+            ));
+        }
+        let ends = of.ends()?;
+        let from = ends.from.map_or(BEGINNING, Timestamp::as_microsecond);
+        let to = ends.to.unwrap_or(Timestamp::MAX).as_microsecond();
+        let reader = Reader::new(self.database.clone(), of.filter(), within(from, to)?);
+        let body = Export::new(reader, kind).body(self.drain_deadline.clone()).await?;
+        let headers = [(header::CONTENT_TYPE, kind.media_type()), (header::VARY, "accept")];
+        Ok((headers, body).into_response())
+    }
+}
+
+impl ReadingsOf {
+    fn filter(&self) -> Filter {
+        Filter::new(&self.device, &self.sensor)
+    }
+
+    fn ends(&self) -> Result<Ends, Problem> {
+        Ends::of(self.from, self.to, &self.tz)
+    }
+
+    /// The same for the same question, but for the limit.
+    fn digest(&self) -> Digest {
+        let filter = self.filter();
+        let text = |when: Option<When>| when.map(|when| when.to_string()).unwrap_or_default();
+        let question = [
+            filter.devices.join(","),
+            filter.sensors.join(","),
+            text(self.from),
+            text(self.to),
+            self.tz.name().to_owned(),
+            format!("{:?}", self.order.unwrap_or_default()),
+        ];
+        let hash = Sha256::digest(question.join("\n"));
+        let mut digest = Digest::default();
+        for (byte, hashed) in digest.iter_mut().zip(hash) {
+            *byte = hashed;
+        }
+        digest
+    }
+}
+
+fn within(from: i64, to: i64) -> Result<Span, Problem> {
+    if from >= to {
+        return Err(Problem::bad_request(
+            "from is not before to: swap them, or ask for a longer span",
+        ));
+    }
+    Ok(Span { from, to })
+}
+
+/// The format that `Accept` prefers. It is JSON where all are welcome, or none of them is.
+fn accepted(headers: &HeaderMap) -> Format {
+    let mut best = (0.0, Format::Json);
+    let values = headers.get_all(header::ACCEPT).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    for range in texts.flat_map(|text| text.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let format = match kind.as_str() {
+            "application/json" => Format::Json,
+            "application/x-ndjson" => Format::Ndjson,
+            "text/csv" => Format::Csv,
+            _ => continue,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+        let weight = weight.unwrap_or(1.0);
+        if weight > best.0 {
+            best = (weight, format);
+        }
+    }
+    best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_is_honoured() {
+        for (accept, expected) in [
+            ("", Format::Json),
+            ("*/*", Format::Json),
+            ("application/json", Format::Json),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Json),
+            ("application/x-ndjson", Format::Ndjson),
+            ("Text/CSV", Format::Csv),
+            ("text/csv; header=present", Format::Csv),
+            ("application/json;q=0.5, text/csv", Format::Csv),
+            ("application/x-ndjson;q=0.2, text/csv;q=0.3", Format::Csv),
+            ("text/csv, application/json", Format::Csv),
+            ("text/csv;q=0", Format::Json),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            assert_eq!(accepted(&headers), expected, "{accept}");
+        }
+    }
+}

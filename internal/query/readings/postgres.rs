@@ -1,0 +1,166 @@
+//! Reads series and their readings from PostgreSQL.
+//!
+//! Every statement names the span that it reads, so that the planner knows its ends and touches the partitions
+//! of no other month. Arrays return many readings in half the time of rows.
+
+use super::{Filter, Order, Row, Series, Span};
+use crate::words::Database;
+use ::postgres::Error;
+use store::Timestamptz;
+use tokio_postgres::types::{ToSql, Type};
+
+/// The series of a filter after the one of this device and sensor, at most `most`, in order of device and then
+/// sensor.
+pub(super) async fn series(
+    database: &Database,
+    filter: &Filter,
+    after: Option<&Series>,
+    most: usize,
+) -> Result<Vec<Series>, Error> {
+    let named = |names: &'static str, place: usize| format!("(${place}::text[] IS NULL OR {names} = ANY (${place}))");
+    let statement = format!(
+        "SELECT id, device, sensor, latest_timestamp FROM series
+         WHERE {} AND {} AND (device, sensor) > ($3, $4)
+         ORDER BY device, sensor LIMIT {most}",
+        named("device", 1),
+        named("sensor", 2)
+    );
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
+    let (devices, sensors) = (some(&filter.devices), some(&filter.sensors));
+    let (device, sensor) = after.map_or(("", ""), |series| (series.device.as_str(), series.sensor.as_str()));
+    let rows = database
+        .query(
+            &statement,
+            &[
+                (&devices, Type::TEXT_ARRAY),
+                (&sensors, Type::TEXT_ARRAY),
+                (&device, Type::TEXT),
+                (&sensor, Type::TEXT),
+            ],
+        )
+        .await?;
+    let series = rows.iter().map(|row| {
+        let latest: Option<Timestamptz> = row.try_get(3)?;
+        Ok(Series {
+            id: row.try_get(0)?,
+            device: row.try_get(1)?,
+            sensor: row.try_get(2)?,
+            latest: latest.map(|Timestamptz(latest)| latest),
+        })
+    });
+    series.collect()
+}
+
+/// The timestamp of the earliest reading of these series before a moment. It is searched in the partitions of
+/// all months.
+pub(super) async fn earliest(database: &Database, series: &[i32], before: i64) -> Result<Option<i64>, Error> {
+    let statement = "
+        SELECT min(timestamp)
+        FROM unnest($1::int[]) AS asked (id)
+        CROSS JOIN LATERAL (
+            SELECT timestamp FROM reading
+            WHERE series_id = id AND timestamp < $2
+            ORDER BY timestamp LIMIT 1
+        ) AS one";
+    let before = Timestamptz(before);
+    let rows = database
+        .query(statement, &[(&series, Type::INT4_ARRAY), (&before, Type::TIMESTAMPTZ)])
+        .await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let earliest: Option<Timestamptz> = row.try_get(0)?;
+    Ok(earliest.map(|Timestamptz(earliest)| earliest))
+}
+
+/// Readings at one moment that earlier pages had: in the order of [`Order::Asc`] those of the first series, else
+/// those of the others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) moment: i64,
+    /// Number of the first series.
+    pub(super) series: usize,
+}
+
+/// The first readings of these series within a span, at most `most`, in this order, without those of `told`.
+pub(super) async fn merged(
+    database: &Database,
+    series: &[i32],
+    span: Span,
+    order: Order,
+    told: Told,
+    most: usize,
+) -> Result<Vec<Row>, Error> {
+    let (direction, was_told) = match order {
+        Order::Asc => ("ASC", "<="),
+        Order::Desc => ("DESC", ">"),
+    };
+    // The condition on `told` is no bound of the index, so that the planner knows how many rows the bounds hold.
+    let statement = format!(
+        "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
+         FROM (
+             SELECT place::int4, timestamp, value
+             FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
+             CROSS JOIN LATERAL (
+                 SELECT timestamp, value FROM reading
+                 WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
+                     AND NOT (timestamp = $4 AND place {was_told} $5)
+                 ORDER BY timestamp {direction} LIMIT {most}
+             ) AS of_series
+             ORDER BY timestamp {direction}, place {direction} LIMIT {most}
+         ) AS merged"
+    );
+    let (from, to, moment) = (Timestamptz(span.from), Timestamptz(span.to), Timestamptz(told.moment));
+    let places = i64::try_from(told.series).unwrap_or(i64::MAX);
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&series, Type::INT4_ARRAY),
+        (&from, Type::TIMESTAMPTZ),
+        (&to, Type::TIMESTAMPTZ),
+        (&moment, Type::TIMESTAMPTZ),
+        (&places, Type::INT8),
+    ];
+    rows(&database.query(&statement, &parameters).await?)
+}
+
+/// The first readings of these series within a span, at most `most`: series by series, each in order of time.
+///
+/// SQL promises no order without ORDER BY, which would make the server sort. The join is a loop, so the rows come
+/// in order, and the caller checks it.
+pub(super) async fn in_turn(database: &Database, series: &[i32], span: Span, most: usize) -> Result<Vec<Row>, Error> {
+    let statement = format!(
+        "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
+         FROM (
+             SELECT place::int4, timestamp, value
+             FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
+             CROSS JOIN LATERAL (
+                 SELECT timestamp, value FROM reading
+                 WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
+                 ORDER BY timestamp LIMIT {most}
+             ) AS of_series
+             LIMIT {most}
+         ) AS in_turn"
+    );
+    let (from, to) = (Timestamptz(span.from), Timestamptz(span.to));
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&series, Type::INT4_ARRAY),
+        (&from, Type::TIMESTAMPTZ),
+        (&to, Type::TIMESTAMPTZ),
+    ];
+    rows(&database.query(&statement, &parameters).await?)
+}
+
+/// The readings of a row of three arrays, which are null without readings.
+fn rows(answer: &[tokio_postgres::Row]) -> Result<Vec<Row>, Error> {
+    let Some(row) = answer.first() else {
+        return Ok(Vec::new());
+    };
+    let places: Option<Vec<i32>> = row.try_get(0)?;
+    let times: Option<Vec<Timestamptz>> = row.try_get(1)?;
+    let values: Option<Vec<f64>> = row.try_get(2)?;
+    let places = places.unwrap_or_default().into_iter();
+    let columns = places.zip(times.unwrap_or_default()).zip(values.unwrap_or_default());
+    let rows = columns.map(|((place, Timestamptz(timestamp)), value)| Row {
+        series: usize::try_from(place - 1).unwrap_or(usize::MAX),
+        timestamp,
+        value,
+    });
+    Ok(rows.collect())
+}
