@@ -16,6 +16,7 @@ mod live;
 mod load;
 mod messages;
 mod peers;
+mod readings;
 mod rebuild;
 mod report;
 mod sensors;
@@ -114,6 +115,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("chart") {
         chart::measure(&servers, size, &mut report).await?;
+    }
+    if wanted("readings") {
+        readings::measure(&servers, &data, size, &mut report).await?;
     }
     if wanted("watched") {
         webhooks::watched(&servers, &data, size, &mut report).await?;

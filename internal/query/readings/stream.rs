@@ -43,13 +43,14 @@ impl Export {
         let rest = stream::try_unfold(self, move |mut export| {
             let drain_deadline = drain_deadline.clone();
             async move {
-                let piece = drain_deadline.run_until_cancelled(export.next()).await;
-                match piece {
-                    Some(Ok(piece)) => Ok(piece.map(|piece| (piece, export))),
-                    // It was logged where it arose.
-                    Some(Err(_)) => Err(io::Error::other("the database failed")),
-                    None => Err(io::Error::other("the server ends")),
-                }
+                let piece = tokio::select! {
+                    biased;
+                    () = drain_deadline.cancelled() => return Err(io::Error::other("the server ends")),
+                    piece = export.next() => piece,
+                };
+                // A failure was logged where it arose.
+                let piece = piece.map_err(|_| io::Error::other("the database failed"))?;
+                Ok(piece.map(|piece| (piece, export)))
             }
         });
         Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(rest)))

@@ -30,7 +30,7 @@ fn held() -> Vec<Held> {
     let mut next = random();
     let starts = ["2021-01-31T23:59:00Z", "2021-02-27T22:30:00Z", "2021-03-28T00:30:00Z"];
     let mut held: Vec<Held> = Vec::new();
-    for _ in 0..300 {
+    for _ in 0..600 {
         let start = time::parse(starts[next(3)]).unwrap();
         // Seconds, and microseconds at the seams.
         let offset = [i64::try_from(next(40)).unwrap() * 7 * 60 * SECOND, 0, 1, -1][next(4)];

@@ -2,6 +2,7 @@
 
 use super::*;
 use axum::http::StatusCode;
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn what_was_there_throughout_is_told_once() {
@@ -21,7 +22,8 @@ async fn what_was_there_throughout_is_told_once() {
             cursor = format!("&cursor={token}");
             // Before and behind the page's end, at its very moment, of new series as well.
             let end = told.last().unwrap().0;
-            for moment in [end, end - 1, end + 1, held[next(u64::try_from(held.len()).unwrap())].0] {
+            let other = held[next(u64::try_from(held.len()).unwrap())].0;
+            for moment in BTreeSet::from([end, end - 1, end + 1, other]) {
                 let moment = time::exact(moment);
                 for sensor in ["A", "fuel:late", "z"] {
                     api.add(&[("lada", &format!("{sensor}{page}"), &moment, 5000.0)]).await;
