@@ -33,6 +33,7 @@ mod messages;
 mod modules;
 mod notifier;
 mod pooler;
+mod readings;
 mod rebuild;
 mod receipts;
 mod replay;
