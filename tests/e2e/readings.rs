@@ -48,7 +48,12 @@ async fn recordings_come_out_and_go_in_again() {
 
     expected.sort_by(|one, other| (&one.1, one.0).cmp(&(&other.1, other.0)));
     let url = format!("{}/readings", system.api_url);
-    let lines = system.http.get(url).header("accept", "application/x-ndjson").send().await;
+    let lines = system
+        .http
+        .get(url)
+        .header("accept", "application/x-ndjson")
+        .send()
+        .await;
     let lines = lines.unwrap().text().await.unwrap();
     let streamed: Vec<Reading> = lines
         .lines()

@@ -2,13 +2,14 @@
 
 use super::{Message, Place, Source, formats, moment, postgres};
 use crate::words::places::{self, Asked};
-use crate::words::{Database, Device, Time, problem};
+use crate::words::{Database, Device, Ends, Time, When, Zone, problem};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use entry::{Aggregation, Buckets, Entry, Fill, Filter, Found, Id, Moment, Reader};
+use entry::{Aggregation, Buckets, Entry, Fill, Filter, Found, Id, Reader};
+use jiff::Timestamp;
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,8 +72,10 @@ enum Format {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JournalOf {
-    from: Option<Moment>,
-    to: Option<Moment>,
+    from: Option<When>,
+    to: Option<When>,
+    #[serde(default)]
+    tz: Zone,
     #[serde(default)]
     device: Vec<Device>,
     #[serde(default)]
@@ -108,9 +111,10 @@ async fn messages(
     }
     let cursor = of.cursor.as_deref().map(str::parse::<Id>).transpose();
     let cursor = cursor.map_err(|error| wrong("cursor", error))?;
+    let ends = Ends::of(of.from, of.to, &of.tz)?;
     let filter = Filter {
-        since: of.from.map(|moment| moment.0),
-        before: of.to.map(|moment| moment.0),
+        since: ends.from.map(milliseconds),
+        before: ends.to.map(milliseconds),
         authors: of.user,
         devices: of.device.iter().map(|device| device.as_str().to_owned()).collect(),
         all: of.hashtag,
@@ -221,8 +225,10 @@ impl JournalState {
 #[derive(Deserialize)]
 struct TrendOf {
     aggregation: Aggregation,
-    from: Option<Moment>,
-    to: Option<Moment>,
+    from: Option<When>,
+    to: Option<When>,
+    #[serde(default)]
+    tz: Zone,
     #[serde(default)]
     hashtag: Vec<String>,
     #[serde(default)]
@@ -237,8 +243,9 @@ struct Bucket {
 }
 
 async fn trends(State(journal): State<JournalState>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
-    let to = of.to.map_or_else(|| time::now().div_euclid(1000), |moment| moment.0);
-    let from = of.from.map_or(to - DAY, |moment| moment.0);
+    let ends = Ends::of(of.from, of.to, &of.tz)?;
+    let to = milliseconds(ends.to.unwrap_or(ends.now));
+    let from = ends.from.map_or(to - DAY, milliseconds);
     let buckets = Buckets::new(from, to, of.aggregation.minutes());
     let buckets = buckets.map_err(|error| Problem::bad_request(error.to_string().replace("_date", "")))?;
     let filter = Filter {
@@ -260,8 +267,10 @@ async fn trends(State(journal): State<JournalState>, Parameters(of): Parameters<
 
 #[derive(Deserialize)]
 struct HashtagsOf {
-    from: Option<Moment>,
-    to: Option<Moment>,
+    from: Option<When>,
+    to: Option<When>,
+    #[serde(default)]
+    tz: Zone,
     limit: Option<usize>,
 }
 
@@ -282,9 +291,10 @@ async fn hashtags(
     if !(1..=MOST).contains(&limit) {
         return Err(wrong("limit", format!("write a number from 1 to {MOST}")));
     }
+    let ends = Ends::of(of.from, of.to, &of.tz)?;
     let filter = Filter {
-        since: of.from.map(|moment| moment.0),
-        before: of.to.map(|moment| moment.0),
+        since: ends.from.map(milliseconds),
+        before: ends.to.map(milliseconds),
         ..Filter::default()
     };
     let used = journal.reader.hashtags(&filter, limit).await.map_err(problem)?;
@@ -297,4 +307,10 @@ async fn hashtags(
         })
         .collect();
     Ok(Json(serde_json::json!({ "hashtags": used })).into_response())
+}
+
+/// Milliseconds since 1970, of which entries have whole ones: no entry is between them and the moment.
+fn milliseconds(moment: Timestamp) -> i64 {
+    let microseconds = moment.as_microsecond();
+    microseconds.div_euclid(1000) + i64::from(microseconds.rem_euclid(1000) != 0)
 }

@@ -4,7 +4,7 @@
 //! dense the readings are, so the next holds about what is missing; after an empty one, it is wider. So a page reads
 //! little more than its readings, and never more than its length of each series.
 
-use super::postgres::{self, Told};
+use super::postgres::{self, Earlier};
 use super::{Key, Order, Row, Series, Span};
 use crate::words::Database;
 use ::postgres::Error;
@@ -30,7 +30,7 @@ pub(super) struct Asked<'a> {
 /// The first readings, at most `most`, in order.
 pub(super) async fn page(database: &Database, asked: &Asked<'_>, most: usize) -> Result<Vec<Row>, Error> {
     let ids: Vec<i32> = asked.series.iter().map(|series| series.id).collect();
-    let told = asked.told();
+    let earlier = asked.earlier();
     let mut left = asked.left();
     let mut width = asked.width(most);
     let mut page = Vec::new();
@@ -46,7 +46,7 @@ pub(super) async fn page(database: &Database, asked: &Asked<'_>, most: usize) ->
             },
         };
         let missing = most - page.len();
-        let found = postgres::merged(database, &ids, window, asked.order, told, missing).await?;
+        let found = postgres::merged(database, &ids, window, asked.order, earlier, missing).await?;
         width = next_width(width, found.len(), missing - found.len());
         page.extend(found);
         match asked.order {
@@ -70,7 +70,7 @@ fn next_width(width: i64, found: usize, missing: usize) -> i64 {
 }
 
 impl Asked<'_> {
-    /// The span without what earlier pages have told; its first moment is told in part.
+    /// The span without what earlier pages had; they had its first moment in part.
     fn left(&self) -> Span {
         match (self.after, self.order) {
             (None, _) => self.span,
@@ -85,9 +85,9 @@ impl Asked<'_> {
         }
     }
 
-    fn told(&self) -> Told {
+    fn earlier(&self) -> Earlier {
         let Some(key) = self.after else {
-            return Told {
+            return Earlier {
                 moment: self.span.from,
                 series: match self.order {
                     Order::Asc => 0,
@@ -103,7 +103,7 @@ impl Asked<'_> {
                 Order::Desc => name < last,
             }
         });
-        Told {
+        Earlier {
             moment: key.timestamp,
             series,
         }

@@ -74,26 +74,26 @@ pub(super) async fn earliest(database: &Database, series: &[i32], before: i64) -
 /// Readings at one moment that earlier pages had: in the order of [`Order::Asc`] those of the first series, else
 /// those of the others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct Earlier {
     pub(super) moment: i64,
     /// Number of the first series.
     pub(super) series: usize,
 }
 
-/// The first readings of these series within a span, at most `most`, in this order, without those of `told`.
+/// The first readings of these series within a span, at most `most`, in this order, without those of `earlier`.
 pub(super) async fn merged(
     database: &Database,
     series: &[i32],
     span: Span,
     order: Order,
-    told: Told,
+    earlier: Earlier,
     most: usize,
 ) -> Result<Vec<Row>, Error> {
-    let (direction, was_told) = match order {
+    let (direction, known) = match order {
         Order::Asc => ("ASC", "<="),
         Order::Desc => ("DESC", ">"),
     };
-    // The condition on `told` is no bound of the index, so that the planner knows how many rows the bounds hold.
+    // The condition on `earlier` is no bound of the index, so that the planner knows how many rows the bounds hold.
     let statement = format!(
         "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
          FROM (
@@ -102,14 +102,18 @@ pub(super) async fn merged(
              CROSS JOIN LATERAL (
                  SELECT timestamp, value FROM reading
                  WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
-                     AND NOT (timestamp = $4 AND place {was_told} $5)
+                     AND NOT (timestamp = $4 AND place {known} $5)
                  ORDER BY timestamp {direction} LIMIT {most}
              ) AS of_series
              ORDER BY timestamp {direction}, place {direction} LIMIT {most}
          ) AS merged"
     );
-    let (from, to, moment) = (Timestamptz(span.from), Timestamptz(span.to), Timestamptz(told.moment));
-    let places = i64::try_from(told.series).unwrap_or(i64::MAX);
+    let (from, to, moment) = (
+        Timestamptz(span.from),
+        Timestamptz(span.to),
+        Timestamptz(earlier.moment),
+    );
+    let places = i64::try_from(earlier.series).unwrap_or(i64::MAX);
     let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
         (&series, Type::INT4_ARRAY),
         (&from, Type::TIMESTAMPTZ),
