@@ -12,7 +12,8 @@
 //!
 //! Numbers are big-endian. Names, unlike ids, mean the same in a database that was restored.
 
-use super::{Key, Span};
+use super::{END, Key, Span};
+use crate::words::reach::BEGINNING;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reading::{is_device, is_name};
@@ -71,7 +72,8 @@ fn read(mut bytes: &[u8]) -> Option<Cursor> {
     let [length] = take::<1>(&mut bytes)?;
     let (device, sensor) = bytes.split_at_checked(length.into())?;
     let (device, sensor) = (std::str::from_utf8(device).ok()?, std::str::from_utf8(sensor).ok()?);
-    if !(from..to).contains(&timestamp) || !is_device(device) || !is_name(sensor) {
+    let is_known = from >= BEGINNING && to <= END && (from..to).contains(&timestamp);
+    if !is_known || !is_device(device) || !is_name(sensor) {
         return None;
     }
     Some(Cursor {
@@ -115,7 +117,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            from in -1_i64 << 56..1_i64 << 56,
+            from in -1_i64 << 55..1_i64 << 55,
             length in 1_i64..1 << 50,
             at in 0_i64..1 << 50,
             device in "[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}",
@@ -147,6 +149,13 @@ mod tests {
             span: Span { from: 0, to: 5 },
             ..good.clone()
         };
+        let endless = Cursor {
+            span: Span {
+                from: i64::MIN,
+                to: i64::MAX,
+            },
+            ..good.clone()
+        };
         for wrong in [
             String::new(),
             "x".to_owned(),
@@ -154,6 +163,7 @@ mod tests {
             format!(" {good}"),
             URL_SAFE_NO_PAD.encode(other),
             outside.to_string(),
+            endless.to_string(),
         ] {
             assert!(wrong.parse::<Cursor>().is_err(), "{wrong}");
         }

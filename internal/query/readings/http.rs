@@ -5,7 +5,7 @@ use super::lines::Kind;
 use super::page::{Asked, page};
 use super::reader::Reader;
 use super::stream::Export;
-use super::{Filter, Key, Order, Page, Reading, Series, Span, postgres};
+use super::{END, Filter, Key, Order, Page, Reading, Series, Span, postgres};
 use crate::words::reach::BEGINNING;
 use crate::words::{Database, Device, Ends, Name, Time, When, Zone, places, problem, unit};
 use axum::extract::State;
@@ -164,7 +164,7 @@ impl ReadingsState {
             // Clocks of devices may be ahead of this one.
             let latest = series.iter().filter_map(|series| series.latest).max();
             let now = ends.now.as_microsecond();
-            latest.map_or(now, |latest| now.max(latest.saturating_add(1)))
+            latest.map_or(now, |latest| now.max(latest.saturating_add(1)).min(END))
         });
         let from = match (ends.from, order) {
             (Some(from), _) => from.as_microsecond(),
@@ -173,7 +173,9 @@ impl ReadingsState {
             (None, Order::Asc) => {
                 let ids: Vec<i32> = series.iter().map(|series| series.id).collect();
                 let earliest = postgres::earliest(&self.database, &ids, to).await;
-                earliest.map_err(problem)?.unwrap_or(BEGINNING)
+                earliest
+                    .map_err(problem)?
+                    .map_or(to - 1, |earliest| earliest.max(BEGINNING))
             }
         };
         within(from, to)
@@ -194,7 +196,7 @@ impl ReadingsState {
         }
         let ends = of.ends()?;
         let from = ends.from.map_or(BEGINNING, Timestamp::as_microsecond);
-        let to = ends.to.unwrap_or(Timestamp::MAX).as_microsecond();
+        let to = ends.to.map_or(END, Timestamp::as_microsecond);
         let reader = Reader::new(self.database.clone(), of.filter(), within(from, to)?);
         let body = Export::new(reader, kind).body(self.drain_deadline.clone()).await?;
         let headers = [(header::CONTENT_TYPE, kind.media_type()), (header::VARY, "accept")];

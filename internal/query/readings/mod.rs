@@ -23,6 +23,9 @@ pub(crate) use http::routes;
 use crate::words::{Device, Name, Time};
 use serde::{Deserialize, Serialize};
 
+/// The end of the calendar, 9999-12-30T22:00:00Z: no span ends later.
+const END: i64 = 253_402_207_200_000_000;
+
 /// A page, in the requested order.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
