@@ -46,6 +46,7 @@ mod soak;
 mod source;
 mod system;
 mod tls;
+mod trends;
 mod up;
 mod values;
 mod walls;

@@ -1,7 +1,7 @@
 //! `GET /api/statistics/latest` and `GET /api/statistics/sensor/{sensor}/date/{date}`.
 
 use super::{Average, Day, Latest, postgres, quarters};
-use crate::words::bucket::{Fill, Function, columns};
+use crate::words::bucket::{self, Fill, Function};
 use crate::words::{Answer, Database, Device, Name, Questions, json, problem, respond};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -66,17 +66,13 @@ async fn averages(
     let sensor = Name::try_from(sensor).map_err(|reason| wrong("sensor", reason))?;
     let day: Day = date.parse().map_err(|reason| wrong("date", reason))?;
     let device = of.device.as_ref().map(Device::as_str);
-    let (sensor, quarters_of_day) = (sensor.as_str(), day.quarters());
-    let averages = columns(
-        &source.database,
-        sensor,
-        device,
-        quarters_of_day,
-        &[Function::Avg],
-        of.fill,
-    )
-    .await
-    .map_err(problem)?
-    .concat();
-    Ok(Json(quarters(sensor, day, averages, of.fill)))
+    let sensor = sensor.as_str();
+    let series = bucket::series(&source.database, sensor, device)
+        .await
+        .map_err(problem)?;
+    let buckets = day.quarters();
+    let values = bucket::values(&source.database, &series, &buckets, &[Function::Avg], of.fill)
+        .await
+        .map_err(problem)?;
+    Ok(Json(quarters(sensor, &buckets, values.columns.concat(), of.fill)))
 }

@@ -71,7 +71,7 @@ struct Day {
 impl Day {
     /// The 96 quarters of an hour of the day.
     fn quarters(self) -> Buckets {
-        Buckets::new(self.start, self.end, QUARTER)
+        Buckets::even(self.start, self.end, QUARTER)
     }
 }
 
@@ -112,13 +112,13 @@ struct Average {
 }
 
 /// The averages of a day, filled; with [`Fill::None`], only those with readings.
-fn quarters(sensor: &str, day: Day, values: Vec<Option<f64>>, fill: Fill) -> Vec<Average> {
+fn quarters(sensor: &str, buckets: &Buckets, values: Vec<Option<f64>>, fill: Fill) -> Vec<Average> {
     let average = |(start, value)| Average {
         sensor: sensor.to_owned(),
         value,
         timestamp: Time(start),
     };
-    let averages = day.quarters().starts().zip(values).map(average);
+    let averages = buckets.starts().zip(values).map(average);
     averages
         .filter(|average| fill != Fill::None || average.value.is_some())
         .collect()

@@ -1,8 +1,11 @@
 //! `GET /api/trends`.
 
-use super::{Functions, Trend, Width, buckets, told};
-use crate::words::bucket::{Fill, columns};
-use crate::words::{Database, Device, Ends, Name, Time, When, Zone, problem};
+use super::aggregation::Aggregation;
+use super::functions::Functions;
+use super::table::{Layout, Table};
+use super::{Asked, Cut, MOST_SERIES, Series, Trend, Trends, check, cut};
+use crate::words::bucket::{self, Fill, Function, Named};
+use crate::words::{Database, Device, Ends, Name, Time, When, Zone, problem, unit};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,53 +18,192 @@ use web::{Parameters, Problem, wrong};
 /// The routes of this question.
 ///
 /// `GET /api/trends?sensor=NAME` answers with the average of each quarter of an hour of the last 24 hours
-/// that has readings. `device` selects one device; `from` (inclusive) and `to` (exclusive) are times, whose dates
-/// begin in the zone `tz`;
-/// `aggregation` is the width of a bucket (`15m`). `function` is the value of a bucket (`avg`; some of
-/// `avg,min,max,count,first,last`). `fill` is the value of an empty one (`none`, `null`, `zero`, `previous`,
-/// `linear`; a count is null or 0).
+/// that has readings. `device` selects one device; `from` (inclusive) and `to` (exclusive) are times,
+/// whose dates begin in the zone `tz`. `aggregation` is the width of a bucket (`15m`), of the calendar of that zone
+/// where one is given; or `points` is the greatest number of buckets. `function` is the value of a bucket (`avg`; some of
+/// `avg,min,max,sum,count,first,last,stddev,p50,p95`). `fill` is the value of an empty one (`none`, `null`, `zero`,
+/// `previous`, `linear`; a count is null or 0).
 ///
-/// 400 with the reason where the question is wrong or has more than 10,000 buckets.
+/// Several times `sensor`, `by=device` or `layout=columns` answer with a list of series.
+///
+/// 400 with the reason where the question is wrong, or has more than 10,000 buckets, 50,000 of all series, or 500
+/// series.
 pub(crate) fn routes(database: Database) -> Router {
     Router::new().route("/api/trends", get(trends)).with_state(database)
 }
 
 #[derive(Deserialize)]
 struct TrendOf {
-    sensor: Name,
+    sensor: Vec<Name>,
     device: Option<Device>,
     from: Option<When>,
     to: Option<When>,
-    #[serde(default)]
-    tz: Zone,
-    #[serde(default)]
-    aggregation: Width,
+    aggregation: Option<Aggregation>,
+    points: Option<u32>,
+    tz: Option<Zone>,
     #[serde(default)]
     function: Functions,
+    fill: Option<Fill>,
+    by: Option<By>,
     #[serde(default)]
-    fill: Fill,
+    layout: Layout,
+}
+
+/// What series are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    Device,
+}
+
+impl TrendOf {
+    /// The span.
+    fn span(&self) -> Result<(Timestamp, Timestamp), Problem> {
+        let utc = Zone::default();
+        let ends = Ends::of(self.from, self.to, self.tz.as_ref().unwrap_or(&utc))?;
+        let to = ends.to.unwrap_or(ends.now);
+        let from = match ends.from {
+            Some(from) => from,
+            None => Timestamp::from_microsecond(to.as_microsecond() - time::DAY)
+                .map_err(|_| wrong("from", "there is no day before to: write a moment"))?,
+        };
+        Ok((from, to))
+    }
+
+    /// The sensors, each once.
+    fn sensors(&self) -> Result<Vec<&str>, Problem> {
+        let sensors: Vec<&str> = self.sensor.iter().map(Name::as_str).collect();
+        let twice = sensors
+            .iter()
+            .enumerate()
+            .find(|(at, name)| sensors[..*at].contains(*name));
+        match twice {
+            Some((_, name)) => Err(wrong("sensor", format!("{name} is given twice; give it once"))),
+            None => Ok(sensors),
+        }
+    }
+
+    fn device(&self) -> Option<&str> {
+        self.device.as_ref().map(Device::as_str)
+    }
 }
 
 async fn trends(State(database): State<Database>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
-    let ends = Ends::of(of.from, of.to, &of.tz)?;
-    let to = ends.to.unwrap_or(ends.now);
-    let from = match ends.from {
-        Some(from) => from,
-        None => Timestamp::from_microsecond(to.as_microsecond() - time::DAY)
-            .map_err(|_| wrong("from", "there is no day before to: write a moment"))?,
+    let (from, to) = of.span()?;
+    let asked = Asked {
+        aggregation: of.aggregation.as_ref(),
+        points: of.points,
+        zone: of.tz.as_ref(),
     };
-    let buckets = buckets(from, to, &of.aggregation).map_err(Problem::bad_request)?;
-    let (sensor, device) = (of.sensor.as_str(), of.device.as_ref().map(Device::as_str));
-    let columns = columns(&database, sensor, device, buckets, &of.function.0, of.fill)
-        .await
-        .map_err(problem)?;
-    let trend = Trend {
-        sensor,
-        device,
+    let cut = cut(from, to, &asked).map_err(Problem::bad_request)?;
+    let sensors = of.sensors()?;
+    check(sensors.len(), &cut).map_err(Problem::bad_request)?;
+    let fill = of.fill.unwrap_or(match of.layout {
+        Layout::Rows => Fill::None,
+        Layout::Columns => Fill::Null,
+    });
+    let question = Question {
+        database: &database,
+        span: (from, to),
+        cut: &cut,
+        functions: &of.function.0,
+        fill,
+        layout: of.layout,
+    };
+    if let (&[sensor], None, Layout::Rows) = (&*sensors, of.by, of.layout) {
+        let series = bucket::series(&database, sensor, of.device()).await.map_err(problem)?;
+        let (raw, buckets) = question.ask(&series).await?;
+        let trend = Trend {
+            sensor,
+            device: of.device(),
+            from: Time(from),
+            to: Time(to),
+            aggregation: cut.name(),
+            raw,
+            buckets,
+        };
+        return Ok(Json(trend).into_response());
+    }
+    let series = match of.by {
+        Some(By::Device) => question.by_device(&sensors, of.device()).await?,
+        None => question.by_sensor(&sensors, of.device()).await?,
+    };
+    let trends = Trends {
         from: Time(from),
         to: Time(to),
-        aggregation: &of.aggregation.text,
-        buckets: told(buckets, &of.function.0, columns, of.fill),
+        aggregation: cut.name(),
+        series,
     };
-    Ok(Json(trend).into_response())
+    Ok(Json(trends).into_response())
+}
+
+/// What is asked of each series.
+struct Question<'a> {
+    database: &'a Database,
+    span: (Timestamp, Timestamp),
+    cut: &'a Cut,
+    functions: &'a [Function],
+    fill: Fill,
+    layout: Layout,
+}
+
+impl Question<'_> {
+    /// A series of each sensor.
+    async fn by_sensor(&self, sensors: &[&str], device: Option<&str>) -> Result<Vec<Series>, Problem> {
+        let mut all = Vec::with_capacity(sensors.len());
+        for sensor in sensors {
+            let series = bucket::series(self.database, sensor, device).await.map_err(problem)?;
+            all.push(self.one(sensor, device, &series).await?);
+        }
+        Ok(all)
+    }
+
+    /// A series of each sensor and device. Each is asked for by itself, so that its sums are those of a question for
+    /// the device alone.
+    async fn by_device(&self, sensors: &[&str], device: Option<&str>) -> Result<Vec<Series>, Problem> {
+        let named = bucket::named(self.database, sensors, device, MOST_SERIES + 1)
+            .await
+            .map_err(problem)?;
+        check(named.len(), self.cut).map_err(Problem::bad_request)?;
+        let mut all = Vec::with_capacity(named.len());
+        for sensor in sensors {
+            for Named { device, id, .. } in named.iter().filter(|named| named.sensor == **sensor) {
+                all.push(self.one(sensor, Some(device), &[*id]).await?);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn one(&self, sensor: &str, device: Option<&str>, series: &[i32]) -> Result<Series, Problem> {
+        let (raw, buckets) = self.ask(series).await?;
+        Ok(Series {
+            device: device.map(str::to_owned),
+            sensor: sensor.to_owned(),
+            unit: unit(sensor),
+            raw,
+            buckets,
+        })
+    }
+
+    /// The buckets of the readings of some series together, or the readings themselves.
+    async fn ask(&self, series: &[i32]) -> Result<(bool, Table), Problem> {
+        if let Some(points) = self.cut.points {
+            let readings = bucket::readings(self.database, series, self.span, points).await;
+            if let Some(readings) = readings.map_err(problem)? {
+                return Ok((true, Table::of_readings(&readings, self.functions, self.layout)));
+            }
+        }
+        let Some((_, buckets)) = &self.cut.buckets else {
+            return Err(wrong(
+                "points",
+                "no width up to a week fits: ask for more points or a shorter span, or write an aggregation such as 1mo",
+            ));
+        };
+        let values = bucket::values(self.database, series, buckets, self.functions, self.fill).await;
+        let values = values.map_err(problem)?;
+        Ok((
+            false,
+            Table::of_buckets(buckets, self.functions, values, self.fill, self.layout),
+        ))
+    }
 }

@@ -1,28 +1,37 @@
-//! Trends: a sensor's raw readings in buckets of time, and functions of each bucket.
+//! Trends: sensors' raw readings in buckets of time, and functions of each bucket.
 //!
-//! Deliberately not here: how buckets are aligned, filled and read. That is `words::bucket`, which the
-//! averages of a day share.
+//! Deliberately not here: how buckets are cut, filled and read. That is `words::bucket`, which the averages of a day
+//! share.
 
+mod aggregation;
+mod functions;
 mod http;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use http::routes;
 
-use crate::words::Time;
-use crate::words::bucket::{Buckets, Column, Fill, Function};
-use jiff::{Span, SpanRelativeTo, Timestamp};
-use reading::time::SECOND;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use self::aggregation::Aggregation;
+use self::table::Table;
+use crate::words::bucket::Buckets;
+use crate::words::{Time, Zone};
+use jiff::Timestamp;
+use serde::Serialize;
 
-/// Most buckets of an answer, with those that are left out. Bounds its memory.
+/// Most buckets of a series, with those that are left out. Bounds its memory.
 const MOST_BUCKETS: usize = 10_000;
 
-/// The widest bucket in microseconds: a hundred years.
-const WIDEST: i64 = 36_500 * 86_400 * SECOND;
+/// Most buckets of all series of an answer, likewise.
+const MOST_IN_ALL: usize = 50_000;
 
-/// `GET /api/trends`: the readings of a sensor in buckets of time.
+/// Most series of an answer: each costs two statements.
+const MOST_SERIES: usize = 500;
+
+/// Most points that may be asked for.
+const MOST_POINTS: usize = 2_000;
+
+/// `GET /api/trends` of one sensor: its readings in buckets of time.
 #[derive(Debug, Serialize)]
 struct Trend<'a> {
     sensor: &'a str,
@@ -32,148 +41,116 @@ struct Trend<'a> {
     from: Time,
     /// The end of the span, exclusive.
     to: Time,
-    /// The width of the buckets, as in the request.
-    aggregation: &'a str,
-    /// In order of time.
-    buckets: Vec<Bucket>,
+    /// The width of the buckets, as in the request, or as the number of points led to; null where none fits.
+    aggregation: Option<&'a str>,
+    /// The buckets are single readings.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    raw: bool,
+    buckets: Table,
 }
 
-/// The values of the requested functions in a bucket, each a member of its name.
-#[derive(Clone, Debug, PartialEq)]
-struct Bucket {
-    /// Where the bucket begins, aligned to the Unix epoch. The first bucket may begin before `from`, and
-    /// holds only the readings since then.
-    timestamp: Time,
-    /// In the sensor's unit, except the count. Null without readings, unless filled.
-    values: Vec<(Function, Option<f64>)>,
+/// `GET /api/trends` of several sensors, of each device, or in columns.
+#[derive(Debug, Serialize)]
+struct Trends<'a> {
+    /// As of [`Trend`].
+    from: Time,
+    to: Time,
+    aggregation: Option<&'a str>,
+    /// In the order of the sensors in the request, then of device.
+    series: Vec<Series>,
 }
 
-impl Serialize for Bucket {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bucket = serializer.serialize_map(Some(1 + self.values.len()))?;
-        bucket.serialize_entry("timestamp", &self.timestamp)?;
-        for (function, value) in &self.values {
-            match (function, value) {
-                #[expect(clippy::cast_possible_truncation, reason = "rows are counted in whole numbers")]
-                (Function::Count, Some(count)) => bucket.serialize_entry(name(*function), &(*count as i64))?,
-                _ => bucket.serialize_entry(name(*function), value)?,
-            }
-        }
-        bucket.end()
+/// The readings of a sensor, of one device or of all.
+#[derive(Debug, Serialize)]
+struct Series {
+    /// Null: all devices.
+    device: Option<String>,
+    sensor: String,
+    /// Null for a sensor whose unit the platform does not know.
+    unit: Option<&'static str>,
+    /// The buckets are single readings.
+    raw: bool,
+    buckets: Table,
+}
+
+/// What a request says of buckets.
+struct Asked<'a> {
+    aggregation: Option<&'a Aggregation>,
+    points: Option<u32>,
+    zone: Option<&'a Zone>,
+}
+
+/// How a span is cut.
+#[derive(Debug)]
+struct Cut {
+    /// None where no width fits.
+    buckets: Option<(Aggregation, Buckets)>,
+    /// The number of points that was asked for: up to as many readings are given as they are.
+    points: Option<usize>,
+}
+
+impl Cut {
+    /// The name of the width.
+    fn name(&self) -> Option<&str> {
+        self.buckets.as_ref().map(|(aggregation, _)| &*aggregation.text)
     }
-}
 
-/// The functions by their names in requests and answers.
-const FUNCTIONS: [(&str, Function); 6] = [
-    ("avg", Function::Avg),
-    ("min", Function::Min),
-    ("max", Function::Max),
-    ("count", Function::Count),
-    ("first", Function::First),
-    ("last", Function::Last),
-];
-
-fn name(function: Function) -> &'static str {
-    let named = FUNCTIONS.iter().find(|(_, named)| *named == function);
-    named.map_or("", |(name, _)| name)
-}
-
-/// Functions in a request: `avg,max`, each at most once.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Functions(Vec<Function>);
-
-impl Default for Functions {
-    fn default() -> Self {
-        Self(vec![Function::Avg])
-    }
-}
-
-impl TryFrom<String> for Functions {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let mut functions = Vec::new();
-        for asked in text.split(',') {
-            let named = FUNCTIONS.iter().find(|(name, _)| *name == asked);
-            let function = named.map(|(_, function)| *function);
-            match function.filter(|function| !functions.contains(function)) {
-                Some(function) => functions.push(function),
-                None => return Err("write some of avg, min, max, count, first and last, each once, with commas"),
-            }
-        }
-        Ok(Self(functions))
-    }
-}
-
-/// The width of buckets: a span of time such as `30s`, `15m`, `1h` or `1d`.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Width {
-    text: String,
-    microseconds: i64,
-}
-
-impl Default for Width {
-    fn default() -> Self {
-        Self {
-            text: "15m".to_owned(),
-            microseconds: 15 * 60 * SECOND,
-        }
-    }
-}
-
-impl TryFrom<String> for Width {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        const HELP: &str = "write a span of time such as 30s, 15m, 1h or 1d, from 1s to 36500d";
-        let span: Span = text.parse().map_err(|_| HELP)?;
-        // All in UTC: days have 24 hours.
-        let duration = span
-            .to_duration(SpanRelativeTo::days_are_24_hours())
-            .map_err(|_| HELP)?;
-        let microseconds = i64::try_from(duration.as_micros()).map_err(|_| HELP)?;
-        if !(SECOND..=WIDEST).contains(&microseconds) {
-            return Err(HELP);
-        }
-        if duration.subsec_nanos() % 1000 != 0 {
-            return Err("readings have microseconds: write a span of whole ones, such as 1500ms");
-        }
-        Ok(Self { text, microseconds })
+    /// The most buckets or readings of a series.
+    fn len(&self) -> usize {
+        let buckets = self.buckets.as_ref().map(|(_, buckets)| buckets.len());
+        self.points.or(buckets).unwrap_or(0)
     }
 }
 
 /// The buckets of a span; an error where the span is empty or they are too many.
-fn buckets(from: Timestamp, to: Timestamp, width: &Width) -> Result<Buckets, String> {
+fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>) -> Result<Cut, String> {
     if from >= to {
         return Err("from is not before to: swap them, or ask for a longer span".to_owned());
     }
-    let buckets = Buckets::new(from, to, width.microseconds);
-    if buckets.len() > MOST_BUCKETS {
-        return Err(format!(
-            "{} buckets are more than the {MOST_BUCKETS} of one answer: ask for a wider aggregation or a shorter span",
-            buckets.len()
-        ));
+    let zone = asked.zone;
+    match (asked.aggregation, asked.points) {
+        (Some(_), Some(_)) => Err("points: it sets the aggregation; give one of them".to_owned()),
+        (None, Some(points)) => {
+            let points = usize::try_from(points).unwrap_or(usize::MAX);
+            if !(1..=MOST_POINTS).contains(&points) {
+                return Err(format!("points: write a number from 1 to {MOST_POINTS}"));
+            }
+            Ok(Cut {
+                buckets: aggregation::fitting(from, to, zone, points),
+                points: Some(points),
+            })
+        }
+        (aggregation, None) => {
+            let aggregation = aggregation.cloned().unwrap_or_default();
+            let width = aggregation
+                .width(zone)
+                .map_err(|reason| format!("aggregation: {reason}"))?;
+            let buckets = Buckets::new(from, to, &width, MOST_BUCKETS).map_err(|number| {
+                format!(
+                    "{number} buckets are more than the {MOST_BUCKETS} of one answer: ask for a wider aggregation or a shorter span"
+                )
+            })?;
+            Ok(Cut {
+                buckets: Some((aggregation, buckets)),
+                points: None,
+            })
+        }
     }
-    Ok(buckets)
 }
 
-/// The values of each bucket, filled; with [`Fill::None`], only of those with readings.
-fn told(buckets: Buckets, functions: &[Function], columns: Vec<Column>, fill: Fill) -> Vec<Bucket> {
-    let columns = functions.iter().zip(columns);
-    let mut columns: Vec<_> = columns
-        .map(|(function, column)| (*function, column.into_iter()))
-        .collect();
-    let bucket = |start| Bucket {
-        timestamp: Time(start),
-        values: columns
-            .iter_mut()
-            .map(|(function, column)| (*function, column.next().flatten()))
-            .collect(),
-    };
-    let buckets = buckets.starts().map(bucket);
-    buckets
-        .filter(|bucket| fill != Fill::None || bucket.values.iter().any(|(_, value)| value.is_some()))
-        .collect()
+/// An error where an answer of this many series would be too large.
+fn check(series: usize, cut: &Cut) -> Result<(), String> {
+    if series > MOST_SERIES {
+        return Err(format!(
+            "these are more than the {MOST_SERIES} series of one answer: name a device, or ask for fewer sensors"
+        ));
+    }
+    let buckets = series.saturating_mul(cut.len());
+    if buckets > MOST_IN_ALL {
+        return Err(format!(
+            "{series} series with up to {} buckets each are more than the {MOST_IN_ALL} buckets of one answer: name a device, or ask for fewer sensors, fewer points, a wider aggregation or a shorter span",
+            cut.len()
+        ));
+    }
+    Ok(())
 }

@@ -1,8 +1,16 @@
 mod arrival;
+mod calendar;
+mod plain;
 mod questions;
+mod series;
 
+use super::aggregation::WIDEST;
+use super::functions::Functions;
 use super::*;
 use crate::tests::{Api, Reading};
+use crate::words::bucket::{Calendar, Function, Width};
+use jiff::tz::TimeZone;
+use reading::time::SECOND;
 use serde_json::{Value, json};
 
 #[test]
@@ -24,24 +32,64 @@ fn widths() {
         ("15", None),
         ("", None),
         ("soon", None),
-        // Months and years have no fixed width.
-        ("1mo", None),
-        ("1y", None),
     ] {
-        let width = Width::try_from(text.to_owned()).ok();
-        assert_eq!(width.map(|width| width.microseconds), expected, "{text:?}");
+        let width = Aggregation::try_from(text.to_owned()).ok();
+        let width = width.map(|width| width.width(None).unwrap());
+        assert_eq!(width, expected.map(Width::Every), "{text:?}");
+    }
+}
+
+#[test]
+fn widths_of_the_calendar() {
+    use Calendar::{Days, Months, Weeks};
+    const HOUR: i64 = 3600 * SECOND;
+    let zone = Zone::try_from("Europe/Berlin".to_owned()).unwrap();
+    let here = |units| Some(Width::Calendar(units, zone.0.clone()));
+    let utc = |units| Some(Width::Calendar(units, TimeZone::UTC));
+    let every = |width| Some(Width::Every(width));
+    for (text, alone, in_zone) in [
+        ("1d", every(24 * HOUR), here(Days(1))),
+        ("7d", every(168 * HOUR), here(Days(7))),
+        ("1w", every(168 * HOUR), here(Weeks(1))),
+        ("2w", every(336 * HOUR), here(Weeks(2))),
+        // Hours are hours everywhere.
+        ("24h", every(24 * HOUR), every(24 * HOUR)),
+        ("30m", every(HOUR / 2), every(HOUR / 2)),
+        ("1mo", utc(Months(1)), here(Months(1))),
+        ("3mo", utc(Months(3)), here(Months(3))),
+        ("12mo", utc(Months(12)), here(Months(12))),
+        ("1y", utc(Months(12)), here(Months(12))),
+        ("1y12mo", utc(Months(24)), here(Months(24))),
+        ("100y", utc(Months(1200)), here(Months(1200))),
+        ("all", Some(Width::All), Some(Width::All)),
+        // A day and a half has no length in a zone.
+        ("1d12h", every(36 * HOUR), None),
+        ("1w1d", every(192 * HOUR), None),
+        // These do not divide a year.
+        ("5mo", None, None),
+        ("18mo", None, None),
+        ("1mo1d", None, None),
+        ("-1mo", None, None),
+        ("101y", None, None),
+        ("ALL", None, None),
+    ] {
+        let aggregation = Aggregation::try_from(text.to_owned()).ok();
+        let width = |zone| aggregation.as_ref().and_then(|asked| asked.width(zone).ok());
+        assert_eq!(width(None), alone, "{text}");
+        assert_eq!(width(Some(&zone)), in_zone, "{text} in a zone");
     }
 }
 
 #[test]
 fn functions() {
-    use Function::{Avg, Count, First, Last, Max, Min};
+    use Function::{Avg, Count, First, Last, Max, Min, P50, P95, Stddev, Sum};
     for (text, expected) in [
         ("avg", Some(vec![Avg])),
         (
             "last,first,count,max,min,avg",
             Some(vec![Last, First, Count, Max, Min, Avg]),
         ),
+        ("p95,p50,stddev,sum", Some(vec![P95, P50, Stddev, Sum])),
         ("", None),
         ("avg,", None),
         ("avg,avg", None),

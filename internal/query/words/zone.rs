@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// A zone of the IANA's database, as the parameter `tz`. It is UTC unless a request names one.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Zone(TimeZone);
+pub(crate) struct Zone(pub(crate) TimeZone);
 
 impl Zone {
     /// The zone's name.

@@ -76,7 +76,7 @@ async fn wrong_questions_are_told_why() {
         "",
         "sensor=-x",
         "sensor=x&device=",
-        "sensor=x&sensor=y",
+        "sensor=x&sensor=x",
         "sensor=x&from=yesterday",
         "sensor=x&from=-2",
         "sensor=x&from=2021-02-28&tz=Berlin",

@@ -1,58 +1,116 @@
-//! A span of time, cut into buckets of equal width.
+//! A span of time, cut into buckets.
 
+use super::width::Width;
 use jiff::Timestamp;
 
-/// A span of time and the buckets that cover it, aligned to the Unix epoch. A bucket begins where the time
-/// since then divides by the width. So the first one may begin before the span, and the last one end after
+/// A span of time and the buckets that cover it. The first one may begin before the span, and the last one end after
 /// it. They hold only the readings within the span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Buckets {
     /// Inclusive, in microseconds since 1970-01-01 UTC, as all times here.
     pub(super) from: i64,
     /// Exclusive.
     pub(super) to: i64,
-    pub(super) width: i64,
+    /// Where each bucket begins, in order. A bucket ends where the next one begins, the last one at the end of the
+    /// span.
+    starts: Vec<i64>,
+    /// The width, where all buckets have one and are aligned to the Unix epoch.
+    pub(super) width: Option<i64>,
 }
 
 impl Buckets {
-    /// Makes buckets. The span must begin before it ends, and the width, in microseconds, must be above 0.
-    pub(crate) fn new(from: Timestamp, to: Timestamp, width: i64) -> Self {
+    /// Cuts a span, which must begin before it ends.
+    ///
+    /// # Errors
+    /// The number of buckets if they are more than `most`.
+    pub(crate) fn new(from: Timestamp, to: Timestamp, width: &Width, most: usize) -> Result<Self, usize> {
+        let (begin, end) = (from.as_microsecond(), to.as_microsecond());
+        // Where clocks are set back over midnight, the calendar may have one bucket more.
+        let number = match width {
+            Width::Every(width) => (end - 1).div_euclid(*width) - begin.div_euclid(*width) + 1,
+            Width::Calendar(units, zone) => units.number(timestamp(end - 1), zone) - units.number(from, zone) + 1,
+            Width::All => 1,
+        };
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        if number > most {
+            return Err(number);
+        }
+        Ok(match width {
+            Width::Every(width) => Self::even(from, to, *width),
+            Width::Calendar(units, zone) => {
+                // One more on both sides: where clocks are set back over midnight, the local date goes back, too.
+                let numbers = units.number(from, zone) - 1..=units.number(timestamp(end - 1), zone) + 1;
+                let mut starts: Vec<i64> = numbers
+                    .filter_map(|number| Some(units.start(number, zone)?.as_microsecond()))
+                    .filter(|start| *start < end)
+                    .collect();
+                // A day that a zone skipped begins where the next one does.
+                starts.dedup();
+                let first = starts.iter().rposition(|start| *start <= begin).unwrap_or(0);
+                Self {
+                    from: begin,
+                    to: end,
+                    starts: starts.split_off(first),
+                    width: None,
+                }
+            }
+            Width::All => Self {
+                from: begin,
+                to: end,
+                starts: vec![begin],
+                width: None,
+            },
+        })
+    }
+
+    /// Cuts a span into buckets of this width in microseconds. A bucket begins where the time since the Unix epoch
+    /// divides by the width.
+    pub(crate) fn even(from: Timestamp, to: Timestamp, width: i64) -> Self {
+        let (from, to) = (from.as_microsecond(), to.as_microsecond());
+        let first = from.div_euclid(width) * width;
+        let starts = (0_i64..).map(|bucket| first + bucket * width);
         Self {
-            from: from.as_microsecond(),
-            to: to.as_microsecond(),
-            width,
+            from,
+            to,
+            starts: starts.take_while(|start| *start < to).collect(),
+            width: Some(width),
         }
     }
 
     /// Number of buckets.
     pub(crate) fn len(&self) -> usize {
-        let length = self.to.saturating_sub(self.first()).max(0);
-        let begun = i64::from(length % self.width > 0);
-        usize::try_from(length / self.width + begun).unwrap_or(usize::MAX)
+        self.starts.len()
     }
 
     /// Where each bucket begins, in order of time.
-    pub(crate) fn starts(self) -> impl Iterator<Item = Timestamp> {
-        let starts = (0_i64..).map(move |bucket| timestamp(self.first() + bucket * self.width));
-        starts.take(self.len())
+    pub(crate) fn starts(&self) -> impl Iterator<Item = Timestamp> {
+        self.starts.iter().copied().map(timestamp)
     }
 
-    /// Where the first bucket begins.
-    pub(super) fn first(&self) -> i64 {
-        self.from.div_euclid(self.width) * self.width
+    /// Where each bucket ends, in order of time.
+    pub(super) fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        let ends = self.starts.iter().skip(1).chain([&self.to]);
+        ends.copied().map(timestamp)
     }
 
     /// The number of the bucket that begins at `start`.
     pub(super) fn number(&self, start: Timestamp) -> Option<usize> {
-        usize::try_from((start.as_microsecond() - self.first()) / self.width).ok()
+        self.starts.binary_search(&start.as_microsecond()).ok()
     }
 
     /// The earlier and the later half of the buckets, if there is more than one.
-    pub(super) fn halves(self) -> (Self, Option<Self>) {
-        let half = i64::try_from(self.len().div_ceil(2)).unwrap_or(i64::MAX);
-        let middle = self.to.min(self.first() + half * self.width);
-        let later = Self { from: middle, ..self };
-        (Self { to: middle, ..self }, (middle < self.to).then_some(later))
+    pub(super) fn halves(mut self) -> (Self, Option<Self>) {
+        let later = self.starts.split_off(self.len().div_ceil(2));
+        let Some(middle) = later.first().copied() else {
+            return (self, None);
+        };
+        let later = Self {
+            from: middle,
+            starts: later,
+            ..self
+        };
+        self.to = middle;
+        (self, Some(later))
     }
 }
 
@@ -62,71 +120,4 @@ pub(super) fn timestamp(microseconds: i64) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn buckets(from: &str, to: &str, seconds: i64) -> Buckets {
-        Buckets::new(from.parse().unwrap(), to.parse().unwrap(), seconds * 1_000_000)
-    }
-
-    #[test]
-    fn they_are_aligned_and_cover_the_span() {
-        for (from, to, seconds, expected) in [
-            (
-                "2021-02-28T10:00:00Z",
-                "2021-02-28T10:30:00Z",
-                900,
-                vec!["2021-02-28T10:00:00Z", "2021-02-28T10:15:00Z"],
-            ),
-            (
-                "2021-02-28T10:14:59.999999Z",
-                "2021-02-28T10:15:00.000001Z",
-                900,
-                vec!["2021-02-28T10:00:00Z", "2021-02-28T10:15:00Z"],
-            ),
-            (
-                "2021-02-28T10:01:00Z",
-                "2021-02-28T10:02:00Z",
-                86_400,
-                vec!["2021-02-28T00:00:00Z"],
-            ),
-            // Seven seconds do not divide an hour: the epoch decides.
-            (
-                "1970-01-01T00:00:15Z",
-                "1970-01-01T00:00:22Z",
-                7,
-                vec!["1970-01-01T00:00:14Z", "1970-01-01T00:00:21Z"],
-            ),
-            (
-                "1969-12-31T23:59:59Z",
-                "1970-01-01T00:00:01Z",
-                60,
-                vec!["1969-12-31T23:59:00Z", "1970-01-01T00:00:00Z"],
-            ),
-        ] {
-            let buckets = buckets(from, to, seconds);
-            let starts: Vec<String> = buckets.starts().map(|start| start.to_string()).collect();
-            assert_eq!(starts, expected, "{from} to {to}");
-            assert_eq!(buckets.len(), expected.len(), "{from} to {to}");
-            for (number, start) in buckets.starts().enumerate() {
-                assert_eq!(buckets.number(start), Some(number));
-            }
-        }
-    }
-
-    #[test]
-    fn halves_share_no_bucket_and_leave_none_out() {
-        for (minutes, lengths) in [(1, (1, 0)), (15, (1, 1)), (31, (2, 1)), (60, (3, 2))] {
-            let from: Timestamp = "2021-02-28T10:07:00Z".parse().unwrap();
-            let to = Timestamp::from_second(from.as_second() + minutes * 60).unwrap();
-            let all = Buckets::new(from, to, 900_000_000);
-            let (earlier, later) = all.halves();
-            let halves = [Some(earlier), later].into_iter().flatten();
-            assert!(halves.flat_map(Buckets::starts).eq(all.starts()), "{minutes} minutes");
-            assert_eq!((earlier.len(), later.map_or(0, |later| later.len())), lengths);
-            assert_eq!(earlier.from, all.from);
-            assert_eq!(later.map_or(all.to, |later| later.from), earlier.to);
-            assert_eq!(later.unwrap_or(earlier).to, all.to);
-        }
-    }
-}
+mod tests;

@@ -20,19 +20,31 @@ pub(crate) enum Fill {
     None,
 }
 
-/// Fills the gaps of a function's values, in order of time. `before` is the value of the last reading before
-/// them. [`Fill::None`] fills nothing: the caller leaves buckets out.
+/// Fills the empty buckets of a function's values, in order of time. `held` says which buckets hold readings: these
+/// keep their values. `before` is the value of the last reading before them. [`Fill::None`] fills nothing: the caller
+/// leaves buckets out.
 ///
-/// A count is never carried or interpolated, since nothing was counted there: it is 0, or null with
-/// [`Fill::Null`].
-/// only where that is asked for.
-pub(super) fn filled(function: Function, values: &[Option<f64>], fill: Fill, before: Option<f64>) -> Vec<Option<f64>> {
+/// A count, a sum or a deviation is never carried or interpolated, since nothing was measured there. Counts and sums
+/// are 0, or null with [`Fill::Null`]. A deviation is null, or 0 with [`Fill::Zero`].
+pub(super) fn filled(
+    function: Function,
+    values: &[Option<f64>],
+    held: &[bool],
+    fill: Fill,
+    before: Option<f64>,
+) -> Vec<Option<f64>> {
     let fill = match (function, fill) {
-        (Function::Count, Fill::Previous | Fill::Linear) => Fill::Zero,
+        (Function::Count | Function::Sum, Fill::Previous | Fill::Linear) => Fill::Zero,
+        (Function::Stddev, Fill::Previous | Fill::Linear) => Fill::Null,
         _ => fill,
     };
     match fill {
-        Fill::Zero => values.iter().map(|value| value.or(Some(0.0))).collect(),
+        Fill::Zero => {
+            let filled = values.iter().zip(held);
+            filled
+                .map(|(value, held)| if *held { *value } else { Some(0.0) })
+                .collect()
+        }
         Fill::Null | Fill::None => values.to_vec(),
         Fill::Previous => {
             let mut previous = before;
@@ -74,6 +86,12 @@ fn share(buckets: usize) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Fills buckets that hold readings where they have values.
+    fn filled(function: Function, values: &[Option<f64>], fill: Fill, before: Option<f64>) -> Vec<Option<f64>> {
+        let held: Vec<bool> = values.iter().map(Option::is_some).collect();
+        super::filled(function, values, &held, fill, before)
+    }
 
     fn check_filled(fill: Fill, values: &[Option<f64>], expected: &[Option<f64>]) {
         assert_eq!(
@@ -152,6 +170,24 @@ mod tests {
             (Fill::None, counts),
         ] {
             assert_eq!(filled(Function::Count, &counts, fill, Some(7.0)), expected, "{fill:?}");
+        }
+    }
+
+    #[test]
+    fn sums_and_deviations_are_not_made_up() {
+        let values = [None, Some(2.0), None, None];
+        // The third one has a reading: its deviation is not known.
+        let held = [false, true, true, false];
+        for (function, fill, expected) in [
+            (Function::Sum, Fill::Previous, [Some(0.0), Some(2.0), None, Some(0.0)]),
+            (Function::Sum, Fill::Linear, [Some(0.0), Some(2.0), None, Some(0.0)]),
+            (Function::Sum, Fill::Null, values),
+            (Function::Stddev, Fill::Previous, values),
+            (Function::Stddev, Fill::Linear, values),
+            (Function::Stddev, Fill::Zero, [Some(0.0), Some(2.0), None, Some(0.0)]),
+        ] {
+            let found = super::filled(function, &values, &held, fill, Some(7.0));
+            assert_eq!(found, expected, "{function:?} {fill:?}");
         }
     }
 

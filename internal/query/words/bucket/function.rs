@@ -11,6 +11,14 @@ pub(crate) enum Function {
     Max,
     /// Their number.
     Count,
+    /// Their sum; `None` beyond the range of a double.
+    Sum,
+    /// The standard deviation of the sample; `None` below two readings.
+    Stddev,
+    /// The median, interpolated between the two values beside it.
+    P50,
+    /// The value that 95 % of the values are below, likewise.
+    P95,
     /// The value of the earliest; at equal times, of the device whose name is bytewise smaller.
     First,
     /// The value of the latest; at equal times, as above.
@@ -21,8 +29,13 @@ pub(crate) enum Function {
 pub(crate) type Column = Vec<Option<f64>>;
 
 impl Function {
-    /// Whether its value is in the unit of the readings, unlike a count.
+    /// Whether an empty bucket may take it from its neighbours, unlike a count, a sum or a deviation.
     pub(super) fn is_value(self) -> bool {
-        self != Self::Count
+        !matches!(self, Self::Count | Self::Sum | Self::Stddev)
+    }
+
+    /// Whether each bucket with a reading has it.
+    pub(super) fn is_always_there(self) -> bool {
+        !matches!(self, Self::Sum | Self::Stddev)
     }
 }

@@ -8,13 +8,16 @@
 //!
 //! docs/decisions/0028-buckets-are-ranges-of-the-index.md has the figures.
 
+mod statement;
+
+use self::statement::{Range, Way, statement};
 use super::buckets::{Buckets, timestamp};
 use super::function::{Column, Function};
 use crate::words::Database;
 use crate::words::reach::{BEGINNING, Reach};
 use ::postgres::Error;
 use jiff::Timestamp;
-use std::fmt::Write;
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -28,13 +31,90 @@ const MAX_DESCENTS: usize = 20_000;
 ///
 /// A query of its own, not a part of another statement. With the series given, the planner finds the way, and
 /// no join stands between the rows and their sums. That halves the time.
-pub(super) async fn series(database: &Database, sensor: &str, device: Option<&str>) -> Result<Vec<i32>, Error> {
+pub(crate) async fn series(database: &Database, sensor: &str, device: Option<&str>) -> Result<Vec<i32>, Error> {
     let statement = "
         SELECT id FROM series WHERE sensor = $1 AND ($2::text IS NULL OR device = $2) ORDER BY device";
     let rows = database
         .query(statement, &[(&sensor, Type::TEXT), (&device, Type::TEXT)])
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// A series with its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) sensor: String,
+    pub(crate) device: String,
+    pub(crate) id: i32,
+}
+
+/// The series of these sensors, of one device or of all, in order of sensor and device; at most `most`.
+pub(crate) async fn named(
+    database: &Database,
+    sensors: &[&str],
+    device: Option<&str>,
+    most: usize,
+) -> Result<Vec<Named>, Error> {
+    let statement = format!(
+        "SELECT sensor, device, id FROM series
+         WHERE sensor = ANY ($1) AND ($2::text IS NULL OR device = $2)
+         ORDER BY sensor, device LIMIT {most}"
+    );
+    let rows = database
+        .query(&statement, &[(&sensors, Type::TEXT_ARRAY), (&device, Type::TEXT)])
+        .await?;
+    let named = |row: &Row| {
+        Ok(Named {
+            sensor: row.try_get(0)?,
+            device: row.try_get(1)?,
+            id: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(named).collect()
+}
+
+/// The readings of these series in a span, in order of time, then of the series; none if they are more than `most`.
+///
+/// It reads no more than one reading above `most`, and each series in the order of the index.
+pub(crate) async fn readings(
+    database: &Database,
+    series: &[i32],
+    (from, to): (Timestamp, Timestamp),
+    most: usize,
+) -> Result<Option<Vec<(Timestamp, f64)>>, Error> {
+    if series.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let limit = most.saturating_add(1);
+    let statement = format!(
+        "SELECT timestamp, place, value
+         FROM unnest($1::int[]) WITH ORDINALITY AS series (id, place)
+         CROSS JOIN LATERAL (
+             SELECT timestamp, value FROM reading
+             WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
+             ORDER BY timestamp LIMIT {limit}
+         ) AS one
+         LIMIT {limit}"
+    );
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&series, Type::INT4_ARRAY),
+        (&from, Type::TIMESTAMPTZ),
+        (&to, Type::TIMESTAMPTZ),
+    ];
+    let rows = database.query(&statement, &parameters).await?;
+    if rows.len() > most {
+        return Ok(None);
+    }
+    let reading = |row: &Row| {
+        let (time, place, value): (Timestamp, i64, f64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok::<_, Error>((time, place, value))
+    };
+    let readings: Result<Vec<_>, Error> = rows.iter().map(reading).collect();
+    let mut readings = readings?;
+    readings.sort_by_key(|(time, place, _)| (*time, *place));
+    Ok(Some(
+        readings.into_iter().map(|(time, _, value)| (time, value)).collect(),
+    ))
 }
 
 /// The value of the last reading of these series before a moment; at equal times, of the first series.
@@ -71,7 +151,7 @@ pub(super) async fn last_before(database: &Database, series: &[i32], mut before:
 pub(super) async fn aggregates(
     database: &Database,
     series: &[i32],
-    buckets: Buckets,
+    buckets: &Buckets,
     functions: &[Function],
 ) -> Result<Vec<Column>, Error> {
     let question = Question {
@@ -84,9 +164,9 @@ pub(super) async fn aggregates(
         return Ok(columns);
     }
     // A backend uses one core, so two connections use two. Still only one statement sees each bucket.
-    let (earlier, later) = buckets.halves();
-    let (earlier, later) = tokio::try_join!(question.ask(earlier), async {
-        match later {
+    let (earlier, later) = buckets.clone().halves();
+    let (earlier, later) = tokio::try_join!(question.ask(&earlier), async {
+        match &later {
             Some(later) => question.ask(later).await,
             None => Ok(Vec::new()),
         }
@@ -112,35 +192,30 @@ struct Question<'a> {
 /// Where a bucket begins, and the value of each function.
 type Told = (Timestamp, Vec<Option<f64>>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Seek,
-    Sweep,
-}
-
 impl Question<'_> {
-    async fn ask(&self, buckets: Buckets) -> Result<Vec<Told>, Error> {
-        match self.ask_by("avg(value)", buckets).await {
+    async fn ask(&self, buckets: &Buckets) -> Result<Vec<Told>, Error> {
+        match self.ask_in(Range::OfDoubles, buckets).await {
             // The sums on the way to an average can exceed the range of a double, although the average never
-            // does. Decimal numbers are slower, but have no range. They go through text: the cast from a
-            // double keeps 15 digits only, and the cast back refuses numbers close to zero.
+            // does.
             Err(Error::Refused(error)) if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) => {
-                let average = "avg(value::text::numeric)";
-                let average = format!("CASE WHEN abs({average}) < 5e-324 THEN 0 ELSE {average}::float8 END");
-                self.ask_by(&average, buckets).await
+                self.ask_in(Range::Wider, buckets).await
             }
+            // So can the distance between two values, on the way to a percentile. The database does not check it.
+            Ok(told) if is_beyond(&told) => self.ask_in(Range::Wider, buckets).await,
             answer => answer,
         }
     }
 
-    async fn ask_by(&self, average: &str, buckets: Buckets) -> Result<Vec<Told>, Error> {
-        let way = if buckets.width < NARROW || self.series.len().saturating_mul(buckets.len()) > MAX_DESCENTS {
-            Way::Sweep
+    async fn ask_in(&self, range: Range, buckets: &Buckets) -> Result<Vec<Told>, Error> {
+        let descents = self.series.len().saturating_mul(buckets.len());
+        let way = if buckets.width.is_some_and(|width| width < NARROW) || descents > MAX_DESCENTS {
+            Way::Sweep(buckets.width)
         } else {
             Way::Seek
         };
-        let statement = statement(way, self.functions, average, buckets.width);
+        let statement = statement(way, self.functions, range);
         let (from, to) = (timestamp(buckets.from), timestamp(buckets.to));
+        let (starts, ends): (Vec<Timestamp>, Vec<Timestamp>) = (buckets.starts().collect(), buckets.ends().collect());
         let rows = self
             .database
             .query(
@@ -149,7 +224,8 @@ impl Question<'_> {
                     (&self.series, Type::INT4_ARRAY),
                     (&from, Type::TIMESTAMPTZ),
                     (&to, Type::TIMESTAMPTZ),
-                    (&timestamp(buckets.first()), Type::TIMESTAMPTZ),
+                    (&starts, Type::TIMESTAMPTZ_ARRAY),
+                    (&ends, Type::TIMESTAMPTZ_ARRAY),
                 ],
             )
             .await?;
@@ -161,84 +237,8 @@ impl Question<'_> {
     }
 }
 
-/// Selects every bucket's start and functions, null without readings. `$1` are the series, `$2` and `$3` the
-/// span, `$4` is where the first bucket begins.
-fn statement(way: Way, functions: &[Function], average: &str, width: i64) -> String {
-    let width = format!("interval '{width} microseconds'");
-    // Both ways also state the span: its ends are known when the plan is made, and exclude the other months'
-    // partitions.
-    let among = "timestamp >= $2 AND timestamp < $3";
-    let mut columns = String::new();
-    let mut gathered = Vec::new();
-    let mut sources = String::new();
-    for (place, function) in functions.iter().enumerate() {
-        let aggregate = match function {
-            Function::Avg => average,
-            Function::Min => "min(value)",
-            Function::Max => "max(value)",
-            Function::Count => "nullif(count(*), 0)::float8",
-            Function::First | Function::Last => {
-                let order = if *function == Function::First { "ASC" } else { "DESC" };
-                source(
-                    &mut sources,
-                    way,
-                    &format!("end{place}"),
-                    &end(way, order, among, &width),
-                );
-                let _ = write!(columns, ", end{place}.value");
-                continue;
-            }
-        };
-        gathered.push(format!("{aggregate} AS f{place}"));
-        let _ = write!(columns, ", gathered.f{place}");
-    }
-    if !gathered.is_empty() {
-        let gathered = gathered.join(", ");
-        let all = match way {
-            Way::Seek => format!(
-                "SELECT {gathered} FROM reading
-                 WHERE series_id = ANY ($1) AND timestamp >= start AND timestamp < start + {width} AND {among}"
-            ),
-            Way::Sweep => format!(
-                "SELECT date_bin({width}, timestamp, $4) AS start, {gathered} FROM reading
-                 WHERE series_id = ANY ($1) AND {among} GROUP BY 1"
-            ),
-        };
-        source(&mut sources, way, "gathered", &all);
-    }
-    format!(
-        "SELECT start{columns}
-         FROM generate_series($4::timestamptz, $3 - interval '1 microsecond', {width}) AS start{sources}"
-    )
-}
-
-/// Joins the result of a statement to the buckets' starts.
-fn source(sources: &mut String, way: Way, name: &str, statement: &str) {
-    let _ = match way {
-        Way::Seek => write!(sources, "\nLEFT JOIN LATERAL ({statement}) AS {name} ON true"),
-        Way::Sweep => write!(sources, "\nLEFT JOIN ({statement}) AS {name} USING (start)"),
-    };
-}
-
-/// Selects the first value of a bucket, or the last one.
-fn end(way: Way, order: &str, among: &str, width: &str) -> String {
-    match way {
-        // At most one row of each series.
-        Way::Seek => format!(
-            "SELECT value
-             FROM unnest($1) WITH ORDINALITY AS series (id, place)
-             CROSS JOIN LATERAL (
-                 SELECT timestamp, value FROM reading
-                 WHERE series_id = id AND timestamp >= start AND timestamp < start + {width} AND {among}
-                 ORDER BY timestamp {order} LIMIT 1
-             ) AS one
-             ORDER BY timestamp {order}, place LIMIT 1"
-        ),
-        Way::Sweep => format!(
-            "SELECT DISTINCT ON (start) date_bin({width}, timestamp, $4) AS start, value
-             FROM reading JOIN series ON id = series_id
-             WHERE series_id = ANY ($1) AND {among}
-             ORDER BY start, timestamp {order}, device"
-        ),
-    }
+/// Whether a value is an infinity.
+fn is_beyond(told: &[Told]) -> bool {
+    let mut values = told.iter().flat_map(|(_, values)| values).flatten();
+    values.any(|value| value.is_infinite())
 }
