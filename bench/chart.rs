@@ -65,6 +65,9 @@ pub(crate) async fn measure(servers: &Servers, size: Size, report: &mut Report) 
             .await
             .with_context(|| question.name.clone())?;
     }
+    percentiles(span, size.runs.max(5), &mut ours, report)
+        .await
+        .context("ask for percentiles")?;
     report.service("api", "chart", &api);
     drop((ours, api));
     servers.forget(&database).await?;
@@ -95,6 +98,7 @@ impl Span {
 fn questions(span: Span, runs: usize) -> [Question; 2] {
     let Span { days, from, to } = span;
     let (from, to) = (format!("{from}T00:00:00Z"), format!("{to}T00:00:00Z"));
+    let ours = trend(span, "avg");
     let (midnight, next) = (format!("{MONTH}T00:00:00Z"), "2024-05-02T00:00:00Z");
     [
         Question {
@@ -109,7 +113,7 @@ fn questions(span: Span, runs: usize) -> [Question; 2] {
         },
         Question {
             name: format!("trend: {days} days of a sensor at 1 Hz"),
-            ours: format!("/api/trends?sensor={SENSOR}&from={from}&to={to}&aggregation=15m&function=avg"),
+            ours,
             values: |body| {
                 let answer: Value = serde_json::from_slice(body)?;
                 numbers(&answer["buckets"], "avg")
@@ -120,6 +124,32 @@ fn questions(span: Span, runs: usize) -> [Question; 2] {
             times: runs,
         },
     ]
+}
+
+/// The path of a trend of the span in quarters of an hour.
+fn trend(span: Span, function: &str) -> String {
+    let Span { from, to, .. } = span;
+    format!("/api/trends?sensor={SENSOR}&from={from}T00:00:00Z&to={to}T00:00:00Z&aggregation=15m&function={function}")
+}
+
+/// Asks for the 95th percentile of each bucket and for the average in turn, once to warm up: sorting must not double
+/// the time.
+async fn percentiles(span: Span, times: usize, ours: &mut Connection, report: &mut Report) -> anyhow::Result<()> {
+    let (mut percentiles, mut averages) = (Figure::default(), Figure::default());
+    for run in 0..=times {
+        for (function, figure) in [("p95", &mut percentiles), ("avg", &mut averages)] {
+            let (time, answer) = timed(ours, &trend(span, function)).await?;
+            let answer: Value = serde_json::from_slice(&answer)?;
+            let buckets = numbers(&answer["buckets"], function)?.len();
+            ensure!(buckets == 96 * span.days, "{buckets} buckets, not {}", 96 * span.days);
+            if run > 0 {
+                figure.add_time(time);
+            }
+        }
+    }
+    let name = format!("trend: the 95th percentiles of {} days of a sensor at 1 Hz", span.days);
+    report.times(&name, &percentiles, "the averages of the same", &averages, 0.5);
+    Ok(())
 }
 
 /// Asks both in turn, once to warm up; all answers have to be equal.
