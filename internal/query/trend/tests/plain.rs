@@ -115,9 +115,9 @@ impl Zone {
         match unit {
             Unit::Seconds(seconds) => moment - moment.rem_euclid(seconds * SECOND),
             Unit::All => from,
-            Unit::Days => back_to(&|_| true),
-            Unit::Weeks => back_to(&|date| date.weekday() == jiff::civil::Weekday::Monday),
-            Unit::Months(months) => back_to(&|date| date.day() == 1 && (date.month() - 1) % months == 0),
+            Unit::Days => back_to(&|_: Date| true),
+            Unit::Weeks => back_to(&|date: Date| date.weekday() == jiff::civil::Weekday::Monday),
+            Unit::Months(months) => back_to(&|date: Date| date.day() == 1 && (date.month() - 1) % months == 0),
         }
     }
 }
