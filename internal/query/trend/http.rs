@@ -7,13 +7,19 @@ use super::{Asked, Cut, MOST_SERIES, Series, Trend, Trends, check, cut};
 use crate::words::bucket::{self, Fill, Function, Named};
 use crate::words::{Database, Device, Ends, Name, Time, When, Zone, problem, unit};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use reading::time;
 use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::timeout;
 use web::{Parameters, Problem, wrong};
+
+/// How long all series of an answer may take together.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The routes of this question.
 ///
@@ -27,7 +33,7 @@ use web::{Parameters, Problem, wrong};
 /// Several times `sensor`, `by=device` or `layout=columns` answer with a list of series.
 ///
 /// 400 with the reason where the question is wrong, or has more than 10,000 buckets, 50,000 of all series, or 500
-/// series.
+/// series. 503 where several series take longer than a minute.
 pub(crate) fn routes(database: Database) -> Router {
     Router::new().route("/api/trends", get(trends)).with_state(database)
 }
@@ -124,10 +130,13 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
         };
         return Ok(Json(trend).into_response());
     }
-    let series = match of.by {
-        Some(By::Device) => question.by_device(&sensors, of.device()).await?,
-        None => question.by_sensor(&sensors, of.device()).await?,
+    let all = async {
+        match of.by {
+            Some(By::Device) => question.by_device(&sensors, of.device()).await,
+            None => question.by_sensor(&sensors, of.device()).await,
+        }
     };
+    let series = timeout(DEADLINE, all).await.map_err(|_| too_slow())??;
     let trends = Trends {
         from: Time(from),
         to: Time(to),
@@ -135,6 +144,14 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
         series,
     };
     Ok(Json(trends).into_response())
+}
+
+fn too_slow() -> Problem {
+    let detail = format!(
+        "The database has not answered for all series within {} seconds: ask for fewer series or a shorter span.",
+        DEADLINE.as_secs()
+    );
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 /// What is asked of each series.
