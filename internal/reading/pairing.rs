@@ -1,4 +1,11 @@
 //! Decides which latitude and longitude belong together.
+//!
+//! [`Pairing`] takes points backwards in time, for the last places. [`Forward`] takes them in order of time, for all
+//! places. Both are one rule: seen in a mirror, time runs backwards and the two axes change places.
+
+mod forward;
+
+pub use forward::Forward;
 
 /// The coordinate that a reading holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +90,27 @@ impl Pairing {
 
     /// Takes the next point, and returns the pair that it makes certain.
     pub fn take(&mut self, point: Point) -> Option<Pair> {
+        self.pass(point).map(|(older, newer)| Pair::of(older, newer))
+    }
+
+    /// Returns the pair that is certain once both axes were taken back to these times.
+    pub fn reached(&mut self, latitude: i64, longitude: i64) -> Option<Pair> {
+        self.settle(latitude, longitude)
+            .map(|(older, newer)| Pair::of(older, newer))
+    }
+
+    /// The point that was taken last.
+    pub fn last(&self) -> Option<Point> {
+        self.last
+    }
+
+    /// The time of the pair that the next points may still prevent.
+    pub fn waits(&self) -> Option<i64> {
+        self.waiting.map(|(_, newer)| newer.time)
+    }
+
+    /// As [`Pairing::take`]: the older and the newer of the pair.
+    fn pass(&mut self, point: Point) -> Option<(Point, Point)> {
         let certain = self.decide(point);
         if let Some(last) = self.last
             && last.axis != point.axis
@@ -96,8 +124,8 @@ impl Pairing {
         certain
     }
 
-    /// Returns the pair that is certain once both axes were taken back to these times.
-    pub fn reached(&mut self, latitude: i64, longitude: i64) -> Option<Pair> {
+    /// As [`Pairing::reached`].
+    fn settle(&mut self, latitude: i64, longitude: i64) -> Option<(Point, Point)> {
         let (older, newer) = self.waiting?;
         let since = match newer.axis {
             Axis::Latitude => latitude,
@@ -107,33 +135,23 @@ impl Pairing {
             return None;
         }
         self.waiting = None;
-        Some(Pair::of(older, newer))
-    }
-
-    /// The point that was taken last.
-    pub fn last(&self) -> Option<Point> {
-        self.last
-    }
-
-    /// The time of the pair that the next points may still prevent.
-    pub fn waits(&self) -> Option<i64> {
-        self.waiting.map(|(_, newer)| newer.time)
+        Some((older, newer))
     }
 
     /// Decides by this point about the waiting pair.
-    fn decide(&mut self, point: Point) -> Option<Pair> {
+    fn decide(&mut self, point: Point) -> Option<(Point, Point)> {
         let (older, newer) = self.waiting?;
         let (distance, other) = (newer.time - older.time, older.time - point.time);
         if point.axis == newer.axis {
             self.waiting = None;
             let nearer = other < distance || (other == distance && older.axis == Axis::Longitude);
-            return (!nearer).then(|| Pair::of(older, newer));
+            return (!nearer).then_some((older, newer));
         }
         if other <= distance {
             return None;
         }
         self.waiting = None;
-        Some(Pair::of(older, newer))
+        Some((older, newer))
     }
 
     /// Whether no point after `newer` is nearer to it than this one.
@@ -182,6 +200,31 @@ mod tests {
         let mut pairs: Vec<Pair> = all.into_iter().filter_map(|point| pairing.take(point)).collect();
         pairs.extend(pairing.reached(i64::MIN, i64::MIN));
         pairs.reverse();
+        pairs
+    }
+
+    /// The same, told in order of time.
+    fn told_forward(latitudes: &BTreeMap<i64, f64>, longitudes: &BTreeMap<i64, f64>, tolerance: i64) -> Vec<Pair> {
+        let points = |axis, points: &BTreeMap<i64, f64>| -> Vec<Point> {
+            let point = |(time, value): (&i64, &f64)| Point {
+                axis,
+                time: *time,
+                value: *value,
+            };
+            points.iter().map(point).collect()
+        };
+        let mut all = points(Axis::Longitude, longitudes);
+        all.extend(points(Axis::Latitude, latitudes));
+        all.sort_by_key(|point| point.time);
+        let mut pairing = Forward::new(tolerance);
+        let mut pairs = Vec::new();
+        for point in all {
+            // Another sensor's reading a moment before says how far time has come.
+            pairs.extend(pairing.reached(point.time));
+            assert!(pairing.waits().is_none_or(|waits| waits <= point.time));
+            pairs.extend(pairing.take(point));
+        }
+        pairs.extend(pairing.reached(i64::MAX));
         pairs
     }
 
@@ -255,7 +298,9 @@ mod tests {
             longitudes in prop::collection::btree_map(0..60_i64, -100.0..100.0, 0..20),
             tolerance in 0..12_i64,
         ) {
-            prop_assert_eq!(told(&latitudes, &longitudes, tolerance), brute_force(&latitudes, &longitudes, tolerance));
+            let expected = brute_force(&latitudes, &longitudes, tolerance);
+            prop_assert_eq!(told(&latitudes, &longitudes, tolerance), expected.clone());
+            prop_assert_eq!(told_forward(&latitudes, &longitudes, tolerance), expected);
         }
     }
 }
