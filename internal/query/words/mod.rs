@@ -2,9 +2,11 @@
 
 mod answer;
 pub(crate) mod bucket;
+pub(crate) mod earth;
 mod name;
 pub(crate) mod places;
 pub(crate) mod reach;
+pub(crate) mod readings;
 mod shared;
 mod span;
 mod time;

@@ -25,6 +25,12 @@ impl Zone {
         let midnight = date.to_zoned(self.0.clone()).ok()?;
         Some(midnight.timestamp())
     }
+
+    /// The day of a moment, given in microseconds since 1970-01-01 UTC.
+    pub(crate) fn day(&self, moment: i64) -> Date {
+        let moment = Timestamp::from_microsecond(moment).unwrap_or(Timestamp::MAX);
+        self.0.to_datetime(moment).date()
+    }
 }
 
 impl Default for Zone {
@@ -67,6 +73,20 @@ mod tests {
             "Europe/Berlin\0",
         ] {
             assert!(Zone::try_from(wrong.to_owned()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_has_another_day_in_each_zone() {
+        let moment = "2026-03-28T23:30:00Z".parse::<Timestamp>().unwrap().as_microsecond();
+        for (name, expected) in [
+            ("UTC", "2026-03-28"),
+            ("Europe/Berlin", "2026-03-29"),
+            ("America/New_York", "2026-03-28"),
+            ("Pacific/Kiritimati", "2026-03-29"),
+        ] {
+            let zone = Zone::try_from(name.to_owned()).unwrap();
+            assert_eq!(zone.day(moment).to_string(), expected, "{name}");
         }
     }
 }

@@ -2,15 +2,21 @@
 //!
 //! A place is two readings, of the sensors `location_latitude` and `location_longitude`. They arrive one by
 //! one and in any order, so each question pairs them. `reading::pairing` decides which two belong together,
-//! `search` finds the last two that are a place.
+//! `search` finds the last two that are a place, `stream` all of
+//! a span.
 //!
 //! Coordinates out of range, and 0,0 exactly, are readings like all others, but no place. They are paired all
 //! the same: the longitude beside a wrong latitude does not belong to another moment.
 
+#[cfg(test)]
+#[path = "../../../reading/pairing/brute_force.rs"]
+mod brute_force;
 mod postgres;
 mod search;
+mod stream;
 
 pub(crate) use search::{at, latest};
+pub(crate) use stream::{COORDINATES, Event, Places, Reading};
 
 use jiff::Timestamp;
 use reading::pairing::Pair;

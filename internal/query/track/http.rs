@@ -1,0 +1,189 @@
+//! `GET /api/location/track`.
+
+use super::formats;
+use super::points::{Room, points};
+use super::segments::{Chosen, Segment, choose, segments};
+use crate::words::places::COORDINATES;
+use crate::words::readings::devices;
+use crate::words::{Database, Device, Name, Time, problem};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use reading::time;
+use serde::Deserialize;
+use std::time::Duration;
+use web::{Parameters, Problem, wrong};
+
+/// The longest span of an answer, in days.
+const LONGEST: i64 = 366;
+
+/// Most devices of an answer.
+const DEVICES: usize = 1000;
+
+/// What an answer may read. Bounds its memory and its time.
+const ROOM: Room = Room {
+    readings: 2_000_000,
+    places: 400_000,
+};
+
+/// Most points of an answer.
+const MOST_POINTS: usize = 100_000;
+
+/// Most points that may be asked for.
+const MOST_ASKED: usize = 10_000;
+
+/// The coarsest line that may be asked for, in metres.
+const COARSEST: f64 = 100_000.0;
+
+/// The routes of this question. `tolerance` is the longest time between the two readings of one place.
+///
+/// `GET /api/location/track` answers with the places of the last 24 hours, in segments. `device` selects one device;
+/// `from` (inclusive) and `to` (exclusive) are moments; `points` or `simplify` leave points out; `with` adds the
+/// nearest value of a sensor; `layout=columns` and `format` choose the form.
+///
+/// Reads the coordinates of the span once, in order of the primary key, and sorts nothing. 400 with the reason where
+/// the question is wrong or its answer too large.
+pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
+    let tolerance = time::micros(tolerance).min(time::DAY);
+    Router::new()
+        .route("/api/location/track", get(track))
+        .with_state(TrackState { database, tolerance })
+}
+
+#[derive(Clone)]
+struct TrackState {
+    database: Database,
+    /// In microseconds.
+    tolerance: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Json,
+    Geojson,
+    Gpx,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Layout {
+    #[default]
+    Rows,
+    Columns,
+}
+
+#[derive(Deserialize)]
+struct TrackOf {
+    device: Option<Device>,
+    from: Option<Time>,
+    to: Option<Time>,
+    points: Option<usize>,
+    simplify: Option<f64>,
+    with: Option<Name>,
+    #[serde(default)]
+    format: Format,
+    #[serde(default)]
+    layout: Layout,
+}
+
+async fn track(State(source): State<TrackState>, Parameters(of): Parameters<TrackOf>) -> Result<Response, Problem> {
+    let (from, to) = span(of.from, of.to)?;
+    let chosen = chosen(of.points, of.simplify)?;
+    if of.layout == Layout::Columns && of.format != Format::Json {
+        return Err(wrong("layout", "only JSON has columns; leave format out"));
+    }
+    if of.with.is_some() && of.format == Format::Gpx {
+        return Err(wrong("with", "GPX holds places only; leave it out, or ask for another format"));
+    }
+    let (device, with) = (of.device.as_ref().map(Device::as_str), of.with.as_ref().map(Name::as_str));
+    let mut segments = source.segments(device, with, (from, to)).await?;
+    choose(&mut segments, chosen);
+    if segments.iter().map(|segment| segment.points.len()).sum::<usize>() > MOST_POINTS {
+        return Err(Problem::bad_request(format!(
+            "more than {MOST_POINTS} points: ask for fewer with points or simplify, for a shorter span, or for one device"
+        )));
+    }
+    Ok(match of.format {
+        Format::Json => {
+            let in_columns = of.layout == Layout::Columns;
+            Json(formats::track((Time(from), Time(to)), with, &segments, in_columns)).into_response()
+        }
+        Format::Geojson => {
+            let kind = [(header::CONTENT_TYPE, "application/geo+json")];
+            (kind, Json(formats::geojson(with, &segments))).into_response()
+        }
+        Format::Gpx => {
+            let kind = [(header::CONTENT_TYPE, "application/gpx+xml")];
+            (kind, formats::gpx(&segments)).into_response()
+        }
+    })
+}
+
+impl TrackState {
+    /// The segments of one device or of all, in order of device and time.
+    async fn segments(
+        &self,
+        device: Option<&str>,
+        with: Option<&str>,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<Segment>, Problem> {
+        let span = from.as_microsecond()..to.as_microsecond();
+        let sensors: Vec<&str> = COORDINATES.into_iter().chain(with).collect();
+        let since = span.start.saturating_sub(self.tolerance);
+        let found = devices(&self.database, device, &sensors, since, DEVICES + 1)
+            .await
+            .map_err(problem)?;
+        if found.len() > DEVICES {
+            return Err(wrong("device", format!("more than {DEVICES} have readings in this span; name one")));
+        }
+        let mut room = ROOM;
+        let mut all = Vec::new();
+        for device in found {
+            let [Some(_), Some(_), ..] = device.series.as_slice() else {
+                continue;
+            };
+            let read = points(&self.database, &device.series, span.clone(), self.tolerance, &mut room);
+            let Some(points) = read.await.map_err(problem)? else {
+                return Err(Problem::bad_request(format!(
+                    "more than {} places or {} readings: ask for a shorter span, or for one device",
+                    ROOM.places, ROOM.readings
+                )));
+            };
+            all.extend(segments(&device.name, points));
+        }
+        Ok(all)
+    }
+}
+
+/// The span of a question; without a beginning, a day.
+fn span(from: Option<Time>, to: Option<Time>) -> Result<(Timestamp, Timestamp), Problem> {
+    let moment = |microseconds| {
+        let moment = Timestamp::from_microsecond(microseconds);
+        moment.map_err(|_| wrong("from", "there is no day before to: write a moment"))
+    };
+    let to = to.map_or_else(|| moment(time::now()), |to| Ok(to.0))?;
+    let from = from.map_or_else(|| moment(to.as_microsecond() - time::DAY), |from| Ok(from.0))?;
+    if from >= to {
+        return Err(wrong("from", "it is not before to: swap them, or ask for a longer span"));
+    }
+    if to.as_microsecond() - from.as_microsecond() > LONGEST * time::DAY {
+        return Err(wrong("from", format!("more than {LONGEST} days before to: ask for a shorter span")));
+    }
+    Ok((from, to))
+}
+
+fn chosen(points: Option<usize>, simplify: Option<f64>) -> Result<Chosen, Problem> {
+    match (points, simplify) {
+        (Some(_), Some(_)) => Err(wrong("simplify", "points is there, too: give one of the two")),
+        (Some(most), None) if (2..=MOST_ASKED).contains(&most) => Ok(Chosen::Most(most)),
+        (Some(_), None) => Err(wrong("points", format!("write a number from 2 to {MOST_ASKED}"))),
+        (None, Some(metres)) if metres > 0.0 && metres <= COARSEST => Ok(Chosen::Within(metres)),
+        (None, Some(_)) => Err(wrong("simplify", format!("write metres, above 0 and up to {COARSEST}"))),
+        (None, None) => Ok(Chosen::All),
+    }
+}
