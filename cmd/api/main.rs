@@ -43,6 +43,9 @@ struct Args {
     #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
     place_tolerance: Duration,
 
+    #[command(flatten)]
+    trips: query::Thresholds,
+
     /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
@@ -79,6 +82,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let tolerances = query::Tolerances {
         location: args.location_tolerance,
         place: args.place_tolerance,
+        trips: args.trips,
     };
     service
         .serve(args.port, web::finish(query::routes(pool, tolerances, &service)), front)

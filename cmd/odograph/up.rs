@@ -108,6 +108,9 @@ pub(crate) struct Args {
     #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
     place_tolerance: Duration,
 
+    #[command(flatten)]
+    trips: query::Thresholds,
+
     /// Stream a simulated drive into the ingestor
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
@@ -309,6 +312,7 @@ async fn everything(
     let tolerances = query::Tolerances {
         location: args.location_tolerance,
         place: args.place_tolerance,
+        trips: args.trips,
     };
     let ingest = Ingest::new(
         writer,

@@ -24,7 +24,10 @@ mod statistics;
 mod status;
 #[cfg(test)]
 mod tests;
+mod track;
 mod trend;
+mod trips;
 mod words;
 
 pub use router::{Tolerances, routes};
+pub use trips::Thresholds;

@@ -1,7 +1,8 @@
 //! Every route of the API as one router.
 
 use crate::words::Database;
-use crate::{journal, location, readings, receipt, statistics, status, trend};
+use crate::trips::Thresholds;
+use crate::{journal, location, readings, receipt, statistics, status, track, trend, trips};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,13 +21,15 @@ const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// When to retry while a server restarts.
 const RESTART_RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// What counts as a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What counts as a place, and as a trip.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerances {
     /// The longest time between a latitude and a longitude of one place.
     pub location: Duration,
     /// How long before an entry of the journal its device may have been at the place where the entry stands.
     pub place: Duration,
+    /// Of trips.
+    pub trips: Thresholds,
 }
 
 impl Default for Tolerances {
@@ -34,6 +37,7 @@ impl Default for Tolerances {
         Self {
             location: Duration::from_secs(10),
             place: Duration::from_secs(300),
+            trips: Thresholds::default(),
         }
     }
 }
@@ -49,6 +53,8 @@ pub fn routes(pool: Pool, tolerances: Tolerances, service: &Service) -> Router {
     Router::new()
         .merge(statistics::routes(database.clone()))
         .merge(location::routes(database.clone(), tolerances.location))
+        .merge(track::routes(database.clone(), tolerances.location))
+        .merge(trips::routes(database.clone(), tolerances.location, &tolerances.trips))
         .merge(journal::routes(database.clone(), tolerances.location, tolerances.place))
         .merge(trend::routes(database.clone()))
         .merge(readings::routes(database.clone(), service.drain_deadline()))

@@ -80,12 +80,16 @@ impl Places {
         self.hold(pair);
     }
 
+    /// No further event is before this.
+    pub(crate) fn certain(&self) -> i64 {
+        self.pairing
+            .waits()
+            .map_or(self.reached, |waits| waits.min(self.reached))
+    }
+
     /// The next event that is certain.
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let certain = self
-            .pairing
-            .waits()
-            .map_or(self.reached, |waits| waits.min(self.reached));
+        let certain = self.certain();
         self.held.front().filter(|event| event.time() < certain)?;
         self.held.pop_front()
     }

@@ -1,0 +1,114 @@
+//! Trips as this API tells them.
+
+use super::find::Found;
+use super::trip::Trip;
+use crate::words::places::timestamp;
+use crate::words::{Time, Zone};
+use reading::pairing::Pair;
+use serde::Serialize;
+
+/// A trip in an answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told {
+    pub(super) device: String,
+    /// The day on which it began, in the zone of the question.
+    pub(super) date: String,
+    pub(super) from: Time,
+    pub(super) to: Time,
+    /// Null without places.
+    start: Option<Place>,
+    end: Option<Place>,
+    /// In metres.
+    pub(super) distance: f64,
+    /// In seconds.
+    duration: f64,
+    pub(super) moving_time: f64,
+    /// In km/h; the average is over the whole duration.
+    top_speed: Option<f64>,
+    average_speed: f64,
+    /// In percent of the tank; null without a level at its beginning and its end.
+    fuel: Option<f64>,
+    refuelled: Option<f64>,
+    /// Silences that did not end it.
+    bridged: Vec<Silence>,
+    /// It may still go on.
+    open: bool,
+    /// Only where it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Path>,
+}
+
+/// Degrees, WGS 84.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Place {
+    latitude: f64,
+    longitude: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Silence {
+    from: Time,
+    to: Time,
+}
+
+/// The places of a path, an array for each member.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Path {
+    timestamp: Vec<Time>,
+    latitude: Vec<f64>,
+    longitude: Vec<f64>,
+}
+
+/// The trips of a device, by the server's clock.
+pub(super) fn told(device: &str, found: &Found, now: i64, zone: &Zone, with_path: bool) -> Vec<Told> {
+    let ended = found.trips.iter().map(|trip| (trip, false));
+    let last = found.last.iter().map(|last| (&last.trip, now <= last.deadline));
+    let trips = ended.chain(last);
+    trips
+        .map(|(trip, open)| one(device, trip, open, zone, with_path))
+        .collect()
+}
+
+fn one(device: &str, trip: &Trip, open: bool, zone: &Zone, with_path: bool) -> Told {
+    let place = |pair: Pair| Place {
+        latitude: pair.latitude,
+        longitude: pair.longitude,
+    };
+    let silences = trip.bridged.iter().map(|silence| Silence {
+        from: time(silence.from),
+        to: time(silence.to),
+    });
+    Told {
+        device: device.to_owned(),
+        date: zone.day(trip.from).to_string(),
+        from: time(trip.from),
+        to: time(trip.to),
+        start: trip.start.map(place),
+        end: trip.end.map(place),
+        distance: trip.distance,
+        duration: seconds(trip.to - trip.from),
+        moving_time: seconds(trip.moving_time),
+        top_speed: trip.top_speed,
+        average_speed: trip.average_speed,
+        fuel: trip.fuel,
+        refuelled: trip.refuelled,
+        bridged: silences.collect(),
+        open,
+        path: with_path.then(|| Path {
+            timestamp: trip.path.iter().map(|place| time(place.time)).collect(),
+            latitude: trip.path.iter().map(|place| place.latitude).collect(),
+            longitude: trip.path.iter().map(|place| place.longitude).collect(),
+        }),
+    }
+}
+
+fn time(moment: i64) -> Time {
+    Time(timestamp(moment))
+}
+
+/// A span of microseconds in seconds.
+#[expect(clippy::cast_precision_loss, reason = "spans are far below 2^52")]
+fn seconds(microseconds: i64) -> f64 {
+    microseconds as f64 / 1e6
+}

@@ -1,0 +1,136 @@
+//! Reads the readings around a span, and finds its trips.
+//!
+//! A trip belongs to a span if it begins there. Whether the vehicle was under way at the span's beginning is decided
+//! by what was before. So reading begins earlier, and earlier still while the vehicle did not surely stand before the
+//! span. It goes on after the span until the last trip has ended.
+
+use super::moving::Moving;
+use super::rules::Machine;
+use super::thresholds::Rules;
+use super::trip::{Last, Trip};
+use crate::words::Database;
+use crate::words::places::Places;
+use crate::words::readings::Readings;
+use ::postgres::Error;
+use reading::time::{DAY, SECOND};
+use std::ops::Range;
+
+/// How long before the span reading begins: the next one where the one before it is too short.
+const LEADS: [i64; 3] = [2 * 3600 * SECOND, DAY, FARTHEST];
+
+/// How far around a span is read.
+pub(super) const FARTHEST: i64 = 8 * DAY;
+
+/// The trips of a device that begin in a span.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// In order of time.
+    pub(super) trips: Vec<Trip>,
+    /// The last one, if only the clock may tell that it has ended.
+    pub(super) last: Option<Last>,
+    /// What was read, in microseconds since 1970-01-01 UTC, silences included.
+    pub(super) read: Range<i64>,
+    /// How many readings were read.
+    pub(super) readings: usize,
+}
+
+/// Finds the trips of these series. None where that takes more than `most` readings.
+pub(super) async fn find(
+    database: &Database,
+    series: &[Option<i32>],
+    span: Range<i64>,
+    rules: Rules,
+    most: usize,
+) -> Result<Option<Found>, Error> {
+    let mut readings = 0;
+    for lead in LEADS {
+        let since = span.start.saturating_sub(lead);
+        let mut pass = Pass {
+            readings: Readings::new(database, series, since, span.end.saturating_add(rules.lag())),
+            places: Places::new(rules.pairing),
+            moving: Moving::new(rules),
+            machine: Machine::new(since, rules),
+        };
+        // What the steps lag behind is known only later.
+        let settled = span.start.saturating_add(rules.lag());
+        let mut goes_on = true;
+        while goes_on && pass.read().await? {
+            if readings + pass.readings.count() > most {
+                return Ok(None);
+            }
+            let is_early = lead < FARTHEST && pass.readings.reached() >= settled;
+            goes_on = !is_early || pass.machine.is_settled_by(span.start);
+        }
+        if goes_on {
+            return pass.end(span, since, rules, most - readings).await;
+        }
+        readings += pass.readings.count();
+    }
+    Ok(None)
+}
+
+/// A pass over the readings of a device.
+struct Pass<'a> {
+    readings: Readings<'a>,
+    places: Places,
+    moving: Moving,
+    machine: Machine,
+}
+
+impl Pass<'_> {
+    /// Reads the next window. Returns whether there was one.
+    async fn read(&mut self) -> Result<bool, Error> {
+        let Some(window) = self.readings.next().await? else {
+            return Ok(false);
+        };
+        let until = window.until;
+        for reading in window {
+            self.places.take(reading);
+            self.drain();
+        }
+        self.reach(until);
+        Ok(true)
+    }
+
+    fn reach(&mut self, time: i64) {
+        self.places.reach(time);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.places.pop() {
+            self.moving.take(event);
+        }
+        self.moving.reach(self.places.certain());
+        while let Some(step) = self.moving.pop() {
+            self.machine.take(step);
+        }
+    }
+
+    /// Reads on until no trip of the span is under way, and tells them.
+    async fn end(mut self, span: Range<i64>, since: i64, rules: Rules, most: usize) -> Result<Option<Found>, Error> {
+        self.readings.extend(span.end.saturating_add(FARTHEST));
+        loop {
+            let reached = self.readings.reached().saturating_sub(rules.lag());
+            let is_over = self.machine.waits(span.end).is_none_or(|until| until < reached);
+            if is_over || !self.read().await? {
+                break;
+            }
+            if self.readings.count() > most {
+                return Ok(None);
+            }
+        }
+        let (read_until, readings) = (self.readings.reached(), self.readings.count());
+        self.reach(i64::MAX);
+        // A reading within the silence after the last moment would go on with the trip.
+        let waits = self.machine.waits(span.end).map_or(read_until, |until| until + rules.lag());
+        let (mut trips, last) = self.machine.finish();
+        trips.retain(|trip| span.contains(&trip.from));
+        Ok(Some(Found {
+            trips,
+            last: last.filter(|last| span.contains(&last.trip.from)),
+            read: since..read_until.max(waits),
+            readings,
+        }))
+    }
+}

@@ -1,0 +1,195 @@
+//! The rules of trips, as a state machine over the moments of one vehicle.
+//!
+//! ```text
+//!             moving                    stood, or a silence
+//!   standing ─────────> driving ────────────────────────────> standing, a trip told
+//!                        │   ^
+//!                        └───┘ a shorter silence is bridged
+//! ```
+
+use super::drive::Drive;
+use super::moving::{Moment, Step};
+use super::thresholds::Rules;
+use super::trip::{Last, Trip};
+use crate::words::earth::distance;
+use reading::pairing::Pair;
+
+/// Finds the trips in the steps of one vehicle, which come in order of time.
+#[derive(Debug)]
+pub(super) struct Machine {
+    rules: Rules,
+    /// Where the steps begin; before it, the vehicle may have moved or stood.
+    since: i64,
+    drive: Option<Drive>,
+    still: Option<Still>,
+    /// The last moment.
+    last: Option<i64>,
+    last_place: Option<Pair>,
+    /// The last speed that a reading or places told.
+    last_speed: Option<f64>,
+    ended: Vec<Trip>,
+    /// The first moment at which a vehicle surely stood, however it had come there.
+    settled: Option<i64>,
+}
+
+/// Since when a vehicle has not moved.
+#[derive(Clone, Copy, Debug)]
+struct Still {
+    since: i64,
+    place: Option<Pair>,
+}
+
+impl Machine {
+    pub(super) fn new(since: i64, rules: Rules) -> Self {
+        Self {
+            rules,
+            since,
+            drive: None,
+            still: None,
+            last: None,
+            last_place: None,
+            last_speed: None,
+            ended: Vec::new(),
+            settled: None,
+        }
+    }
+
+    /// Takes the next step.
+    pub(super) fn take(&mut self, step: Step) {
+        match step {
+            Step::Fuel { time, value } => {
+                if let Some(drive) = &mut self.drive {
+                    drive.fuel(time, value);
+                }
+            }
+            Step::Moment(moment) => self.moment(moment),
+        }
+    }
+
+    /// Whether trips from `moment` on do not depend on what was before the steps.
+    pub(super) fn is_settled_by(&self, moment: i64) -> bool {
+        match self.settled {
+            Some(settled) => settled <= moment,
+            None => self.last.is_none(),
+        }
+    }
+
+    /// The end of the silence that would end a trip which began before `moment`; none if there is no such trip.
+    pub(super) fn waits(&self, moment: i64) -> Option<i64> {
+        let drive = self.drive.as_ref().filter(|drive| drive.start < moment);
+        drive.and_then(|_| Some(self.last? + self.rules.silence))
+    }
+
+    /// The trips in order of time, and the last one if it has not ended.
+    pub(super) fn finish(self) -> (Vec<Trip>, Option<Last>) {
+        let deadline = self.deadline();
+        let trip = self.drive.and_then(Drive::finish);
+        (self.ended, trip.map(|trip| Last { trip, deadline }))
+    }
+
+    fn moment(&mut self, moment: Moment) {
+        self.silence(&moment);
+        let speed = moment.speed;
+        if let (Some(drive), Some(speed)) = (&mut self.drive, speed) {
+            drive.speed(moment.time, speed);
+        }
+        if let Some(place) = moment.place {
+            self.place(place);
+        }
+        if let Some(speed) = speed {
+            self.last_speed = Some(speed);
+            if speed >= self.rules.moving {
+                self.moves(moment.time, speed);
+            } else if self.still.is_none() {
+                self.still = Some(Still {
+                    since: moment.time,
+                    place: self.last_place,
+                });
+            }
+        }
+        if self.still.is_some_and(|still| moment.time - still.since >= self.rules.standing) {
+            self.end(moment.time);
+        }
+        self.last = Some(moment.time);
+    }
+
+    fn moves(&mut self, time: i64, speed: f64) {
+        self.still = None;
+        let drive = self.drive.get_or_insert_with(|| {
+            let near = self.last_place.filter(|place| time - place.time <= self.rules.apart);
+            let mut drive = Drive::new(time, near, self.rules);
+            drive.speed(time, speed);
+            drive
+        });
+        drive.moved(time);
+    }
+
+    fn place(&mut self, place: Pair) {
+        if let Some(drive) = &mut self.drive {
+            drive.place(place);
+        }
+        if let Some(still) = &mut self.still {
+            match still.place {
+                None => still.place = Some(place),
+                Some(stood) if distance(stood, place) > self.rules.standing_radius => {
+                    // It creeps: only from here on it may stand.
+                    *still = Still {
+                        since: place.time,
+                        place: Some(place),
+                    };
+                }
+                Some(_) => {}
+            }
+        }
+        self.last_place = Some(place);
+    }
+
+    /// Ends or bridges at the silence before this moment, if there is one.
+    fn silence(&mut self, moment: &Moment) {
+        let before = self.last.unwrap_or(self.since);
+        let gap = moment.time - before;
+        if gap > self.rules.silence {
+            self.still = None;
+            self.end(before + self.rules.silence);
+        } else if gap > self.rules.short_silence && self.last.is_some() {
+            let stood = match (self.place_before(before), moment.after) {
+                (Some(one), Some(other)) => distance(one, other) <= self.rules.silence_radius,
+                _ => self.last_stood(),
+            };
+            if let Some(drive) = &mut self.drive {
+                if stood {
+                    self.end(moment.time);
+                } else {
+                    drive.bridge(before, moment.time);
+                }
+            }
+            // Nothing is known of the time between.
+            self.still = None;
+        }
+    }
+
+    /// The last place, if it was close to the last moment.
+    fn place_before(&self, last: i64) -> Option<Pair> {
+        self.last_place.filter(|place| last - place.time <= self.rules.near)
+    }
+
+    fn last_stood(&self) -> bool {
+        self.last_speed.is_some_and(|speed| speed < self.rules.moving)
+    }
+
+    fn deadline(&self) -> i64 {
+        let last = self.last.unwrap_or(self.since);
+        let stood = self.place_before(last).is_none() && self.last_stood();
+        last + if stood {
+            self.rules.short_silence
+        } else {
+            self.rules.silence
+        }
+    }
+
+    /// Ends the trip, if there is one. The vehicle surely stands at `time`.
+    fn end(&mut self, time: i64) {
+        self.ended.extend(self.drive.take().and_then(Drive::finish));
+        self.settled.get_or_insert(time);
+    }
+}
