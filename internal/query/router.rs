@@ -1,7 +1,7 @@
 //! Every route of the API as one router.
 
-use crate::words::Database;
 use crate::trips::Thresholds;
+use crate::words::Database;
 use crate::{journal, location, readings, receipt, statistics, status, track, trend, trips};
 use ::postgres::Pool;
 use axum::Router;

@@ -98,9 +98,15 @@ async fn track(State(source): State<TrackState>, Parameters(of): Parameters<Trac
         return Err(wrong("layout", "only JSON has columns; leave format out"));
     }
     if of.with.is_some() && of.format == Format::Gpx {
-        return Err(wrong("with", "GPX holds places only; leave it out, or ask for another format"));
+        return Err(wrong(
+            "with",
+            "GPX holds places only; leave it out, or ask for another format",
+        ));
     }
-    let (device, with) = (of.device.as_ref().map(Device::as_str), of.with.as_ref().map(Name::as_str));
+    let (device, with) = (
+        of.device.as_ref().map(Device::as_str),
+        of.with.as_ref().map(Name::as_str),
+    );
     let mut segments = source.segments(device, with, (from, to)).await?;
     choose(&mut segments, chosen);
     if segments.iter().map(|segment| segment.points.len()).sum::<usize>() > MOST_POINTS {
@@ -139,7 +145,10 @@ impl TrackState {
             .await
             .map_err(problem)?;
         if found.len() > DEVICES {
-            return Err(wrong("device", format!("more than {DEVICES} have readings in this span; name one")));
+            return Err(wrong(
+                "device",
+                format!("more than {DEVICES} have readings in this span; name one"),
+            ));
         }
         let mut room = ROOM;
         let mut all = Vec::new();
@@ -169,10 +178,16 @@ fn span(from: Option<Time>, to: Option<Time>) -> Result<(Timestamp, Timestamp), 
     let to = to.map_or_else(|| moment(time::now()), |to| Ok(to.0))?;
     let from = from.map_or_else(|| moment(to.as_microsecond() - time::DAY), |from| Ok(from.0))?;
     if from >= to {
-        return Err(wrong("from", "it is not before to: swap them, or ask for a longer span"));
+        return Err(wrong(
+            "from",
+            "it is not before to: swap them, or ask for a longer span",
+        ));
     }
     if to.as_microsecond() - from.as_microsecond() > LONGEST * time::DAY {
-        return Err(wrong("from", format!("more than {LONGEST} days before to: ask for a shorter span")));
+        return Err(wrong(
+            "from",
+            format!("more than {LONGEST} days before to: ask for a shorter span"),
+        ));
     }
     Ok((from, to))
 }

@@ -77,7 +77,10 @@ pub(super) fn choose(segments: &mut [Segment], chosen: Chosen) {
         Chosen::Within(metres) => lines.iter().map(|line| kept(line, metres)).collect(),
     };
     for (segment, numbers) in segments.iter_mut().zip(numbers) {
-        segment.points = numbers.iter().filter_map(|at| segment.points.get(*at).copied()).collect();
+        segment.points = numbers
+            .iter()
+            .filter_map(|at| segment.points.get(*at).copied())
+            .collect();
     }
 }
 

@@ -123,7 +123,10 @@ impl Pass<'_> {
         let (read_until, readings) = (self.readings.reached(), self.readings.count());
         self.reach(i64::MAX);
         // A reading within the silence after the last moment would go on with the trip.
-        let waits = self.machine.waits(span.end).map_or(read_until, |until| until + rules.lag());
+        let waits = self
+            .machine
+            .waits(span.end)
+            .map_or(read_until, |until| until + rules.lag());
         let (mut trips, last) = self.machine.finish();
         trips.retain(|trip| span.contains(&trip.from));
         Ok(Some(Found {

@@ -153,10 +153,16 @@ fn span(from: Option<Time>, to: Option<Time>) -> Result<Range<i64>, Problem> {
         return Err(wrong("from", "there are no 30 days before to: write a moment"));
     }
     if from >= to {
-        return Err(wrong("from", "it is not before to: swap them, or ask for a longer span"));
+        return Err(wrong(
+            "from",
+            "it is not before to: swap them, or ask for a longer span",
+        ));
     }
     if to - from > LONGEST * time::DAY {
-        return Err(wrong("from", format!("more than {LONGEST} days before to: ask for a shorter span")));
+        return Err(wrong(
+            "from",
+            format!("more than {LONGEST} days before to: ask for a shorter span"),
+        ));
     }
     Ok(from..to)
 }

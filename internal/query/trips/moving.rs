@@ -72,7 +72,11 @@ impl Moving {
         self.held.front().filter(|event| event.time() < certain)?;
         let event = self.held.pop_front()?;
         let (place, speed) = match event {
-            Event::Reading(Reading { sensor: SPEED, time, value }) => {
+            Event::Reading(Reading {
+                sensor: SPEED,
+                time,
+                value,
+            }) => {
                 self.last_speed = Some(time);
                 (None, Some(value))
             }
@@ -86,7 +90,11 @@ impl Moving {
             time,
             place,
             speed,
-            after: if silent { place.or_else(|| self.next_place(time)) } else { None },
+            after: if silent {
+                place.or_else(|| self.next_place(time))
+            } else {
+                None
+            },
         }))
     }
 

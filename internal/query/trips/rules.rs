@@ -107,7 +107,10 @@ impl Machine {
                 });
             }
         }
-        if self.still.is_some_and(|still| moment.time - still.since >= self.rules.standing) {
+        if self
+            .still
+            .is_some_and(|still| moment.time - still.since >= self.rules.standing)
+        {
             self.end(moment.time);
         }
         self.last = Some(moment.time);

@@ -1,0 +1,216 @@
+//! Trips, compared with an independent computation.
+
+mod drives;
+mod naive;
+mod stored;
+
+use super::moving::{FUEL, Moving, SPEED};
+use super::rules::Machine;
+use super::thresholds::{Rules, Thresholds};
+use super::trip::Trip;
+use crate::words::places::{Event, Reading};
+use drives::drive;
+use jiff::Timestamp;
+use naive::Recording;
+use reading::pairing::Pair;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+
+fn rules() -> Rules {
+    Rules::new(&Thresholds::default(), Duration::from_secs(10))
+}
+
+/// The trips by the state machine.
+fn found(of: &Recording) -> Vec<Trip> {
+    let reading = |sensor| {
+        move |(time, value): &(i64, f64)| {
+            Event::Reading(Reading {
+                sensor,
+                time: *time,
+                value: *value,
+            })
+        }
+    };
+    let place = |(time, latitude, longitude): &(i64, f64, f64)| {
+        Event::Place(Pair {
+            latitude: *latitude,
+            longitude: *longitude,
+            time: *time,
+        })
+    };
+    let mut events: Vec<Event> = of.places.iter().map(place).collect();
+    events.extend(of.speeds.iter().map(reading(SPEED)));
+    events.extend(of.fuel.iter().map(reading(FUEL)));
+    events.sort_by_key(|event| event.time());
+    let (mut moving, mut machine) = (Moving::new(rules()), Machine::new(0, rules()));
+    for event in events {
+        moving.take(event);
+        while let Some(step) = moving.pop() {
+            machine.take(step);
+        }
+    }
+    moving.reach(i64::MAX);
+    while let Some(step) = moving.pop() {
+        machine.take(step);
+    }
+    let (mut trips, last) = machine.finish();
+    trips.extend(last.map(|last| last.trip));
+    trips
+}
+
+fn close(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-6 * one.abs().max(1.0)
+}
+
+/// Fails where a trip differs from the expected one.
+fn check(found: &[Trip], expected: &[naive::Trip], what: &str) {
+    let spans = |trip: &Trip| (trip.from, trip.to);
+    let expected_spans: Vec<(i64, i64)> = expected.iter().map(|trip| (trip.from, trip.to)).collect();
+    let found_spans: Vec<(i64, i64)> = found.iter().map(spans).collect();
+    assert_eq!(found_spans, expected_spans, "{what}");
+    for (trip, expected) in found.iter().zip(expected) {
+        let what = format!("{what}: {trip:?}, not {expected:?}");
+        assert_eq!(trip.moving_time, expected.moving_time, "{what}");
+        assert!(close(trip.distance, expected.distance), "{what}");
+        assert!(
+            trip.top_speed.is_some_and(|top| close(top, expected.top_speed)),
+            "{what}"
+        );
+        for (one, other) in [(trip.fuel, expected.fuel), (trip.refuelled, expected.refuelled)] {
+            assert_eq!(one.is_some(), other.is_some(), "{what}");
+            assert!(close(one.unwrap_or(0.0), other.unwrap_or(0.0)), "{what}");
+        }
+        let bridged: Vec<(i64, i64)> = trip.bridged.iter().map(|silence| (silence.from, silence.to)).collect();
+        assert_eq!(bridged, expected.bridged, "{what}");
+        let place = |pair: Option<Pair>| pair.map(|pair| (pair.latitude, pair.longitude));
+        assert_eq!(
+            (place(trip.start), place(trip.end)),
+            (expected.start, expected.end),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn random_drives_have_the_trips_of_an_independent_computation() {
+    let (mut trips, mut bridged) = (0, 0);
+    for seed in 0..300 {
+        let recording = drive(seed, 1_600_000_000 * SECOND, 14);
+        let expected = naive::trips(&recording);
+        check(&found(&recording), &expected, &format!("seed {seed}"));
+        trips += expected.len();
+        bridged += expected.iter().map(|trip| trip.bridged.len()).sum::<usize>();
+    }
+    assert!(trips > 200 && bridged > 10, "{trips} trips, {bridged} silences in them");
+}
+
+#[test]
+fn recordings_have_the_trips_of_an_independent_computation() {
+    let Some(folder) = testutil::recordings() else {
+        return;
+    };
+    for name in ["drive1", "live1", "long1", "idle1", "visnjan-car"] {
+        let file = folder.join(format!("{name}.ndjson.gz"));
+        let output = Command::new("gzip").arg("-dc").arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}: {output:?}", file.display());
+        let mut sensors: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let time: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+            let sensor = sensors.entry(line["sensor"].as_str().unwrap().to_owned()).or_default();
+            sensor
+                .entry(time.as_microsecond())
+                .or_insert(line["value"].as_f64().unwrap());
+        }
+        let of = |sensor: &str| sensors.get(sensor).cloned().unwrap_or_default();
+        let longitudes = of("location_longitude");
+        // Both are of one moment there.
+        let places = of("location_latitude").into_iter();
+        let recording = Recording {
+            speeds: of("speed").into_iter().collect(),
+            fuel: of("fuel").into_iter().collect(),
+            places: places.map(|(time, north)| (time, north, longitudes[&time])).collect(),
+        };
+        assert!(recording.speeds.len() + recording.places.len() > 0, "{name}");
+        check(&found(&recording), &naive::trips(&recording), name);
+    }
+}
+
+/// A speed each second.
+fn at_speed(of: &mut Recording, from: i64, seconds: i64, speed: f64) -> i64 {
+    for second in 0..seconds {
+        of.speeds.push((from + second * SECOND, speed));
+    }
+    from + seconds * SECOND
+}
+
+#[test]
+fn speeds_alone_make_trips() {
+    let mut of = Recording::default();
+    let start = 1_600_000_000 * SECOND;
+    let at = at_speed(&mut of, start, 600, 60.0);
+    // Four minutes of standing are a part of it, five are its end.
+    let at = at_speed(&mut of, at, 240, 0.0);
+    let at = at_speed(&mut of, at, 60, 36.0);
+    let end = at - SECOND;
+    let at = at_speed(&mut of, at, 360, 0.0);
+    // Too short in time.
+    let at = at_speed(&mut of, at, 30, 90.0);
+    at_speed(&mut of, at, 360, 0.0);
+    let trips = found(&of);
+    check(&trips, &naive::trips(&of), "speeds alone");
+    let [trip] = trips.as_slice() else { panic!("{trips:?}") };
+    assert_eq!((trip.from, trip.to), (start, end));
+    assert!((trip.distance - 10_610.0).abs() < 50.0, "{}", trip.distance);
+    assert_eq!((trip.top_speed, trip.start, trip.fuel), (Some(60.0), None, None));
+}
+
+#[test]
+fn a_silence_ends_a_trip_or_is_bridged() {
+    for (minutes, last_speed, trips) in [(4, 0.0, 1), (10, 60.0, 1), (10, 0.0, 2), (31, 60.0, 2)] {
+        let mut of = Recording::default();
+        let at = at_speed(&mut of, 1_600_000_000 * SECOND, 300, 60.0);
+        let at = at_speed(&mut of, at, 5, last_speed);
+        at_speed(&mut of, at + minutes * MINUTE, 300, 60.0);
+        let found = found(&of);
+        check(
+            &found,
+            &naive::trips(&of),
+            &format!("{minutes} minutes after {last_speed} km/h"),
+        );
+        assert_eq!(found.len(), trips, "{minutes} minutes after {last_speed} km/h");
+        let bridged = usize::from(minutes == 10 && trips == 1);
+        assert_eq!(found[0].bridged.len(), bridged);
+    }
+}
+
+#[test]
+fn one_wrong_speed_is_not_the_top_speed() {
+    let mut of = Recording::default();
+    let at = at_speed(&mut of, 1_600_000_000 * SECOND, 100, 50.0);
+    let at = at_speed(&mut of, at, 1, 240.0);
+    at_speed(&mut of, at, 100, 50.0);
+    assert_eq!(found(&of)[0].top_speed, Some(50.0));
+}
+
+#[test]
+fn fuel_is_what_was_used_and_refuelling_is_apart() {
+    let mut of = Recording::default();
+    let start = 1_600_000_000 * SECOND;
+    at_speed(&mut of, start, 1200, 60.0);
+    // It falls by 0.5 in two minutes, sloshes, and is filled up by 30 after ten minutes.
+    for second in 0..1200_i32 {
+        let slosh = if second % 7 == 0 { 4.0 } else { 0.0 };
+        let filled = if second >= 600 { 30.0 } else { 0.0 };
+        let level = 50.0 - 0.5 * f64::from(second / 120) + slosh + filled;
+        of.fuel.push((start + i64::from(second) * SECOND, level));
+    }
+    let trips = found(&of);
+    check(&trips, &naive::trips(&of), "fuel");
+    assert_eq!((trips[0].fuel, trips[0].refuelled), (Some(4.0), Some(29.5)));
+}

@@ -1,0 +1,264 @@
+//! Trips computed from whole vectors, written apart from the code under test.
+
+/// A time in microseconds, and a value or a place.
+pub(super) type Values = Vec<(i64, f64)>;
+pub(super) type Places = Vec<(i64, f64, f64)>;
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+
+/// What is known of a device.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recording {
+    pub(super) speeds: Values,
+    pub(super) places: Places,
+    pub(super) fuel: Values,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Trip {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) distance: f64,
+    pub(super) moving_time: i64,
+    pub(super) top_speed: f64,
+    pub(super) fuel: Option<f64>,
+    pub(super) refuelled: Option<f64>,
+    pub(super) bridged: Vec<(i64, i64)>,
+    pub(super) start: Option<(f64, f64)>,
+    pub(super) end: Option<(f64, f64)>,
+}
+
+/// A speed or a place, with the speed that it tells.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    time: i64,
+    place: Option<(f64, f64)>,
+    speed: Option<f64>,
+}
+
+impl Moment {
+    fn moves(&self) -> bool {
+        self.speed.is_some_and(|speed| speed >= 5.0)
+    }
+}
+
+/// The distance of two places by the angle between their vectors, in metres.
+pub(super) fn metres(one: (f64, f64), other: (f64, f64)) -> f64 {
+    let vector = |(latitude, longitude): (f64, f64)| {
+        let (latitude, longitude) = (latitude.to_radians(), longitude.to_radians());
+        [
+            latitude.cos() * longitude.cos(),
+            latitude.cos() * longitude.sin(),
+            latitude.sin(),
+        ]
+    };
+    let (a, b) = (vector(one), vector(other));
+    let cross = [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ];
+    let sine = cross.iter().map(|part| part * part).sum::<f64>().sqrt();
+    let cosine: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+    6_371_008.771_4 * sine.atan2(cosine)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "spans are far below 2^52")]
+fn seconds(time: i64) -> f64 {
+    time as f64 / 1e6
+}
+
+fn moments(of: &Recording) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = Vec::new();
+    for (at, (time, latitude, longitude)) in of.places.iter().enumerate() {
+        let next = of.speeds.partition_point(|(other, _)| *other < time - 10 * SECOND);
+        let is_near = of
+            .speeds
+            .get(next)
+            .is_some_and(|(other, _)| *other <= time + 10 * SECOND);
+        let before = of.places[..at].iter().rfind(|place| time - place.0 >= 30 * SECOND);
+        let before = before.filter(|place| !is_near && time - place.0 <= 5 * MINUTE);
+        let speed = before.map(|place| {
+            let metres = metres((place.1, place.2), (*latitude, *longitude));
+            metres / seconds(time - place.0) * 3.6
+        });
+        moments.push(Moment {
+            time: *time,
+            place: Some((*latitude, *longitude)),
+            speed: speed.filter(|speed| *speed <= 250.0),
+        });
+    }
+    moments.extend(of.speeds.iter().map(|(time, speed)| Moment {
+        time: *time,
+        place: None,
+        speed: Some(*speed),
+    }));
+    // Stable: places come first.
+    moments.sort_by_key(|moment| moment.time);
+    moments
+}
+
+/// The last place at or before a moment, with its time.
+fn place_before(moments: &[Moment], at: usize) -> Option<(i64, (f64, f64))> {
+    moments[..=at]
+        .iter()
+        .rev()
+        .find_map(|moment| Some((moment.time, moment.place?)))
+}
+
+/// Whether the vehicle has not moved in the silence before this moment.
+fn stood_still(moments: &[Moment], at: usize) -> bool {
+    let before = place_before(moments, at - 1).filter(|(time, _)| moments[at - 1].time - time <= 10 * SECOND);
+    let mut near = moments[at..]
+        .iter()
+        .take_while(|moment| moment.time <= moments[at].time + 10 * SECOND);
+    match (before, near.find_map(|moment| moment.place)) {
+        (Some((_, one)), Some(other)) => metres(one, other) <= 200.0,
+        _ => {
+            let last = moments[..at].iter().rev().find_map(|moment| moment.speed);
+            last.is_some_and(|speed| speed < 5.0)
+        }
+    }
+}
+
+/// Whether the vehicle stands at this moment for five minutes, looking back to `since`, exclusive.
+fn stands(moments: &[Moment], since: usize, at: usize) -> bool {
+    let mut still: Option<(i64, Option<(f64, f64)>)> = None;
+    for number in since + 1..=at {
+        let moment = moments[number];
+        if let (Some((_, anchor)), Some(place)) = (&mut still, moment.place) {
+            match *anchor {
+                Some(stood) if metres(stood, place) > 100.0 => still = Some((moment.time, Some(place))),
+                Some(_) => {}
+                None => *anchor = Some(place),
+            }
+        }
+        if moment.speed.is_some() && still.is_none() {
+            still = Some((moment.time, place_before(moments, number).map(|(_, place)| place)));
+        }
+    }
+    still.is_some_and(|(since, _)| moments[at].time - since >= 5 * MINUTE)
+}
+
+pub(super) fn trips(of: &Recording) -> Vec<Trip> {
+    let moments = moments(of);
+    let mut trips = Vec::new();
+    let mut at = 0;
+    while at < moments.len() {
+        if !moments[at].moves() {
+            at += 1;
+            continue;
+        }
+        let (start, mut end, mut since) = (at, at, at);
+        let mut bridged = Vec::new();
+        at += 1;
+        while at < moments.len() {
+            let gap = moments[at].time - moments[at - 1].time;
+            if gap > 30 * MINUTE || (gap > 5 * MINUTE && stood_still(&moments, at)) {
+                break;
+            }
+            if gap > 5 * MINUTE {
+                bridged.push((moments[at - 1].time, moments[at].time));
+                since = at - 1;
+            }
+            if moments[at].moves() {
+                (end, since) = (at, at);
+            } else if stands(&moments, since, at) {
+                at += 1;
+                break;
+            }
+            at += 1;
+        }
+        bridged.retain(|(_, to)| *to <= moments[end].time);
+        trips.extend(trip(of, &moments, start, end, bridged));
+    }
+    trips
+}
+
+fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: Vec<(i64, i64)>) -> Option<Trip> {
+    let (from, to) = (moments[start].time, moments[end].time);
+    let first = place_before(moments, start).filter(|(time, _)| from - time <= 30 * SECOND);
+    let mut visited: Vec<(i64, (f64, f64), bool)> =
+        first.map(|(time, place)| (time, place, true)).into_iter().collect();
+    let mut moving = true;
+    for moment in &moments[start + 1..=end] {
+        moving = if moment.speed.is_some() { moment.moves() } else { moving };
+        visited.extend(moment.place.map(|place| (moment.time, place, moving)));
+    }
+    let (mut stepped, mut farthest, mut count) = (0.0, 0.0_f64, 0);
+    let (mut anchor, mut last) = (None, None);
+    for (time, place, moving) in &visited {
+        let Some((anchor_time, anchor_place)) = anchor else {
+            (anchor, last, count) = (Some((*time, *place)), Some(*place), 1);
+            continue;
+        };
+        let step = metres(anchor_place, *place);
+        if step > 0.0 && (time <= &anchor_time || step * 3.6 / seconds(time - anchor_time) > 250.0) {
+            continue;
+        }
+        (count, last) = (count + 1, Some(*place));
+        farthest = farthest.max(metres(visited[0].1, *place));
+        if *moving && step >= 15.0 {
+            stepped += step;
+            anchor = Some((*time, *place));
+        }
+    }
+    let told: Vec<(i64, f64)> = moments[start..=end]
+        .iter()
+        .filter_map(|moment| Some((moment.time, moment.speed?)))
+        .collect();
+    let (mut moving_time, mut by_speed) = (0, 0.0);
+    for two in told.windows(2) {
+        let span = two[1].0 - two[0].0;
+        if span <= 5 * MINUTE {
+            by_speed += (two[0].1 + two[1].1) / 2.0 / 3.6 * seconds(span);
+            moving_time += if two[1].1 >= 5.0 { span } else { 0 };
+        }
+    }
+    let medians = told.windows(3).map(|three| {
+        let mut speeds = [three[0].1, three[1].1, three[2].1];
+        speeds.sort_by(f64::total_cmp);
+        speeds[1]
+    });
+    let least = told.iter().map(|(_, speed)| *speed).min_by(f64::total_cmp).unwrap();
+    let top_speed = medians.max_by(f64::total_cmp).unwrap_or(least);
+    let distance = if count >= 2 { stepped } else { by_speed };
+    if (count >= 2 && farthest <= 150.0) || distance < 300.0 || to - from < MINUTE {
+        return None;
+    }
+    let (fuel, refuelled) = fuel(of, from, to);
+    Some(Trip {
+        from,
+        to,
+        distance,
+        moving_time,
+        top_speed,
+        fuel,
+        refuelled,
+        bridged,
+        start: visited.first().map(|(_, place, _)| *place),
+        end: last,
+    })
+}
+
+fn fuel(of: &Recording, from: i64, to: i64) -> (Option<f64>, Option<f64>) {
+    let mut levels = Vec::new();
+    for number in 0..=(to - from) / (2 * MINUTE) {
+        let begins = from + number * 2 * MINUTE;
+        let within = of
+            .fuel
+            .iter()
+            .filter(|(time, _)| *time <= to && (begins..begins + 2 * MINUTE).contains(time));
+        let mut values: Vec<f64> = within.map(|(_, value)| *value).collect();
+        values.sort_by(f64::total_cmp);
+        levels.extend(values.get(values.len() / 2).copied());
+    }
+    if levels.len() < 2 {
+        return (None, None);
+    }
+    let rises = levels.windows(2).map(|two| two[1] - two[0]).filter(|rise| *rise >= 5.0);
+    let refuelled: f64 = rises.sum();
+    let used = levels[0] - levels[levels.len() - 1] + refuelled;
+    (Some(used.max(0.0)), Some(refuelled))
+}
