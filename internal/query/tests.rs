@@ -136,7 +136,7 @@ async fn json(response: Response) -> Value {
 }
 
 /// Every endpoint, with a valid query.
-const ENDPOINTS: [&str; 9] = [
+const ENDPOINTS: [&str; 12] = [
     "/api/statistics/latest",
     "/api/statistics/sensor/speed/date/2021-02-28",
     "/api/location/latest",
@@ -146,6 +146,9 @@ const ENDPOINTS: [&str; 9] = [
     "/api/journal",
     "/api/journal/trends?aggregation=1h",
     "/api/journal/hashtags",
+    "/api/location/track",
+    "/api/trips",
+    "/api/trips/days",
 ];
 
 /// An API without a server: no test needs one here.

@@ -7,4 +7,6 @@ import gpxpy
 
 gpx = gpxpy.parse(json.load(sys.stdin)["gpx"])
 assert all(point.time and point.name for point in gpx.waypoints)
-json.dump({"waypoints": len(gpx.waypoints)}, sys.stdout)
+assert all(point.time for point in gpx.walk(only_points=True))
+points = sum(len(segment.points) for track in gpx.tracks for segment in track.segments)
+json.dump({"waypoints": len(gpx.waypoints), "points": points}, sys.stdout)
