@@ -22,6 +22,7 @@ mod report;
 mod sensors;
 mod size;
 mod system;
+mod trips;
 mod webhooks;
 
 use anyhow::Context;
@@ -118,6 +119,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("readings") {
         readings::measure(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("trips") {
+        trips::measure(&servers, size, &mut report).await?;
     }
     if wanted("watched") {
         webhooks::watched(&servers, &data, size, &mut report).await?;

@@ -144,7 +144,9 @@ async fn a_late_post_stands_where_its_device_was() {
     let (status, answer) = system.get(&asked).await;
     assert_eq!(status, 200, "{answer}");
     let segments = answer["segments"].as_array().unwrap().iter();
-    let points: usize = segments.map(|segment| segment["points"].as_array().unwrap().len()).sum();
+    let points: usize = segments
+        .map(|segment| segment["points"].as_array().unwrap().len())
+        .sum();
     assert!(points > 10, "{points} points");
     let url = format!("{}/{asked}&format=gpx", system.api_url);
     let gpx = system.http.get(url).send().await.unwrap().text().await.unwrap();
