@@ -76,7 +76,7 @@ async fn trips(
                 figure.add_time(time);
             }
         }
-        let rows = copy(client, "true", (MONTH, &end)).await?;
+        let rows = copy(client, "true", (MONTH, end.as_str())).await?;
         if run > 0 {
             theirs.add_time(rows);
         }

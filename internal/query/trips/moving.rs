@@ -6,9 +6,8 @@ use crate::words::places::{Event, Reading};
 use reading::pairing::Pair;
 use std::collections::VecDeque;
 
-/// The numbers of the sensors beside the coordinates.
+/// The number of the sensor of speeds. The one after it is that of fuel.
 pub(super) const SPEED: usize = 2;
-pub(super) const FUEL: usize = 3;
 
 /// A moment at which something is known of a vehicle.
 #[derive(Clone, Copy, Debug, PartialEq)]

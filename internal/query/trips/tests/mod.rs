@@ -4,7 +4,7 @@ mod drives;
 mod naive;
 mod stored;
 
-use super::moving::{FUEL, Moving, SPEED};
+use super::moving::{Moving, SPEED};
 use super::rules::Machine;
 use super::thresholds::{Rules, Thresholds};
 use super::trip::Trip;
@@ -45,7 +45,7 @@ fn found(of: &Recording) -> Vec<Trip> {
     };
     let mut events: Vec<Event> = of.places.iter().map(place).collect();
     events.extend(of.speeds.iter().map(reading(SPEED)));
-    events.extend(of.fuel.iter().map(reading(FUEL)));
+    events.extend(of.fuel.iter().map(reading(SPEED + 1)));
     events.sort_by_key(|event| event.time());
     let (mut moving, mut machine) = (Moving::new(rules()), Machine::new(0, rules()));
     for event in events {
