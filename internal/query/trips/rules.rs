@@ -22,6 +22,8 @@ pub(super) struct Machine {
     since: i64,
     drive: Option<Drive>,
     still: Option<Still>,
+    /// As `still`, within half the distance: see [`Machine::is_settled_by`].
+    rest: Option<Still>,
     /// The last moment.
     last: Option<i64>,
     last_place: Option<Pair>,
@@ -39,6 +41,22 @@ struct Still {
     place: Option<Pair>,
 }
 
+impl Still {
+    /// Takes a place. From one too far from the first on, it may stand anew.
+    fn place(&mut self, place: Pair, radius: f64) {
+        match self.place {
+            None => self.place = Some(place),
+            Some(stood) if distance(stood, place) > radius => {
+                *self = Self {
+                    since: place.time,
+                    place: Some(place),
+                };
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 impl Machine {
     pub(super) fn new(since: i64, rules: Rules) -> Self {
         Self {
@@ -46,6 +64,7 @@ impl Machine {
             since,
             drive: None,
             still: None,
+            rest: None,
             last: None,
             last_place: None,
             last_speed: None,
@@ -67,6 +86,9 @@ impl Machine {
     }
 
     /// Whether trips from `moment` on do not depend on what was before the steps.
+    ///
+    /// Since when a vehicle stands depends on where it stood first. Within half the distance and twice the time it
+    /// stands wherever that was.
     pub(super) fn is_settled_by(&self, moment: i64) -> bool {
         match self.settled {
             Some(settled) => settled <= moment,
@@ -100,24 +122,32 @@ impl Machine {
             self.last_speed = Some(speed);
             if speed >= self.rules.moving {
                 self.moves(moment.time, speed);
-            } else if self.still.is_none() {
-                self.still = Some(Still {
+            } else {
+                let still = Still {
                     since: moment.time,
                     place: self.last_place,
-                });
+                };
+                self.still.get_or_insert(still);
+                self.rest.get_or_insert(still);
             }
         }
         if self
             .still
             .is_some_and(|still| moment.time - still.since >= self.rules.standing)
         {
-            self.end(moment.time);
+            self.end();
+        }
+        if self
+            .rest
+            .is_some_and(|rest| moment.time - rest.since >= 2 * self.rules.standing)
+        {
+            self.settled.get_or_insert(moment.time);
         }
         self.last = Some(moment.time);
     }
 
     fn moves(&mut self, time: i64, speed: f64) {
-        self.still = None;
+        (self.still, self.rest) = (None, None);
         let drive = self.drive.get_or_insert_with(|| {
             let near = self.last_place.filter(|place| time - place.time <= self.rules.apart);
             let mut drive = Drive::new(time, near, self.rules);
@@ -131,18 +161,12 @@ impl Machine {
         if let Some(drive) = &mut self.drive {
             drive.place(place);
         }
+        let radius = self.rules.standing_radius;
         if let Some(still) = &mut self.still {
-            match still.place {
-                None => still.place = Some(place),
-                Some(stood) if distance(stood, place) > self.rules.standing_radius => {
-                    // It creeps: only from here on it may stand.
-                    *still = Still {
-                        since: place.time,
-                        place: Some(place),
-                    };
-                }
-                Some(_) => {}
-            }
+            still.place(place, radius);
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.place(place, radius / 2.0);
         }
         self.last_place = Some(place);
     }
@@ -152,8 +176,9 @@ impl Machine {
         let before = self.last.unwrap_or(self.since);
         let gap = moment.time - before;
         if gap > self.rules.silence {
-            self.still = None;
-            self.end(before + self.rules.silence);
+            (self.still, self.rest) = (None, None);
+            self.end();
+            self.settled.get_or_insert(before + self.rules.silence);
         } else if gap > self.rules.short_silence && self.last.is_some() {
             let stood = match (self.place_before(before), moment.after) {
                 (Some(one), Some(other)) => distance(one, other) <= self.rules.silence_radius,
@@ -161,13 +186,13 @@ impl Machine {
             };
             if let Some(drive) = &mut self.drive {
                 if stood {
-                    self.end(moment.time);
+                    self.end();
                 } else {
                     drive.bridge(before, moment.time);
                 }
             }
             // Nothing is known of the time between.
-            self.still = None;
+            (self.still, self.rest) = (None, None);
         }
     }
 
@@ -190,9 +215,8 @@ impl Machine {
         }
     }
 
-    /// Ends the trip, if there is one. The vehicle surely stands at `time`.
-    fn end(&mut self, time: i64) {
+    /// Ends the trip, if there is one.
+    fn end(&mut self) {
         self.ended.extend(self.drive.take().and_then(Drive::finish));
-        self.settled.get_or_insert(time);
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! A place is two readings, of the sensors `location_latitude` and `location_longitude`. They arrive one by
 //! one and in any order, so each question pairs them. `reading::pairing` decides which two belong together,
-//! `search` finds the last two that are a place, `stream` all of
-//! a span.
+//! `search` finds the last two that are a place, `stream` all of a span.
 //!
 //! Coordinates out of range, and 0,0 exactly, are readings like all others, but no place. They are paired all
 //! the same: the longitude beside a wrong latitude does not belong to another moment.
