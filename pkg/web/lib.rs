@@ -1,5 +1,5 @@
-//! HTTP of every service: serving with deadlines, correlation of requests, and parameters, and errors as
-//! problem documents (RFC 9457).
+//! HTTP of every service: serving with deadlines, correlation of requests, parameters, tags and parts of answers,
+//! and errors as problem documents (RFC 9457).
 //!
 //! ```no_run
 //! # async fn run(stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
@@ -20,16 +20,20 @@ mod correlation;
 mod front;
 mod head;
 mod parameters;
+mod part;
 mod problem;
 mod serve;
+mod tag;
 mod tls;
 
 pub use accept::{HTTP_1, HTTP_2, Stream, accept, refuse};
 pub use correlation::{Correlation, correlate};
 pub use front::{Front, Limits};
 pub use parameters::{Parameters, wrong};
+pub use part::Part;
 pub use problem::Problem;
 pub use serve::serve;
+pub use tag::{is_known, tag};
 pub use tls::{Certificate, CertificateError};
 
 use axum::Router;
@@ -50,9 +54,10 @@ pub fn finish(routes: Router) -> Router {
         .layer(axum::middleware::from_fn(correlate))
 }
 
-/// Forbids caching, unless the answer says otherwise: for answers that may differ the next time.
+/// Lets caches keep an answer, but not use it without asking again, unless the answer says otherwise: for answers that
+/// may differ the next time. A [`Problem`] says otherwise, and is never kept.
 pub async fn must_be_asked_again(mut response: Response) -> Response {
-    let never = HeaderValue::from_static("no-cache");
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(never);
+    let ask = HeaderValue::from_static("no-cache");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(ask);
     response
 }
