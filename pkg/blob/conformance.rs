@@ -2,7 +2,7 @@
 
 use crate::{Error, Store};
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -97,6 +97,7 @@ async fn conformance(url: &str) {
     nothing_stays_of_an_aborted_blob(&store).await;
     an_empty_blob(&store).await;
     a_large_blob_in_many_pieces(&store).await;
+    ranges_of_one_state(&store).await;
     replacing_needs_the_version_read(&store).await;
     creating_has_one_winner(url).await;
     replacing_has_one_winner(url).await;
@@ -171,6 +172,40 @@ async fn a_large_blob_in_many_pieces(store: &Store) {
         store.get("large").await,
         Err(Error::TooLarge { size: 23_000_000, .. })
     ));
+}
+
+/// Of the blob of [`a_large_blob_in_many_pieces`], and of one that is replaced after it was looked up.
+async fn ranges_of_one_state(store: &Store) {
+    let (large, whole) = (
+        store.head("large").await.unwrap().unwrap(),
+        content(store, "large").await,
+    );
+    assert!(large.tag.is_some());
+    for (from, to) in [
+        (0, 0),
+        (0, 1),
+        (5, 1 << 20),
+        (1_000_000, 5_000_001),
+        (22_999_999, 99_000_000),
+    ] {
+        let pieces: Vec<Bytes> = store.stream_range(&large, from..to).try_collect().await.unwrap();
+        let end = usize::try_from(to).unwrap().min(whole.len());
+        let expected = &whole[usize::try_from(from).unwrap()..end];
+        assert!(pieces.concat() == expected, "bytes {from} to {to} are others");
+        assert!(pieces.iter().all(|piece| piece.len() <= 1 << 20));
+    }
+    let write = async |text: &'static str| {
+        let mut writer = store.writer("ranged").await.unwrap();
+        writer.write(Bytes::from_static(text.as_bytes())).await.unwrap();
+        writer.finish().await.unwrap();
+        store.head("ranged").await.unwrap().unwrap()
+    };
+    let (before, now) = (write("one state").await, write("another state").await);
+    assert_ne!(before.tag, now.tag);
+    let mut replaced = store.stream_range(&before, 0..3);
+    assert!(matches!(replaced.next().await, Some(Err(Error::Unavailable { .. }))));
+    let pieces: Vec<Bytes> = store.stream_range(&now, 8..13).try_collect().await.unwrap();
+    assert_eq!(pieces.concat(), b"state");
 }
 
 async fn replacing_needs_the_version_read(store: &Store) {

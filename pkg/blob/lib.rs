@@ -20,8 +20,8 @@
 //! in one), and the client ends a request after some minutes. So blobs are read in ranges, written in
 //! parts, and above a limit copied by reading and writing.
 //!
-//! Deliberately not here: attributes, tags, ranges, and cleaning up the unfinished uploads of a killed
-//! process. A bucket's lifecycle rule does that.
+//! Deliberately not here: attributes, and cleaning up the unfinished uploads of a killed process. A bucket's lifecycle
+//! rule does that.
 
 mod address;
 #[cfg(test)]
@@ -44,6 +44,7 @@ use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -52,6 +53,9 @@ pub const GET_LIMIT: u64 = 1 << 20;
 
 /// Ranges read at once.
 const RANGES: usize = 2;
+
+/// Bytes that a request of [`Store::stream_range`] reads. Many clients may stream at once, so it is small.
+const PIECE: u64 = 1 << 20;
 
 /// A place for blobs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -87,6 +91,8 @@ pub struct Meta {
     /// When it was written, by the store's clock. A copy within a folder keeps the time of the
     /// original.
     pub modified: SystemTime,
+    /// The store's tag of this content, where it has tags. Another content has another one.
+    pub tag: Option<String>,
 }
 
 impl Store {
@@ -127,14 +133,25 @@ impl Store {
             return self.stream_whole(name).await;
         };
         let missing = || Error::Missing { name: name.to_owned() };
-        let found = within("look up", name, self.find(name, head())).await?;
-        let meta = found.ok_or_else(missing)?.meta;
-        let (store, name) = (self.clone(), name.to_owned());
-        let starts = (0..meta.size.div_ceil(range)).map(move |at| at * range);
-        let ranges = starts.map(move |start| {
+        let meta = self.head(name).await?.ok_or_else(missing)?;
+        Ok(self.pieces(&meta, (0, meta.size), range))
+    }
+
+    /// Streams a range of a blob in pieces of at most a MiB. Fails if the blob was replaced since [`Store::head`]
+    /// described it.
+    pub fn stream_range(&self, meta: &Meta, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>> {
+        self.pieces(meta, (range.start, range.end.min(meta.size)), PIECE)
+    }
+
+    /// Reads from a place to another one in requests of `piece` bytes.
+    fn pieces(&self, meta: &Meta, (from, to): (u64, u64), piece: u64) -> BoxStream<'static, Result<Bytes, Error>> {
+        let (store, name, tag) = (self.clone(), meta.name.clone(), meta.tag.clone());
+        let count = to.saturating_sub(from).div_ceil(piece);
+        let ranges = (0..count).map(move |at| {
+            let start = from + at * piece;
             let options = GetOptions {
-                range: Some(GetRange::Bounded(start..meta.size.min(start + range))),
-                if_match: meta.e_tag.clone(),
+                range: Some(GetRange::Bounded(start..to.min(start + piece))),
+                if_match: tag.clone(),
                 ..GetOptions::default()
             };
             let (store, name) = (store.clone(), name.clone());
@@ -150,7 +167,7 @@ impl Store {
                 within("read", &name, read).await
             }
         });
-        Ok(futures_util::stream::iter(ranges).buffered(RANGES).boxed())
+        futures_util::stream::iter(ranges).buffered(RANGES).boxed()
     }
 
     async fn stream_whole(&self, name: &str) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
@@ -323,6 +340,7 @@ impl From<ObjectMeta> for Meta {
             name: meta.location.into(),
             size: meta.size,
             modified: meta.last_modified.into(),
+            tag: meta.e_tag,
         }
     }
 }
