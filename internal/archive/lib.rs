@@ -30,6 +30,7 @@ mod claim;
 mod commit;
 mod day;
 mod days;
+mod file;
 pub mod journal;
 pub mod load;
 mod manifest;
@@ -50,6 +51,7 @@ mod write;
 
 pub use day::{Day, DayError};
 pub use days::Days;
+pub use file::File;
 // Public for the micro-benchmarks.
 pub use manifest::Manifest;
 pub use nightly::nightly;
