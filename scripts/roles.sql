@@ -8,8 +8,8 @@
 -- (retention). The others:
 --
 --   odograph_writer   persistor, odograph rebuild and odograph restore, all with --migrate=false, and
---                     odograph dead. Adds readings, series and partitions; can neither change nor delete a
---                     reading, nor rename a series.
+--                     odograph dead and odograph device. Adds readings, series and partitions; can neither
+--                     change nor delete a reading, nor rename a series.
 --   odograph_reader   api with --migrate=false. Reads, but no dead letters.
 --   odograph_dumper   dumper. Reads likewise, and notes which dumps it has written.
 --   odograph_notifier notifier with --migrate=false. Reads readings, and writes the tables of subscriptions. Those
@@ -41,7 +41,7 @@ BEGIN
     IF owner_ IS NULL THEN
         RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
     END IF;
-    IF to_regclass('journal') IS NULL THEN
+    IF to_regclass('device_name') IS NULL THEN
         RAISE EXCEPTION 'the tables are those of an older version: let their owner run "odograph migrate" first';
     END IF;
     IF to_regrole('odograph_writer') IS NULL THEN

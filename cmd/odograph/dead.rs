@@ -162,7 +162,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Waits a while for the tables of this version.
-async fn prepared(pool: &Pool) -> anyhow::Result<()> {
+pub(crate) async fn prepared(pool: &Pool) -> anyhow::Result<()> {
     let prepared = tokio::time::timeout(TIMEOUT, schema::prepare(pool, false)).await;
     let prepared = prepared.with_context(|| {
         format!(

@@ -3,6 +3,7 @@
 mod data;
 mod dead;
 mod demo;
+mod device;
 mod http;
 mod journal;
 mod key;
@@ -73,6 +74,7 @@ enum Command {
     Simulate(simulate::Args),
     Key(key::Args),
     Dead(dead::Args),
+    Device(device::Args),
     Post(journal::PostArgs),
     Journal(journal::JournalArgs),
     Messages(Box<messages::Args>),
@@ -123,6 +125,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => tool(simulate::run(args)),
         Command::Key(args) => tool(quietly(async { key::run(&args) })),
         Command::Dead(args) => tool(quietly(dead::run(args))),
+        Command::Device(args) => tool(quietly(device::run(args))),
         Command::Post(args) => tool(quietly(journal::post(args))),
         Command::Journal(args) => tool(quietly(journal::list(args))),
         Command::Messages(args) => tool(quietly(messages::run(*args))),

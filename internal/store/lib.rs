@@ -36,6 +36,7 @@ mod change_tests;
 mod copy;
 mod counts;
 pub mod dead;
+pub mod device_names;
 mod error;
 mod existing;
 mod invalid;
@@ -54,7 +55,7 @@ mod tests;
 pub mod text;
 
 /// The schema version whose tables these statements use.
-pub const SCHEMA: i32 = 13;
+pub const SCHEMA: i32 = 14;
 
 // Public for the micro-benchmarks.
 pub use copy::Rows;

@@ -1,0 +1,92 @@
+//! `odograph device`: names of devices for display.
+
+use crate::dead::prepared;
+use postgres::Pool;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+use store::device_names;
+
+/// The longest that a statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Devices listed at once.
+const PAGE: u32 = 1000;
+
+/// Name devices for display, or list them with their names
+///
+/// Uploads, questions and dumps go on by the device itself. The API shows the names in /api/devices.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Database that keeps the names: postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, hide_env_values = true, global = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Give a device a name for display, as in: odograph device name lada "Grandpa's Lada"
+    Name {
+        /// The device, as its readings name it
+        #[arg(value_parser = crate::key::device)]
+        device: String,
+
+        /// Its name: 1 to 100 characters, none of them a control character. An empty one, "", removes the name
+        #[arg(value_parser = name)]
+        name: String,
+    },
+    /// List the devices that have readings or a name, a line each: the device, a tab, its name
+    List,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Some(url) = &args.database_url else {
+        return wrong("no database is given; add --database-url postgres://…");
+    };
+    let pool = match postgres::open(url, 1, STATEMENT_TIMEOUT) {
+        Ok(pool) => pool,
+        Err(error) => return wrong(&format!("{:#}", anyhow::Error::from(error))),
+    };
+    prepared(&pool).await?;
+    match args.command {
+        Command::Name { device, name } => {
+            let name = Some(&*name).filter(|name| !name.is_empty());
+            device_names::set(&pool, &device, name).await?;
+        }
+        Command::List => list(&pool).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(pool: &Pool) -> anyhow::Result<()> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = device_names::list(pool, after.as_deref(), PAGE).await?;
+        let mut out = std::io::stdout().lock();
+        for (device, name) in &page {
+            writeln!(out, "{device}\t{}", name.as_deref().unwrap_or_default())?;
+        }
+        drop(out);
+        match page.into_iter().next_back() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// A name for display, or an empty text.
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() || device_names::is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a name has 1 to 100 characters, none of them a control character, and is not blank".to_owned())
+}
+
+/// Reports a wrong command line.
+fn wrong(what: &str) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stderr(), "odograph device: {what}")?;
+    Ok(ExitCode::from(2))
+}
