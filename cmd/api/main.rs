@@ -1,7 +1,9 @@
 //! Answers questions about the readings and the journal over HTTP.
 
 use anyhow::Context;
+use blob::Store;
 use clap::Parser;
+use query::Origin;
 use service::{Arguments, Latch, Options, Program, Service, Serving};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 const PROGRAM: Program = Program {
     name: "api",
     admin_port: 5101,
-    secrets: &["database_url"],
+    secrets: &["blob_store_url", "database_url"],
 };
 
 /// Connections for questions; further questions wait for their turn.
@@ -23,7 +25,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Answers questions about the readings and the journal over HTTP.
 ///
-/// Its endpoints include GET /api/statistics/latest, /api/location/latest, /api/journal and /api/status.
+/// Its endpoints include GET /api/statistics/latest, /api/location/latest, /api/devices, /api/sensors, /api/journal,
+/// /api/ingests, /api/dumps and /api/status.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -45,6 +48,15 @@ struct Args {
 
     #[command(flatten)]
     trips: query::Thresholds,
+
+    /// Where the dumps are that /api/dumps lists, as the dumper's --blob-store-url; without it there are none
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    blob_store_url: Option<String>,
+
+    /// Origin whose web pages may read the API, such as https://dash.example; may be given several times. Commas
+    /// separate origins, in the variable as well. * is any origin
+    #[arg(long, env, value_delimiter = ',', default_value = "*", value_name = "ORIGIN")]
+    cors_origin: Vec<Origin>,
 
     /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
@@ -70,6 +82,7 @@ fn main() -> ExitCode {
 async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let front = service.front(&args.serving)?;
     let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
+    let dumps = store(args.blob_store_url.as_deref()).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
     // A connection of its own, so that many questions at once do not look like a missing database.
     let watched = postgres::open(&args.database_url, 1, CHECK_INTERVAL)?;
@@ -79,14 +92,26 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         stop.run_until_cancelled(watching).await.unwrap_or(Ok(()))
     });
     // At once: until the database answers, /readyz says so and questions are answered with 503.
-    let tolerances = query::Tolerances {
-        location: args.location_tolerance,
-        place: args.place_tolerance,
-        trips: args.trips,
+    let options = query::Options {
+        tolerances: query::Tolerances {
+            location: args.location_tolerance,
+            place: args.place_tolerance,
+            trips: args.trips,
+        },
+        origins: args.cors_origin,
+        dumps,
     };
     service
-        .serve(args.port, web::finish(query::routes(pool, tolerances, &service)), front)
+        .serve(args.port, web::finish(query::routes(pool, options, &service)), front)
         .await
+}
+
+/// Opens the store of the dumps; none without a URL.
+fn store(url: Option<&str>) -> anyhow::Result<Option<Store>> {
+    if url.is_some_and(|url| url.starts_with("memory:")) {
+        anyhow::bail!("no dumper can write to the memory of this program; name the store that the dumper has");
+    }
+    Ok(url.map(Store::open).transpose()?)
 }
 
 /// Prepares the schema, then goes on reporting whether the database answers.

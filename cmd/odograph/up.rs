@@ -111,6 +111,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     trips: query::Thresholds,
 
+    /// Origin whose web pages may read the API, such as http://127.0.0.1:3000; may be given several times. Commas
+    /// separate origins, in the variable as well. * is any origin [default: none]
+    #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
+    cors_origin: Vec<query::Origin>,
+
     /// Stream a simulated drive into the ingestor
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
@@ -268,7 +273,7 @@ async fn everything(
         let _persisted = persisted;
         persistor.run(until).await
     });
-    let (dumper, stop) = (archive::Dumper::new(pool.clone(), dumps), service.stop());
+    let (dumper, stop) = (archive::Dumper::new(pool.clone(), dumps.clone()), service.stop());
     let retention = args.retention;
     service.spawn("nightly dump", async move {
         archive::nightly(dumper, retention, stop).await;
@@ -309,10 +314,14 @@ async fn everything(
         max_future: args.limits.times.max_future,
     };
     let journal = journal::start(options, data, journal_pool, front.clone(), service).await?;
-    let tolerances = query::Tolerances {
-        location: args.location_tolerance,
-        place: args.place_tolerance,
-        trips: args.trips,
+    let questions = query::Options {
+        tolerances: query::Tolerances {
+            location: args.location_tolerance,
+            place: args.place_tolerance,
+            trips: args.trips,
+        },
+        origins: args.cors_origin,
+        dumps: Some(dumps),
     };
     let ingest = Ingest::new(
         writer,
@@ -350,7 +359,7 @@ async fn everything(
         service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
         service.serve_on(
             api_listener,
-            web::finish(query::routes(pool, tolerances, service)),
+            web::finish(query::routes(pool, questions, service)),
             front
         ),
     );

@@ -19,7 +19,7 @@ static API: LazyLock<Router> = LazyLock::new(|| {
     let nowhere = "postgres://me@%2Fnonexistent/nothing?sslmode=disable";
     let pool = postgres::open(nowhere, 4, Duration::from_secs(1)).expect("the URL is good");
     let service = Service::new("fuzz", Duration::from_secs(25));
-    web::finish(query::routes(pool, query::Tolerances::default(), &service))
+    web::finish(query::routes(pool, query::Options::default(), &service))
 });
 
 const PATHS: [&str; 6] = [

@@ -140,6 +140,12 @@ struct Plan {
 /// Judges a request by its head.
 fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
     let headers = &head.headers;
+    if is_cross_site(headers) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "A web page of another site sent this; upload from a program, or from a page of this host.",
+        ));
+    }
     // A request without a key only increments a counter: no log line, no memory of its own.
     let caller = device(head).and_then(|device| authenticate(&ingest.keys, headers, device.as_deref()));
     let caller = caller.inspect_err(|problem| {
@@ -295,6 +301,15 @@ fn is_ndjson(content_type: Option<&str>) -> bool {
     )
 }
 
+/// Whether a browser sends this for a page of another site. Browsers say so, and no page can change what they say.
+/// Otherwise a form of any page could send readings to an ingestor on its visitor's machine.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"))
+}
+
 /// Whether the client says that its body has lines alone, `application/x-ndjson; form=lines`: no line begins a document.
 fn says_lines(content_type: Option<&str>) -> bool {
     let parameters = content_type.unwrap_or_default().split(';').skip(1);
@@ -337,6 +352,24 @@ fn device(head: &Parts) -> Result<Option<String>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_other_sites() {
+        for (site, expected) in [
+            (None, false),
+            (Some("none"), false),
+            (Some("same-origin"), false),
+            (Some("same-site"), false),
+            (Some("cross-site"), true),
+            (Some("Cross-Site"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(site) = site {
+                headers.insert("sec-fetch-site", HeaderValue::from_static(site));
+            }
+            assert_eq!(is_cross_site(&headers), expected, "{site:?}");
+        }
+    }
 
     #[test]
     fn content_types() {

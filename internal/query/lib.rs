@@ -5,7 +5,7 @@
 //! use std::time::Duration;
 //!
 //! let pool = postgres::open("postgres://localhost/odograph", 8, Duration::from_secs(20))?;
-//! let router = query::routes(pool, query::Tolerances::default(), &service);
+//! let router = query::routes(pool, query::Options::default(), &service);
 //! # Ok(())
 //! # }
 //! ```
@@ -15,8 +15,11 @@
 //!
 //! Deliberately not here: writes.
 
+mod dump;
+mod fleet;
 mod journal;
 mod location;
+mod origin;
 mod readings;
 mod receipt;
 mod router;
@@ -29,5 +32,6 @@ mod trend;
 mod trips;
 mod words;
 
-pub use router::{Tolerances, routes};
+pub use origin::Origin;
+pub use router::{Options, Tolerances, routes};
 pub use trips::Thresholds;

@@ -1,25 +1,39 @@
 //! Every route of the API as one router.
 
+use crate::origin::{Origin, cors};
 use crate::trips::Thresholds;
 use crate::words::Database;
-use crate::{journal, location, readings, receipt, statistics, status, track, trend, trips};
+use crate::{dump, fleet, journal, location, readings, receipt, statistics, status, track, trend, trips};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use blob::Store;
 use service::Service;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 use web::Problem;
-
-/// How long a browser may cache a preflight answer.
-const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// When to retry while a server restarts.
 const RESTART_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The shortest answer that is worth the work of compressing it, in bytes.
+const COMPRESSED: u64 = 1024;
+
+/// What the API shows, and to whom.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What counts as a place, and as a trip.
+    pub tolerances: Tolerances,
+    /// Origins whose pages may read the API; no other page may.
+    pub origins: Vec<Origin>,
+    /// Where the dumps are; without it none are shown.
+    pub dumps: Option<Store>,
+}
 
 /// What counts as a place, and as a trip.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,41 +56,57 @@ impl Default for Tolerances {
     }
 }
 
-/// Every route of the API. Pages of any origin may read it.
+/// Every route of the API.
 ///
-/// Statements are
-/// cancelled after 35 seconds, so the pool's own timeout should be shorter. When `service` ends, held answers
-/// are given at once; past the drain deadline, open questions are answered with 503, and streams break off.
+/// Statements are cancelled after 35 seconds, so the pool's own timeout should be shorter. When `service` ends, held
+/// answers are given at once; past the drain deadline, open questions are answered with 503, and streams break off.
 /// `service` awaits the end of cancelled statements.
-pub fn routes(pool: Pool, tolerances: Tolerances, service: &Service) -> Router {
+pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
     let database = Database::new(pool, service.clone());
-    Router::new()
+    let tolerances = options.tolerances;
+    let routes = Router::new()
         .merge(statistics::routes(database.clone()))
         .merge(location::routes(database.clone(), tolerances.location))
         .merge(track::routes(database.clone(), tolerances.location))
         .merge(trips::routes(database.clone(), tolerances.location, &tolerances.trips))
+        .merge(fleet::routes(database.clone(), tolerances.location))
         .merge(journal::routes(database.clone(), tolerances.location, tolerances.place))
         .merge(trend::routes(database.clone()))
         .merge(readings::routes(database.clone(), service.drain_deadline()))
         .merge(receipt::routes(database.clone(), service.stop()))
+        .merge(dump::routes(options.dumps))
         .merge(status::routes(database))
         // Set before the layers: a fallback set after them would replace the answer to a browser's preflight
         // request.
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.")
-        })
+        .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::from_fn_with_state(service.drain_deadline(), until))
-        .layer(axum::middleware::map_response(web::must_be_asked_again))
-        .layer(cors())
+        // Within the next one: the tag is of the bytes as they are before.
+        .layer(axum::middleware::from_fn(web::tag))
+        .layer(compression())
+        .layer(axum::middleware::map_response(web::must_be_asked_again));
+    match cors(&options.origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
 }
 
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers(Any)
-        .expose_headers([HeaderName::from_static("x-correlation-id"), header::LINK])
-        .max_age(CORS_MAX_AGE)
+/// Answers OPTIONS with the methods of a path, which are in `Allow`, and refuses methods that would write.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path can only be read: use GET.").into_response()
+}
+
+/// Compresses answers for clients that ask for it; not dumps, which are gzip already, and not events, which must not
+/// wait for each other.
+fn compression() -> CompressionLayer<impl Predicate + Send + Sync + 'static> {
+    let predicate = DefaultPredicate::new()
+        .and(SizeAbove::new(COMPRESSED))
+        .and(NotForContentType::const_new("application/gzip"));
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(predicate)
 }
 
 /// Cancels a question when `drain_deadline` is cancelled.

@@ -1,8 +1,9 @@
 //! The API on a database of its own, for the tests of the questions; and tests of all endpoints.
 
+mod answers;
 mod left;
 
-use super::{Tolerances, routes};
+use super::{Options, Origin, routes};
 use ::postgres::Pool;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -86,7 +87,12 @@ impl Api {
 
     /// An answer whose body is not read yet.
     pub(crate) async fn response(&self, path: &str, headers: &[(&str, &str)]) -> Response {
-        ask(&self.routes, Method::GET, path, headers).await
+        self.ask(Method::GET, path, headers).await
+    }
+
+    /// The answer to a request with these headers.
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+        ask(&self.routes, method, path, headers).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -115,7 +121,11 @@ impl Api {
 /// The routes with the layers that programs add.
 fn finished(pool: Pool) -> Router {
     let service = Service::new("test", Duration::from_secs(25));
-    web::finish(routes(pool, Tolerances::default(), &service))
+    let options = Options {
+        origins: vec![Origin::any()],
+        ..Options::default()
+    };
+    web::finish(routes(pool, options, &service))
 }
 
 async fn ask(routes: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -269,6 +279,8 @@ async fn pages_of_any_origin_may_read() {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
         assert_eq!(response.headers()["access-control-allow-methods"], "GET,HEAD", "{path}");
+        let allowed = &response.headers()["access-control-allow-headers"];
+        assert_eq!(allowed, "*,authorization", "{path}");
         // A page must be able to read an error, too.
         let response = ask(&nowhere(), Method::GET, path, &preflight[..1]).await;
         assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");

@@ -15,6 +15,7 @@ mod dead;
 mod dead_keeping;
 mod docs;
 mod docs_commands;
+mod downloads;
 mod drill;
 mod dumps;
 mod encodings;

@@ -88,6 +88,9 @@ async fn each_program_works_with_no_more_than_its_rights() {
     let api = format!("{}/api", api.url().await);
     for path in [
         "status",
+        "devices",
+        "sensors",
+        "ingests",
         "statistics/latest",
         "statistics/sensor/speed/date/2024-05-01",
         "trends?sensor=speed&from=2024-04-30T00:00:00Z&to=2024-05-02T00:00:00Z&aggregation=1h",

@@ -102,8 +102,15 @@ fn a_program_holds_what_it_opens_and_no_more() {
         ),
         (
             "api",
-            &["axum", "refinery", "rustls", "tokio-postgres"],
-            &["access", "entry", "query", "reading", "schema", "store"],
+            &[
+                "axum",
+                "object_store",
+                "refinery",
+                "reqwest",
+                "rustls",
+                "tokio-postgres",
+            ],
+            &["access", "archive", "entry", "query", "reading", "schema", "store"],
         ),
         (
             "dumper",
@@ -144,7 +151,7 @@ fn crates_know_only_what_lies_below_them() {
         ("store", &["reading"]),
         ("ingest", &["access", "reading"]),
         ("persist", &["bus", "reading", "store"]),
-        ("query", &["access", "entry", "reading", "store"]),
+        ("query", &["access", "archive", "entry", "reading", "store"]),
         ("archive", &["access", "entry", "reading", "store"]),
         ("verify", &["access", "archive", "bus", "entry", "reading", "store"]),
         ("client", &["reading"]),

@@ -7,23 +7,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use reading::time;
 use serde::Deserialize;
 use std::time::Duration;
 use web::{Parameters, Problem};
 
-/// Largest tolerance between the two readings of a place, in microseconds: a year.
-const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
-
 /// The routes of this question. `tolerance` is the longest time between the two readings of one place.
 /// `?device=` selects one device.
 pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
-    let tolerance = time::micros(tolerance);
     Router::new()
         .route("/api/location/latest", get(latest))
         .with_state(LocationState {
             database,
-            tolerance: tolerance.min(LONGEST_TOLERANCE),
+            tolerance: places::tolerance(tolerance),
             latest: Questions::default(),
         })
 }

@@ -1,15 +1,16 @@
-//! `GET /api/ingests/{id}`.
+//! `GET /api/ingests` and `GET /api/ingests/{id}`.
 
 use super::waiting::Waiting;
-use super::{Receipt, Status, judge, postgres};
-use crate::words::{Database, problem};
+use super::{Receipt, Status, earliest, judge, postgres};
+use crate::words::{Database, page, problem};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use reading::time;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,10 @@ use web::{Parameters, Problem, wrong};
 
 /// The longest that an answer is held.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Uploads of a page, unless the client says how many; and at the most. Each may have 100 invalid lines.
+const LIMIT: usize = 20;
+const MOST: usize = 100;
 
 /// The state of the routes.
 #[derive(Clone)]
@@ -36,8 +41,53 @@ pub(crate) fn routes(database: Database, stop: CancellationToken) -> Router {
         stop,
     };
     Router::new()
+        .route("/api/ingests", get(receipts_of_uploads))
         .route("/api/ingests/{id}", get(receipt))
         .with_state(receipts)
+}
+
+#[derive(Deserialize)]
+struct PageOf {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Receipts, the latest upload first.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    ingests: Vec<Receipt>,
+    next_cursor: Option<Uuid>,
+}
+
+/// Answers with the receipts of the latest uploads. An upload is listed once its first message is stored.
+async fn receipts_of_uploads(
+    State(receipts): State<Receipts>,
+    Parameters(of): Parameters<PageOf>,
+) -> Result<Json<Page>, Problem> {
+    let limit = page::limit(of.limit, LIMIT, MOST)?;
+    let cursor: Option<Uuid> = page::cursor(of.cursor.as_deref())?;
+    let (database, now) = (&receipts.database, time::now());
+    let before = cursor.unwrap_or_else(Uuid::max);
+    let found = postgres::uploads(database, before, earliest(now), limit.saturating_add(1)).await;
+    let mut uploads = found.map_err(problem)?;
+    let has_more = page::cut(&mut uploads, limit);
+    let sums = postgres::sums(database, &uploads).await.map_err(problem)?;
+    let judged = uploads.iter().filter_map(|id| judge(*id, sums.get(id).copied(), now));
+    let mut ingests: Vec<Receipt> = judged.collect();
+    let with_lines = ingests.iter().filter(|receipt| receipt.may_have_lines());
+    let with_lines: Vec<Uuid> = with_lines.map(|receipt| receipt.id).collect();
+    let mut lines = HashMap::new();
+    if !with_lines.is_empty() {
+        lines = postgres::invalid(database, &with_lines).await.map_err(problem)?;
+    }
+    for receipt in &mut ingests {
+        receipt.invalid = lines.remove(&receipt.id).unwrap_or_default();
+    }
+    Ok(Json(Page {
+        ingests,
+        next_cursor: uploads.last().filter(|_| has_more).copied(),
+    }))
 }
 
 #[derive(Deserialize)]
@@ -83,7 +133,8 @@ async fn receipt(
         receipt = judge(id, sums?, time::now()).ok_or_else(unknown)?;
     }
     if receipt.may_have_lines() {
-        receipt.invalid = postgres::invalid(&receipts.database, id).await.map_err(problem)?;
+        let mut lines = postgres::invalid(&receipts.database, &[id]).await.map_err(problem)?;
+        receipt.invalid = lines.remove(&id).unwrap_or_default();
     }
     Ok(Json(receipt))
 }

@@ -107,6 +107,12 @@ fn judge(id: Uuid, sums: Option<Sums>, now: i64) -> Option<Receipt> {
     })
 }
 
+/// An id before those of all uploads whose receipts are kept.
+fn earliest(now: i64) -> Uuid {
+    let milliseconds = u128::try_from((now - reading::KEPT_RECEIPTS) / 1000).unwrap_or(0);
+    Uuid::from_u128(milliseconds << 80)
+}
+
 impl Receipt {
     /// Whether it may have invalid lines: an upload that broke off has no totals.
     fn may_have_lines(&self) -> bool {

@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod bucket;
 pub(crate) mod earth;
 mod name;
+pub(crate) mod page;
 pub(crate) mod places;
 pub(crate) mod reach;
 pub(crate) mod readings;

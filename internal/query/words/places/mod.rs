@@ -14,11 +14,16 @@ mod postgres;
 mod search;
 mod stream;
 
-pub(crate) use search::{at, latest};
+pub(crate) use search::{at, latest, latest_of_each};
 pub(crate) use stream::{COORDINATES, Event, Places, Reading};
 
 use jiff::Timestamp;
 use reading::pairing::Pair;
+use reading::time;
+use std::time::Duration;
+
+/// Largest tolerance between the two readings of a place, in microseconds: a year.
+const LONGEST_TOLERANCE: i64 = 365 * time::DAY;
 
 /// The place of a device.
 pub(crate) type Place = (String, Pair);
@@ -72,6 +77,11 @@ impl Candidate {
             time: self.latitude.time,
         })
     }
+}
+
+/// The longest time between the two readings of a place, in microseconds.
+pub(crate) fn tolerance(span: Duration) -> i64 {
+    time::micros(span).min(LONGEST_TOLERANCE)
 }
 
 /// A moment for answers and statements; times beyond the calendar become its ends.

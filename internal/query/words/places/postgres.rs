@@ -54,21 +54,20 @@ pub(super) async fn candidates(
     let rows = database
         .query_planned(statement, &[&device, &bound, &after, &most, &tolerance])
         .await?;
-    let latest = |row: &Row, at: usize| {
-        let latest = Latest {
-            series: row.try_get(at)?,
-            time: row.try_get::<_, Timestamp>(at + 1)?.as_microsecond(),
-            value: row.try_get(at + 2)?,
-        };
-        Ok::<_, Error>(latest)
-    };
-    let candidate = |row: &Row| {
-        Ok(Candidate {
-            device: row.try_get(0)?,
-            latitude: latest(row, 1)?,
-            longitude: latest(row, 4)?,
-        })
-    };
+    rows.iter().map(candidate).collect()
+}
+
+/// Those of these devices that have both sensors.
+pub(super) async fn candidates_of(database: &Database, devices: &[&str]) -> Result<Vec<Candidate>, Error> {
+    let statement = "
+        SELECT device, latitude.id, latitude.latest_timestamp, latitude.latest_value,
+            longitude.id, longitude.latest_timestamp, longitude.latest_value
+        FROM series latitude
+        JOIN series longitude USING (device)
+        WHERE latitude.sensor = 'location_latitude' AND latitude.latest_timestamp IS NOT NULL
+            AND longitude.sensor = 'location_longitude' AND longitude.latest_timestamp IS NOT NULL
+            AND device = ANY($1::text[])";
+    let rows = database.query_planned(statement, &[&devices]).await?;
     rows.iter().map(candidate).collect()
 }
 
@@ -138,4 +137,20 @@ pub(super) async fn pages(database: &Database, windows: &[Window], most: usize) 
         Ok(times.zip(values.unwrap_or_default()).collect())
     };
     rows.iter().map(page).collect()
+}
+
+fn candidate(row: &Row) -> Result<Candidate, Error> {
+    let latest = |at: usize| {
+        let latest = Latest {
+            series: row.try_get(at)?,
+            time: row.try_get::<_, Timestamp>(at + 1)?.as_microsecond(),
+            value: row.try_get(at + 2)?,
+        };
+        Ok::<_, Error>(latest)
+    };
+    Ok(Candidate {
+        device: row.try_get(0)?,
+        latitude: latest(1)?,
+        longitude: latest(4)?,
+    })
 }

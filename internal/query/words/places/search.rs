@@ -11,6 +11,7 @@ use crate::words::reach::{BEGINNING, Reach};
 use ::postgres::Error;
 use reading::pairing::{Axis, Pair, Pairing, Point};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 /// Candidates in the first query. The best one nearly always has a place.
 const FIRST_CANDIDATES: usize = 16;
@@ -29,6 +30,9 @@ const MOST_READINGS: usize = 16_384;
 
 /// Most readings in one answer of the database.
 const ANSWER: usize = 65_536;
+
+/// Most answers of the database to one question about the latest places of many devices.
+const MOST_ROUNDS: usize = 64;
 
 /// Finds the place with the latest moment, of one device or of all. At equal moments, it is that of the
 /// device whose name is bytewise smaller. `tolerance` is in microseconds.
@@ -66,6 +70,34 @@ pub(crate) async fn latest(database: &Database, device: Option<&str>, tolerance:
         }
         searches.sort_by(|one, other| order((one.bound(), &one.of), (other.bound(), &other.of)));
     }
+}
+
+/// Finds the latest place of each of these devices. A device without one is left out, and so is one whose place is not
+/// found in [`MOST_ROUNDS`] pages: its coordinates are out of range, or not of one moment, for a long time.
+pub(crate) async fn latest_of_each(
+    database: &Database,
+    devices: &[&str],
+    tolerance: i64,
+) -> Result<HashMap<String, Pair>, Error> {
+    let (mut found, mut searches) = (HashMap::new(), Vec::new());
+    if devices.is_empty() {
+        return Ok(found);
+    }
+    for candidate in postgres::candidates_of(database, devices).await? {
+        match candidate.settled().filter(|pair| pair.is_place()) {
+            Some(pair) => {
+                found.insert(candidate.device, pair);
+            }
+            None => searches.push(Search::latest(candidate, tolerance)),
+        }
+    }
+    for _ in 0..MOST_ROUNDS {
+        if searches.is_empty() {
+            break;
+        }
+        found.extend(advance(database, &mut searches, MOST_CANDIDATES).await?);
+    }
+    Ok(found)
 }
 
 /// Finds the last place of each device at or before a moment, no more than `reach` before it. `tolerance` is of the two
