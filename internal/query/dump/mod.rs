@@ -1,6 +1,6 @@
 //! Dumps in the blob store: a list of them, and their bytes.
 //!
-//! The store says what there is, by its manifests; the database is not asked. Writing dumps is the dumper's work.
+//! The manifests in the store are the list; the database is not asked. Writing dumps is the dumper's work.
 
 mod http;
 mod list;

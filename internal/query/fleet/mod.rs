@@ -1,7 +1,7 @@
 //! The devices and the sensors that have readings.
 //!
-//! The table of series says which there are and when each was last seen. When it was first seen is one look at the
-//! index for each series. No reading is counted.
+//! The table of series has their names, and when each was last seen. When it was first seen is one look at the index
+//! for each series. No reading is counted.
 
 mod http;
 mod postgres;
