@@ -22,11 +22,9 @@ pub async fn tag(request: Request, next: Next) -> Response {
     let known = asked(request.headers());
     let response = next.run(request).await;
     let has_tag = response.headers().contains_key(header::ETAG);
-    if !reads || response.status() != StatusCode::OK || has_tag {
-        return response;
-    }
     let length = response.body().size_hint().exact();
-    if !length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= LONGEST)) {
+    let is_short = length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= LONGEST));
+    if !reads || response.status() != StatusCode::OK || has_tag || !is_short {
         return response;
     }
     let (parts, body) = response.into_parts();
