@@ -41,7 +41,7 @@ BEGIN
     IF owner_ IS NULL THEN
         RAISE EXCEPTION 'there are no tables here yet: let their owner run "odograph migrate" first';
     END IF;
-    IF to_regclass('device_name') IS NULL THEN
+    IF to_regclass('device_day') IS NULL THEN
         RAISE EXCEPTION 'the tables are those of an older version: let their owner run "odograph migrate" first';
     END IF;
     IF to_regrole('odograph_writer') IS NULL THEN
@@ -84,6 +84,7 @@ BEGIN
             WHEN 'reading' THEN 'SELECT, INSERT'
             WHEN 'series' THEN 'SELECT, INSERT, UPDATE (latest_timestamp, latest_value)'
             WHEN 'day' THEN 'SELECT, INSERT, UPDATE (version)'
+            WHEN 'device_day' THEN 'SELECT, INSERT, UPDATE (version, xid)'
             WHEN 'dead_letter' THEN 'SELECT, INSERT, UPDATE (payload), DELETE'
             WHEN 'dead_letter_gone' THEN 'SELECT, INSERT, DELETE'
             -- Whole days of them go by drop_partition, which asks for DELETE.
@@ -101,7 +102,7 @@ BEGIN
         END IF;
         -- Dead letters hold bodies as clients sent them; subscriptions hold addresses and headers of endpoints.
         IF it.like_ = 'entry' THEN
-            GRANT SELECT (id, author_id, device, body, latitude, longitude, received, edited, deleted, words)
+            GRANT SELECT (id, author_id, device, body, latitude, longitude, received, edited, deleted, words, xid)
                 ON entry TO odograph_reader;
         ELSIF it.like_ NOT IN ('dead_letter', 'dead_letter_gone') AND it.like_ <> ALL (subscribing || messaging) THEN
             EXECUTE format('GRANT SELECT ON %s TO odograph_reader', it.name);

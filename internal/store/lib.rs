@@ -15,7 +15,7 @@
 //! 1. readings by month, series and time;
 //! 2. receipts by upload and message;
 //! 3. latest values by id;
-//! 4. the versions of the days touched;
+//! 4. the versions of the days touched, then the days of each device;
 //! 5. the change that subscriptions judge.
 //!
 //! Partitions and series are made before, each in a transaction of its own. So are dead letters stored: those of
@@ -35,6 +35,7 @@ mod change;
 mod change_tests;
 mod copy;
 mod counts;
+mod days;
 pub mod dead;
 pub mod device_names;
 mod error;
@@ -55,7 +56,7 @@ mod tests;
 pub mod text;
 
 /// The schema version whose tables these statements use.
-pub const SCHEMA: i32 = 14;
+pub const SCHEMA: i32 = 15;
 
 // Public for the micro-benchmarks.
 pub use copy::Rows;
@@ -67,6 +68,7 @@ use batch::{Batch, Month, Part};
 use change::{Changes, Spans};
 pub use copy::Timestamptz;
 pub use counts::Stored;
+use days::Days;
 pub use dead::DeadLetter;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 pub use error::Error;
@@ -78,10 +80,11 @@ pub use partition::{
     name_of_day as partition_of_day,
 };
 use reading::message::Message;
-use reading::{NameRef, Point, time};
+use reading::{NameRef, Point};
 pub use receipts::newest as newest_receipt;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -100,6 +103,8 @@ pub struct Store {
     /// None where no changes are written.
     changes: Option<Changes>,
     history: bool,
+    /// Notified after each commit.
+    committed: Option<Arc<Notify>>,
 }
 
 impl Store {
@@ -118,6 +123,7 @@ impl Store {
             lines: Mutex::default(),
             changes: Some(Changes::default()),
             history: false,
+            committed: None,
         }
     }
 
@@ -136,6 +142,15 @@ impl Store {
     #[must_use]
     pub fn without_changes(self) -> Self {
         Self { changes: None, ..self }
+    }
+
+    /// Notifies after each commit, for those in this process who look for what is new.
+    #[must_use]
+    pub fn notifying(self, committed: Arc<Notify>) -> Self {
+        Self {
+            committed: Some(committed),
+            ..self
+        }
     }
 
     /// Looks at the clock. Returns the moment by which ages are judged, in microseconds since 1970: a look a
@@ -335,7 +350,7 @@ impl Store {
         let mut there = is_told_apart.then(HashMap::new);
         // By number of the series.
         let mut latest: Vec<Option<Point>> = vec![None; series.len()];
-        let mut days: BTreeSet<i64> = BTreeSet::new();
+        let mut days = Days::default();
         let mut spans = Spans::default();
         let transaction = client.transaction().await?;
         lock_months(&transaction, &months).await?;
@@ -358,7 +373,7 @@ impl Store {
             for part in &parts {
                 outcome.persisted += part.points.len() as u64;
                 latest[sorted.number_of(part.series)] = part.points.last().copied();
-                note_days(part.points, &mut days);
+                days.note(sorted.names()[sorted.number_of(part.series)].device, part.points);
                 if changes.is_some() {
                     spans.add(part);
                 }
@@ -394,13 +409,16 @@ impl Store {
             return Err(Failed::Elsewhere);
         }
         series::move_latest(&transaction, &moved).await?;
-        let version = count_days(&transaction, &days).await?;
+        let version = days.count(&transaction).await?;
         if let (Some(changes), Some(version)) = (changes, version)
             && !changes.write(&transaction, version, &sorted, spans, change_at).await?
         {
             return Err(Failed::Watched);
         }
         transaction.commit().await?;
+        if let Some(committed) = &self.committed {
+            committed.notify_one();
+        }
         let mut known = lock(&self.known);
         for (Taken { name, series }, (_, point)) in moving.iter().zip(moved) {
             known.learn(
@@ -463,31 +481,6 @@ fn is_partition_missing(error: &tokio_postgres::Error) -> bool {
     };
     *error.code() == SqlState::UNDEFINED_TABLE
         || (*error.code() == SqlState::CHECK_VIOLATION && error.constraint().is_none())
-}
-
-/// Increments the versions of these days (days since 1970), in order. Returns the version of `interest`; none without
-/// a day.
-async fn count_days(transaction: &Transaction<'_>, days: &BTreeSet<i64>) -> Result<Option<i64>, tokio_postgres::Error> {
-    if days.is_empty() {
-        return Ok(None);
-    }
-    let days: Vec<i32> = days.iter().map(|day| i32::try_from(*day).unwrap_or(i32::MAX)).collect();
-    let count = "INSERT INTO day (day, version) SELECT date '1970-01-01' + number, 1 FROM unnest($1::int4[]) AS number ORDER BY number
-             ON CONFLICT (day) DO UPDATE SET version = day.version + 1
-             RETURNING (SELECT version FROM interest)";
-    let count = transaction.prepare_cached(count).await?;
-    let counted = transaction.query(&count, &[&days]).await?;
-    counted.first().map(|row| row.try_get(0)).transpose()
-}
-
-/// Adds the days (since 1970) of these readings, which are in order of time.
-fn note_days(mut points: &[Point], days: &mut BTreeSet<i64>) {
-    while let Some(first) = points.first() {
-        let day = first.timestamp.div_euclid(time::DAY);
-        days.insert(day);
-        let inside = points.partition_point(|point| point.timestamp < (day + 1) * time::DAY);
-        points = &points[inside..];
-    }
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {

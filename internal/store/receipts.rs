@@ -235,12 +235,12 @@ pub(super) async fn write(
             OnExisting::Keep => "ON CONFLICT DO NOTHING",
             OnExisting::ReplaceFailed => {
                 "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
-                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
+                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0, xid = excluded.xid
                  WHERE existing.failed > 0"
             }
             OnExisting::ReplaceFailedOrRetry => {
                 "ON CONFLICT (upload, message) DO UPDATE SET persisted = excluded.persisted,
-                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0
+                     duplicates = excluded.duplicates, conflicts = excluded.conflicts, failed = 0, xid = excluded.xid
                  WHERE existing.failed > 0
                      -- Of an upload that the message brings no readings of: the same once more.
                      OR existing.persisted + existing.duplicates + existing.conflicts = 0
