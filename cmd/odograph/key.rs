@@ -21,13 +21,22 @@ enum Command {
         /// Who writes in the journal with this key; it is no device's then
         #[arg(long, value_parser = user)]
         user: Option<String>,
+
+        /// Reads by the API and writes nothing, where reading is closed
+        #[arg(long, conflicts_with_all = ["device", "user"])]
+        read: bool,
     },
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Command::New { device, user } = &args.command;
-    let (key, line) = access::generate(user.as_deref(), device.as_deref());
+    let Command::New { device, user, read } = &args.command;
+    let (key, line) = if *read {
+        access::generate_reader()
+    } else {
+        access::generate(user.as_deref(), device.as_deref())
+    };
     let (whom, program) = match user {
+        _ if *read => ("reader", "api"),
         Some(_) => ("user", "journal"),
         None => ("device", "ingestor"),
     };

@@ -3,6 +3,7 @@
 use crate::{Caller, Keys};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
 
 impl Keys {
     /// Returns the caller of an `Authorization`: `Basic KEY:`, `Basic DEVICE:KEY` or `Bearer KEY`. `None` if
@@ -21,6 +22,19 @@ impl Keys {
             key if device.is_none_or(|device| device == user) => self.find(key, Some(user)),
             _ => None,
         }
+    }
+
+    /// Returns the id of the key that reads, of an `Authorization`: `Bearer KEY`, `Basic KEY:` or `Basic ANY:KEY`.
+    /// Browsers ask for a name beside the key.
+    pub fn authenticate_reader(&self, authorization: Option<&str>) -> Option<Arc<str>> {
+        let authorization = authorization?;
+        if let Some(key) = bearer(authorization) {
+            return self.reader(key);
+        }
+        let credentials = of_scheme("basic", authorization)?;
+        let decoded = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+        let (user, password) = decoded.split_once(':')?;
+        self.reader(if password.is_empty() { user } else { password })
     }
 }
 
@@ -66,5 +80,22 @@ mod tests {
             assert_eq!(device(wrong, None), None, "{wrong}");
         }
         assert_eq!(keys.authenticate(None, None), None);
+    }
+
+    #[test]
+    fn credentials_of_readers() {
+        let keys = Keys::load_readers(&["secret".into()], None).unwrap();
+        for right in [
+            "Basic c2VjcmV0Og==", // secret:
+            "basic bGFkYTpzZWNyZXQ=", // lada:secret
+            "Bearer secret",
+        ] {
+            assert!(keys.authenticate_reader(Some(right)).is_some(), "{right}");
+            assert_eq!(keys.authenticate(Some(right), None), None, "{right}");
+        }
+        for wrong in ["Basic c2VjcmV0", "Basic bGFkYTpzZWNyZXQx", "Bearer x", "Digest secret"] {
+            assert_eq!(keys.authenticate_reader(Some(wrong)), None, "{wrong}");
+        }
+        assert_eq!(keys.authenticate_reader(None), None);
     }
 }

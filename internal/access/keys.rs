@@ -2,8 +2,8 @@
 //!
 //! Keys are kept as SHA-256 digests, in memory as in the file, and compared in constant time. They come from
 //! flags, which name no device, and from a file, which is read again when it changes. The file has one line a
-//! key, `KEY-ID BINDING SHA256-HEX`. A binding is a device, `*` for any, or `user=NAME` or
-//! `user=NAME,device=DEVICE` for a user of the journal. One file serves all programs: each takes its own kinds.
+//! key, `KEY-ID BINDING SHA256-HEX`. A binding is a device, `*` for any, `user=NAME` or `user=NAME,device=DEVICE`
+//! for a user of the journal, or `read:*` for reading. One file serves all programs: each takes its own kinds.
 
 mod error;
 mod line;
@@ -72,6 +72,18 @@ impl Keys {
     /// # Errors
     /// See [`Error`].
     pub fn load(flags: &[Secret], path: Option<&Path>) -> Result<Self, Error> {
+        Self::load_as(&Binding::Any, flags, path)
+    }
+
+    /// As [`Keys::load`], but keys from flags read, and write nothing.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn load_readers(flags: &[Secret], path: Option<&Path>) -> Result<Self, Error> {
+        Self::load_as(&Binding::Reads, flags, path)
+    }
+
+    fn load_as(binding: &Binding, flags: &[Secret], path: Option<&Path>) -> Result<Self, Error> {
         let given = flags.iter().map(|key| key.expose_secret().trim());
         let flags: Table = given
             .filter(|key| !key.is_empty())
@@ -84,7 +96,7 @@ impl Keys {
                         "a key of fewer than {SHORT} characters may be guessed; `odograph key new` makes a better one"
                     );
                 }
-                (Digest::of(key), Key::new(&id, Binding::Any))
+                (Digest::of(key), Key::new(&id, binding.clone()))
             })
             .collect();
         let file = match path {
@@ -116,7 +128,7 @@ impl Keys {
     /// # Errors
     /// [`Error::UsersAlone`].
     pub fn with_devices(self) -> Result<Self, Error> {
-        if self.any(|binding| !matches!(binding, Binding::User(..))) {
+        if self.any(|binding| matches!(binding, Binding::Any | Binding::Device(_))) {
             Ok(self)
         } else {
             Err(Error::UsersAlone)
@@ -157,7 +169,7 @@ impl Keys {
             return None;
         }
         self.look_up(key, |key| match (&key.binding, device) {
-            (Binding::User(..), _) => None,
+            (Binding::User(..) | Binding::Reads, _) => None,
             (Binding::Device(bound), Some(named)) if **bound != *named => None,
             (Binding::Device(bound), _) => Some(Caller {
                 key: key.id.clone(),
@@ -183,8 +195,21 @@ impl Keys {
                 name: name.clone(),
                 device: device.clone(),
             }),
-            Binding::Any | Binding::Device(_) => None,
+            Binding::Any | Binding::Device(_) | Binding::Reads => None,
         })
+    }
+
+    /// Returns the id of the key if it reads, safe to log; none where it is no key in force, or one that writes.
+    pub fn reader(&self, key: &str) -> Option<Arc<str>> {
+        if key.len() > LONGEST {
+            return None;
+        }
+        self.look_up(key, |key| (key.binding == Binding::Reads).then(|| key.id.clone()))
+    }
+
+    /// Whether any key in force reads.
+    pub fn has_reader(&self) -> bool {
+        self.any(|binding| *binding == Binding::Reads)
     }
 
     /// Whether a key in force is bound so.
@@ -250,16 +275,30 @@ impl File {
 
 /// Generates a key, and its line for a keys file, bound to `user` and `device` or to none.
 pub fn generate(user: Option<&str>, device: Option<&str>) -> (String, String) {
-    // Two random UUIDs: 244 random bits, in letters that need no quoting anywhere.
-    let key = format!("odo_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    let id = &uuid::Uuid::now_v7().simple().to_string()[..12];
+    let (key, id) = new_key();
     let device = device.map(Into::into);
     let binding = match (user, device) {
         (Some(user), device) => Binding::User(user.into(), device),
         (None, Some(device)) => Binding::Device(device),
         (None, None) => Binding::Any,
     };
-    (key.clone(), line::line(id, &binding, &Digest::of(&key)))
+    let line = line::line(&id, &binding, &Digest::of(&key));
+    (key, line)
+}
+
+/// Generates a key that reads, and its line for a keys file.
+pub fn generate_reader() -> (String, String) {
+    let (key, id) = new_key();
+    let line = line::line(&id, &Binding::Reads, &Digest::of(&key));
+    (key, line)
+}
+
+/// A new key, and an id for it.
+fn new_key() -> (String, String) {
+    // Two random UUIDs: 244 random bits, in letters that need no quoting anywhere.
+    let key = format!("odo_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let id = uuid::Uuid::now_v7().simple().to_string()[..12].to_owned();
+    (key, id)
 }
 
 #[cfg(test)]
@@ -355,6 +394,21 @@ mod tests {
             "{text}"
         );
         assert_eq!(lines.len(), 2, "{text}");
+    }
+
+    #[test]
+    fn keys_that_read_write_nothing_and_the_other_way_round() {
+        let flags = Keys::load_readers(&["secret".into()], None).unwrap();
+        assert_eq!(flags.reader("secret").as_deref(), Some("flag-1"));
+        assert!(flags.has_reader() && flags.find("secret", None).is_none() && flags.user("secret").is_none());
+        let (key, line) = generate_reader();
+        let (file, _kept) = keys(&format!("{line}\na * {}\nb lada {}\n", hash("k1"), hash("k2")));
+        assert!(file.reader(&key).is_some() && file.find(&key, None).is_none());
+        for writes in ["k1", "k2", "k3"] {
+            assert_eq!(file.reader(writes), None, "{writes}");
+        }
+        let (file, _kept) = keys(&format!("a * {}\n", hash("k1")));
+        assert!(!file.has_reader());
     }
 
     #[test]

@@ -18,6 +18,6 @@ mod rates;
 mod single;
 
 pub use credentials::bearer;
-pub use keys::{Caller, Error, Keys, Secret, User, generate, is_user};
+pub use keys::{Caller, Error, Keys, Secret, User, generate, generate_reader, is_user};
 pub use rates::{ByteQuota, Rates};
 pub use single::SingleKey;

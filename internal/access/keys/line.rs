@@ -55,12 +55,18 @@ fn key(line: &str) -> Result<(Digest, Key), &'static str> {
     Ok((digest, Key::new(id, binding(bound)?)))
 }
 
-/// Parses whom a key lets in: `*`, `DEVICE`, `user=NAME` or `user=NAME,device=DEVICE`, NAME percent-encoded.
+/// The binding of keys that read. It is no name of a device, so that programs of before refuse it.
+const READS: &str = "read:*";
+
+/// Parses whom a key lets in: `*`, `DEVICE`, `read:*`, `user=NAME` or `user=NAME,device=DEVICE`, NAME percent-encoded.
 fn binding(text: &str) -> Result<Binding, &'static str> {
     const NO_DEVICE: &str = "the device is not a name";
     let device = |name: &str| is_device(name).then(|| name.into()).ok_or(NO_DEVICE);
     if text == "*" {
         return Ok(Binding::Any);
+    }
+    if text == READS {
+        return Ok(Binding::Reads);
     }
     let Some(user) = text.strip_prefix("user=") else {
         return Ok(Binding::Device(device(text)?));
@@ -85,6 +91,7 @@ fn binding(text: &str) -> Result<Binding, &'static str> {
 pub(super) fn line(id: &str, binding: &Binding, digest: &Digest) -> String {
     let bound = match binding {
         Binding::Any => "*".to_owned(),
+        Binding::Reads => READS.to_owned(),
         Binding::Device(device) => device.to_string(),
         Binding::User(name, device) => {
             let device = device.as_ref().map(|device| format!(",device={device}"));

@@ -19,6 +19,8 @@ pub(super) enum Binding {
     Device(Arc<str>),
     /// A user of the journal, who writes of any device, or of this one alone.
     User(Arc<str>, Option<Arc<str>>),
+    /// Reads, of every device; writes nothing.
+    Reads,
 }
 
 pub(super) struct Key {
