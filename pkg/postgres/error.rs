@@ -16,6 +16,9 @@ pub enum Error {
     /// The server cannot be reached or cannot work now; try again.
     #[error("the database does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More questions wait for a connection than may; ask again later.
+    #[error("too many questions wait for the database")]
+    Busy,
     /// The schema cannot be brought to the version that this program needs; say so and stop.
     #[error("the database's schema could not be migrated")]
     Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),

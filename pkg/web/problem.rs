@@ -47,6 +47,11 @@ impl Problem {
         .retry_after(Duration::from_secs(1))
     }
 
+    /// 503: this service does as much as it may at once; `detail` says what to do after `wait`. Logs nothing.
+    pub fn busy(detail: impl Into<String>, wait: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(wait)
+    }
+
     /// 500: a bug. Logs `error` with its sources, and does not show it to the client.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error = error.into();

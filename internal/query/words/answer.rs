@@ -5,7 +5,11 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use std::time::Duration;
 use web::Problem;
+
+/// When to ask again where too many questions wait.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// An answer that several clients may share: its JSON, written once.
 pub(crate) type Answer = Result<Bytes, Problem>;
@@ -26,6 +30,10 @@ pub(crate) fn respond(answer: Answer) -> Response {
 pub(crate) fn problem(error: Error) -> Problem {
     match error {
         Error::Unavailable(_) | Error::SharedSessions => Problem::unavailable(error),
+        Error::Busy => Problem::busy(
+            "Too many questions wait for the database. Ask again after a while.",
+            BUSY_RETRY_AFTER,
+        ),
         Error::Url(_) | Error::Migrate(_) | Error::MayNotMigrate(_) | Error::Refused(_) => Problem::internal(error),
     }
 }

@@ -81,7 +81,7 @@ impl Database {
 
 fn problem(error: Error) -> Problem {
     match error {
-        Error::Unavailable(_) | Error::SharedSessions => Problem::unavailable(error),
+        Error::Unavailable(_) | Error::SharedSessions | Error::Busy => Problem::unavailable(error),
         error => Problem::internal(error),
     }
 }
