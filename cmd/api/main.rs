@@ -1,17 +1,19 @@
 //! Answers questions about the readings and the journal over HTTP.
 
+use access::Secret;
 use anyhow::Context;
 use blob::Store;
 use clap::Parser;
-use query::Origin;
+use query::{Admission, LiveOptions, Origin};
 use service::{Arguments, Latch, Options, Program, Service, Serving};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 const PROGRAM: Program = Program {
     name: "api",
     admin_port: 5101,
-    secrets: &["blob_store_url", "database_url"],
+    secrets: &["blob_store_url", "database_url", "read_key"],
 };
 
 /// Connections for questions; further questions wait for their turn.
@@ -25,8 +27,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Answers questions about the readings and the journal over HTTP.
 ///
-/// Its endpoints include GET /api/statistics/latest, /api/location/latest, /api/devices, /api/sensors, /api/journal,
-/// /api/ingests, /api/dumps and /api/status.
+/// Its endpoints include GET /api/statistics/latest, /api/location/latest, /api/readings, /api/trends, /api/trips,
+/// /api/live, /api/devices, /api/journal, /api/ingests, /api/dumps and /api/status.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -62,6 +64,24 @@ struct Args {
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     migrate: bool,
 
+    /// A key that lets clients read; may be given several times. Commas separate keys, in the variable as well. With
+    /// a key, reading is closed to all others [default: everyone may read]
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
+    read_key: Vec<Secret>,
+
+    /// File of keys, a line each: KEY-ID read:* SHA256-HEX; read again when it changes. With a file, reading is closed
+    /// to all others. Keys of other kinds do not read
+    #[arg(long, env, value_name = "FILE")]
+    api_keys_file: Option<PathBuf>,
+
+    /// Clients that listen to GET /api/live at once; never more than three quarters of --max-connections
+    #[arg(long, env, default_value_t = 1000, value_name = "NUMBER")]
+    max_live: usize,
+
+    /// Questions that may wait for the database; further ones are answered with 503
+    #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
+    max_waiting: usize,
+
     #[command(flatten)]
     serving: Serving,
 
@@ -84,6 +104,13 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     let pool = postgres::open(&args.database_url, CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     let dumps = store(args.blob_store_url.as_deref()).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
+    let file = args.api_keys_file.as_deref();
+    let admission = Admission::load(&args.read_key, file, false, &mut service.metrics()).map_err(service::usage)?;
+    let (watched_keys, stop) = (admission.clone(), service.stop());
+    service.spawn("watch the keys file", async move {
+        watched_keys.watch(stop).await;
+        Ok(())
+    });
     // A connection of its own, so that many questions at once do not look like a missing database.
     let watched = postgres::open(&args.database_url, 1, CHECK_INTERVAL)?;
     let (latch, stop) = (service.latch("database"), service.stop());
@@ -100,6 +127,9 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         },
         origins: args.cors_origin,
         dumps,
+        live: LiveOptions::within(args.max_live, front.limits.connections),
+        admission,
+        waiting: Some(args.max_waiting),
     };
     service
         .serve(args.port, web::finish(query::routes(pool, options, &service)), front)

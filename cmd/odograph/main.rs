@@ -28,7 +28,7 @@ use std::process::ExitCode;
 const UP: Program = Program {
     name: "odograph",
     admin_port: 5100,
-    secrets: &["api_key", "database_url", "event_url"],
+    secrets: &["api_key", "read_key", "database_url", "event_url"],
 };
 
 const REBUILD: Program = Program {

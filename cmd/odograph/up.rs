@@ -17,11 +17,13 @@ use message::{Admission, Messages};
 use persist::{History, Persistor, Storing};
 use pgserver::Server;
 use postgres::Pool;
+use query::{Admission, LiveOptions};
 use service::{Arguments, Options, Service, Serving};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use subscription::Notifier;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// The longest that a statement may take.
@@ -115,6 +117,19 @@ pub(crate) struct Args {
     /// separate origins, in the variable as well. * is any origin [default: none]
     #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
     cors_origin: Vec<query::Origin>,
+
+    /// A key that lets clients read; may be given several times, with commas between. With one, or with a line of the
+    /// keys file bound to read:*, the API is closed to all others [default: everyone may read]
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
+    read_key: Vec<Secret>,
+
+    /// Clients that listen to GET /api/live at once; never more than three quarters of --max-connections
+    #[arg(long, env, default_value_t = 1000, value_name = "NUMBER")]
+    max_live: usize,
+
+    /// Questions to the API that may wait for the database; further ones are answered with 503
+    #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
+    max_waiting: usize,
 
     /// Stream a simulated drive into the ingestor
     #[arg(long, conflicts_with = "tls_cert")]
@@ -256,12 +271,13 @@ async fn everything(
     let notifier_listener = service.listen("notifier", args.notifier_port).await;
     let (ingest_port, api_port) = (ingest_listener.local_addr()?.port(), api_listener.local_addr()?.port());
 
+    let committed = Arc::new(Notify::new());
     // The persistor runs until the last upload is answered: with the bus in memory, an upload is answered
     // only once its readings are stored.
     let last_upload = CancellationToken::new();
     let persistor = Persistor::new(
         readers,
-        args.storing.store(pool.clone()),
+        args.storing.store(pool.clone()).notifying(committed.clone()),
         args.storing,
         args.history,
         service,
@@ -314,15 +330,7 @@ async fn everything(
         max_future: args.limits.times.max_future,
     };
     let journal = journal::start(options, data, journal_pool, front.clone(), service).await?;
-    let questions = query::Options {
-        tolerances: query::Tolerances {
-            location: args.location_tolerance,
-            place: args.place_tolerance,
-            trips: args.trips,
-        },
-        origins: args.cors_origin,
-        dumps: Some(dumps),
-    };
+    let questions = query_options(&args, dumps, &front, committed, service)?;
     let ingest = Ingest::new(
         writer,
         keys,
@@ -371,6 +379,38 @@ async fn everything(
         let _ended = journal.ended.await;
     }
     Ok(())
+}
+
+/// How the API answers.
+fn query_options(
+    args: &Args,
+    dumps: blob::Store,
+    front: &web::Front,
+    committed: Arc<Notify>,
+    service: &Service,
+) -> anyhow::Result<query::Options> {
+    let file = args.api_keys_file.as_deref();
+    let admission = Admission::load(&args.read_key, file, true, &mut service.metrics()).map_err(service::usage)?;
+    let (watched, stop) = (admission.clone(), service.stop());
+    service.spawn("watch the keys of readers", async move {
+        watched.watch(stop).await;
+        Ok(())
+    });
+    Ok(query::Options {
+        tolerances: query::Tolerances {
+            location: args.location_tolerance,
+            place: args.place_tolerance,
+            trips: args.trips,
+        },
+        origins: args.cors_origin.clone(),
+        dumps: Some(dumps),
+        live: LiveOptions {
+            committed: Some(committed),
+            ..LiveOptions::within(args.max_live, front.limits.connections)
+        },
+        admission,
+        waiting: Some(args.max_waiting),
+    })
 }
 
 /// Serves messages to this machine. Returns its URL, none where its port is taken, and what tells of its end.

@@ -86,7 +86,7 @@ mod tests {
     fn credentials_of_readers() {
         let keys = Keys::load_readers(&["secret".into()], None).unwrap();
         for right in [
-            "Basic c2VjcmV0Og==", // secret:
+            "Basic c2VjcmV0Og==",     // secret:
             "basic bGFkYTpzZWNyZXQ=", // lada:secret
             "Bearer secret",
         ] {

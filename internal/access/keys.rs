@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 pub use secrecy::SecretString as Secret;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 pub(super) use table::Digest;
 use table::{Binding, Key, Table};
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,8 @@ struct InForce {
     /// The digest of the text read last.
     text: Digest,
     keys: Arc<Table>,
+    /// Whether any of them reads.
+    has_reader: bool,
 }
 
 /// The client that writes.
@@ -102,10 +104,7 @@ impl Keys {
         let file = match path {
             Some(path) => {
                 let text = line::read(path)?;
-                let in_force = RwLock::new(InForce {
-                    keys: Arc::new(line::parse(&text)?),
-                    text: Digest::of(&text),
-                });
+                let in_force = RwLock::new(InForce::new(Digest::of(&text), line::parse(&text)?));
                 let path = path.to_owned();
                 Some(Arc::new(File { path, in_force }))
             }
@@ -209,7 +208,8 @@ impl Keys {
 
     /// Whether any key in force reads.
     pub fn has_reader(&self) -> bool {
-        self.any(|binding| *binding == Binding::Reads)
+        let in_file = self.file.as_ref().is_some_and(|file| file.in_force().has_reader);
+        in_file || has_reader(&self.flags)
     }
 
     /// Whether a key in force is bound so.
@@ -238,13 +238,27 @@ impl Keys {
     }
 }
 
+impl InForce {
+    fn new(text: Digest, keys: Table) -> Self {
+        Self {
+            text,
+            has_reader: has_reader(&keys),
+            keys: Arc::new(keys),
+        }
+    }
+}
+
+fn has_reader(keys: &Table) -> bool {
+    keys.values().any(|key| key.binding == Binding::Reads)
+}
+
 impl File {
+    fn in_force(&self) -> RwLockReadGuard<'_, InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn keys(&self) -> Arc<Table> {
-        self.in_force
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys
-            .clone()
+        self.in_force().keys.clone()
     }
 
     /// Reads the file's keys if it has changed, and returns their number.
@@ -252,7 +266,7 @@ impl File {
         let text = line::read(&self.path)?;
         let digest = Digest::of(&text);
         let old = {
-            let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+            let in_force = self.in_force();
             if in_force.text == digest {
                 return Ok(None);
             }
@@ -265,10 +279,7 @@ impl File {
             }
         }
         let count = keys.len();
-        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = InForce {
-            text: digest,
-            keys: Arc::new(keys),
-        };
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = InForce::new(digest, keys);
         Ok(Some(count))
     }
 }

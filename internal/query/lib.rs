@@ -15,9 +15,11 @@
 //!
 //! Deliberately not here: writes.
 
+mod admission;
 mod dump;
 mod fleet;
 mod journal;
+mod live;
 mod location;
 mod origin;
 mod readings;
@@ -32,6 +34,8 @@ mod trend;
 mod trips;
 mod words;
 
+pub use admission::Admission;
+pub use live::LiveOptions;
 pub use origin::Origin;
 pub use router::{Options, Tolerances, routes};
 pub use trips::Thresholds;

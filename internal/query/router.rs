@@ -1,9 +1,11 @@
 //! Every route of the API as one router.
 
+use crate::admission::{Admission, admit};
+use crate::live::LiveOptions;
 use crate::origin::{Origin, cors};
 use crate::trips::Thresholds;
 use crate::words::Database;
-use crate::{dump, fleet, journal, location, readings, receipt, statistics, status, track, trend, trips};
+use crate::{dump, fleet, journal, live, location, readings, receipt, statistics, status, track, trend, trips};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -33,6 +35,12 @@ pub struct Options {
     pub origins: Vec<Origin>,
     /// Where the dumps are; without it none are shown.
     pub dumps: Option<Store>,
+    /// Who listens to the live stream.
+    pub live: LiveOptions,
+    /// Who may read.
+    pub admission: Admission,
+    /// Questions that may wait for a connection to the database; none: the usual number.
+    pub waiting: Option<usize>,
 }
 
 /// What counts as a place, and as a trip.
@@ -62,9 +70,14 @@ impl Default for Tolerances {
 /// answers are given at once; past the drain deadline, open questions are answered with 503, and streams break off.
 /// `service` awaits the end of cancelled statements.
 pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
-    let database = Database::new(pool, service.clone());
+    let database = Database::new(pool.clone(), service.clone());
+    let database = match options.waiting {
+        Some(waiting) => database.queueing(waiting),
+        None => database,
+    };
     let tolerances = options.tolerances;
     let routes = Router::new()
+        .merge(live::routes(pool, database.clone(), options.live, service))
         .merge(statistics::routes(database.clone()))
         .merge(location::routes(database.clone(), tolerances.location))
         .merge(track::routes(database.clone(), tolerances.location))
@@ -83,6 +96,7 @@ pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
         // Within the next one: the tag is of the bytes as they are before.
         .layer(axum::middleware::from_fn(web::tag))
         .layer(compression())
+        .layer(axum::middleware::from_fn_with_state(options.admission, admit))
         .layer(axum::middleware::map_response(web::must_be_asked_again));
     match cors(&options.origins) {
         Some(cors) => routes.layer(cors),

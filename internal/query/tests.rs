@@ -27,10 +27,15 @@ pub(crate) struct Api {
 impl Api {
     /// Without readings.
     pub(crate) async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub(crate) async fn start_with(options: Options) -> Self {
         let database = testutil::database().await;
         let pool = ::postgres::open(&database.url(), 4, Duration::from_secs(30)).unwrap();
         schema::prepare(&pool, true).await.unwrap();
-        let routes = finished(pool.clone());
+        let service = Service::new("test", Duration::from_secs(25));
+        let routes = web::finish(routes(pool.clone(), options, &service));
         Self { routes, pool, database }
     }
 
@@ -88,6 +93,11 @@ impl Api {
     /// An answer whose body is not read yet.
     pub(crate) async fn response(&self, path: &str, headers: &[(&str, &str)]) -> Response {
         self.ask(Method::GET, path, headers).await
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> deadpool_postgres::ClientWrapper {
+        deadpool_postgres::Object::take(self.pool.get().await.unwrap())
     }
 
     /// The answer to a request with these headers.

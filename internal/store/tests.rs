@@ -152,3 +152,28 @@ async fn batches_over_each_other() {
     }
     setting.check().await;
 }
+
+#[tokio::test]
+async fn the_days_of_devices_have_the_versions_of_their_days() {
+    let mut setting = Setting::start().await;
+    let committed = std::sync::Arc::new(tokio::sync::Notify::new());
+    setting.store = Store::new(setting.pool.clone()).notifying(committed.clone());
+    setting.write(&[("a", 0, 1.0), ("b", 0, 1.0), ("a", 3600, 1.0)]).await;
+    committed.notified().await;
+    setting.write(&[("a", 3601, 1.0)]).await;
+    // Nothing new, so nothing to tell.
+    setting.write(&[("a", 3601, 1.0)]).await;
+    let client = setting.pool.get().await.unwrap();
+    let all = "SELECT device, device_day.day::text, device_day.version, day.version, xid::text::int8
+        FROM device_day JOIN day USING (day) ORDER BY 2";
+    let rows = client.query(all, &[]).await.unwrap();
+    let found: Vec<(String, String, i64, i64)> = rows
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+        .collect();
+    let expected = [("2024-05-31", 1), ("2024-06-01", 2)]
+        .map(|(day, version)| ("lada".to_owned(), day.to_owned(), version, version));
+    assert_eq!(found, expected);
+    let [first, second] = [&rows[0], &rows[1]].map(|row| row.get::<_, i64>(4));
+    assert!(first < second, "{first} {second}");
+}

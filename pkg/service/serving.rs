@@ -19,7 +19,7 @@ pub struct Serving {
     pub tls_key: Option<PathBuf>,
 
     /// Connections at once; further ones wait until one ends
-    #[arg(long, env, default_value = "1024", value_name = "NUMBER")]
+    #[arg(long, env, default_value = "2048", value_name = "NUMBER")]
     pub max_connections: NonZeroU32,
 
     /// Time for a client to send the head of a request, and for the next one on a kept connection

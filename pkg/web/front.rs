@@ -20,7 +20,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1024,
+            connections: 2048,
             head: Duration::from_secs(30),
             write: Duration::from_secs(15),
             buffer: 64 * 1024,

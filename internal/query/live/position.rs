@@ -1,0 +1,141 @@
+//! Positions in the history of a database: the ids of events.
+
+use std::fmt;
+
+/// Most bytes of a position; a longer one is unknown.
+const LONGEST: usize = 16 * 1024;
+
+/// Which transactions have been seen, of which database. It is written as `SYSTEM-TABLE-XMIN:XMAX:XIP,XIP`.
+///
+/// Numbers of transactions are not in the order of commits. So a position is a snapshot of PostgreSQL: it names the
+/// transactions that had begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The server's id, and the number of its table of readings: both are others after a restore.
+    origin: (u64, u64),
+    snapshot: Snapshot,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Snapshot {
+    /// Every transaction below has ended.
+    xmin: u64,
+    /// No transaction from here on has ended.
+    xmax: u64,
+    /// Those in between that had not ended, in order.
+    running: Vec<u64>,
+}
+
+impl Position {
+    /// Parses what a client or the database says; none if it is no position.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let mut parts = text.splitn(3, '-');
+        let origin = (number(parts.next()?)?, number(parts.next()?)?);
+        let snapshot = Snapshot::parse(parts.next()?)?;
+        Some(Self { origin, snapshot })
+    }
+
+    /// The snapshot, as PostgreSQL reads it.
+    pub(super) fn snapshot(&self) -> String {
+        self.snapshot.to_string()
+    }
+
+    /// Whether a database that is at `now` has been at this position.
+    pub(super) fn is_known_at(&self, now: &Self) -> bool {
+        self.origin == now.origin && self.snapshot.xmax <= now.snapshot.xmax
+    }
+
+    /// The position of this snapshot in the same database; none if it is no snapshot.
+    pub(super) fn at(&self, snapshot: &str) -> Option<Self> {
+        let snapshot = Snapshot::parse(snapshot)?;
+        Some(Self {
+            origin: self.origin,
+            snapshot,
+        })
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (system, table) = self.origin;
+        write!(f, "{system}-{table}-{}", self.snapshot)
+    }
+}
+
+impl Snapshot {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':');
+        let (xmin, xmax) = (number(parts.next()?)?, number(parts.next()?)?);
+        let running = match parts.next()? {
+            "" => Vec::new(),
+            list => list.split(',').map(number).collect::<Option<Vec<u64>>>()?,
+        };
+        let is_within = running.iter().all(|it| (xmin..xmax).contains(it));
+        let is_whole = 0 < xmin && xmin <= xmax && is_within && running.is_sorted_by(|one, next| one < next);
+        is_whole.then_some(Self { xmin, xmax, running })
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running: Vec<String> = self.running.iter().map(u64::to_string).collect();
+        write!(f, "{}:{}:{}", self.xmin, self.xmax, running.join(","))
+    }
+}
+
+/// Digits only: the standard parser takes a sign as well.
+fn number(text: &str) -> Option<u64> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_as_they_are_written() {
+        for text in ["1-2-3:3:", "7400000000000000000-16400-100:120:103,105"] {
+            assert_eq!(Position::parse(text).unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "1-2",
+            "1-2-3",
+            "1-2-3:2:",
+            "1-2-0:2:",
+            "1-2-3:5:5",
+            "1-2-3:5:2",
+            "1-2-3:5:4,3",
+            "1-2-3:5:3,3",
+            "1-2-3:5:3,",
+            "1-2-+3:5:",
+            "x-2-3:5:",
+            "1-2-3:99999999999999999999:",
+            "1-2-3:5:'",
+        ] {
+            assert_eq!(Position::parse(wrong), None, "{wrong}");
+        }
+        let long = format!("1-2-1:2:{}", "1".repeat(LONGEST));
+        assert_eq!(Position::parse(&long), None);
+    }
+
+    #[test]
+    fn a_position_is_known_where_it_has_been() {
+        let at = |text| Position::parse(text).unwrap();
+        let now = at("1-2-10:12:");
+        for (text, expected) in [
+            ("1-2-10:12:", true),
+            ("1-2-3:5:4", true),
+            ("1-2-3:13:", false),
+            ("1-3-3:5:", false),
+            ("2-2-3:5:", false),
+        ] {
+            assert_eq!(at(text).is_known_at(&now), expected, "{text}");
+        }
+        assert_eq!(now.at("20:20:").unwrap().to_string(), "1-2-20:20:");
+    }
+}
