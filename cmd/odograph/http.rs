@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, StatusCode, Url};
+use reqwest::{ClientBuilder, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -28,15 +28,27 @@ pub(crate) struct Answer {
 impl Server {
     /// A client whose answers come within `within`, and the parsed address.
     pub(crate) fn client(self, url: &str, within: Duration) -> anyhow::Result<(reqwest::Client, Url)> {
+        self.client_with(url, |builder| builder.timeout(within))
+    }
+
+    /// A client of answers without an end, of which some bytes come within `within`; and the parsed address.
+    pub(crate) fn streaming(self, url: &str, within: Duration) -> anyhow::Result<(reqwest::Client, Url)> {
+        self.client_with(url, |builder| builder.connect_timeout(within).read_timeout(within))
+    }
+
+    fn client_with(
+        self,
+        url: &str,
+        timeouts: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> anyhow::Result<(reqwest::Client, Url)> {
         let Self { name, usual } = self;
         let help = || format!("{url:?}: --url is the {name}'s address, such as {usual}");
         let parsed = Url::parse(url).with_context(help)?;
         if !matches!(parsed.scheme(), "http" | "https") {
             bail!("{}", help());
         }
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("odograph/", env!("CARGO_PKG_VERSION")))
-            .timeout(within)
+        let builder = reqwest::Client::builder().user_agent(concat!("odograph/", env!("CARGO_PKG_VERSION")));
+        let client = timeouts(builder)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("make an HTTP client")?;

@@ -1,9 +1,11 @@
 //! One program for people: everything in one process, and the tools around it.
 
+mod api;
 mod data;
 mod dead;
 mod demo;
 mod device;
+mod export;
 mod http;
 mod journal;
 mod key;
@@ -15,6 +17,7 @@ mod replay;
 mod restore;
 mod simulate;
 mod subscriptions;
+mod tail;
 mod up;
 mod verify;
 
@@ -75,6 +78,8 @@ enum Command {
     Key(key::Args),
     Dead(dead::Args),
     Device(device::Args),
+    Tail(tail::Args),
+    Export(export::Args),
     Post(journal::PostArgs),
     Journal(journal::JournalArgs),
     Messages(Box<messages::Args>),
@@ -126,6 +131,8 @@ fn main() -> ExitCode {
         Command::Key(args) => tool(quietly(async { key::run(&args) })),
         Command::Dead(args) => tool(quietly(dead::run(args))),
         Command::Device(args) => tool(quietly(device::run(args))),
+        Command::Tail(args) => tool(tail::run(args)),
+        Command::Export(args) => tool(export::run(args)),
         Command::Post(args) => tool(quietly(journal::post(args))),
         Command::Journal(args) => tool(quietly(journal::list(args))),
         Command::Messages(args) => tool(quietly(messages::run(*args))),

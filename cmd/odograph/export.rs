@@ -1,0 +1,191 @@
+//! `odograph export`: readings and tracks of a span, as a file.
+
+mod part;
+
+use crate::api::{Api, Source};
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use part::Part;
+use service::Signals;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit code after any signal: what a shell reports for a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+/// How often the progress is drawn while nothing arrives.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Write the readings or the track of a span of time to a file
+///
+/// Readings (ndjson, csv) come in the order of daily dumps; `odograph replay` sends an export of ndjson again. Tracks
+/// (gpx, geojson) are places: they take no --sensor. With --output, the file is there only once it is whole.
+///
+/// Examples:
+///
+///   odograph export --from 2026-06-01 --to 2026-07-01 --format csv --output june.csv
+///   odograph export --from -2h --device lada --format gpx --output drive.gpx
+///   odograph export --from -1d --sensor speed --format ndjson | gzip > day.ndjson.gz
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// From then on: 2026-06-01T08:00:00Z, a date (midnight UTC), or how long ago, such as -2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: String,
+
+    /// Until before then [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<String>,
+
+    /// Only this device; of several, any
+    #[arg(long)]
+    device: Vec<String>,
+
+    /// Only this sensor; of several, any
+    #[arg(long)]
+    sensor: Vec<String>,
+
+    /// What to write
+    #[arg(long, value_enum)]
+    format: Format,
+
+    /// Where to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    api: Source,
+}
+
+/// What is written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// A reading a line, as JSON
+    Ndjson,
+    /// A reading a line, with a header
+    Csv,
+    /// The track, for maps and GPS devices
+    Gpx,
+    /// The track, for maps and programs
+    Geojson,
+}
+
+impl Format {
+    /// The name of the format, and the question that answers in it.
+    fn question(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Ndjson => ("ndjson", &["readings"]),
+            Self::Csv => ("csv", &["readings"]),
+            Self::Gpx => ("gpx", &["location", "track"]),
+            Self::Geojson => ("geojson", &["location", "track"]),
+        }
+    }
+
+    fn is_track(self) -> bool {
+        matches!(self, Self::Gpx | Self::Geojson)
+    }
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("listen for signals")?;
+    tokio::select! {
+        done = export(args) => done.map(|()| ExitCode::SUCCESS),
+        _signal = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+async fn export(args: Args) -> anyhow::Result<()> {
+    if args.format.is_track() && !args.sensor.is_empty() {
+        bail!("--sensor is for ndjson and csv: a track has places alone");
+    }
+    let (format, path) = args.format.question();
+    let now = Timestamp::now().to_string();
+    let mut parameters = vec![
+        ("format", format),
+        ("from", args.from.as_str()),
+        ("to", args.to.as_deref().unwrap_or(&now)),
+    ];
+    parameters.extend(args.device.iter().map(|device| ("device", device.as_str())));
+    parameters.extend(args.sensor.iter().map(|sensor| ("sensor", sensor.as_str())));
+    let api = Api::new(args.api)?;
+    let mut answer = api.open(api.get(path, &parameters)).await?;
+    let mut output = Output::open(args.output.as_deref())?;
+    let bar = bar(answer.content_length(), output.is_apart());
+    let mut bytes: u64 = 0;
+    loop {
+        // Without its last piece, the answer is not whole.
+        let piece = answer.chunk().await.map_err(reqwest::Error::without_url);
+        let piece = piece.with_context(|| {
+            format!("the answer broke off after {bytes} bytes, so the export is not whole; run it again")
+        })?;
+        let Some(piece) = piece else { break };
+        output.write(&piece)?;
+        bytes += piece.len() as u64;
+        bar.set_position(bytes);
+    }
+    output.finish()?;
+    bar.finish();
+    Ok(())
+}
+
+/// Where an export goes.
+enum Output {
+    File(Part),
+    Standard(std::io::Stdout),
+}
+
+impl Output {
+    fn open(file: Option<&Path>) -> anyhow::Result<Self> {
+        match file {
+            Some(file) => Part::new(file).map(Self::File),
+            None => Ok(Self::Standard(std::io::stdout())),
+        }
+    }
+
+    /// Whether it does not share a terminal with the progress.
+    fn is_apart(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Standard(out) => !out.is_terminal(),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self {
+            Self::File(part) => part.write(bytes),
+            Self::Standard(out) => out.write_all(bytes).context("write to the standard output"),
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::File(part) => part.finish(),
+            Self::Standard(mut out) => out.flush().context("write to the standard output"),
+        }
+    }
+}
+
+/// A bar on a terminal, else nothing. Nearly all answers have no known length.
+fn bar(length: Option<u64>, is_apart: bool) -> ProgressBar {
+    if !is_apart || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {binary_bytes} in {elapsed}, {binary_bytes_per_sec}",
+        ),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}
