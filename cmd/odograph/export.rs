@@ -21,14 +21,15 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Write the readings or the track of a span of time to a file
 ///
-/// Readings (ndjson, csv) come in the order of daily dumps; `odograph replay` sends an export of ndjson again. Tracks
-/// (gpx, geojson) are places: they take no --sensor. With --output, the file is there only once it is whole.
+/// Readings (ndjson, csv) come in the order of daily dumps; odograph replay sends
+/// an export of ndjson again. Tracks (gpx, geojson) are places: they take no
+/// --sensor. With --output, the file is there only once it is whole.
 ///
 /// Examples:
 ///
-///   odograph export --from 2026-06-01 --to 2026-07-01 --format csv --output june.csv
+///   odograph export --from 2026-06-01 --to 2026-07-01 --format csv -o june.csv
 ///   odograph export --from -2h --device lada --format gpx --output drive.gpx
-///   odograph export --from -1d --sensor speed --format ndjson | gzip > day.ndjson.gz
+///   odograph export --from -1d --sensor speed --format ndjson | gzip > day.gz
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -53,7 +54,7 @@ pub(crate) struct Args {
     format: Format,
 
     /// Where to write [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
     #[command(flatten)]

@@ -18,8 +18,10 @@ use value::Value;
 
 /// Watch the latest values of sensors
 ///
-/// On a terminal, each sensor has a line, which is drawn again with each new value. In a pipe, each new value is a line:
-/// device, sensor, value, unit (- if unknown) and time. A lost connection is made again, and no last value is missed.
+/// On a terminal, each sensor has a line, which is drawn again with each new
+/// value. In a pipe, each new value is a line: device, sensor, value, unit (- if
+/// unknown) and time. A lost connection is made again, and no last value is
+/// missed.
 ///
 /// Examples:
 ///
@@ -106,7 +108,7 @@ async fn follow(api: &Api, filter: &[(&str, &str)], output: &mut Output) -> anyh
             while let Ok(Some(bytes)) = answer.chunk().await {
                 pauses.reset();
                 let Ok(found) = events.take(&bytes) else {
-                    bail!("{}: the answer is no stream of events; is it an api?", api.no_answer());
+                    bail!("the answer is no stream of events; is --url the address of an api?");
                 };
                 for event in found.iter().filter(|event| event.name == "latest") {
                     if let Some(value) = Value::parse(&event.data)
