@@ -13,6 +13,7 @@ mod growth;
 mod http;
 mod journal;
 mod live;
+mod live_listeners;
 mod load;
 mod messages;
 mod peers;
@@ -104,6 +105,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("live") {
         live::measure(&servers, &data, size, &mut report).await?;
+    }
+    if wanted("listeners") {
+        live_listeners::measure(&servers, size, &mut report).await?;
     }
     if wanted("dump") {
         dump::measure(&servers, &data, size, &mut report).await?;

@@ -28,6 +28,7 @@ mod hostile;
 mod journal;
 mod lanes;
 mod last_release;
+mod live;
 mod manifests;
 mod memory;
 mod messages;
