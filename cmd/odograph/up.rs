@@ -17,7 +17,7 @@ use message::{Admission, Messages};
 use persist::{History, Persistor, Storing};
 use pgserver::Server;
 use postgres::Pool;
-use query::{Admission, LiveOptions};
+use query::LiveOptions;
 use service::{Arguments, Options, Service, Serving};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -390,7 +390,8 @@ fn query_options(
     service: &Service,
 ) -> anyhow::Result<query::Options> {
     let file = args.api_keys_file.as_deref();
-    let admission = Admission::load(&args.read_key, file, true, &mut service.metrics()).map_err(service::usage)?;
+    let admission =
+        query::Admission::load(&args.read_key, file, true, &mut service.metrics()).map_err(service::usage)?;
     let (watched, stop) = (admission.clone(), service.stop());
     service.spawn("watch the keys of readers", async move {
         watched.watch(stop).await;

@@ -3,7 +3,6 @@
 use super::{Device, Place, Sensor, postgres};
 use crate::words::page::{cursor, cut, limit};
 use crate::words::{self, Answer, Database, Questions, json, places, problem, respond};
-use ::reading::time;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;

@@ -315,5 +315,5 @@ async fn closed_reading_needs_a_key_that_reads() {
         ..Options::default()
     })
     .await;
-    assert_eq!(open.ask("/api/status", &[]).await.status(), StatusCode::OK);
+    assert_eq!(open.response("/api/status", &[]).await.status(), StatusCode::OK);
 }

@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::stream::Export;
 use super::{END, Filter, Key, Order, Page, Reading, Series, Span, postgres};
 use crate::words::reach::BEGINNING;
-use crate::words::{Database, Device, Ends, Name, Time, When, Zone, places, problem, unit};
+use crate::words::{Database, Device, EMPTY, Ends, Name, Time, When, Zone, places, problem, unit};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -236,9 +236,7 @@ impl ReadingsOf {
 
 fn within(from: i64, to: i64) -> Result<Span, Problem> {
     if from >= to {
-        return Err(Problem::bad_request(
-            "from is not before to: swap them, or ask for a longer span",
-        ));
+        return Err(Problem::bad_request(EMPTY));
     }
     Ok(Span { from, to })
 }

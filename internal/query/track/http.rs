@@ -5,7 +5,7 @@ use super::points::{Room, points};
 use super::segments::{Chosen, Segment, choose, segments};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
-use crate::words::{Database, Device, Name, Time, problem};
+use crate::words::{Database, Device, Ends, Name, Time, When, Zone, problem};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -17,8 +17,9 @@ use serde::Deserialize;
 use std::time::Duration;
 use web::{Parameters, Problem, wrong};
 
-/// The longest span of an answer, in days.
+/// The longest span of an answer, and the one without a beginning, in days.
 const LONGEST: i64 = 366;
+const DEFAULT: i64 = 1;
 
 /// Most devices of an answer.
 const DEVICES: usize = 1000;
@@ -41,7 +42,7 @@ const COARSEST: f64 = 100_000.0;
 /// The routes of this question. `tolerance` is the longest time between the two readings of one place.
 ///
 /// `GET /api/location/track` answers with the places of the last 24 hours, in segments. `device` selects one device;
-/// `from` (inclusive) and `to` (exclusive) are moments; `points` or `simplify` leave points out; `with` adds the
+/// `from` (inclusive) and `to` (exclusive) are times, whose dates begin in the zone `tz`; `points` or `simplify` leave points out; `with` adds the
 /// nearest value of a sensor; `layout=columns` and `format` choose the form.
 ///
 /// Reads the coordinates of the span once, in order of the primary key, and sorts nothing. 400 with the reason where
@@ -80,8 +81,10 @@ enum Layout {
 #[derive(Deserialize)]
 struct TrackOf {
     device: Option<Device>,
-    from: Option<Time>,
-    to: Option<Time>,
+    from: Option<When>,
+    to: Option<When>,
+    #[serde(default)]
+    tz: Zone,
     points: Option<usize>,
     simplify: Option<f64>,
     with: Option<Name>,
@@ -92,7 +95,7 @@ struct TrackOf {
 }
 
 async fn track(State(source): State<TrackState>, Parameters(of): Parameters<TrackOf>) -> Result<Response, Problem> {
-    let (from, to) = span(of.from, of.to)?;
+    let (from, to) = Ends::of(of.from, of.to, &of.tz)?.span_within(DEFAULT, LONGEST)?;
     let chosen = chosen(of.points, of.simplify)?;
     if of.layout == Layout::Columns && of.format != Format::Json {
         return Err(wrong("layout", "only JSON has columns; leave format out"));
@@ -167,29 +170,6 @@ impl TrackState {
         }
         Ok(all)
     }
-}
-
-/// The span of a question; without a beginning, a day.
-fn span(from: Option<Time>, to: Option<Time>) -> Result<(Timestamp, Timestamp), Problem> {
-    let moment = |microseconds| {
-        let moment = Timestamp::from_microsecond(microseconds);
-        moment.map_err(|_| wrong("from", "there is no day before to: write a moment"))
-    };
-    let to = to.map_or_else(|| moment(time::now()), |to| Ok(to.0))?;
-    let from = from.map_or_else(|| moment(to.as_microsecond() - time::DAY), |from| Ok(from.0))?;
-    if from >= to {
-        return Err(wrong(
-            "from",
-            "it is not before to: swap them, or ask for a longer span",
-        ));
-    }
-    if to.as_microsecond() - from.as_microsecond() > LONGEST * time::DAY {
-        return Err(wrong(
-            "from",
-            format!("more than {LONGEST} days before to: ask for a shorter span"),
-        ));
-    }
-    Ok((from, to))
 }
 
 fn chosen(points: Option<usize>, simplify: Option<f64>) -> Result<Chosen, Problem> {

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use reading::time;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -66,14 +65,7 @@ impl TrendOf {
     /// The span.
     fn span(&self) -> Result<(Timestamp, Timestamp), Problem> {
         let utc = Zone::default();
-        let ends = Ends::of(self.from, self.to, self.tz.as_ref().unwrap_or(&utc))?;
-        let to = ends.to.unwrap_or(ends.now);
-        let from = match ends.from {
-            Some(from) => from,
-            None => Timestamp::from_microsecond(to.as_microsecond() - time::DAY)
-                .map_err(|_| wrong("from", "there is no day before to: write a moment"))?,
-        };
-        Ok((from, to))
+        Ends::of(self.from, self.to, self.tz.as_ref().unwrap_or(&utc))?.span(1)
     }
 
     /// The sensors, each once.

@@ -15,7 +15,7 @@ pub(crate) use http::routes;
 use self::aggregation::Aggregation;
 use self::table::Table;
 use crate::words::bucket::Buckets;
-use crate::words::{Time, Zone};
+use crate::words::{EMPTY, Time, Zone};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -105,7 +105,7 @@ impl Cut {
 /// The buckets of a span; an error where the span is empty or they are too many.
 fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>) -> Result<Cut, String> {
     if from >= to {
-        return Err("from is not before to: swap them, or ask for a longer span".to_owned());
+        return Err(EMPTY.to_owned());
     }
     let zone = asked.zone;
     match (asked.aggregation, asked.points) {

@@ -7,11 +7,10 @@ use super::find::FARTHEST;
 use super::thresholds::{Rules, Thresholds};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
-use crate::words::{Database, Device, Time, Zone, problem};
+use crate::words::{Database, Device, Ends, When, Zone, problem};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use jiff::Timestamp;
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -32,7 +31,7 @@ const READINGS: usize = 50_000_000;
 /// The routes of this question. `tolerance` is the longest time between the two readings of one place.
 ///
 /// `GET /api/trips` answers with the trips that began in the last 30 days. `device` selects one device; `from`
-/// (inclusive) and `to` (exclusive) are moments; `tz` is the zone of their dates; `with=path` adds their paths.
+/// (inclusive) and `to` (exclusive) are times; `tz` is the zone of all dates; `with=path` adds their paths.
 /// `GET /api/trips/days` counts them by date.
 ///
 /// Reads four sensors of the span once, in order of the primary key, and keeps the answer until a day of it changes.
@@ -64,8 +63,8 @@ enum With {
 #[derive(Deserialize)]
 struct TripsOf {
     device: Option<Device>,
-    from: Option<Time>,
-    to: Option<Time>,
+    from: Option<When>,
+    to: Option<When>,
     #[serde(default)]
     tz: Zone,
     with: Option<With>,
@@ -77,7 +76,7 @@ struct Trips {
 }
 
 async fn trips(State(source): State<TripState>, Parameters(of): Parameters<TripsOf>) -> Result<Json<Trips>, Problem> {
-    let span = span(of.from, of.to)?;
+    let span = span(of.from, of.to, &of.tz)?;
     let device = of.device.as_ref().map(Device::as_str);
     let trips = source.trips(device, span, &of.tz, of.with.is_some()).await?;
     Ok(Json(Trips { trips }))
@@ -86,8 +85,8 @@ async fn trips(State(source): State<TripState>, Parameters(of): Parameters<Trips
 #[derive(Deserialize)]
 struct DaysOf {
     device: Option<Device>,
-    from: Option<Time>,
-    to: Option<Time>,
+    from: Option<When>,
+    to: Option<When>,
     #[serde(default)]
     tz: Zone,
 }
@@ -96,7 +95,7 @@ async fn trip_days(
     State(source): State<TripState>,
     Parameters(of): Parameters<DaysOf>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    let span = span(of.from, of.to)?;
+    let span = span(of.from, of.to, &of.tz)?;
     let device = of.device.as_ref().map(Device::as_str);
     let trips = source.trips(device, span, &of.tz, false).await?;
     Ok(Json(serde_json::json!({ "days": days(&trips) })))
@@ -146,23 +145,7 @@ impl TripState {
 }
 
 /// The span of a question, in microseconds since 1970-01-01 UTC.
-fn span(from: Option<Time>, to: Option<Time>) -> Result<Range<i64>, Problem> {
-    let to = to.map_or_else(time::now, |to| to.0.as_microsecond());
-    let from = from.map_or(to - DEFAULT * time::DAY, |from| from.0.as_microsecond());
-    if Timestamp::from_microsecond(from).is_err() {
-        return Err(wrong("from", "there are no 30 days before to: write a moment"));
-    }
-    if from >= to {
-        return Err(wrong(
-            "from",
-            "it is not before to: swap them, or ask for a longer span",
-        ));
-    }
-    if to - from > LONGEST * time::DAY {
-        return Err(wrong(
-            "from",
-            format!("more than {LONGEST} days before to: ask for a shorter span"),
-        ));
-    }
-    Ok(from..to)
+fn span(from: Option<When>, to: Option<When>, zone: &Zone) -> Result<Range<i64>, Problem> {
+    let (from, to) = Ends::of(from, to, zone)?.span_within(DEFAULT, LONGEST)?;
+    Ok(from.as_microsecond()..to.as_microsecond())
 }

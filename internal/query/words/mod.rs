@@ -18,7 +18,7 @@ pub(crate) use ::postgres::Database;
 pub(crate) use answer::{Answer, json, problem, respond};
 pub(crate) use name::{Device, Name};
 pub(crate) use shared::Questions;
-pub(crate) use span::Ends;
+pub(crate) use span::{EMPTY, Ends};
 pub(crate) use time::{Time, When};
 pub(crate) use unit::unit;
 pub(crate) use zone::Zone;

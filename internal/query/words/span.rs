@@ -31,4 +31,29 @@ impl Ends {
             to: moment("to", to)?,
         })
     }
+
+    /// The span, which ends now and lasts `usual` days unless the request says otherwise.
+    pub(crate) fn span(self, usual: i64) -> Result<(Timestamp, Timestamp), Problem> {
+        let to = self.to.unwrap_or(self.now);
+        let before = || Timestamp::from_microsecond(to.as_microsecond() - usual * time::DAY);
+        let from = self.from.map_or_else(before, Ok);
+        let from = from.map_err(|_| wrong("from", "the calendar begins after that: write a time"))?;
+        Ok((from, to))
+    }
+
+    /// The same, of at most `longest` days; 400 where it is longer, or empty.
+    pub(crate) fn span_within(self, usual: i64, longest: i64) -> Result<(Timestamp, Timestamp), Problem> {
+        let (from, to) = self.span(usual)?;
+        if from >= to {
+            return Err(Problem::bad_request(EMPTY));
+        }
+        if to.as_microsecond() - from.as_microsecond() > longest * time::DAY {
+            let reason = format!("more than {longest} days before to: ask for a shorter span");
+            return Err(wrong("from", reason));
+        }
+        Ok((from, to))
+    }
 }
+
+/// Why a span that is empty is refused.
+pub(crate) const EMPTY: &str = "from is not before to: swap them, or ask for a longer span";
