@@ -163,7 +163,7 @@ async fn a_days_journal_is_a_file_of_what_everybody_may_read() {
     )
     .await;
     setting
-        .execute("UPDATE entry SET request = 'a-key', digest = 'abc'")
+        .execute("UPDATE entry SET request = 'a-key-' || id::text, digest = 'abc'")
         .await;
     let Outcome::Written(manifest) = dump(&setting).await else {
         panic!("not written");

@@ -262,11 +262,11 @@ async fn wrong_widths_and_points_are_told_why() {
         ),
         (
             "tz=Europe/Atlantis",
-            "tz: not a time zone: write its IANA name, such as Europe/Berlin or UTC",
+            "tz: not a time zone: write a name such as Europe/Berlin, or UTC",
         ),
         (
             "tz=%2B02:00",
-            "tz: not a time zone: write its IANA name, such as Europe/Berlin or UTC",
+            "tz: not a time zone: write a name such as Europe/Berlin, or UTC",
         ),
         ("by=sensor", "by: write one of device"),
         ("layout=rows&layout=columns", "layout: given twice; give it once"),
