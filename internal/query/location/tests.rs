@@ -1,8 +1,8 @@
 use super::*;
 use crate::tests::{Api, Reading};
+use crate::words::places::brute_force::brute_force;
 use crate::words::places::timestamp;
 use axum::http::StatusCode;
-use brute_force::brute_force;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -10,9 +10,6 @@ use proptest::test_runner::TestRunner;
 use reading::pairing::Pair;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-#[path = "../../reading/pairing/brute_force.rs"]
-mod brute_force;
 
 const LATITUDE: &str = "location_latitude";
 const LONGITUDE: &str = "location_longitude";

@@ -1,6 +1,6 @@
 use crate::tests::Api;
+use crate::words::places::brute_force::brute_force;
 use axum::http::StatusCode;
-use brute_force::brute_force;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -8,9 +8,6 @@ use proptest::test_runner::TestRunner;
 use reading::pairing::Pair;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-#[path = "../../reading/pairing/brute_force.rs"]
-mod brute_force;
 
 const LATITUDE: &str = "location_latitude";
 const LONGITUDE: &str = "location_longitude";

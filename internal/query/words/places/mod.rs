@@ -9,7 +9,7 @@
 
 #[cfg(test)]
 #[path = "../../../reading/pairing/brute_force.rs"]
-mod brute_force;
+pub(crate) mod brute_force;
 mod postgres;
 mod search;
 mod stream;
