@@ -21,6 +21,7 @@ mod fleet;
 mod journal;
 mod live;
 mod location;
+mod openapi;
 mod origin;
 mod readings;
 mod receipt;

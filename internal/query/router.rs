@@ -5,7 +5,9 @@ use crate::live::LiveOptions;
 use crate::origin::{Origin, cors};
 use crate::trips::Thresholds;
 use crate::words::Database;
-use crate::{dump, fleet, journal, live, location, readings, receipt, statistics, status, track, trend, trips};
+use crate::{
+    dump, fleet, journal, live, location, openapi, readings, receipt, statistics, status, track, trend, trips,
+};
 use ::postgres::Pool;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -18,6 +20,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
+use utoipa_axum::router::OpenApiRouter;
 use web::Problem;
 
 /// When to retry while a server restarts.
@@ -76,7 +79,7 @@ pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
         None => database,
     };
     let tolerances = options.tolerances;
-    let routes = Router::new()
+    let questions = OpenApiRouter::default()
         .merge(live::routes(pool, database.clone(), options.live, service))
         .merge(statistics::routes(database.clone()))
         .merge(location::routes(database.clone(), tolerances.location))
@@ -88,7 +91,8 @@ pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
         .merge(readings::routes(database.clone(), service.drain_deadline()))
         .merge(receipt::routes(database.clone(), service.stop()))
         .merge(dump::routes(options.dumps))
-        .merge(status::routes(database))
+        .merge(status::routes(database));
+    let routes = openapi::described(questions)
         // Set before the layers: a fallback set after them would replace the answer to a browser's preflight
         // request.
         .method_not_allowed_fallback(other_method)

@@ -1,19 +1,19 @@
 //! `GET /api/dumps` and `GET /dumps/{file}`.
 
-use super::list;
-use crate::words::{Answer, Questions, json, page, respond};
+use super::list::{self, Page};
+use crate::words::{Answer, Failure, Questions, json, page, respond};
 use archive::{Day, File};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use blob::Store;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Part, Problem, is_known};
 
 /// Days of a page, unless the client says how many; and at the most.
@@ -27,10 +27,10 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const IMMUTABLE: &str = "max-age=31536000, immutable";
 
 /// The routes of this question; without a store they answer 404 and say why.
-pub(crate) fn routes(store: Option<Store>) -> Router {
-    Router::new()
-        .route("/api/dumps", get(dumps))
-        .route("/dumps/{file}", get(file))
+pub(crate) fn routes(store: Option<Store>) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(dumps))
+        .routes(routes!(file))
         .with_state(Dumps {
             store,
             pages: Questions::default(),
@@ -55,12 +55,48 @@ impl Dumps {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct PageOf {
+    /// Days of a page; 100 without it.
+    #[param(minimum = 1, maximum = 366)]
     limit: Option<usize>,
+    /// The `nextCursor` of the page before; the first page without it.
     cursor: Option<String>,
 }
 
+/// The dumps in force, the latest day first.
+#[utoipa::path(
+    get,
+    path = "/api/dumps",
+    operation_id = "dumps",
+    tag = "operation",
+    params(PageOf),
+    responses(
+        (status = 200, description = "A page of dumps.", body = Page, example = json!({
+            "dumps": [{
+                "date": "2021-02-28",
+                "revision": 1,
+                "readings": 3,
+                "devices": 1,
+                "firstTimestamp": "2021-02-28T10:00:00Z",
+                "lastTimestamp": "2021-02-28T10:00:02Z",
+                "bytes": 154,
+                "sha256": "5f0c7f5d8a5b0c1f2f6f7f0f4b6d3e2a1c0b9a8d7e6f5c4b3a2d1e0f9c8b7a6d",
+                "file": "2021-02-28.r1.json.gz",
+                "url": "/dumps/2021-02-28.r1.json.gz"
+            }],
+            "nextCursor": null
+        })),
+        (
+            status = 404,
+            description = "This API shows no dumps.",
+            body = Failure,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "This API shows no dumps: it was started without --blob-store-url."})
+        )
+    )
+)]
 async fn dumps(State(dumps): State<Dumps>, Parameters(of): Parameters<PageOf>) -> Result<Response, Problem> {
     let limit = page::limit(of.limit, LIMIT, MOST)?;
     let before: Option<Day> = page::cursor(of.cursor.as_deref())?;
@@ -73,7 +109,34 @@ async fn dumps(State(dumps): State<Dumps>, Parameters(of): Parameters<PageOf>) -
 #[derive(Deserialize)]
 struct Nothing {}
 
-/// Streams a dump's file, or the part of it that is asked for.
+/// The file of a dump, or the part of it that `Range` asks for.
+///
+/// A revision, `DAY.rN.json.gz`, never changes. `DAY.json.gz` is the copy of the one in force.
+#[utoipa::path(
+    get,
+    path = "/dumps/{file}",
+    operation_id = "dumpFile",
+    tag = "operation",
+    params(("file" = String, Path, description = "The name of the file, as `/api/dumps` says.", example = "2021-02-28.r1.json.gz")),
+    responses(
+        (status = 200, description = "The file, gzip: a reading on a line.", content_type = "application/gzip"),
+        (status = 206, description = "The part of it.", content_type = "application/gzip"),
+        (
+            status = 404,
+            description = "There is no such dump, or this API shows none.",
+            body = Failure,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "This API shows no dumps: it was started without --blob-store-url."})
+        ),
+        (
+            status = 416,
+            description = "The range begins after the end of the file.",
+            body = Failure,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Range Not Satisfiable", "status": 416, "detail": "The file has 154 bytes, and the range begins after them; ask for an earlier one."})
+        )
+    )
+)]
 async fn file(
     State(dumps): State<Dumps>,
     name: Result<Path<String>, PathRejection>,

@@ -7,19 +7,23 @@ use archive::{Day, Days};
 use blob::Store;
 use futures_util::StreamExt;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Manifests read at once.
 const AT_ONCE: usize = 8;
 
 /// Some dumps, the latest day first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Dumps)]
 pub(super) struct Page {
     pub(super) dumps: Vec<Dump>,
     /// Days of this page whose manifest is damaged, or newer than this program.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub(super) unreadable: Vec<Day>,
     /// The last day of this page, where there are more before it.
+    #[schema(required, value_type = Option<String>, format = Date)]
     pub(super) next_cursor: Option<Day>,
 }
 

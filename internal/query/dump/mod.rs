@@ -11,19 +11,23 @@ pub(crate) use http::routes;
 
 use archive::{Day, File, Manifest};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The dump in force of a day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Dump {
     /// The UTC day.
+    #[schema(value_type = String, format = Date)]
     date: Day,
     revision: u64,
     readings: u64,
     devices: u64,
     /// The earliest reading's time; null when it is empty.
+    #[schema(required)]
     first_timestamp: Option<String>,
     /// The latest reading's time; null when it is empty.
+    #[schema(required)]
     last_timestamp: Option<String>,
     /// The size of the compressed file.
     bytes: u64,

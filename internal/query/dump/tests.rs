@@ -20,7 +20,7 @@ impl Dumps {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("file://{}", folder.path().display())).unwrap();
         let dumps = Self {
-            routes: routes(Some(store.clone())),
+            routes: routes(Some(store.clone())).into(),
             store,
             folder,
         };
@@ -90,7 +90,7 @@ fn days(page: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn without_a_store() {
     for path in ["/api/dumps", "/dumps/2024-05-01.r1.json.gz"] {
-        let (status, _, body) = ask(&routes(None), Method::GET, path, &[]).await;
+        let (status, _, body) = ask(&routes(None).into(), Method::GET, path, &[]).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         let problem: Value = serde_json::from_slice(&body).unwrap();
         assert!(

@@ -3,12 +3,13 @@
 use super::{Device, Place, Sensor, postgres};
 use crate::words::page::{cursor, cut, limit};
 use crate::words::{self, Answer, Database, Questions, json, places, problem, respond};
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem};
 
 /// Devices of a page, unless the client says how many; and at the most.
@@ -19,10 +20,10 @@ const MOST: usize = 1000;
 const MOST_SERIES: i64 = 10_000;
 
 /// The routes of this question. `tolerance` is the longest time between the two readings of one place.
-pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
-    Router::new()
-        .route("/api/devices", get(devices))
-        .route("/api/sensors", get(sensors))
+pub(crate) fn routes(database: Database, tolerance: Duration) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(devices))
+        .routes(routes!(sensors))
         .with_state(Fleet {
             database,
             tolerance: places::tolerance(tolerance),
@@ -42,19 +43,44 @@ struct Fleet {
     sensors: Questions<Option<words::Device>, Answer>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct PageOf {
+    /// Devices of a page; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// The `nextCursor` of the page before; the first page without it.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Devices {
+    /// In bytewise order of their names.
     devices: Vec<Device>,
+    /// Leads to the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
+/// The devices that have readings.
+#[utoipa::path(
+    get,
+    path = "/api/devices",
+    operation_id = "devices",
+    tag = "fleet",
+    params(PageOf),
+    responses((status = 200, description = "A page of devices.", body = Devices, example = json!({
+        "devices": [{
+            "device": "lada",
+            "name": "Grandpa's Lada",
+            "firstSeen": "2021-02-28T10:00:00Z",
+            "lastSeen": "2021-02-28T10:30:00Z",
+            "place": {"latitude": 45.23078, "longitude": 13.612699, "timestamp": "2021-02-28T10:30:00Z"}
+        }],
+        "nextCursor": null
+    })))
+)]
 async fn devices(State(fleet): State<Fleet>, Parameters(of): Parameters<PageOf>) -> Result<Response, Problem> {
     let limit = limit(of.limit, LIMIT, MOST)?;
     let after: Option<Known> = cursor(of.cursor.as_deref())?;
@@ -103,16 +129,36 @@ async fn page(
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct SensorsOf {
+    /// One device; all devices without it.
+    #[param(inline)]
     device: Option<words::Device>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Sensors {
     sensors: Vec<Sensor>,
 }
 
+/// The sensors that have readings.
+#[utoipa::path(
+    get,
+    path = "/api/sensors",
+    operation_id = "sensors",
+    tag = "fleet",
+    params(SensorsOf),
+    responses((status = 200, description = "All sensors, in bytewise order.", body = Sensors, example = json!({
+        "sensors": [{
+            "sensor": "speed",
+            "unit": "km/h",
+            "firstSeen": "2021-02-28T10:00:00Z",
+            "lastSeen": "2021-02-28T10:30:00Z",
+            "devices": 1
+        }]
+    })))
+)]
 async fn sensors(State(fleet): State<Fleet>, Parameters(of): Parameters<SensorsOf>) -> Response {
     let (database, device) = (fleet.database, of.device.clone());
     let put = || async move {

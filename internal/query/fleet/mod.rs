@@ -14,24 +14,28 @@ use crate::words::places::timestamp;
 use crate::words::{Time, unit};
 use ::reading::pairing::Pair;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A device with readings.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Device {
     device: String,
     /// The name that people gave it for display; null without one.
+    #[schema(required)]
     name: Option<String>,
     /// The earliest event time that the database holds of it; null once retention has dropped all its readings.
+    #[schema(required)]
     first_seen: Option<Time>,
     /// The latest event time of it.
     last_seen: Time,
     /// Its latest place; null without one.
+    #[schema(required)]
     place: Option<Place>,
 }
 
 /// A place at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 struct Place {
     /// Degrees, WGS 84.
     latitude: f64,
@@ -41,13 +45,15 @@ struct Place {
 }
 
 /// A sensor with readings.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Sensor {
     sensor: String,
     /// Null where the platform does not know it.
+    #[schema(required)]
     unit: Option<&'static str>,
     /// As of a device.
+    #[schema(required)]
     first_seen: Option<Time>,
     last_seen: Time,
     /// Devices that have it.

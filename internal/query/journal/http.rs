@@ -2,18 +2,21 @@
 
 use super::{Message, Place, Source, formats, moment, postgres};
 use crate::words::places::{self, Asked};
-use crate::words::{Database, Device, Ends, Time, When, Zone, problem};
+use crate::words::{Database, Device, Ends, Failure, Time, When, Zone, problem};
+use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use entry::{Aggregation, Buckets, Entry, Fill, Filter, Found, Id, Reader};
 use jiff::Timestamp;
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem, wrong};
 
 /// Entries of a page, unless the client says how many; at the most; and with readings.
@@ -31,12 +34,12 @@ const DAY: i64 = 86_400_000;
 ///
 /// `pairing` is the longest time between the two readings of one place, `reach` how long before an entry's moment its
 /// device may have been there.
-pub(crate) fn routes(database: Database, pairing: Duration, reach: Duration) -> Router {
-    Router::new()
-        .route("/api/journal", get(messages))
-        .route("/api/journal/trends", get(trends))
-        .route("/api/journal/hashtags", get(hashtags))
-        .route("/api/journal/{id}", get(message))
+pub(crate) fn routes(database: Database, pairing: Duration, reach: Duration) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(messages))
+        .routes(routes!(trends))
+        .routes(routes!(hashtags))
+        .routes(routes!(message))
         .with_state(JournalState {
             reader: Reader::new(database.clone()),
             database,
@@ -54,13 +57,13 @@ struct JournalState {
     reach: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum With {
     Readings,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     #[default]
@@ -69,36 +72,89 @@ enum Format {
     Gpx,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct JournalOf {
+    /// The first moment of the span.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone in which dates begin; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
+    /// Entries of this device; may be given several times, for any of them.
     #[serde(default)]
+    #[param(inline)]
     device: Vec<Device>,
+    /// Entries of the user of this name; may be given several times, for any of them.
     #[serde(default)]
     user: Vec<String>,
+    /// Entries with this hashtag; may be given several times, for all of them.
     #[serde(default)]
     hashtag: Vec<String>,
+    /// Entries with any of these hashtags.
     #[serde(default)]
     any_hashtag: Vec<String>,
+    /// Entries with these words.
     q: Option<String>,
+    /// Entries of a page; 100 without it, and 100 at the most with readings.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// The `nextCursor` of the page before; the first page without it.
     cursor: Option<String>,
+    /// Adds what the device's sensors said last.
+    #[param(inline)]
     with: Option<With>,
+    /// The form of the answer; `json` without it.
     #[serde(default)]
+    #[param(inline)]
     format: Format,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Messages)]
 struct Page {
+    /// The latest first.
     messages: Vec<Message>,
+    /// Leads to the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
+/// Entries of the journal, the latest first, each with the place of its device.
+///
+/// GeoJSON and GPX have the next page in the header `Link`.
+#[utoipa::path(
+    get,
+    path = "/api/journal",
+    operation_id = "messages",
+    tag = "journal",
+    params(JournalOf),
+    responses((
+        status = 200,
+        description = "A page of entries.",
+        content(
+            (Page = "application/json", example = json!({"messages": [{
+                "id": "01F0000000Q8ZJ3D8V4N6X7K2M",
+                "user": {"id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "name": "ivana"},
+                "device": "lada",
+                "text": "Coffee by the sea #istria",
+                "hashtags": ["istria"],
+                "timestamp": "2021-02-28T10:00:00Z",
+                "receivedAt": "2021-02-28T10:00:01.123456Z",
+                "editedAt": null,
+                "place": {"latitude": 45.23078, "longitude": 13.612699, "timestamp": "2021-02-28T09:59:58Z", "source": "readings"}
+            }], "nextCursor": null})),
+            (Object = "application/geo+json", example = json!({"type": "FeatureCollection", "features": []})),
+            (String = "application/gpx+xml", example = "<gpx version=\"1.1\" creator=\"Odograph\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n</gpx>\n")
+        )
+    ))
+)]
 async fn messages(
     State(journal): State<JournalState>,
     Parameters(of): Parameters<JournalOf>,
@@ -137,16 +193,58 @@ async fn messages(
     Ok(response)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct OneOf {
+    /// Adds what the device's sensors said last.
+    #[param(inline)]
     with: Option<With>,
 }
 
+/// One entry of the journal.
+#[utoipa::path(
+    get,
+    path = "/api/journal/{id}",
+    operation_id = "message",
+    tag = "journal",
+    params(
+        ("id" = String, Path, description = "The id of the entry.", pattern = "^[0-7][0-9A-Za-z]{25}$", example = "01F0000000Q8ZJ3D8V4N6X7K2M"),
+        OneOf
+    ),
+    responses(
+        (status = 200, description = "The entry.", body = Message, example = json!({
+            "id": "01F0000000Q8ZJ3D8V4N6X7K2M",
+            "user": {"id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "name": "ivana"},
+            "device": "lada",
+            "text": "Coffee by the sea #istria",
+            "hashtags": ["istria"],
+            "timestamp": "2021-02-28T10:00:00Z",
+            "receivedAt": "2021-02-28T10:00:01.123456Z",
+            "editedAt": null,
+            "place": {"latitude": 45.23078, "longitude": 13.612699, "timestamp": "2021-02-28T09:59:58Z", "source": "readings"}
+        })),
+        (
+            status = 404,
+            description = "There is no such entry.",
+            body = Failure,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is no entry with this id."})
+        ),
+        (
+            status = 410,
+            description = "The entry was deleted.",
+            body = Failure,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Gone", "status": 410, "detail": "This entry was deleted."})
+        )
+    )
+)]
 async fn message(
     State(journal): State<JournalState>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     Parameters(of): Parameters<OneOf>,
 ) -> Result<Response, Problem> {
+    let Path(id) = path.map_err(|_| Problem::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
     let id: Id = id.parse().map_err(|error| wrong("id", error))?;
     let entries = match journal.reader.find(id).await.map_err(problem)? {
         Found::Entry(entry) => vec![*entry],
@@ -222,26 +320,57 @@ impl JournalState {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct TrendOf {
+    /// The width of a bucket: whole minutes, hours or days, such as `15m`, `1h` or `1d`.
+    #[param(value_type = String, example = "1h")]
     aggregation: Aggregation,
+    /// The first moment of the span; a day before `to` without it.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span; now without it.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone in which dates begin; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
+    /// Entries with this hashtag; may be given several times, for all of them.
     #[serde(default)]
     hashtag: Vec<String>,
+    /// `zero` counts empty buckets, too; `none`, which leaves them out, without it.
     #[serde(default)]
+    #[param(value_type = String, pattern = "^(none|zero)$", example = "zero")]
     fill: Fill,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CountsOfMessages)]
+struct Trends {
+    trends: Vec<Bucket>,
+}
+
+/// How many entries a span of time has.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CountOfMessages)]
 struct Bucket {
     from: Time,
     to: Time,
     count: i64,
 }
 
+/// How many entries the journal has, by time.
+#[utoipa::path(
+    get,
+    path = "/api/journal/trends",
+    operation_id = "journalTrends",
+    tag = "journal",
+    params(TrendOf),
+    responses((status = 200, description = "The counts, in order of time.", body = Trends, example = json!({
+        "trends": [{"from": "2021-02-28T10:00:00Z", "to": "2021-02-28T11:00:00Z", "count": 2}]
+    })))
+)]
 async fn trends(State(journal): State<JournalState>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
     let ends = Ends::of(of.from, of.to, &of.tz)?;
     let to = milliseconds(ends.to.unwrap_or(ends.now));
@@ -262,19 +391,33 @@ async fn trends(State(journal): State<JournalState>, Parameters(of): Parameters<
             count,
         })
         .collect();
-    Ok(Json(serde_json::json!({ "trends": trends })).into_response())
+    Ok(Json(Trends { trends }).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct HashtagsOf {
+    /// The first moment of the span.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone in which dates begin; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
+    /// Most hashtags; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+struct Hashtags {
+    hashtags: Vec<Hashtag>,
+}
+
+#[derive(Serialize, ToSchema)]
 struct Hashtag {
     /// As it is compared.
     name: String,
@@ -283,6 +426,17 @@ struct Hashtag {
     count: i64,
 }
 
+/// The hashtags of the journal, the most used first.
+#[utoipa::path(
+    get,
+    path = "/api/journal/hashtags",
+    operation_id = "hashtags",
+    tag = "journal",
+    params(HashtagsOf),
+    responses((status = 200, description = "The hashtags.", body = Hashtags, example = json!({
+        "hashtags": [{"name": "istria", "hashtag": "Istria", "count": 2}]
+    })))
+)]
 async fn hashtags(
     State(journal): State<JournalState>,
     Parameters(of): Parameters<HashtagsOf>,
@@ -298,7 +452,7 @@ async fn hashtags(
         ..Filter::default()
     };
     let used = journal.reader.hashtags(&filter, limit).await.map_err(problem)?;
-    let used: Vec<Hashtag> = used
+    let hashtags: Vec<Hashtag> = used
         .into_iter()
         .map(|used| Hashtag {
             name: used.name,
@@ -306,7 +460,7 @@ async fn hashtags(
             count: used.entries,
         })
         .collect();
-    Ok(Json(serde_json::json!({ "hashtags": used })).into_response())
+    Ok(Json(Hashtags { hashtags }).into_response())
 }
 
 /// Milliseconds since 1970, of which entries have whole ones: no entry is between them and the moment.

@@ -18,34 +18,39 @@ use entry::Entry;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// An entry as this API tells it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Message {
     id: String,
     user: User,
+    #[schema(required)]
     device: Option<String>,
     text: String,
     hashtags: Vec<String>,
     /// The moment that it tells of.
     timestamp: Time,
     received_at: Time,
+    #[schema(required)]
     edited_at: Option<Time>,
+    #[schema(required)]
     place: Option<Place>,
     /// By sensor; only where they are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     readings: Option<BTreeMap<String, Reading>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 struct User {
     id: String,
     name: String,
 }
 
 /// Where an entry stands.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = PlaceOfMessage)]
 struct Place {
     /// Degrees, WGS 84.
     latitude: f64,
@@ -56,7 +61,7 @@ struct Place {
 }
 
 /// Who says where an entry stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Source {
     Message,
@@ -64,10 +69,12 @@ enum Source {
 }
 
 /// What a sensor said last, at an entry's moment or a while before.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ReadingOfMessage)]
 struct Reading {
     value: f64,
     /// Null for a sensor whose unit the platform does not know.
+    #[schema(required)]
     unit: Option<&'static str>,
     timestamp: Time,
 }

@@ -9,12 +9,10 @@ use super::poller::Poller;
 use super::postgres::Past;
 use crate::words::{Database, Device, Name};
 use ::postgres::Pool;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde::Deserialize;
 use service::Service;
 use std::convert::Infallible;
@@ -23,6 +21,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem};
 
 /// How long a listener waits until the database was read.
@@ -46,7 +46,7 @@ struct Live {
 }
 
 /// The routes of this question. `service` awaits the task that looks for changes.
-pub(crate) fn routes(pool: Pool, database: Database, options: LiveOptions, service: &Service) -> Router {
+pub(crate) fn routes(pool: Pool, database: Database, options: LiveOptions, service: &Service) -> OpenApiRouter {
     let (hub, metrics) = (Arc::new(Hub::new()), Metrics::register(&mut service.metrics()));
     let live = Live {
         hub: hub.clone(),
@@ -67,18 +67,41 @@ pub(crate) fn routes(pool: Pool, database: Database, options: LiveOptions, servi
         latch.set(true);
         poller.run()
     });
-    Router::new().route("/api/live", get(listen)).with_state(live)
+    OpenApiRouter::default().routes(routes!(listen)).with_state(live)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct LiveOf {
+    /// Events of this device; may be given several times. All devices without it.
     #[serde(default)]
+    #[param(inline)]
     device: Vec<Device>,
+    /// Values of this sensor; may be given several times. All sensors without it.
     #[serde(default)]
+    #[param(inline)]
     sensor: Vec<Name>,
 }
 
-/// Answers with events until the client leaves or the program ends.
+/// What changes, as it changes: server-sent events until the client leaves or the program ends.
+///
+/// Each event is a state: `hello` with the server's time, then `latest` for each latest value, and `upload`, `day` and
+/// `journal` for what happened after `Last-Event-ID`; after that, what changes.
+#[utoipa::path(
+    get,
+    path = "/api/live",
+    operation_id = "live",
+    tag = "values",
+    params(
+        LiveOf,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has seen.")
+    ),
+    responses((
+        status = 200,
+        description = "The events.",
+        content((String = "text/event-stream", example = "retry: 2000\nevent: hello\ndata: {\"time\":\"2021-02-28T10:00:00Z\"}\n\nevent: latest\ndata: {\"device\":\"lada\",\"sensor\":\"speed\",\"value\":55.5,\"unit\":\"km/h\",\"timestamp\":\"2021-02-28T10:00:00Z\"}\n\n"))
+    ))
+)]
 async fn listen(
     State(live): State<Live>,
     headers: HeaderMap,

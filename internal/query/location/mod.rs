@@ -10,9 +10,10 @@ pub(crate) use http::routes;
 
 use crate::words::{Time, places};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A place at a moment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 struct Location {
     /// Degrees, WGS 84.
     latitude: f64,

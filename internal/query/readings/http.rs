@@ -7,16 +7,19 @@ use super::reader::Reader;
 use super::stream::Export;
 use super::{END, Filter, Key, Order, Page, Reading, Series, Span, postgres};
 use crate::words::reach::BEGINNING;
-use crate::words::{Database, Device, EMPTY, Ends, Name, Time, When, Zone, places, problem, unit};
+use crate::words::{Database, Device, EMPTY, Ends, Name, Time, When, Zone, dropped, places, problem, unit};
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use std::ops::Range;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem, wrong};
 
 /// Readings of a page, unless the client says how many; and at the most.
@@ -25,6 +28,9 @@ const MOST: usize = 10_000;
 
 /// Most series of a page. Each is looked up in each window.
 const MOST_SERIES: usize = 1000;
+
+/// Names the first and the last day of a stream of lines that retention has dropped.
+const DROPPED: HeaderName = HeaderName::from_static("dropped-days");
 
 /// The routes of this question.
 ///
@@ -35,9 +41,9 @@ const MOST_SERIES: usize = 1000;
 /// `drain_deadline`, lines break off.
 ///
 /// 400 with the reason where the question is wrong, or a page has more than 1,000 series.
-pub(crate) fn routes(database: Database, drain_deadline: CancellationToken) -> Router {
-    Router::new()
-        .route("/api/readings", get(readings))
+pub(crate) fn routes(database: Database, drain_deadline: CancellationToken) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(readings))
         .with_state(ReadingsState {
             database,
             drain_deadline,
@@ -50,7 +56,7 @@ struct ReadingsState {
     drain_deadline: CancellationToken,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     Json,
@@ -58,22 +64,66 @@ enum Format {
     Csv,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ReadingsOf {
+    /// A device; may be given several times. All devices without it.
     #[serde(default)]
+    #[param(inline)]
     device: Vec<Device>,
+    /// A sensor; may be given several times. All sensors without it.
     #[serde(default)]
+    #[param(inline)]
     sensor: Vec<Name>,
+    /// The first moment of the span; that of the first reading without it.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span; after the last reading without it.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone in which dates begin; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
+    /// By timestamp, then device, then sensor: `asc`, or `desc` for exactly the reverse. `asc` without it.
+    #[param(inline)]
     order: Option<Order>,
+    /// Readings of a page; 100 without it.
+    #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
+    /// The `nextCursor` of the page before; the first page without it.
     cursor: Option<String>,
+    /// `json` for pages; `ndjson` or `csv` for all readings of the span as lines. As `Accept` says without it.
+    #[param(inline)]
     format: Option<Format>,
 }
 
+/// Readings as they are stored: in pages, or all of a span as lines.
+///
+/// Lines come in the order of dumps, and `POST /ingest` takes those of NDJSON. Where retention has dropped days of the
+/// span, the header `Dropped-Days` of lines names the first and the last one.
+#[utoipa::path(
+    get,
+    path = "/api/readings",
+    operation_id = "readings",
+    tag = "readings",
+    params(ReadingsOf),
+    responses((
+        status = 200,
+        description = "The readings.",
+        content(
+            (Page = "application/json", example = json!({
+                "readings": [{
+                    "device": "lada", "sensor": "speed", "timestamp": "2021-02-28T10:00:00Z", "value": 55.5, "unit": "km/h"
+                }],
+                "nextCursor": null,
+                "dropped": [{"date": "2017-06-03", "url": "/dumps/2017-06-03.json.gz"}]
+            })),
+            (String = "application/x-ndjson", example = "{\"sensor\":\"speed\",\"value\":55.5,\"timestamp\":\"2021-02-28T10:00:00Z\",\"device\":\"lada\"}\n"),
+            (String = "text/csv", example = "device,sensor,timestamp,value,unit\nlada,speed,2021-02-28T10:00:00Z,55.5,km/h\n")
+        )
+    ))
+)]
 async fn readings(
     State(state): State<ReadingsState>,
     headers: HeaderMap,
@@ -151,9 +201,14 @@ impl ReadingsState {
             value,
             unit: unit(&series.sensor),
         });
+        // Days before the first reading count as well, where no beginning is asked for.
+        let first = ends.from.map_or(BEGINNING, |_| span.from);
+        let last = next.as_ref().map(|next| next.last.timestamp);
+        let covered = covered(first..span.to, order, asked.after.map(|after| after.timestamp), last);
         let page = Page {
             readings: readings.collect(),
             next_cursor: next.map(|next| next.to_string()),
+            dropped: dropped(&self.database, covered).await.map_err(problem)?,
         };
         Ok(([(header::VARY, "accept")], Json(page)).into_response())
     }
@@ -197,10 +252,26 @@ impl ReadingsState {
         let ends = of.ends()?;
         let from = ends.from.map_or(BEGINNING, Timestamp::as_microsecond);
         let to = ends.to.map_or(END, Timestamp::as_microsecond);
-        let reader = Reader::new(self.database.clone(), of.filter(), within(from, to)?);
+        let span = within(from, to)?;
+        let dropped = dropped(&self.database, from..to).await.map_err(problem)?;
+        let reader = Reader::new(self.database.clone(), of.filter(), span);
         let body = Export::new(reader, kind).body(self.drain_deadline.clone()).await?;
         let headers = [(header::CONTENT_TYPE, kind.media_type()), (header::VARY, "accept")];
-        Ok((headers, body).into_response())
+        let mut response = (headers, body).into_response();
+        if let (Some(first), Some(last)) = (dropped.first(), dropped.last()) {
+            let days = format!("{}/{}", first.date, last.date);
+            let days = HeaderValue::try_from(days).map_err(Problem::internal)?;
+            response.headers_mut().insert(DROPPED, days);
+        }
+        Ok(response)
+    }
+}
+
+/// The part of a span that a page has, which begins after a reading, and ends with one if another page follows.
+fn covered(span: Range<i64>, order: Order, after: Option<i64>, last: Option<i64>) -> Range<i64> {
+    match order {
+        Order::Asc => after.unwrap_or(span.start)..last.map_or(span.end, |last| last.saturating_add(1)),
+        Order::Desc => last.unwrap_or(span.start)..after.map_or(span.end, |after| after.saturating_add(1)),
     }
 }
 

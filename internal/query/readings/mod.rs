@@ -20,33 +20,40 @@ mod tests;
 
 pub(crate) use http::routes;
 
-use crate::words::{Device, Name, Time};
+use crate::words::{Device, DroppedDay, Name, Time};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The end of the calendar, 9999-12-30T22:00:00Z: no span ends later.
 const END: i64 = 253_402_207_200_000_000;
 
 /// A page, in the requested order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Readings)]
 struct Page<'a> {
     readings: Vec<Reading<'a>>,
     /// Leads to the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
+    /// Days of this page whose readings retention has dropped: they are in its dumps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<DroppedDay>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Reading<'a> {
     device: &'a str,
     sensor: &'a str,
     timestamp: Time,
     value: f64,
     /// Null for a sensor whose unit the platform does not know.
+    #[schema(required)]
     unit: Option<&'static str>,
 }
 
 /// The order of a page: by timestamp, then device, then sensor; names bytewise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Order {
     /// The earliest first.

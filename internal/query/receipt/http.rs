@@ -2,18 +2,20 @@
 
 use super::waiting::Waiting;
 use super::{Receipt, Status, earliest, judge, postgres};
-use crate::words::{Database, page, problem};
+use crate::words::{Database, Failure, page, problem};
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 use web::{Parameters, Problem, wrong};
 
@@ -33,34 +35,64 @@ struct Receipts {
 }
 
 /// The routes of this question. No answer is held beyond `stop`.
-pub(crate) fn routes(database: Database, stop: CancellationToken) -> Router {
+pub(crate) fn routes(database: Database, stop: CancellationToken) -> OpenApiRouter {
     let waiting = Waiting::new(database.clone());
     let receipts = Receipts {
         database,
         waiting,
         stop,
     };
-    Router::new()
-        .route("/api/ingests", get(receipts_of_uploads))
-        .route("/api/ingests/{id}", get(receipt))
+    OpenApiRouter::default()
+        .routes(routes!(receipts_of_uploads))
+        .routes(routes!(receipt))
         .with_state(receipts)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct PageOf {
+    /// Receipts of a page; 20 without it.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
+    /// The `nextCursor` of the page before; the first page without it.
     cursor: Option<String>,
 }
 
 /// Receipts, the latest upload first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Receipts)]
 struct Page {
     ingests: Vec<Receipt>,
+    /// Leads to the next page; null on the last one.
+    #[schema(required, value_type = Option<String>, format = "uuid")]
     next_cursor: Option<Uuid>,
 }
 
-/// Answers with the receipts of the latest uploads. An upload is listed once its first message is stored.
+/// The receipts of the latest uploads, the latest first.
+///
+/// An upload is listed once its first message is stored.
+#[utoipa::path(
+    get,
+    path = "/api/ingests",
+    operation_id = "receipts",
+    tag = "operation",
+    params(PageOf),
+    responses((status = 200, description = "A page of receipts.", body = Page, example = json!({
+        "ingests": [{
+            "id": "019ac1de-6f6a-7b1c-9d62-0c2f4f7a1b2c",
+            "status": "persisted",
+            "accepted": 2,
+            "rejected": 1,
+            "persisted": 2,
+            "duplicates": 0,
+            "conflicts": 0,
+            "failed": 0,
+            "invalid": [{"line": 3, "reason": "value: missing", "reading": "{\"sensor\":\"speed\"}"}]
+        }],
+        "nextCursor": "019ac1de-6f6a-7b1c-9d62-0c2f4f7a1b2c"
+    })))
+)]
 async fn receipts_of_uploads(
     State(receipts): State<Receipts>,
     Parameters(of): Parameters<PageOf>,
@@ -90,13 +122,47 @@ async fn receipts_of_uploads(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wait {
+    /// How long to hold the answer while the receipt is pending, up to `30s`, such as `5s`.
+    #[param(pattern = "^[0-9]+(ms|s)$", example = "5s")]
     wait: Option<String>,
 }
 
-/// Answers with the receipt of an upload. With `?wait=5s` it holds the answer while the receipt is pending,
-/// for 30 s at most and not beyond the program's end.
+/// The receipt of an upload: what became of its readings.
+///
+/// With `wait`, the answer is held while the receipt is pending, and not beyond the program's end.
+#[utoipa::path(
+    get,
+    path = "/api/ingests/{id}",
+    operation_id = "receipt",
+    tag = "operation",
+    params(
+        ("id" = String, Path, description = "The id that `POST /ingest` answered with.", example = "019ac1de-6f6a-7b1c-9d62-0c2f4f7a1b2c"),
+        Wait
+    ),
+    responses(
+        (status = 200, description = "The receipt.", body = Receipt, example = json!({
+            "id": "019ac1de-6f6a-7b1c-9d62-0c2f4f7a1b2c",
+            "status": "persisted",
+            "accepted": 2,
+            "rejected": 1,
+            "persisted": 2,
+            "duplicates": 0,
+            "conflicts": 0,
+            "failed": 0,
+            "invalid": [{"line": 3, "reason": "value: missing", "reading": "{\"sensor\":\"speed\"}"}]
+        })),
+        (
+            status = 404,
+            description = "There is no such upload, or its receipt is no longer kept.",
+            body = Failure,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is no such upload. Ids are in the answers to POST /ingest, and are known for seven days."})
+        )
+    )
+)]
 async fn receipt(
     State(receipts): State<Receipts>,
     id: Result<Path<String>, PathRejection>,

@@ -9,6 +9,7 @@ mod waiting;
 pub(crate) use http::routes;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Microseconds without progress after which an upload without totals is incomplete.
@@ -16,13 +17,16 @@ const BROKEN_OFF: i64 = 3600 * 1_000_000;
 
 /// The receipt of an upload, in readings. In the end `accepted = persisted + duplicates + conflicts +
 /// failed`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct Receipt {
+    #[schema(value_type = String, format = "uuid")]
     id: Uuid,
     status: Status,
     /// Accepted readings, as the upload was answered; null until its last message is stored.
+    #[schema(required)]
     accepted: Option<u64>,
     /// Rejected lines; null likewise.
+    #[schema(required)]
     rejected: Option<u64>,
     /// New rows.
     persisted: u64,
@@ -39,7 +43,8 @@ struct Receipt {
 }
 
 /// A rejected line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = InvalidLine)]
 struct Invalid {
     /// Its number in the body, from 1.
     line: u64,
@@ -53,8 +58,9 @@ struct Invalid {
 }
 
 /// The state of an upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ReceiptStatus)]
 enum Status {
     /// More messages may follow.
     Pending,

@@ -18,32 +18,39 @@ use reading::time::SECOND;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use utoipa::ToSchema;
 
 /// The width of an average, in microseconds: a quarter of an hour.
 const QUARTER: i64 = 15 * 60 * SECOND;
 
 /// The latest reading of every sensor.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Latest {
     /// km/h, from the sensor `speed`; null without a reading.
+    #[schema(required)]
     speed: Option<f64>,
     /// %, from `fuel`.
+    #[schema(required)]
     fuel: Option<f64>,
     /// degC, from `engine_temperature`.
+    #[schema(required)]
     engine_temperature: Option<f64>,
     /// rpm, from `revolution`.
+    #[schema(required)]
     revolutions: Option<f64>,
     /// By name.
     sensors: BTreeMap<String, Sensor>,
 }
 
 /// The latest reading of one sensor.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = LatestValue)]
 struct Sensor {
     device: String,
     value: f64,
     /// Null for a sensor whose unit the platform does not know.
+    #[schema(required)]
     unit: Option<&'static str>,
     timestamp: Time,
 }
@@ -102,10 +109,11 @@ impl FromStr for Day {
 }
 
 /// The average of a quarter of an hour.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 struct Average {
     sensor: String,
     /// Null without readings, unless filled.
+    #[schema(required)]
     value: Option<f64>,
     /// Where the quarter begins.
     timestamp: Time,

@@ -9,12 +9,14 @@ pub(crate) use http::routes;
 
 use crate::words::Time;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The state of the database that the API reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Status {
     /// The greatest event time of all readings, or of one device's; null without readings.
+    #[schema(required)]
     last_ingest_timestamp: Option<Time>,
     /// Devices with readings.
     devices: i64,

@@ -3,13 +3,14 @@
 use super::gather::Point;
 use super::segments::{Segment, seconds};
 use crate::words::places::timestamp;
-use crate::words::{Time, unit};
+use crate::words::{DroppedDay, Time, unit};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use utoipa::ToSchema;
 
-/// `GET /api/location/track`.
-#[derive(Debug, Serialize)]
+/// The track of a span.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Track<'a> {
     from: Time,
     to: Time,
@@ -18,13 +19,18 @@ pub(super) struct Track<'a> {
     with: Option<&'a str>,
     /// Of the values; null for a sensor whose unit the platform does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     unit: Option<Option<&'static str>>,
     segments: Vec<Told<'a>>,
+    /// Days of the span whose readings retention has dropped: they are in its dumps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<DroppedDay>,
 }
 
 /// A segment in an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Segment)]
 struct Told<'a> {
     device: &'a str,
     from: Time,
@@ -36,14 +42,16 @@ struct Told<'a> {
     points: Points,
 }
 
-#[derive(Debug, Serialize)]
+/// The points of a segment, in rows or an array for each member.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Points {
     Rows(Vec<Row>),
     Columns(Columns),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Point)]
 struct Row {
     timestamp: Time,
     /// Degrees, WGS 84.
@@ -51,11 +59,13 @@ struct Row {
     longitude: f64,
     /// Null without a reading close in time; left out where no sensor was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
     value: Option<Option<f64>>,
 }
 
 /// The same, an array for each member.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PointColumns)]
 struct Columns {
     timestamp: Vec<Time>,
     latitude: Vec<f64>,
@@ -64,11 +74,13 @@ struct Columns {
     value: Option<Vec<Option<f64>>>,
 }
 
-/// A track of this span as JSON, its points in rows or in columns. `with` is the sensor of their values.
+/// A track of this span as JSON, its points in rows or in columns. `with` is the sensor of their values, `dropped` has
+/// the days of the span that retention has dropped.
 pub(super) fn track<'a>(
     span: (Time, Time),
     with: Option<&'a str>,
     segments: &'a [Segment],
+    dropped: Vec<DroppedDay>,
     in_columns: bool,
 ) -> Track<'a> {
     let told = |segment: &'a Segment| Told {
@@ -89,6 +101,7 @@ pub(super) fn track<'a>(
         with,
         unit: with.map(unit),
         segments: segments.iter().map(told).collect(),
+        dropped,
     }
 }
 
@@ -111,8 +124,8 @@ fn columns(points: &[Point], with_values: bool) -> Columns {
     }
 }
 
-/// A feature for each segment: a line, or a point where it has only one.
-pub(super) fn geojson(with: Option<&str>, segments: &[Segment]) -> Value {
+/// A feature for each segment: a line, or a point where it has only one. Dropped days are a member beside them.
+pub(super) fn geojson(with: Option<&str>, segments: &[Segment], dropped: &[DroppedDay]) -> Value {
     let feature = |segment: &Segment| {
         let positions: Vec<[f64; 2]> = segment
             .points
@@ -139,16 +152,28 @@ pub(super) fn geojson(with: Option<&str>, segments: &[Segment]) -> Value {
         json!({"type": "Feature", "geometry": geometry, "properties": properties})
     };
     let features: Vec<Value> = segments.iter().map(feature).collect();
-    json!({"type": "FeatureCollection", "features": features})
+    let mut collection = json!({"type": "FeatureCollection", "features": features});
+    if !dropped.is_empty() {
+        collection["dropped"] = json!(dropped);
+    }
+    collection
 }
 
-/// A track for each device, with its segments. Names of devices need no escaping.
-pub(super) fn gpx(segments: &[Segment]) -> String {
+/// A track for each device, with its segments, and links to the dumps of dropped days. Names of devices need no
+/// escaping.
+pub(super) fn gpx(segments: &[Segment], dropped: &[DroppedDay]) -> String {
     let mut text = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <gpx version=\"1.1\" creator=\"Odograph\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n",
     );
     // Writing to a text cannot fail.
+    if !dropped.is_empty() {
+        text.push_str("<metadata>\n<desc>Days that retention has dropped are in dumps.</desc>\n");
+        for day in dropped {
+            let _written = writeln!(text, "<link href=\"{}\"><text>{}</text></link>", day.url, day.date);
+        }
+        text.push_str("</metadata>\n");
+    }
     for of_device in segments.chunk_by(|one, next| one.device == next.device) {
         let Some(first) = of_device.first() else { continue };
         let _written = writeln!(text, "<trk><name>{}</name>", first.device);

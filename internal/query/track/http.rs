@@ -5,16 +5,18 @@ use super::points::{Room, points};
 use super::segments::{Chosen, Segment, choose, segments};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
-use crate::words::{Database, Device, Ends, Name, Time, When, Zone, problem};
+use crate::words::{Database, Device, Ends, Name, Time, When, Zone, dropped, problem};
+use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::Timestamp;
 use reading::time;
 use serde::Deserialize;
 use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem, wrong};
 
 /// The longest span of an answer, and the one without a beginning, in days.
@@ -47,10 +49,10 @@ const COARSEST: f64 = 100_000.0;
 ///
 /// Reads the coordinates of the span once, in order of the primary key, and sorts nothing. 400 with the reason where
 /// the question is wrong or its answer too large.
-pub(crate) fn routes(database: Database, tolerance: Duration) -> Router {
+pub(crate) fn routes(database: Database, tolerance: Duration) -> OpenApiRouter {
     let tolerance = time::micros(tolerance).min(time::DAY);
-    Router::new()
-        .route("/api/location/track", get(track))
+    OpenApiRouter::default()
+        .routes(routes!(track))
         .with_state(TrackState { database, tolerance })
 }
 
@@ -61,7 +63,7 @@ struct TrackState {
     tolerance: i64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     #[default]
@@ -70,7 +72,7 @@ enum Format {
     Gpx,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Layout {
     #[default]
@@ -78,22 +80,74 @@ enum Layout {
     Columns,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct TrackOf {
+    /// One device; all devices without it.
+    #[param(inline)]
     device: Option<Device>,
+    /// The first moment of the span; 24 hours before `to` without it.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span; now without it.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone in which dates begin; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
+    /// So many points at most; each segment keeps both ends.
+    #[param(minimum = 2, maximum = 10000)]
     points: Option<usize>,
+    /// Leaves out points from which the line is at most so many metres away.
+    #[param(exclusive_minimum = 0, maximum = 100000)]
     simplify: Option<f64>,
+    /// A sensor: each point has its nearest value, or null.
+    #[param(inline)]
     with: Option<Name>,
+    /// The form of the answer; `json` without it.
     #[serde(default)]
+    #[param(inline)]
     format: Format,
+    /// The form of points in JSON: `rows`, or `columns` for an array of each member.
     #[serde(default)]
+    #[param(inline)]
     layout: Layout,
 }
 
+/// The places of vehicles in a span, in segments that each have no gap.
+#[utoipa::path(
+    get,
+    path = "/api/location/track",
+    operation_id = "track",
+    tag = "drives",
+    params(TrackOf),
+    responses((
+        status = 200,
+        description = "The segments, in order of device and time.",
+        content(
+            (formats::Track = "application/json", example = json!({
+                "from": "2021-02-28T00:00:00Z",
+                "to": "2021-03-01T00:00:00Z",
+                "with": "speed",
+                "unit": "km/h",
+                "segments": [{
+                    "device": "lada",
+                    "from": "2021-02-28T10:00:00Z",
+                    "to": "2021-02-28T10:01:00Z",
+                    "distance": 1111.95,
+                    "movingTime": 60.0,
+                    "points": [
+                        {"timestamp": "2021-02-28T10:00:00Z", "latitude": 45.0, "longitude": 13.0, "value": 60.0},
+                        {"timestamp": "2021-02-28T10:01:00Z", "latitude": 45.01, "longitude": 13.0, "value": null}
+                    ]
+                }]
+            })),
+            (Object = "application/geo+json", example = json!({"type": "FeatureCollection", "features": []})),
+            (String = "application/gpx+xml", example = "<gpx version=\"1.1\" creator=\"Odograph\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n</gpx>\n")
+        )
+    ))
+)]
 async fn track(State(source): State<TrackState>, Parameters(of): Parameters<TrackOf>) -> Result<Response, Problem> {
     let (from, to) = Ends::of(of.from, of.to, &of.tz)?.span_within(DEFAULT, LONGEST)?;
     let chosen = chosen(of.points, of.simplify)?;
@@ -117,18 +171,27 @@ async fn track(State(source): State<TrackState>, Parameters(of): Parameters<Trac
             "more than {MOST_POINTS} points: ask for fewer with points or simplify, for a shorter span, or for one device"
         )));
     }
+    let dropped = dropped(&source.database, from.as_microsecond()..to.as_microsecond());
+    let dropped = dropped.await.map_err(problem)?;
     Ok(match of.format {
         Format::Json => {
             let in_columns = of.layout == Layout::Columns;
-            Json(formats::track((Time(from), Time(to)), with, &segments, in_columns)).into_response()
+            Json(formats::track(
+                (Time(from), Time(to)),
+                with,
+                &segments,
+                dropped,
+                in_columns,
+            ))
+            .into_response()
         }
         Format::Geojson => {
             let kind = [(header::CONTENT_TYPE, "application/geo+json")];
-            (kind, Json(formats::geojson(with, &segments))).into_response()
+            (kind, Json(formats::geojson(with, &segments, &dropped))).into_response()
         }
         Format::Gpx => {
             let kind = [(header::CONTENT_TYPE, "application/gpx+xml")];
-            (kind, formats::gpx(&segments)).into_response()
+            (kind, formats::gpx(&segments, &dropped)).into_response()
         }
     })
 }

@@ -22,6 +22,11 @@ pub(super) fn name(function: Function) -> &'static str {
     named.map_or("", |(name, _)| name)
 }
 
+/// The functions with their names.
+pub(super) fn all() -> [(&'static str, Function); 10] {
+    FUNCTIONS
+}
+
 /// Functions in a request: `avg,max`, each at most once.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -3,18 +3,20 @@
 use super::aggregation::Aggregation;
 use super::functions::Functions;
 use super::table::{Layout, Table};
-use super::{Asked, Cut, MOST_SERIES, Series, Trend, Trends, check, cut};
+use super::{Answer, Asked, Cut, MOST_SERIES, Series, Trend, Trends, check, cut};
 use crate::words::bucket::{self, Fill, Function, Named};
-use crate::words::{Database, Device, Ends, Name, Time, When, Zone, problem, unit};
+use crate::words::{Database, Device, Ends, Name, Time, When, Zone, dropped, problem, unit};
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem, wrong};
 
 /// How long all series of an answer may take together.
@@ -33,29 +35,52 @@ const DEADLINE: Duration = Duration::from_secs(60);
 ///
 /// 400 with the reason where the question is wrong, or has more than 10,000 buckets, 50,000 of all series, or 500
 /// series. 503 where several series take longer than a minute.
-pub(crate) fn routes(database: Database) -> Router {
-    Router::new().route("/api/trends", get(trends)).with_state(database)
+pub(crate) fn routes(database: Database) -> OpenApiRouter {
+    OpenApiRouter::default().routes(routes!(trends)).with_state(database)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct TrendOf {
+    /// A sensor; several times for several series.
+    #[param(inline, min_items = 1)]
     sensor: Vec<Name>,
+    /// One device; all devices together without it.
+    #[param(inline)]
     device: Option<Device>,
+    /// The first moment of the span; a day before `to` without it.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span; now without it.
+    #[param(inline)]
     to: Option<When>,
+    /// The width of a bucket, such as `30s`, `15m`, `1h`, `1d` or `1mo`; or `all`. `15m` without it.
+    #[param(inline)]
     aggregation: Option<Aggregation>,
+    /// The greatest number of points instead: up to as many readings as they are, or else buckets.
+    #[param(minimum = 1, maximum = 2000)]
     points: Option<u32>,
+    /// The zone in which dates, days, weeks, months and years begin; UTC without it.
+    #[param(inline)]
     tz: Option<Zone>,
+    /// Functions of a bucket, each once, with commas; `avg` without it.
     #[serde(default)]
+    #[param(inline)]
     function: Functions,
+    /// What an empty bucket has. `none` leaves it out; that is so without it, and `null` in columns.
+    #[param(inline)]
     fill: Option<Fill>,
+    /// A series of each device.
+    #[param(inline)]
     by: Option<By>,
+    /// `rows`, or `columns` for arrays; `rows` without it.
     #[serde(default)]
+    #[param(inline)]
     layout: Layout,
 }
 
 /// What series are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum By {
     Device,
@@ -86,6 +111,43 @@ impl TrendOf {
     }
 }
 
+/// Readings of sensors in buckets of time, and functions of each bucket.
+///
+/// Several sensors, `by=device` and `layout=columns` are answered with a list of series.
+#[utoipa::path(
+    get,
+    path = "/api/trends",
+    operation_id = "trends",
+    tag = "readings",
+    params(TrendOf),
+    responses((
+        status = 200,
+        description = "The trend of one sensor, or series.",
+        content((Answer = "application/json", examples(
+            ("one" = (summary = "One sensor.", value = json!({
+                    "sensor": "speed",
+                    "device": null,
+                    "from": "2021-02-28T10:00:00Z",
+                    "to": "2021-02-28T11:00:00Z",
+                    "aggregation": "15m",
+                    "buckets": [{"timestamp": "2021-02-28T10:00:00Z", "avg": 57.5, "count": 3}]
+                }))),
+            ("several" = (summary = "Series in columns.", value = json!({
+                "from": "2021-02-28T10:00:00Z",
+                "to": "2021-02-28T11:00:00Z",
+                "aggregation": "15m",
+                "series": [{
+                    "device": "lada",
+                    "sensor": "speed",
+                    "unit": "km/h",
+                    "raw": false,
+                    "buckets": {"timestamp": ["2021-02-28T10:00:00Z", "2021-02-28T10:15:00Z"], "avg": [57.5, null]}
+                }],
+                "dropped": [{"date": "2017-06-03", "url": "/dumps/2017-06-03.json.gz"}]
+            })))
+        )))
+    ))
+)]
 async fn trends(State(database): State<Database>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
     let (from, to) = of.span()?;
     let asked = Asked {
@@ -108,6 +170,8 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
         fill,
         layout: of.layout,
     };
+    let dropped = dropped(&database, from.as_microsecond()..to.as_microsecond());
+    let dropped = dropped.await.map_err(problem)?;
     if let (&[sensor], None, Layout::Rows) = (&*sensors, of.by, of.layout) {
         let series = bucket::series(&database, sensor, of.device()).await.map_err(problem)?;
         let (raw, buckets) = question.ask(&series).await?;
@@ -119,8 +183,9 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
             aggregation: cut.name(),
             raw,
             buckets,
+            dropped,
         };
-        return Ok(Json(trend).into_response());
+        return Ok(Json(Answer::One(trend)).into_response());
     }
     let all = async {
         match of.by {
@@ -134,8 +199,9 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
         to: Time(to),
         aggregation: cut.name(),
         series,
+        dropped,
     };
-    Ok(Json(trends).into_response())
+    Ok(Json(Answer::Several(trends)).into_response())
 }
 
 fn too_slow() -> Problem {

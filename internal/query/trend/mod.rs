@@ -4,6 +4,7 @@
 //! share.
 
 mod aggregation;
+mod described;
 mod functions;
 mod http;
 mod table;
@@ -15,9 +16,10 @@ pub(crate) use http::routes;
 use self::aggregation::Aggregation;
 use self::table::Table;
 use crate::words::bucket::Buckets;
-use crate::words::{EMPTY, Time, Zone};
+use crate::words::{DroppedDay, EMPTY, Time, Zone};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Most buckets of a series, with those that are left out. Bounds its memory.
 const MOST_BUCKETS: usize = 10_000;
@@ -31,42 +33,62 @@ const MOST_SERIES: usize = 500;
 /// Most points that may be asked for.
 const MOST_POINTS: usize = 2_000;
 
-/// `GET /api/trends` of one sensor: its readings in buckets of time.
-#[derive(Debug, Serialize)]
+/// `GET /api/trends`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = TrendAnswer)]
+enum Answer<'a> {
+    One(Trend<'a>),
+    Several(Trends<'a>),
+}
+
+/// The trend of one sensor: its readings in buckets of time.
+#[derive(Debug, Serialize, ToSchema)]
 struct Trend<'a> {
     sensor: &'a str,
     /// The device of the readings; null: all devices.
+    #[schema(required)]
     device: Option<&'a str>,
     /// The beginning of the span.
     from: Time,
     /// The end of the span, exclusive.
     to: Time,
     /// The width of the buckets, as in the request, or as the number of points led to; null where none fits.
+    #[schema(required)]
     aggregation: Option<&'a str>,
     /// The buckets are single readings.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     raw: bool,
     buckets: Table,
+    /// Days of the span whose readings retention has dropped: they are in its dumps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<DroppedDay>,
 }
 
-/// `GET /api/trends` of several sensors, of each device, or in columns.
-#[derive(Debug, Serialize)]
+/// Trends of several sensors, of each device, or in columns.
+#[derive(Debug, Serialize, ToSchema)]
 struct Trends<'a> {
-    /// As of [`Trend`].
+    /// As of one trend, like the next two.
     from: Time,
     to: Time,
+    #[schema(required)]
     aggregation: Option<&'a str>,
     /// In the order of the sensors in the request, then of device.
     series: Vec<Series>,
+    /// As of one trend.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<DroppedDay>,
 }
 
 /// The readings of a sensor, of one device or of all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Series {
     /// Null: all devices.
+    #[schema(required)]
     device: Option<String>,
     sensor: String,
     /// Null for a sensor whose unit the platform does not know.
+    #[schema(required)]
     unit: Option<&'static str>,
     /// The buckets are single readings.
     raw: bool,

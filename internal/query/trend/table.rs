@@ -6,9 +6,10 @@ use crate::words::bucket::{Buckets, Column, Fill, Function, Values};
 use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// How an answer has its buckets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Layout {
     /// A list of objects: `timestamp`, and a member for each function.

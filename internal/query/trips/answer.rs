@@ -6,18 +6,23 @@ use crate::words::places::timestamp;
 use crate::words::{Time, Zone};
 use reading::pairing::Pair;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A trip in an answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Trip)]
 pub(super) struct Told {
     pub(super) device: String,
     /// The day on which it began, in the zone of the question.
+    #[schema(format = Date)]
     pub(super) date: String,
     pub(super) from: Time,
     pub(super) to: Time,
     /// Null without places.
+    #[schema(required)]
     start: Option<Place>,
+    #[schema(required)]
     end: Option<Place>,
     /// In metres.
     pub(super) distance: f64,
@@ -25,10 +30,13 @@ pub(super) struct Told {
     duration: f64,
     pub(super) moving_time: f64,
     /// In km/h; the average is over the whole duration.
+    #[schema(required)]
     top_speed: Option<f64>,
     average_speed: f64,
     /// In percent of the tank; null without a level at its beginning and its end.
+    #[schema(required)]
     fuel: Option<f64>,
+    #[schema(required)]
     refuelled: Option<f64>,
     /// Silences that did not end it.
     bridged: Vec<Silence>,
@@ -40,20 +48,21 @@ pub(super) struct Told {
 }
 
 /// Degrees, WGS 84.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = PlaceOfTrip)]
 struct Place {
     latitude: f64,
     longitude: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 struct Silence {
     from: Time,
     to: Time,
 }
 
 /// The places of a path, an array for each member.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 struct Path {
     timestamp: Vec<Time>,
     latitude: Vec<f64>,

@@ -3,12 +3,15 @@
 use super::answer::Told;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// The trips that began on a day.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DayOfTrips)]
 pub(super) struct Day {
     /// In the zone of the question.
+    #[schema(format = Date)]
     date: String,
     trips: usize,
     /// In metres.

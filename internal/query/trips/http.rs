@@ -2,19 +2,21 @@
 
 use super::answer::{Told, told};
 use super::cache::Cache;
-use super::days::days;
+use super::days::{Day, days};
 use super::find::FARTHEST;
 use super::thresholds::{Rules, Thresholds};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
-use crate::words::{Database, Device, Ends, When, Zone, problem};
+use crate::words::{Database, Device, DroppedDay, Ends, When, Zone, dropped, problem};
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use reading::time;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use web::{Parameters, Problem, wrong};
 
 /// The longest span of an answer, and the one without a beginning, in days.
@@ -36,10 +38,10 @@ const READINGS: usize = 50_000_000;
 ///
 /// Reads four sensors of the span once, in order of the primary key, and keeps the answer until a day of it changes.
 /// Memory is constant in the readings. 400 with the reason where the question is wrong or would read too much.
-pub(crate) fn routes(database: Database, tolerance: Duration, thresholds: &Thresholds) -> Router {
-    Router::new()
-        .route("/api/trips", get(trips))
-        .route("/api/trips/days", get(trip_days))
+pub(crate) fn routes(database: Database, tolerance: Duration, thresholds: &Thresholds) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(trips))
+        .routes(routes!(trip_days))
         .with_state(TripState {
             database,
             rules: Rules::new(thresholds, tolerance),
@@ -54,51 +56,125 @@ struct TripState {
     cache: Cache,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum With {
     Path,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct TripsOf {
+    /// One device; all devices without it.
+    #[param(inline)]
     device: Option<Device>,
+    /// The first moment of the span; 30 days before `to` without it.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span; now without it.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone of the trips' dates; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
+    /// Adds the path of each trip.
+    #[param(inline)]
     with: Option<With>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Trips {
+    /// In order of time, then of device.
     trips: Vec<Told>,
+    /// Days of the span whose readings retention has dropped: they are in its dumps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<DroppedDay>,
 }
 
+/// The trips that began in a span.
+#[utoipa::path(
+    get,
+    path = "/api/trips",
+    operation_id = "trips",
+    tag = "drives",
+    params(TripsOf),
+    responses((status = 200, description = "The trips.", body = Trips, example = json!({
+        "trips": [{
+            "device": "lada",
+            "date": "2021-02-28",
+            "from": "2021-02-28T10:00:00Z",
+            "to": "2021-02-28T10:20:00Z",
+            "start": {"latitude": 45.0, "longitude": 13.0},
+            "end": {"latitude": 45.1, "longitude": 13.0},
+            "distance": 11119.5,
+            "duration": 1200.0,
+            "movingTime": 1180.0,
+            "topSpeed": 55.5,
+            "averageSpeed": 33.4,
+            "fuel": null,
+            "refuelled": null,
+            "bridged": [],
+            "open": false
+        }],
+        "dropped": [{"date": "2017-06-03", "url": "/dumps/2017-06-03.json.gz"}]
+    })))
+)]
 async fn trips(State(source): State<TripState>, Parameters(of): Parameters<TripsOf>) -> Result<Json<Trips>, Problem> {
     let span = span(of.from, of.to, &of.tz)?;
     let device = of.device.as_ref().map(Device::as_str);
-    let trips = source.trips(device, span, &of.tz, of.with.is_some()).await?;
-    Ok(Json(Trips { trips }))
+    let trips = source.trips(device, span.clone(), &of.tz, of.with.is_some()).await?;
+    let dropped = dropped(&source.database, span).await.map_err(problem)?;
+    Ok(Json(Trips { trips, dropped }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct DaysOf {
+    /// One device; all devices without it.
+    #[param(inline)]
     device: Option<Device>,
+    /// The first moment of the span; 30 days before `to` without it.
+    #[param(inline)]
     from: Option<When>,
+    /// The first moment after the span; now without it.
+    #[param(inline)]
     to: Option<When>,
+    /// The zone of the dates; UTC without it.
     #[serde(default)]
+    #[param(inline)]
     tz: Zone,
 }
 
-async fn trip_days(
-    State(source): State<TripState>,
-    Parameters(of): Parameters<DaysOf>,
-) -> Result<Json<serde_json::Value>, Problem> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DaysOfTrips)]
+struct Days {
+    days: Vec<Day>,
+    /// Days of the span whose readings retention has dropped: they are in its dumps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<DroppedDay>,
+}
+
+/// The days on which trips began, for a calendar.
+#[utoipa::path(
+    get,
+    path = "/api/trips/days",
+    operation_id = "daysOfTrips",
+    tag = "drives",
+    params(DaysOf),
+    responses((status = 200, description = "The days, in order. Those without a trip are left out.", body = Days, example = json!({
+        "days": [{"date": "2021-02-28", "trips": 1, "distance": 11119.5, "movingTime": 1180.0}]
+    })))
+)]
+async fn trip_days(State(source): State<TripState>, Parameters(of): Parameters<DaysOf>) -> Result<Json<Days>, Problem> {
     let span = span(of.from, of.to, &of.tz)?;
     let device = of.device.as_ref().map(Device::as_str);
-    let trips = source.trips(device, span, &of.tz, false).await?;
-    Ok(Json(serde_json::json!({ "days": days(&trips) })))
+    let trips = source.trips(device, span.clone(), &of.tz, false).await?;
+    let dropped = dropped(&source.database, span).await.map_err(problem)?;
+    Ok(Json(Days {
+        days: days(&trips),
+        dropped,
+    }))
 }
 
 impl TripState {

@@ -1,7 +1,9 @@
-//! Shared by all questions: names, times, buckets, queries, and answers to failures.
+//! Shared by all questions: names, times, buckets, queries, dropped days, and answers to failures.
 
 mod answer;
 pub(crate) mod bucket;
+mod described;
+mod dropped;
 pub(crate) mod earth;
 mod name;
 pub(crate) mod page;
@@ -16,6 +18,8 @@ mod zone;
 
 pub(crate) use ::postgres::Database;
 pub(crate) use answer::{Answer, json, problem, respond};
+pub(crate) use described::Failure;
+pub(crate) use dropped::{DroppedDay, dropped};
 pub(crate) use name::{Device, Name};
 pub(crate) use shared::Questions;
 pub(crate) use span::{EMPTY, Ends};

@@ -182,7 +182,7 @@ async fn a_stream_that_fails_breaks_off() {
 fn over_one_connection(api: &Api, drain_deadline: &CancellationToken) -> axum::Router {
     let pool = ::postgres::open(&api.database_url(), 1, Duration::from_secs(30)).unwrap();
     let service = Service::new("test", Duration::from_secs(25));
-    routes(Database::new(pool, service), drain_deadline.clone())
+    routes(Database::new(pool, service), drain_deadline.clone()).into()
 }
 
 async fn asked(routes: &axum::Router, path: &str) -> axum::response::Response {

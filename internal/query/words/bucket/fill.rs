@@ -4,9 +4,10 @@
 
 use super::function::Function;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// The value of a bucket without readings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fill {
     Zero,
