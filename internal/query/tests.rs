@@ -1,6 +1,8 @@
 //! The API on a database of its own, for the tests of the questions; and tests of all endpoints.
 
 mod answers;
+mod described;
+mod dropped;
 mod left;
 
 use super::{Options, Origin, routes};
