@@ -12,6 +12,9 @@ libraries=(
     cel-python==0.5.0       # evaluates filters
     shapely==2.2.0          # knows what is inside an area
     gpxpy==1.6.2            # reads GPX
+    schemathesis==4.32.5    # asks an API what its OpenAPI says, and judges the answers
+    jsonschema-rs==0.60.3   # judges JSON by a schema
+    openapi-python-client==0.29.1 # makes clients
     grpcio==1.85.0          # speaks gRPC
     grpcio-reflection==1.85.0
     grpcio-tools==1.85.0 # compiles .proto files into stubs
@@ -40,7 +43,7 @@ mkdir -p .tools
 rm -rf .tools/peers
 quietly python3 -m venv .tools/peers
 pip_install .tools/peers "${libraries[@]}"
-quietly .tools/peers/bin/python -c 'import standardwebhooks, cloudevents, jwt, celpy, shapely, gpxpy, grpc, grpc_reflection, grpc_tools'
+quietly .tools/peers/bin/python -c 'import standardwebhooks, cloudevents, jwt, celpy, shapely, gpxpy, schemathesis, jsonschema_rs, openapi_python_client, grpc, grpc_reflection, grpc_tools'
 
 # The machine's Node.js if it is new enough, else one from a Python package: that needs no root.
 if command -v npm >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" 2>/dev/null; then

@@ -34,6 +34,7 @@ mod memory;
 mod messages;
 mod modules;
 mod notifier;
+mod openapi;
 mod pooler;
 mod readings;
 mod rebuild;
