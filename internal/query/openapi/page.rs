@@ -107,7 +107,7 @@ fn one(html: &mut String, path: &str, operation: &Value) {
         for (kind, content) in answer["content"].as_object().into_iter().flatten() {
             let _written = write!(html, "<p class=\"soft\"><code>{}</code>", escaped(kind));
             if !content["schema"].is_null() {
-                let _written = write!(html, ": {}", form(&content["schema"]));
+                let _written = write!(html, ": {}", form_of(&content["schema"]));
             }
             html.push_str("</p>\n");
             example(html, &content["example"]);
@@ -136,7 +136,7 @@ fn example(html: &mut String, example: &Value) {
 /// The members of a structure, or its form where it has none.
 fn structure(html: &mut String, schema: &Value) {
     let Some(members) = schema["properties"].as_object() else {
-        let _written = writeln!(html, "<p>{}</p>", form(schema));
+        let _written = writeln!(html, "<p>{}</p>", form_of(schema));
         return;
     };
     html.push_str("<dl>\n");
@@ -158,17 +158,17 @@ fn member(html: &mut String, name: &str, must: &str, description: &str, schema: 
         "<dt><code>{}</code><span class=\"soft\">{must}</span></dt>\n<dd>{} <span class=\"soft\">{}</span></dd>",
         escaped(name),
         rich(description),
-        form(schema)
+        form_of(schema)
     );
 }
 
 /// The form of a value, as HTML.
-fn form(schema: &Value) -> String {
+fn form_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|to| to.strip_prefix(STRUCTURES)) {
         return format!("<a href=\"#structure-{0}\">{0}</a>", escaped(name));
     }
     if let Some(several) = schema["oneOf"].as_array() {
-        return several.iter().map(form).collect::<Vec<_>>().join(" or ");
+        return several.iter().map(form_of).collect::<Vec<_>>().join(" or ");
     }
     if let Some(values) = schema["enum"].as_array() {
         let values = values
@@ -181,9 +181,9 @@ fn form(schema: &Value) -> String {
         kind => text(kind).to_owned(),
     };
     let mut form = match kinds.as_str() {
-        "array" => format!("list of {}", self::form(&schema["items"])),
+        "array" => format!("list of {}", form_of(&schema["items"])),
         "object" if schema["additionalProperties"].is_object() => {
-            format!("by name: {}", self::form(&schema["additionalProperties"]))
+            format!("by name: {}", form_of(&schema["additionalProperties"]))
         }
         "object" => schema["properties"].as_object().map_or("object".to_owned(), |members| {
             let names = members.keys().map(|name| format!("<code>{}</code>", escaped(name)));
