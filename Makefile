@@ -123,6 +123,16 @@ advisories: ## known vulnerabilities of the dependencies; needs a network
 fmt: ## format the code
 	cargo fmt --all
 
+# ---- the page ----
+
+.PHONY: page-vendor
+page-vendor: ## bundle the page's foreign code again, byte for byte: page/site/vendor
+	@scripts/build-page-vendor.sh
+
+.PHONY: basemap
+basemap: ## make the base map of the page again: page/world.pmtiles
+	@scripts/build-basemap.sh
+
 # ---- deploying ----
 
 TAG =
