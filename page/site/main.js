@@ -1,0 +1,169 @@
+// @ts-check
+// Starts the page: its texts, its frame, and one view at a time.
+
+import { effect, signal } from './vendor/view.js';
+import { ApiError, devices as askDevices } from './api.js';
+import { empty } from './frame/empty.js';
+import { frame } from './frame/frame.js';
+import { follow, route } from './route.js';
+import { changes, connection, devices, device, language, latest, theme } from './store.js';
+import { listen } from './stream.js';
+import { load, t } from './text.js';
+
+/**
+ * What a view gets from the page.
+ * @typedef {object} Context
+ * @property {(text: string) => void} announce says a text to screen readers, at most one in 30 s: the newest
+ * @property {(error: unknown, again?: () => void) => void} fail shows that a question failed; an abort is none
+ * @property {() => void} succeed takes that away
+ */
+/** @typedef {(host: HTMLElement, context: Context) => () => void} Start */
+
+/** Each view by name, loaded when it is first shown. @type {Record<string, () => Promise<{ start: Start }>>} */
+const VIEWS = {
+  live: () => import('./live/live.js'),
+  drives: () => import('./drives/drives.js'),
+  charts: () => import('./charts/charts.js'),
+  data: () => import('./data/data.js'),
+};
+
+/** Pause between two announcements, in milliseconds. */
+const QUIET = 30_000;
+
+/** Pause before the devices are asked for again, in milliseconds. */
+const AGAIN = 3000;
+
+/** The failed question that the page shows. */
+const failure = signal(/** @type {{ text: string, again?: () => void } | null} */ (null));
+
+/** What screen readers say next. */
+const announcement = signal('');
+
+/** @type {Context} */
+const context = { announce: announcer(), fail, succeed };
+
+await load().catch(() => {});
+effect(() => {
+  document.documentElement.dataset.theme = theme.value;
+});
+effect(() => {
+  if (language.value !== document.documentElement.lang) load().catch(() => {});
+});
+follow();
+const main = frame(document.body, { failure, announcement });
+effect(() => {
+  document.title = [t(`frame.${route.value.view}`), device.value, 'Odograph'].filter(Boolean).join(' · ');
+});
+listen();
+keepDevices();
+showViews(main);
+
+/**
+ * Shows the view that the address names.
+ * @param {HTMLElement} main
+ */
+function showViews(main) {
+  const view = signal(route.peek().view);
+  effect(() => {
+    view.value = route.value.view;
+  });
+  let stop = () => {};
+  let isFirst = true;
+  effect(() => {
+    const name = view.value;
+    const isEmpty = devices.value?.length === 0 && name !== 'data';
+    stop();
+    const host = document.createElement('div');
+    host.className = `view view-${name}`;
+    main.replaceChildren(host);
+    if (!isFirst) main.focus({ preventScroll: true });
+    isFirst = false;
+    stop = isEmpty ? empty(host) : begin(VIEWS[name], host);
+  });
+}
+
+/**
+ * Loads a view and starts it, unless another one is shown meanwhile.
+ * @param {() => Promise<{ start: Start }>} module
+ * @param {HTMLElement} host
+ * @returns {() => void}
+ */
+function begin(module, host) {
+  let isOver = false;
+  let stop = () => {};
+  const open = () => {
+    module().then(
+      ({ start }) => {
+        if (!isOver) stop = start(host, context);
+      },
+      (error) => {
+        if (!isOver) fail(error, open);
+      },
+    );
+  };
+  open();
+  return () => {
+    isOver = true;
+    stop();
+  };
+}
+
+/** Asks for the devices: at the start, until there is an answer, and whenever values of an unknown one come. */
+function keepDevices() {
+  let isAsking = false;
+  const ask = async () => {
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      devices.value = await askDevices();
+    } catch {
+      // Without the server, the page says so above.
+      connection.value = 'lost';
+      setTimeout(ask, AGAIN);
+    } finally {
+      isAsking = false;
+    }
+  };
+  ask();
+  effect(() => {
+    const known = new Set(devices.value?.map(({ device }) => device));
+    const isNew = [...latest.value.keys()].some((name) => !known.has(name));
+    if (isNew && devices.peek()) ask();
+  });
+  let seen = changes.peek().count;
+  effect(() => {
+    const { kind, count } = changes.value;
+    if (count !== seen && kind === 'day') ask();
+    seen = count;
+  });
+}
+
+/** @type {Context['fail']} */
+function fail(error, again) {
+  if (error instanceof DOMException && error.name === 'AbortError') return;
+  const isKnown = error instanceof ApiError && error.status > 0;
+  if (error instanceof ApiError && error.status === 0) connection.value = 'lost';
+  else if (!isKnown) console.error(error);
+  failure.value = { text: isKnown ? error.message : t('frame.failed'), again };
+}
+
+function succeed() {
+  failure.value = null;
+}
+
+/** @returns {Context['announce']} */
+function announcer() {
+  let last = -QUIET;
+  let next = '';
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const say = () => {
+    timer = undefined;
+    last = performance.now();
+    announcement.value = next;
+  };
+  return (text) => {
+    next = text;
+    timer ??= setTimeout(say, Math.max(0, last + QUIET - performance.now()));
+  };
+}
