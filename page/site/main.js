@@ -1,12 +1,12 @@
 // @ts-check
 // Starts the page: its texts, its frame, and one view at a time.
 
-import { effect, signal } from './vendor/view.js';
+import { computed, effect, signal, untracked } from './vendor/view.js';
 import { ApiError, devices as askDevices } from './api.js';
 import { empty } from './frame/empty.js';
 import { frame } from './frame/frame.js';
 import { follow, route } from './route.js';
-import { changes, connection, devices, device, language, latest, theme } from './store.js';
+import { connection, devices, device, language, latest, theme } from './store.js';
 import { listen } from './stream.js';
 import { load, t } from './text.js';
 
@@ -59,56 +59,57 @@ keepDevices();
 showViews(main);
 
 /**
- * Shows the view that the address names.
+ * Shows the view that the address names, or how the first reading comes.
  * @param {HTMLElement} main
  */
 function showViews(main) {
-  const view = signal(route.peek().view);
-  effect(() => {
-    view.value = route.value.view;
-  });
-  let stop = () => {};
+  const view = computed(() => route.value.view);
+  const isEmpty = computed(() => devices.value?.length === 0 && view.value !== 'data');
+  // Views start once the devices are known, and their code comes meanwhile.
+  const isReady = computed(() => devices.value !== null);
   let isFirst = true;
   effect(() => {
     const name = view.value;
-    const isEmpty = devices.value?.length === 0 && name !== 'data';
-    stop();
-    const host = document.createElement('div');
-    host.className = `view view-${name}`;
-    main.replaceChildren(host);
-    if (!isFirst) main.focus({ preventScroll: true });
-    isFirst = false;
-    stop = isEmpty ? empty(host) : begin(VIEWS[name], host);
+    const start = isEmpty.value ? empty : begin(VIEWS[name], isReady.value);
+    return untracked(() => {
+      const host = document.createElement('div');
+      host.className = `view view-${name}`;
+      main.replaceChildren(host);
+      succeed();
+      if (!isFirst) main.focus({ preventScroll: true });
+      isFirst = false;
+      return start(host);
+    });
   });
 }
 
 /**
- * Loads a view and starts it, unless another one is shown meanwhile.
+ * Loads a view. What it returns starts the view, unless another one is shown meanwhile.
  * @param {() => Promise<{ start: Start }>} module
- * @param {HTMLElement} host
- * @returns {() => void}
+ * @param {boolean} isReady
+ * @returns {(host: HTMLElement) => () => void}
  */
-function begin(module, host) {
-  let isOver = false;
-  let stop = () => {};
-  const open = () => {
-    module().then(
-      ({ start }) => {
-        if (!isOver) stop = start(host, context);
-      },
-      (error) => {
+function begin(module, isReady) {
+  return (host) => {
+    let isOver = false;
+    let stop = () => {};
+    const open = async () => {
+      try {
+        const { start } = await module();
+        if (!isOver && isReady) stop = start(host, context);
+      } catch (error) {
         if (!isOver) fail(error, open);
-      },
-    );
-  };
-  open();
-  return () => {
-    isOver = true;
-    stop();
+      }
+    };
+    open();
+    return () => {
+      isOver = true;
+      stop();
+    };
   };
 }
 
-/** Asks for the devices: at the start, until there is an answer, and whenever values of an unknown one come. */
+/** Asks for the devices: at the start, until there is an answer, and again when values of an unknown one come. */
 function keepDevices() {
   let isAsking = false;
   const ask = async () => {
@@ -129,12 +130,6 @@ function keepDevices() {
     const known = new Set(devices.value?.map(({ device }) => device));
     const isNew = [...latest.value.keys()].some((name) => !known.has(name));
     if (isNew && devices.peek()) ask();
-  });
-  let seen = changes.peek().count;
-  effect(() => {
-    const { kind, count } = changes.value;
-    if (count !== seen && kind === 'day') ask();
-    seen = count;
   });
 }
 
