@@ -1,0 +1,26 @@
+// The map: only the parts of OpenLayers that it draws with, and the reader of its base map.
+export { default as Map } from "ol/Map.js";
+export { default as View } from "ol/View.js";
+export { default as Feature } from "ol/Feature.js";
+export { default as MVT } from "ol/format/MVT.js";
+export { default as LineString } from "ol/geom/LineString.js";
+export { default as MultiLineString } from "ol/geom/MultiLineString.js";
+export { default as Point } from "ol/geom/Point.js";
+export { default as DoubleClickZoom } from "ol/interaction/DoubleClickZoom.js";
+export { default as DragPan } from "ol/interaction/DragPan.js";
+export { default as MouseWheelZoom } from "ol/interaction/MouseWheelZoom.js";
+export { default as PinchZoom } from "ol/interaction/PinchZoom.js";
+export { default as TileLayer } from "ol/layer/Tile.js";
+export { default as VectorLayer } from "ol/layer/Vector.js";
+export { default as VectorTileLayer } from "ol/layer/VectorTile.js";
+export { default as VectorSource } from "ol/source/Vector.js";
+export { default as VectorTileSource } from "ol/source/VectorTile.js";
+export { default as XYZ } from "ol/source/XYZ.js";
+export { default as Circle } from "ol/style/Circle.js";
+export { default as Fill } from "ol/style/Fill.js";
+export { default as Stroke } from "ol/style/Stroke.js";
+export { default as Style } from "ol/style/Style.js";
+export { default as Text } from "ol/style/Text.js";
+export { fromLonLat, toLonLat } from "ol/proj.js";
+export { createXYZ } from "ol/tilegrid.js";
+export { PMTiles } from "pmtiles";
