@@ -1,0 +1,121 @@
+// @ts-check
+// Days and months as dates of the calendar, such as 2026-06-01 and 2026-06, and when they begin in a zone.
+
+const DAY = 86_400_000;
+
+/** @param {string | null} text */
+export function isDay(text) {
+  if (!text || !/^\d{4}-\d\d-\d\d$/.test(text)) return false;
+  const ms = Date.parse(`${text}T00:00:00Z`);
+  return !Number.isNaN(ms) && utc(ms) === text;
+}
+
+/** @param {string | null} text */
+export function isMonth(text) {
+  return isDay(`${text}-01`);
+}
+
+/**
+ * @param {string} day
+ * @param {number} count
+ */
+export function addDays(day, count) {
+  return utc(Date.parse(`${day}T00:00:00Z`) + count * DAY);
+}
+
+/**
+ * @param {string} month
+ * @param {number} count
+ */
+export function addMonths(month, count) {
+  const [year, at] = month.split('-').map(Number);
+  return utc(Date.UTC(year, at - 1 + count, 1)).slice(0, 7);
+}
+
+/** @param {string} day */
+export function monthOf(day) {
+  return day.slice(0, 7);
+}
+
+/**
+ * The weeks of a month: its days, and null before and after them.
+ * @param {string} month
+ * @param {number} firstDay the day on which weeks begin: 1 is Monday, 7 is Sunday
+ * @returns {(string | null)[][]}
+ */
+export function weeksOf(month, firstDay) {
+  const begin = Date.parse(`${month}-01T00:00:00Z`);
+  const before = (new Date(begin).getUTCDay() - firstDay + 14) % 7;
+  /** @type {(string | null)[]} */
+  const days = Array(before).fill(null);
+  for (let ms = begin; utc(ms).startsWith(month); ms += DAY) days.push(utc(ms));
+  while (days.length % 7 !== 0) days.push(null);
+  return Array.from({ length: days.length / 7 }, (_, week) => days.slice(7 * week, 7 * week + 7));
+}
+
+/**
+ * The first moment of a day in a zone, in milliseconds. Clocks may skip midnight, or bring it twice.
+ * @param {string} day
+ * @param {string} zone
+ */
+export function beginOf(day, zone) {
+  const wall = Date.parse(`${day}T00:00:00Z`);
+  // Midnight by each offset that the zone has around that day; the earliest moment that is of the day is its first.
+  const moments = [-DAY, 0, DAY].map((around) => wall - offset(wall + around, zone)).sort((a, b) => a - b);
+  const first = moments.find((ms) => wallOf(ms, zone) >= wall);
+  if (first !== undefined && wallOf(first, zone) === wall) return first;
+  // Midnight is skipped: the day begins where clocks go on.
+  let [low, high] = [moments[0] - DAY / 8, moments[2] + DAY / 8];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (wallOf(middle, zone) >= wall) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+/** @param {number} ms */
+function utc(ms) {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/**
+ * How far a zone's clocks are ahead of UTC, in milliseconds.
+ * @param {number} ms
+ * @param {string} zone
+ */
+function offset(ms, zone) {
+  return wallOf(ms, zone) - ms;
+}
+
+/** @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
+
+/**
+ * What a zone's clocks show, as if it were UTC.
+ * @param {number} ms
+ * @param {string} zone
+ */
+function wallOf(ms, zone) {
+  let format = formats.get(zone);
+  if (!format) {
+    format = new Intl.DateTimeFormat('en', {
+      timeZone: zone,
+      calendar: 'gregory',
+      numberingSystem: 'latn',
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
+    formats.set(zone, format);
+  }
+  /** @type {Record<string, number>} */
+  const part = {};
+  for (const { type, value } of format.formatToParts(ms)) part[type] = Number(value);
+  const second = Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second);
+  return second + (((ms % 1000) + 1000) % 1000);
+}
