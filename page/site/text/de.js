@@ -126,7 +126,7 @@ export const texts = {
   'charts.seek': 'Sensor suchen',
   'charts.sensors': 'Sensoren',
   'charts.show': 'Zeigen',
-  'charts.silence': 'Keine Messwerte in diesem Zeitraum',
+  'charts.silence': 'In diesem Zeitraum gibt es keine Messwerte.',
   'charts.span': 'Zeitraum',
   'charts.span-1h': 'Letzte Stunde',
   'charts.span-1h.short': '1 h',
@@ -240,4 +240,18 @@ export const texts = {
   'drives.wholeDay': 'Ganzer Tag',
   'drives.zoomIn': 'Vergrößern',
   'drives.zoomOut': 'Verkleinern',
+
+  // Die Karte
+  'map.buttons': 'Bedienung der Karte',
+  'map.fit': 'Alles zeigen',
+  'map.follow': 'Dem Fahrzeug folgen',
+  'map.geonames': 'GeoNames (CC BY 4.0)',
+  'map.in': 'Vergrößern',
+  'map.keys': 'Pfeiltasten verschieben die Karte, Plus und Minus ändern den Maßstab, Komma und Punkt gehen die Fahrt entlang.',
+  'map.label': 'Karte',
+  'map.naturalearth': 'Natural Earth',
+  'map.near': 'Bei {place}, Maßstab {zoom}.',
+  'map.out': 'Verkleinern',
+  'map.speeds': 'Farben der Fahrt, jede ab ihrer Geschwindigkeit in {unit}',
+  'map.zoom': 'Maßstab {zoom}.',
 };

@@ -126,7 +126,7 @@ export const texts = {
   'charts.seek': 'Find a sensor',
   'charts.sensors': 'Sensors',
   'charts.show': 'Show',
-  'charts.silence': 'No readings in this span',
+  'charts.silence': 'There are no readings in this span.',
   'charts.span': 'Span',
   'charts.span-1h': 'Last hour',
   'charts.span-1h.short': '1 h',
@@ -240,4 +240,18 @@ export const texts = {
   'drives.wholeDay': 'Whole day',
   'drives.zoomIn': 'Zoom in',
   'drives.zoomOut': 'Zoom out',
+
+  // The map
+  'map.buttons': 'Map controls',
+  'map.fit': 'Show all',
+  'map.follow': 'Follow the vehicle',
+  'map.geonames': 'GeoNames (CC BY 4.0)',
+  'map.in': 'Zoom in',
+  'map.keys': 'Arrow keys move the map, plus and minus zoom, comma and full stop move along the track.',
+  'map.label': 'Map',
+  'map.naturalearth': 'Natural Earth',
+  'map.near': 'Near {place}, zoom {zoom}.',
+  'map.out': 'Zoom out',
+  'map.speeds': 'Colours of the track, each from its speed in {unit}',
+  'map.zoom': 'Zoom {zoom}.',
 };
