@@ -17,6 +17,7 @@
 
 mod accept;
 mod correlation;
+mod download;
 mod front;
 mod head;
 mod parameters;
@@ -28,6 +29,7 @@ mod tls;
 
 pub use accept::{HTTP_1, HTTP_2, Stream, accept, refuse};
 pub use correlation::{Correlation, correlate};
+pub use download::{Download, strong};
 pub use front::{Front, Limits};
 pub use parameters::{Parameters, wrong};
 pub use part::Part;

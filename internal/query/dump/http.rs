@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use web::{Parameters, Part, Problem, is_known};
+use web::{Download, Parameters, Problem, strong};
 
 /// Days of a page, unless the client says how many; and at the most.
 const LIMIT: usize = 100;
@@ -156,43 +156,19 @@ async fn file(
         .and_then(|Path(name)| File::parse(&name))
         .ok_or_else(unknown)?;
     let meta = within(store.head(&file.to_string())).await?.ok_or_else(unknown)?;
-    let tag = meta.tag.as_deref().and_then(strong);
+    let download = Download {
+        size: meta.size,
+        tag: meta.tag.as_deref().and_then(strong),
+        kind: "application/gzip",
+    };
     let mut headers = HeaderMap::new();
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Some(tag) = &tag {
-        headers.insert(header::ETAG, value(tag)?);
-    }
     if file.is_revision() {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(IMMUTABLE));
     }
-    if tag.as_deref().is_some_and(|tag| is_known(&asked, tag)) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    let (status, range) = download.answer(&method, &asked, &mut headers)?;
+    if range.is_empty() {
+        return Ok((status, headers).into_response());
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
-    // A range is defined for GET alone.
-    let part = if method == Method::GET {
-        Part::asked(&asked, meta.size, tag.as_deref())
-    } else {
-        Part::Whole
-    };
-    let (status, range) = match part {
-        Part::Whole => (StatusCode::OK, 0..meta.size),
-        Part::Of(range) => {
-            let last = range.end.saturating_sub(1);
-            let of = format!("bytes {}-{last}/{}", range.start, meta.size);
-            headers.insert(header::CONTENT_RANGE, value(&of)?);
-            (StatusCode::PARTIAL_CONTENT, range)
-        }
-        Part::None => {
-            let detail = format!(
-                "The file has {} bytes, and the range begins after them; ask for an earlier one.",
-                meta.size
-            );
-            let size = value(&format!("bytes */{}", meta.size))?;
-            return Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail).header(header::CONTENT_RANGE, size));
-        }
-    };
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     let bytes = store.stream_range(&meta, range);
     Ok((status, headers, Body::from_stream(bytes)).into_response())
 }
@@ -203,15 +179,4 @@ async fn within<T>(asked: impl Future<Output = Result<T, blob::Error>>) -> Resul
         Ok(answer) => answer.map_err(Problem::unavailable),
         Err(elapsed) => Err(Problem::unavailable(elapsed)),
     }
-}
-
-/// The store's tag as a strong ETag; none if it is weak, or has a character that an ETag cannot hold.
-fn strong(tag: &str) -> Option<String> {
-    let opaque = tag.trim_matches('"');
-    let is_opaque = opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-    (!tag.starts_with("W/") && !opaque.is_empty() && is_opaque).then(|| format!("\"{opaque}\""))
-}
-
-fn value(text: &str) -> Result<HeaderValue, Problem> {
-    HeaderValue::from_str(text).map_err(Problem::internal)
 }
