@@ -64,6 +64,8 @@ class Drives {
     this.asking = signal(0);
     /** Increments where the same question may have another answer. */
     this.again = signal(0);
+    /** Whether the map has something to show: the world would only flash by before. */
+    this.isPlaced = signal(false);
     /** The span that the map was fitted to. */
     this.fitted = '';
 
@@ -185,6 +187,7 @@ class Drives {
         this.fitted = fitted;
         this.map.fit();
       }
+      this.isPlaced.value = true;
     });
   }
 
@@ -311,7 +314,7 @@ class Drives {
       <section class="drives-drive" aria-labelledby="drives-title" aria-busy=${this.asking.value > 0}>
         ${this.title(day)}
         ${figuresOf(this.shown.value?.figures ?? ofTrips([]))}
-        <div class="drives-map"><odo-map></odo-map></div>
+        <div class="drives-map"><odo-map ?data-waiting=${!this.isPlaced.value}></odo-map></div>
         <div class="drives-charts">${this.toolbar()} ${this.chartList()}</div>
       </section>
     </div>`;
@@ -330,8 +333,10 @@ class Drives {
         @change=${typed}>
       <button class="button icon" type="button" aria-label=${t('drives.laterDay')} @click=${step(1)}>
         <span aria-hidden="true">›</span></button>
-      <button class="button drives-open" type="button" aria-expanded=${this.isCalendarOpen.value}
-        @click=${() => (this.isCalendarOpen.value = !this.isCalendarOpen.value)}>${t('drives.calendar')}</button>
+      <button class="button icon drives-open" type="button" aria-expanded=${this.isCalendarOpen.value}
+        aria-label=${t('drives.calendar')} @click=${() => (this.isCalendarOpen.value = !this.isCalendarOpen.value)}>
+        <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9.500h16M8 3.500v3m8-3v3" /><rect x="4" y="5.500" width="16" height="15" rx="2.500" /></svg>
+      </button>
     </div>`;
   }
 

@@ -3,7 +3,7 @@
 
 import { effect, html, nothing } from '../vendor/view.js';
 import { ingests, trips } from '../api.js';
-import { changes, latest, serverNow } from '../store.js';
+import { changes, devices, latest, serverNow } from '../store.js';
 import { href } from '../route.js';
 import { locale, t } from '../text.js';
 import { clock, date, zoneName } from '../time.js';
@@ -21,6 +21,9 @@ const OVER = 15_000;
 
 /** Receipts that a look reads. */
 const RECEIPTS = 50;
+
+/** Vehicles whose trips are compared at once. */
+const FLEET = 100;
 
 const DAY = 86_400_000;
 
@@ -140,7 +143,8 @@ export class CatchingUp {
    * @param {AbortSignal} [signal]
    */
   async late(days, signal) {
-    if (days.length === 0) return null;
+    // A large fleet has more trips than one answer reads.
+    if (days.length === 0 || (!this.device && (devices.peek()?.length ?? 0) > FLEET)) return null;
     const from = new Date(Date.parse(`${days[0]}T00:00:00Z`) - DAY).toISOString();
     const to = new Date(Date.parse(`${days.at(-1)}T00:00:00Z`) + DAY).toISOString();
     const answer = await trips({ device: this.device, from, to, with: 'path' }, signal);

@@ -19,6 +19,9 @@ const GAP = 120_000;
 /** Time between two drawings of the track, in milliseconds. */
 const PAUSE = 1000;
 
+/** A vehicle that was heard within this time is followed, in milliseconds. */
+const LATELY = 3_600_000;
+
 /** Trips whose roads are drawn. */
 const ROADS = 1000;
 
@@ -75,7 +78,7 @@ export class Drive {
     this.device = device;
     this.map.setTrack([]);
     this.map.setRoads([]);
-    this.map.follow = device !== null;
+    this.map.follow = false;
     const { signal } = this.abort;
     this.load(signal)
       .then(() => whenIdle())
@@ -158,6 +161,8 @@ export class Drive {
     const place = { latitude: latitude.value, longitude: longitude.value, ms };
     const last = this.last;
     if (last?.ms === ms && last.latitude === place.latitude && last.longitude === place.longitude) return place;
+    // A vehicle that was heard of lately is followed; of another one, the whole last drive is shown.
+    if (!last) this.map.follow = serverNow() - ms < LATELY;
     if (last) this.heading = headingOf(last, place) ?? this.heading;
     this.last = place;
     this.map.setCar({ ...place, heading: this.heading ?? this.headingOfTrack(), name });

@@ -2,7 +2,6 @@
 // A vehicle's values: four figures first and large, then the other sensors as a list.
 
 import { html, nothing, repeat } from '../vendor/view.js';
-import { spark } from '../chart/spark.js';
 import { age } from '../time.js';
 import { t } from '../text.js';
 import { show } from '../units.js';
@@ -67,7 +66,7 @@ export function others(sensors, history) {
  * @param {History} history
  */
 function line(sensor, history) {
-  return spark(history.line(sensor), t('live.line', { sensor: sensorName(sensor) }));
+  return history.draw(sensor, t('live.line', { sensor: sensorName(sensor) }));
 }
 
 /** @param {Sensors} sensors */

@@ -11,6 +11,8 @@ import { show } from '../units.js';
 /** A vehicle is silent after this, in milliseconds. */
 const SILENCE = 3_600_000;
 
+const order = new Intl.Collator();
+
 /** Vehicles that the list shows; the map shows all. */
 const LISTED = 200;
 
@@ -22,7 +24,7 @@ export function fleet(devices, latest) {
   const seen = devices.map((one) => ({ ...one, seen: lastSeen(latest.get(one.device), one) ?? 0 }));
   // Those that are heard come first, by name, so that the list stands still.
   const isHeard = (/** @type {number} */ time) => serverNow() - time <= SILENCE;
-  seen.sort((a, b) => Number(isHeard(b.seen)) - Number(isHeard(a.seen)) || nameOf(a).localeCompare(nameOf(b)));
+  seen.sort((a, b) => Number(isHeard(b.seen)) - Number(isHeard(a.seen)) || order.compare(nameOf(a), nameOf(b)));
   const heard = seen.filter((one) => isHeard(one.seen)).length;
   return html`<header class="live-head">
       <h1>${t('live.fleet')}</h1>
@@ -50,7 +52,8 @@ function nameOf(one) {
  * @returns {number | null}
  */
 export function lastSeen(sensors, device) {
-  const times = [...(sensors?.values() ?? [])].map(({ timestamp }) => Date.parse(timestamp));
-  if (device?.lastSeen) times.push(Date.parse(device.lastSeen));
-  return times.length > 0 ? Math.max(...times) : null;
+  let last = device?.lastSeen ?? '';
+  // In UTC, later times are greater texts, to the second.
+  for (const { timestamp } of sensors?.values() ?? []) if (timestamp > last) last = timestamp;
+  return last ? Date.parse(last) : null;
 }

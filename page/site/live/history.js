@@ -2,6 +2,7 @@
 // The last minutes of each sensor, for the lines beside the figures.
 
 import { trends } from '../api.js';
+import { spark } from '../chart/spark.js';
 import { serverNow } from '../store.js';
 
 /** Width of a step of a line, in milliseconds. */
@@ -23,6 +24,8 @@ export class History {
     this.changed = changed;
     /** Step since 1970 to value, by sensor. @type {Map<string, Map<number, number>>} */
     this.values = new Map();
+    /** Lines as they were drawn last, by sensor. @type {Map<string, { step: number, label: string, drawn: unknown }>} */
+    this.lines = new Map();
     /** The newest step. */
     this.newest = 0;
     this.abort = new AbortController();
@@ -37,6 +40,7 @@ export class History {
   begin(device) {
     this.stop();
     this.values = new Map();
+    this.lines.clear();
     this.newest = 0;
     if (device !== null) this.timer = setTimeout(() => this.ask(device), PAUSE);
   }
@@ -50,6 +54,19 @@ export class History {
   /** @param {Map<string, import('../store.js').Latest>} sensors */
   take(sensors) {
     for (const [sensor, { value, timestamp }] of sensors) this.put(sensor, Date.parse(timestamp), value);
+  }
+
+  /**
+   * The line of a sensor, drawn once in a step.
+   * @param {string} sensor
+   * @param {string} label
+   */
+  draw(sensor, label) {
+    const last = this.lines.get(sensor);
+    if (last?.step === this.newest && last.label === label) return last.drawn;
+    const drawn = spark(this.line(sensor), label);
+    this.lines.set(sensor, { step: this.newest, label, drawn });
+    return drawn;
   }
 
   /**
@@ -113,6 +130,7 @@ export class History {
       });
       for (const [step, value] of seen) this.put(one.sensor, step * STEP, value);
     }
+    this.lines.clear();
     this.changed();
   }
 }

@@ -53,6 +53,10 @@ class Live {
     /** The moment of the track that the pointer is at. @type {number | null} */
     this.point = null;
     this.frame = 0;
+    /** Whether the fleet was brought into view. */
+    this.isFitted = false;
+    /** Whether the map has something to show: the world would only flash by before. */
+    this.isPlaced = false;
     this.history = new History(() => this.draw());
     this.drive = new Drive(() => this.draw());
     this.catching = new CatchingUp(this.drive, () => this.draw());
@@ -107,6 +111,7 @@ class Live {
     if (vehicle !== null) this.map.setDots([]);
     else this.map.setCar(null);
     this.isFitted = false;
+    this.isPlaced = false;
     this.draw();
   }
 
@@ -116,19 +121,23 @@ class Live {
     const all = devices.value;
     if (all === null) return;
     if (this.vehicle === null) {
+      this.isPlaced = true;
       const dots = all.map((one) => dot(one, values.get(one.device))).filter((one) => one !== null);
       this.map.setDots(dots);
       if (!this.isFitted && dots.length > 0) {
         this.isFitted = true;
         this.map.fit();
+        this.draw();
       }
-    } else {
-      const sensors = values.get(this.vehicle);
-      if (sensors) {
-        this.history.take(sensors);
-        const place = this.drive.take(sensors, nameOf(this.vehicle));
-        if (place) this.whereabouts.at(place);
-      }
+      // The list of a large fleet is drawn with the ages, not with each value.
+      return;
+    }
+    const sensors = values.get(this.vehicle);
+    if (sensors) {
+      this.isPlaced = true;
+      this.history.take(sensors);
+      const place = this.drive.take(sensors, nameOf(this.vehicle));
+      if (place) this.whereabouts.at(place);
     }
     this.draw();
   }
@@ -157,10 +166,10 @@ class Live {
     render(
       html`<div class="live">
         <section class="live-map" aria-label=${t('live.map')}>
-          <odo-map></odo-map>
+          <odo-map ?data-waiting=${!this.isPlaced}></odo-map>
           <p class="live-place">${this.caption()}</p>
         </section>
-        <section class="live-side" aria-label=${t('live.figures')}>
+        <section class="live-side" aria-label=${t('live.figures')} ?data-silent=${!isFleet && this.isSilent()}>
           ${isFleet ? fleet(devices.value ?? [], latest.value) : this.vehicleSide()}
         </section>
         ${this.catching.line()}
@@ -174,12 +183,10 @@ class Live {
     const sensors = latest.value.get(vehicle) ?? new Map();
     const several = (devices.value?.length ?? 0) > 1;
     return html`<header class="live-head">
-        ${several
-          ? html`<button class="live-back" type="button" @click=${() => set({ device: null })}>
-              <span aria-hidden="true">‹</span> ${t('live.fleet')}
-            </button>`
-          : nothing}
         <h1>${vehicle ? nameOf(vehicle) : t('live.title')}</h1>
+        ${several
+          ? html`<button class="live-back" type="button" @click=${() => set({ device: null })}>${t('live.fleet')}</button>`
+          : nothing}
         ${this.state(vehicle, sensors)}
       </header>
       ${figures(sensors, this.history)} ${others(sensors, this.history)}`;
@@ -193,7 +200,7 @@ class Live {
   state(vehicle, sensors) {
     const seen = lastSeen(sensors, devices.value?.find((one) => one.device === vehicle));
     if (seen === null) return html`<p class="live-state">${t('live.waiting')}</p>`;
-    const isSilent = serverNow() - seen > SILENCE;
+    const isSilent = this.isSilent();
     const words = isSilent
       ? t('live.silent', { age: age(seen), time: dateTime(seen) })
       : connection.value === 'live'
@@ -202,6 +209,13 @@ class Live {
     const state = isSilent ? 'silent' : connection.value;
     this.say(state, `${nameOf(vehicle)}: ${words}`);
     return html`<p class="live-state" data-state=${state}>${words}</p>`;
+  }
+
+  /** Whether the vehicle has sent nothing for an hour. */
+  isSilent() {
+    const vehicle = this.shown ?? '';
+    const seen = lastSeen(latest.value.get(vehicle), devices.value?.find((one) => one.device === vehicle));
+    return seen !== null && serverNow() - seen > SILENCE;
   }
 
   /**
