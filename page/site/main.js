@@ -3,7 +3,6 @@
 
 import { computed, effect, signal, untracked } from './vendor/view.js';
 import { ApiError, devices as askDevices } from './api.js';
-import { empty } from './frame/empty.js';
 import { frame } from './frame/frame.js';
 import { follow, route } from './route.js';
 import { connection, devices, device, language, latest, theme } from './store.js';
@@ -25,6 +24,8 @@ const VIEWS = {
   drives: () => import('./drives/drives.js'),
   charts: () => import('./charts/charts.js'),
   data: () => import('./data/data.js'),
+  // Until there are readings.
+  empty: () => import('./frame/empty.js'),
 };
 
 /** Pause between two announcements, in milliseconds. */
@@ -69,8 +70,8 @@ function showViews(main) {
   const isReady = computed(() => devices.value !== null);
   let isFirst = true;
   effect(() => {
-    const name = view.value;
-    const start = isEmpty.value ? empty : begin(VIEWS[name], isReady.value);
+    const name = isEmpty.value ? 'empty' : view.value;
+    const start = begin(VIEWS[name], isReady.value);
     return untracked(() => {
       const host = document.createElement('div');
       host.className = `view view-${name}`;

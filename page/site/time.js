@@ -71,11 +71,13 @@ export function today() {
  * @returns {string}
  */
 export function age(ms) {
-  const seconds = Math.round((serverNow() - ms) / 1000);
-  const words = new Intl.RelativeTimeFormat(locale.value, { numeric: 'always', style: 'short' });
-  if (Math.abs(seconds) < 60) return words.format(-seconds, 'second');
-  if (Math.abs(seconds) < 3600) return words.format(-Math.trunc(seconds / 60), 'minute');
-  if (Math.abs(seconds) < 86_400) return words.format(-Math.trunc(seconds / 3600), 'hour');
+  // A vehicle's clock may be a little ahead.
+  const seconds = Math.max(0, Math.round((serverNow() - ms) / 1000));
+  if (seconds === 0) return new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto' }).format(0, 'second');
+  const words = new Intl.RelativeTimeFormat(locale.value, { style: 'short' });
+  if (seconds < 60) return words.format(-seconds, 'second');
+  if (seconds < 3600) return words.format(-Math.trunc(seconds / 60), 'minute');
+  if (seconds < 86_400) return words.format(-Math.trunc(seconds / 3600), 'hour');
   return words.format(-Math.trunc(seconds / 86_400), 'day');
 }
 

@@ -13,7 +13,7 @@ const THANKS = 2000;
  * @param {HTMLElement} host
  * @returns {() => void}
  */
-export function empty(host) {
+export function start(host) {
   const line = curl();
   const isCopied = signal(false);
   const copy = async () => {

@@ -1,16 +1,18 @@
 // @ts-check
 // What stands around every view: skip link, header with views, device and settings, banner, live region.
 
-import { effect, html, nothing, render, signal, svg } from '../vendor/view.js';
+import { effect, html, live, nothing, render, signal, svg } from '../vendor/view.js';
 import { href, route, set } from '../route.js';
 import { connection, device, devices, latest } from '../store.js';
 import { t } from '../text.js';
 import { clock } from '../time.js';
-import { openSettings } from './settings.js';
 
 /** @typedef {import('../vendor/view.js').Signal<any>} Signal */
 
 const NAMES = /** @type {const} */ (['live', 'drives', 'charts', 'data']);
+
+/** Opens the settings, whose code comes when it is needed. */
+const openSettings = async () => (await import('./settings.js')).openSettings();
 
 /** How long a connection may be lost before the page says so, in milliseconds. */
 const PATIENCE = 2000;
@@ -66,28 +68,33 @@ function link(name) {
 function deviceMenu() {
   const all = devices.value ?? [];
   if (all.length === 0) return nothing;
-  const chosen = device.value;
-  const isKnown = all.some((one) => one.device === chosen);
+  const { view, params } = route.value;
+  // Several vehicles can be seen at once, on the map of the view Live.
+  const hasFleet = view === 'live' && all.length > 1;
+  const chosen = hasFleet ? (params.get('device') ?? '') : (device.value ?? '');
   const choose = (/** @type {Event & { target: HTMLSelectElement }} */ event) => {
-    // Days, trips and spans of another device mean nothing for this one, but dates do.
+    // The trip of another vehicle means nothing for this one, but the day does.
     set({ device: event.target.value, trip: null });
   };
+  const option = (/** @type {string} */ value, /** @type {string} */ text) =>
+    html`<option value=${value} ?selected=${value === chosen}>${text}</option>`;
   return html`<label class="device">
     <span class="hidden">${t('frame.device')}</span>
-    <select .value=${chosen ?? ''} @change=${choose}>
-      ${isKnown || chosen === null ? nothing : html`<option value=${chosen}>${chosen}</option>`}
-      ${all.map(({ device, name }) => html`<option value=${device} ?selected=${device === chosen}>${name ?? device}</option>`)}
+    <select .value=${live(chosen)} @change=${choose}>
+      ${hasFleet ? option('', t('frame.fleet', { count: all.length })) : nothing}
+      ${chosen === '' || all.some((one) => one.device === chosen) ? nothing : option(chosen, chosen)}
+      ${all.map(({ device, name }) => option(device, name ?? device))}
     </select>
     ${stateOf(chosen)}
   </label>`;
 }
 
 /**
- * Whether the values are live, beside the device.
- * @param {string | null} chosen
+ * Whether the values are live, and when the last one was, beside the device.
+ * @param {string} chosen
  */
 function stateOf(chosen) {
-  const times = [...(latest.value.get(chosen ?? '')?.values() ?? [])].map(({ timestamp }) => Date.parse(timestamp));
+  const times = [...(latest.value.get(chosen)?.values() ?? [])].map(({ timestamp }) => Date.parse(timestamp));
   const last = times.length > 0 ? clock(Math.max(...times)) : nothing;
   const isLive = connection.value === 'live';
   return html`<span class="state" data-live=${isLive}><span class="hidden">${t(`frame.${connection.value}`)}</span>
