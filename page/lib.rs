@@ -1,0 +1,37 @@
+//! The page that people look at: serves the files of `site/`, and the map under them.
+//!
+//! ```no_run
+//! # fn run() -> Result<(), page::Error> {
+//! let routes = page::routes(&page::Options::default(), None)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/`, `/drives`, `/charts`, `/data` | `index.html`, never used without asking again |
+//! | `/~HASH/FILE` | a file of `site/`, or the base map; caches keep it for a year |
+//! | `/tiles/FILE` | the map of `--map`, in ranges |
+//!
+//! HASH is of all files, so modules import each other by relative paths. The program holds the files, compressed once
+//! at its start. A debug build reads the folder instead, again with each load of `index.html`: save, and reload.
+//!
+//! Deliberately not here: what the page shows, which is in `site/`, and who may read it. Unknown paths get no answer
+//! from here: they stay 404.
+
+mod files;
+mod http;
+mod imports;
+mod index;
+mod map;
+mod options;
+mod policy;
+mod site;
+#[cfg(test)]
+mod tests;
+mod tiles;
+
+pub use http::routes;
+pub use map::Error;
+pub use options::Options;
+pub use policy::Ancestor;
