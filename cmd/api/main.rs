@@ -1,4 +1,4 @@
-//! Answers questions about the readings and the journal over HTTP.
+//! Answers questions about the readings and the journal over HTTP, and serves the page that asks them.
 
 use access::Secret;
 use anyhow::Context;
@@ -25,14 +25,14 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two checks of the database, and the longest that one may take.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Answers questions about the readings and the journal over HTTP.
+/// Answers questions about the readings and the journal over HTTP, and serves the page that asks them.
 ///
 /// Its endpoints include GET /api/statistics/latest, /api/location/latest, /api/readings, /api/trends, /api/trips,
 /// /api/live, /api/devices, /api/journal, /api/ingests, /api/dumps and /api/status.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Port of the API; 0 picks a free one and logs it
+    /// Port of the page and the API; 0 picks a free one and logs it
     #[arg(long, env, default_value_t = 5001)]
     port: u16,
 
@@ -82,6 +82,14 @@ struct Args {
     #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
     max_waiting: usize,
 
+    /// Port on which browsers reach POST /ingest at this host, where it is another one: the page shows it to those who
+    /// have no readings yet
+    #[arg(long, env, value_name = "PORT")]
+    ingest_port: Option<u16>,
+
+    #[command(flatten)]
+    page: page::Options,
+
     #[command(flatten)]
     serving: Serving,
 
@@ -106,6 +114,8 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     postgres::register(&mut service.metrics());
     let file = args.api_keys_file.as_deref();
     let admission = Admission::load(&args.read_key, file, false, &mut service.metrics()).map_err(service::usage)?;
+    let page = page::routes(&args.page, args.ingest_port).map_err(service::usage)?;
+    let page = admission.clone().cover(page);
     let (watched_keys, stop) = (admission.clone(), service.stop());
     service.spawn("watch the keys file", async move {
         watched_keys.watch(stop).await;
@@ -131,9 +141,8 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         admission,
         waiting: Some(args.max_waiting),
     };
-    service
-        .serve(args.port, web::finish(query::routes(pool, options, &service)), front)
-        .await
+    let routes = query::routes(pool, options, &service).merge(page);
+    service.serve(args.port, web::finish(routes), front).await
 }
 
 /// Opens the store of the dumps; none without a URL.

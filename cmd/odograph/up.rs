@@ -1,6 +1,8 @@
-//! `odograph up`: the ingestor, the persistor, the API and the nightly dump in one process. By default it
+//! `odograph up`: the ingestor, the persistor, the API, its page and the nightly dump in one process. By default it
 //! runs over a private PostgreSQL.
 
+mod api;
+mod browser;
 mod greeting;
 mod journal;
 
@@ -17,7 +19,6 @@ use message::{Admission, Messages};
 use persist::{History, Persistor, Storing};
 use pgserver::Server;
 use postgres::Pool;
-use query::LiveOptions;
 use service::{Arguments, Options, Service, Serving};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,13 +43,13 @@ pub(crate) struct Args {
     #[arg(long, env, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 
-    /// Port of POST /ingest; 0 picks a free one
+    /// Port of the page, the API and POST /ingest; 0 picks a free one
     #[arg(long, env, default_value_t = 5000)]
     port: u16,
 
-    /// Port of the HTTP API; 0 picks a free one
-    #[arg(long, env, default_value_t = 5001, value_name = "PORT")]
-    api_port: u16,
+    /// Port of the page and the API alone, apart from POST /ingest; 0 picks a free one [default: that of --port]
+    #[arg(long, env, value_name = "PORT")]
+    api_port: Option<u16>,
 
     /// Port of subscriptions and POST /publish; 0 picks a free one
     #[arg(long, env, default_value_t = 5002, value_name = "PORT")]
@@ -102,38 +103,16 @@ pub(crate) struct Args {
     #[arg(long, env, value_name = "DAYS")]
     retention: Option<archive::Retention>,
 
-    /// Longest time between the latitude and the longitude of one place
-    #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
-    location_tolerance: Duration,
-
-    /// How long before an entry of the journal its device may have been at the place where the entry stands
-    #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
-    place_tolerance: Duration,
-
     #[command(flatten)]
-    trips: query::Thresholds,
-
-    /// Origin whose web pages may read the API, such as http://127.0.0.1:3000; may be given several times. Commas
-    /// separate origins, in the variable as well. * is any origin [default: none]
-    #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
-    cors_origin: Vec<query::Origin>,
-
-    /// A key that lets clients read; may be given several times, with commas between. With one, or with a line of the
-    /// keys file bound to read:*, the API is closed to all others [default: everyone may read]
-    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_name = "KEY")]
-    read_key: Vec<Secret>,
-
-    /// Clients that listen to GET /api/live at once; never more than three quarters of --max-connections
-    #[arg(long, env, default_value_t = 1000, value_name = "NUMBER")]
-    max_live: usize,
-
-    /// Questions to the API that may wait for the database; further ones are answered with 503
-    #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
-    max_waiting: usize,
+    api: api::Flags,
 
     /// Stream a simulated drive into the ingestor
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
+
+    /// Open the page in this desktop's browser
+    #[arg(long)]
+    open: bool,
 
     /// Migrate the schema to the version needed; with false, wait until another program does it
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
@@ -266,10 +245,14 @@ async fn everything(
     });
 
     let ingest_listener = service.listen("main", args.port).await?;
-    let api_listener = service.listen("api", args.api_port).await?;
+    let api_listener = match args.api_port {
+        Some(port) => Some(service.listen("api", port).await?),
+        None => None,
+    };
     // Without its port, the rest runs all the same.
     let notifier_listener = service.listen("notifier", args.notifier_port).await;
-    let (ingest_port, api_port) = (ingest_listener.local_addr()?.port(), api_listener.local_addr()?.port());
+    let ingest_port = ingest_listener.local_addr()?.port();
+    let api_port = api_listener.as_ref().unwrap_or(&ingest_listener).local_addr()?.port();
 
     let committed = Arc::new(Notify::new());
     // The persistor runs until the last upload is answered: with the bus in memory, an upload is answered
@@ -330,7 +313,15 @@ async fn everything(
         max_future: args.limits.times.max_future,
     };
     let journal = journal::start(options, data, journal_pool, front.clone(), service).await?;
-    let questions = query_options(&args, dumps, &front, committed, service)?;
+    let sources = api::Sources {
+        pool: pool.clone(),
+        dumps,
+        committed,
+        keys: args.api_keys_file.clone(),
+        connections: front.limits.connections,
+        ingest: api_listener.is_some().then_some(ingest_port),
+    };
+    let api = args.api.routes(sources, service)?;
     let ingest = Ingest::new(
         writer,
         keys,
@@ -339,7 +330,7 @@ async fn everything(
         service,
     );
     let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
-    let api_url = format!("{scheme}://127.0.0.1:{api_port}/api");
+    let page_url = format!("{scheme}://127.0.0.1:{api_port}");
     if args.demo {
         service.spawn("demo", demo::drive(url.clone(), key.clone(), service.stop()));
     }
@@ -351,9 +342,10 @@ async fn everything(
     // A user's own key must not be printed.
     let shown = if args.api_key.is_empty() { &key } else { "YOUR_KEY" };
     let greeting = Greeting {
+        page: &page_url,
+        is_closed: api.is_closed,
         url: &url,
         key: shown,
-        api: &api_url,
         subscriptions: subscriptions_url.as_deref().unwrap_or("none: their port is taken"),
         messages: messages.as_deref(),
         journal: journal.as_ref(),
@@ -362,15 +354,20 @@ async fn everything(
         is_demo: args.demo,
     };
     greeting.print();
+    if args.open {
+        service.spawn("browser", browser::open(page_url, service.stop()));
+    }
 
-    tokio::join!(
-        service.serve_on(ingest_listener, web::finish(ingest.routes()), front.clone()),
-        service.serve_on(
-            api_listener,
-            web::finish(query::routes(pool, questions, service)),
-            front
-        ),
-    );
+    let ingest = ingest.routes();
+    if let Some(listener) = api_listener {
+        tokio::join!(
+            service.serve_on(ingest_listener, web::finish(ingest), front.clone()),
+            service.serve_on(listener, web::finish(api.routes), front),
+        );
+    } else {
+        let routes = web::finish(ingest.merge(api.routes));
+        service.serve_on(ingest_listener, routes, front).await;
+    }
     last_upload.cancel();
     // Wait before PostgreSQL is stopped. The service has noted an error of the persistor.
     let _ended = (&mut all_persisted).await;
@@ -379,39 +376,6 @@ async fn everything(
         let _ended = journal.ended.await;
     }
     Ok(())
-}
-
-/// How the API answers.
-fn query_options(
-    args: &Args,
-    dumps: blob::Store,
-    front: &web::Front,
-    committed: Arc<Notify>,
-    service: &Service,
-) -> anyhow::Result<query::Options> {
-    let file = args.api_keys_file.as_deref();
-    let admission =
-        query::Admission::load(&args.read_key, file, true, &mut service.metrics()).map_err(service::usage)?;
-    let (watched, stop) = (admission.clone(), service.stop());
-    service.spawn("watch the keys of readers", async move {
-        watched.watch(stop).await;
-        Ok(())
-    });
-    Ok(query::Options {
-        tolerances: query::Tolerances {
-            location: args.location_tolerance,
-            place: args.place_tolerance,
-            trips: args.trips,
-        },
-        origins: args.cors_origin.clone(),
-        dumps: Some(dumps),
-        live: LiveOptions {
-            committed: Some(committed),
-            ..LiveOptions::within(args.max_live, front.limits.connections)
-        },
-        admission,
-        waiting: Some(args.max_waiting),
-    })
 }
 
 /// Serves messages to this machine. Returns its URL, none where its port is taken, and what tells of its end.

@@ -1,6 +1,7 @@
 //! Who may read: everyone, unless reading is closed.
 
 use access::{Error, Keys, Secret};
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -55,18 +56,32 @@ impl Admission {
         }
     }
 
+    /// Lets only those who may read reach these routes, which are not the API's own.
+    pub fn cover(self, routes: Router) -> Router {
+        routes.layer(axum::middleware::from_fn_with_state(self, admit))
+    }
+
+    /// Whether reading needs a key.
+    pub fn is_closed(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.is_closed())
+    }
+
     fn admits(&self, headers: &HeaderMap) -> bool {
         self.0.as_ref().is_none_or(|inner| inner.admits(headers))
     }
 }
 
 impl Inner {
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        if !self.is_closed.load(Ordering::Relaxed) {
-            if !self.keys.has_reader() {
-                return true;
-            }
+    fn is_closed(&self) -> bool {
+        if !self.is_closed.load(Ordering::Relaxed) && self.keys.has_reader() {
             self.is_closed.store(true, Ordering::Relaxed);
+        }
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        if !self.is_closed() {
+            return true;
         }
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let is_reader = self.keys.authenticate_reader(given).is_some();

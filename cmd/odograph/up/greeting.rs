@@ -5,9 +5,11 @@ use std::io::Write;
 
 /// All addresses, with commands that work as they stand.
 pub(super) struct Greeting<'a> {
+    pub(super) page: &'a str,
+    /// Whether reading needs a key.
+    pub(super) is_closed: bool,
     pub(super) url: &'a str,
     pub(super) key: &'a str,
-    pub(super) api: &'a str,
     pub(super) subscriptions: &'a str,
     /// None: its port is taken.
     pub(super) messages: Option<&'a str>,
@@ -21,9 +23,9 @@ pub(super) struct Greeting<'a> {
 impl Greeting<'_> {
     pub(super) fn print(&self) {
         let Self {
+            page,
             url,
             key,
-            api,
             subscriptions,
             dumps,
             psql,
@@ -31,9 +33,14 @@ impl Greeting<'_> {
         } = self;
         let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
         let moving = if self.is_demo {
-            "\n  A simulated drive is under way: reload the statistics and the location to see it move.\n"
+            "\n  A simulated drive is under way: the page shows it move.\n"
         } else {
             ""
+        };
+        let who = if self.is_closed {
+            "Machines that reach this one can open it with a key that reads."
+        } else {
+            "Any machine that reaches this one can open it, without a key. --read-key asks for one."
         };
         let messages = self.messages.map_or("none: their port is taken".to_owned(), |url| {
             format!("{url} (gRPC, for this machine)")
@@ -56,12 +63,13 @@ impl Greeting<'_> {
             "
 Odograph is running.
 
+  Open              {page}
+                    {who}
+
   Send readings to  {url}
   with the key      {key}
 
-  Statistics        {api}/statistics/latest
-  Location          {api}/location/latest
-  Status            {api}/status
+  API               {page}/api/status
   Subscriptions     {subscriptions}
   Messages          {messages}
   Journal           {journal}
