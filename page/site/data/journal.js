@@ -1,0 +1,52 @@
+// @ts-check
+// The journal: what people wrote on the way, with where and when that was.
+
+import { html, nothing } from '../vendor/view.js';
+import { href } from '../route.js';
+import { devices, nameOf } from '../store.js';
+import { t } from '../text.js';
+import { date, dateTime } from '../time.js';
+import { list, section } from './parts.js';
+import { coordinates, placeWords } from './places.js';
+
+/**
+ * @typedef {object} Entry
+ * @property {string} id
+ * @property {{ name: string }} user
+ * @property {string | null} device
+ * @property {string} text
+ * @property {string[]} hashtags
+ * @property {string} timestamp
+ * @property {string | null} editedAt
+ * @property {{ latitude: number, longitude: number } | null} place
+ */
+
+/** Nothing where there is no entry: most people have no journal. @param {ReturnType<typeof import('./pages.js').pages>} pages */
+export function journal(pages) {
+  return pages.items.value.length === 0 ? nothing : section('journal', list(pages, 'journal', entry));
+}
+
+/** @param {Entry} entry */
+function entry({ user, device, text, hashtags, timestamp, editedAt, place }) {
+  const at = Date.parse(timestamp);
+  const written = text.toLowerCase();
+  const others = hashtags.filter((tag) => !written.includes(`#${tag.toLowerCase()}`));
+  const time = html`<time datetime=${timestamp}>${dateTime(at)}</time>`;
+  const about = [
+    user.name,
+    device !== null && (devices.value?.length ?? 0) > 1 ? nameOf(device) : '',
+    place === null ? '' : (placeWords(place) ?? coordinates(place)),
+    editedAt === null ? '' : t('data.edited'),
+  ].filter(Boolean);
+  return html`
+    <li class="data-entry">
+      <p class="data-about muted">
+        <span class="data-time">
+          ${device === null ? time : html`<a href=${href('drives', { device, day: date(at) })}>${time}</a>`}
+        </span>
+        <span>${about.join(' · ')}</span>
+      </p>
+      <p class="data-text">${text}${others.map((tag) => html` <span class="data-tag">#${tag}</span>`)}</p>
+    </li>
+  `;
+}
