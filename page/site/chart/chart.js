@@ -11,9 +11,10 @@ import { language, theme, units, zone } from '../store.js';
 import { addStyles } from '../styles.js';
 import { locale, t } from '../text.js';
 import { clock, dateTime } from '../time.js';
-import { convert, number, show } from '../units.js';
+import { convert, show } from '../units.js';
 import { drawing } from './draw.js';
-import { figures, nearest, runs } from './series.js';
+import { nearest, runs } from './series.js';
+import { summary, table } from './words.js';
 
 /** @typedef {import('./series.js').Series} Series */
 /** @typedef {{ from: number, to: number }} Span */
@@ -228,63 +229,16 @@ export class Chart extends HTMLElement {
           <i class="chart-dot" hidden></i>
           ${isEmpty && this.#series ? html`<span class="chart-empty">${t('chart.empty')}</span>` : nothing}
         </div>
-        <p class="chart-unseen" id="${this.#id}-summary">${this.#summary()}</p>
+        <p class="chart-unseen" id="${this.#id}-summary">${summary(this.#series, this.#span)}</p>
         <p class="chart-unseen" id="${this.#id}-keys">${t('chart.keys')}</p>
         <details class="chart-table" ?hidden=${isEmpty} @toggle=${this.#toggle}>
           <summary>${t('chart.table')}<span class="chart-unseen">: ${this.#label}</span></summary>
-          ${this.#isTableOpen ? this.#table() : nothing}
+          ${this.#isTableOpen && this.#series ? table(this.#series, this.#label) : nothing}
         </details>
       `,
       this,
       { host: this },
     );
-  }
-
-  #summary() {
-    if (!this.#series || !this.#span || this.#runs.length === 0) return t('chart.empty');
-    const { least, mean, greatest, count } = figures(this.#series);
-    const words = (/** @type {number | null} */ value) => show(this.#name, value, this.#unit).text;
-    return t(this.#series.count ? 'chart.summary.counted' : 'chart.summary', {
-      from: dateTime(this.#span.from),
-      to: dateTime(this.#span.to),
-      least: words(least),
-      mean: words(mean),
-      greatest: words(greatest),
-      unit: show(this.#name, 0, this.#unit).unit,
-      readings: number(count),
-    });
-  }
-
-  #table() {
-    const series = /** @type {Series} */ (this.#series);
-    const isBuckets = (series.width ?? 0) > 0;
-    const { unit } = show(this.#name, 0, this.#unit);
-    const word = (/** @type {number | null} */ value) => html`<td>${show(this.#name, value, this.#unit).text}</td>`;
-    const head = isBuckets ? ['chart.least', 'chart.mean', 'chart.greatest'] : ['chart.value'];
-    return html`
-      <div class="chart-rows" role="region" tabindex="0" aria-label="${t('chart.table')}: ${this.#label}">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">${t('chart.time')}</th>
-              ${head.map((key) => html`<th scope="col">${t(key)}${unit ? html` <small>${unit}</small>` : nothing}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${series.timestamp.map((ms, at) =>
-              series.mean[at] === null || series.mean[at] === undefined
-                ? nothing
-                : html`
-                <tr>
-                  <th scope="row">${dateTime(ms, { seconds: true })}</th>
-                  ${isBuckets ? [series.min[at], series.mean[at], series.max[at]].map(word) : word(series.mean[at])}
-                </tr>
-              `,
-            )}
-          </tbody>
-        </table>
-      </div>
-    `;
   }
 
   /** @param {Event} event */

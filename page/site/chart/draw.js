@@ -57,7 +57,10 @@ export function drawing(host, drawn) {
   };
 }
 
-/** @param {Drawn} drawn */
+/**
+ * @param {Drawn} drawn
+ * @returns {uPlot.AlignedData}
+ */
 function columns({ series }) {
   return [series.timestamp, series.min, series.max, series.mean];
 }
@@ -65,6 +68,7 @@ function columns({ series }) {
 /**
  * @param {HTMLElement} host
  * @param {() => Drawn} drawn
+ * @returns {uPlot.Options}
  */
 function options(host, drawn) {
   const axis = {
@@ -80,7 +84,7 @@ function options(host, drawn) {
     padding: [10, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    select: { show: false },
+    select: { show: false, left: 0, top: 0, width: 0, height: 0 },
     scales: {
       x: { time: false, range: () => [drawn().span.from, drawn().span.to] },
       y: {
@@ -130,12 +134,13 @@ function marks(plot, { span }) {
 /**
  * @param {number | null} least
  * @param {number | null} most
+ * @returns {uPlot.Range.MinMax}
  */
 function range(least, most) {
   if (least === null || most === null) return [0, 1];
   if (least === most) return [least - Math.max(1, Math.abs(least) * 0.1), most + Math.max(1, Math.abs(most) * 0.1)];
   // Zero belongs to the picture where the values come near it.
-  const limit = { pad: 0.08, soft: 0, mode: 3 };
+  const limit = /** @type {uPlot.Range.Limit} */ ({ pad: 0.08, soft: 0, mode: 3 });
   return uPlot.rangeNum(least, most, { min: limit, max: limit });
 }
 
@@ -182,7 +187,7 @@ function band(drawn) {
         fill.closePath();
       }
     }
-    return { stroke: null, fill, clip: null, band: null, gaps: null, flags: 0 };
+    return /** @type {uPlot.Series.Paths} */ ({ fill, flags: 0 });
   };
 }
 
@@ -207,6 +212,6 @@ function line(drawn) {
       }
       stroke.lineTo(x(series.timestamp[last] + width), y(last));
     }
-    return { stroke, fill: null, clip: null, band: null, gaps: null, flags: 0 };
+    return /** @type {uPlot.Series.Paths} */ ({ stroke, flags: 0 });
   };
 }

@@ -63,7 +63,7 @@ export function start(host, context) {
   endings.push(followChanges());
   addStyles(new URL('./charts.css', import.meta.url)).then(() => {
     if (leaving.signal.aborted) return;
-    endings.push(effect(() => render(page(), host)));
+    endings.push(effect(() => void render(page(), host)));
     endings.push(effect(showCursor));
   });
   return () => endings.forEach((end) => end());
@@ -329,7 +329,7 @@ async function read(device, sensors, span, signal) {
  * @param {Sensor[]} sensors
  */
 function ordered(sensors) {
-  const rank = ({ sensor }) => {
+  const rank = (/** @type {Sensor} */ { sensor }) => {
     const at = USUAL.indexOf(sensor);
     return at >= 0 ? at : sensor.startsWith('location_') ? USUAL.length + 1 : USUAL.length;
   };
