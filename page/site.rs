@@ -1,5 +1,6 @@
 //! The files as they are sent: named after their hash, and compressed once.
 
+use crate::comments::left_out;
 use crate::files::{Files, MAP};
 use axum::body::Bytes;
 use flate2::Compression;
@@ -76,6 +77,12 @@ pub(crate) fn hash(files: &Files) -> String {
 
 fn file(name: String, bytes: Vec<u8>) -> (String, File) {
     let kind = kind(&name);
+    // Comments of foreign code hold its licences.
+    let is_ours = (name.ends_with(".js") || name.ends_with(".css")) && !name.starts_with("vendor/");
+    let bytes = match std::str::from_utf8(&bytes) {
+        Ok(text) if is_ours => left_out(text).into_bytes(),
+        _ => bytes,
+    };
     let gzip = compressed(&bytes).filter(|gzip| gzip.len() < bytes.len());
     let file = File {
         kind,
