@@ -68,7 +68,7 @@ function showViews(main) {
   const isEmpty = computed(() => devices.value?.length === 0 && view.value !== 'data');
   // Views start once the devices are known, and their code comes meanwhile.
   const isReady = computed(() => devices.value !== null);
-  let isFirst = true;
+  let before = view.peek();
   effect(() => {
     const name = isEmpty.value ? 'empty' : view.value;
     const start = begin(VIEWS[name], isReady.value);
@@ -77,8 +77,9 @@ function showViews(main) {
       host.className = `view view-${name}`;
       main.replaceChildren(host);
       succeed();
-      if (!isFirst) main.focus({ preventScroll: true });
-      isFirst = false;
+      // Who follows a link goes on from there.
+      if (view.value !== before) main.focus({ preventScroll: true });
+      before = view.value;
       return start(host);
     });
   });
