@@ -333,7 +333,10 @@ function ordered(sensors) {
     const at = USUAL.indexOf(sensor);
     return at >= 0 ? at : sensor.startsWith('location_') ? USUAL.length + 1 : USUAL.length;
   };
-  return [...sensors].sort((a, b) => rank(a) - rank(b) || sensorName(a.sensor).localeCompare(sensorName(b.sensor)));
+  return [...sensors].sort(
+    (a, b) =>
+      rank(a) - rank(b) || sensorName(a.sensor).localeCompare(sensorName(b.sensor), undefined, { numeric: true }),
+  );
 }
 
 /**

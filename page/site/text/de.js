@@ -142,7 +142,7 @@ export const texts = {
   'charts.span-6h.short': '6 h',
   'charts.span-7d': 'Letzte 7 Tage',
   'charts.span-7d.short': '7 T',
-  'charts.title': 'Diagramme',
+  'charts.title': 'Verläufe',
   'charts.to': 'Bis',
   'charts.toLast': 'Die letzten 24 Stunden davor zeigen',
   'charts.wider': 'Verkleinern',
