@@ -170,7 +170,7 @@ export class CatchingUp {
    * @returns {Promise<any[]>}
    */
   async receipts(signal) {
-    const { ingests: all } = await ingests({ limit: this.counted ? RECEIPTS : 1 }, signal);
+    const { ingests: all } = await ingests({ limit: RECEIPTS }, signal);
     const done = all.filter((/** @type {any} */ one) => one.status !== 'pending');
     if (!this.counted) {
       this.counted = new Set(done.map((/** @type {any} */ one) => one.id));
