@@ -66,20 +66,28 @@ export class Track {
     this.times = /** @type {number[]} */ ([]);
     this.begins = new Set();
     this.hasSpeeds = false;
+    /** @type {any[]} */
+    this.segments = [];
   }
 
   /** @param {any[]} segments */
   set(segments) {
+    this.segments = segments;
+    this.draw(units.value);
+  }
+
+  /** @param {string} system of units, which has the steps of the colours */
+  draw(system) {
     this.points = [];
     this.times = [];
     this.begins.clear();
-    const factor = units.value === 'imperial' ? 1.609344 : 1;
+    const factor = system === 'imperial' ? 1.609344 : 1;
     const limits = steps().map((step) => step * factor);
     /** Lines of each colour. @type {number[][][][]} */
     const lines = Array.from({ length: UNKNOWN + 1 }, () => []);
     /** @type {number[][][]} */
     const all = [];
-    for (const { points } of segments) {
+    for (const { points } of this.segments) {
       const { timestamp, latitude, longitude, value } = points;
       this.begins.add(this.points.length);
       let last = -1;
@@ -118,6 +126,11 @@ export class Track {
     // The fast lie above the slow, and are wider: nothing by colour alone.
     const styles = [...speeds.map((color, band) => line(color, 3.5 + band * 0.75, 2 + band)), line(unknown, 3.5, 1)];
     this.layer.setStyle((/** @type {any} */ feature) => styles[feature.get('band')] ?? casing);
+  }
+
+  /** @param {number | null} time */
+  has(time) {
+    return time !== null && time >= this.times[0] && time <= this.times[this.times.length - 1];
   }
 
   /**
@@ -188,15 +201,15 @@ export class Fleet {
   }
 
   /** @param {import('./ground.js').Colors} colors */
-  paint({ dot, land, label }) {
+  paint({ dot, land }) {
     const family = getComputedStyle(document.documentElement).fontFamily;
     const stroke = new Stroke({ color: land, width: 2 });
     const style = new Style({
       // All dots are drawn; names give way to each other.
       image: new Circle({ radius: 6, fill: new Fill({ color: dot }), stroke, declutterMode: 'none' }),
       text: new Text({
-        font: `500 13px ${family}`,
-        fill: new Fill({ color: label }),
+        font: `600 13px ${family}`,
+        fill: new Fill({ color: dot }),
         stroke: new Stroke({ color: land, width: 3 }),
         textAlign: 'start',
         offsetX: 11,

@@ -5,6 +5,7 @@
 
 import { DoubleClickZoom, DragPan, Map as Canvas, MouseWheelZoom, PinchZoom, View, fromLonLat, toLonLat } from '../vendor/map.js';
 import { effect, html, render } from '../vendor/view.js';
+import { units } from '../store.js';
 import { addStyles } from '../styles.js';
 import { t } from '../text.js';
 import { Car } from './car.js';
@@ -22,6 +23,9 @@ const PAUSE = 250;
 
 /** Pixels that the picture is larger than its frame at each side; map.css has the same. */
 const MARGIN = 64;
+
+/** Pixels at the lower edge that the legend covers. */
+const FOOT = 24;
 
 /** Pixels around the track that belong to it. */
 const REACH = 24;
@@ -115,7 +119,12 @@ export class OdoMap extends HTMLElement {
         this.colors = colorsOf(this);
         this.paint();
       }),
-      effect(() => this.showControls()),
+      // Units are those of the track's colours, too, and names of places have a language.
+      effect(() => {
+        this.showControls();
+        this.track.draw(units.value);
+        this.paint();
+      }),
     ];
     this.open();
   }
@@ -197,6 +206,7 @@ export class OdoMap extends HTMLElement {
   setTrack(segments) {
     this.later('track', () => {
       this.track.set(segments);
+      if (!this.track.has(this.point)) this.choose(null);
       this.showControls();
     });
   }
@@ -250,7 +260,7 @@ export class OdoMap extends HTMLElement {
       }
     }
     const edge = MARGIN + 48;
-    this.view.fit(extent, { size: this.canvas.getSize(), padding: [edge, edge, edge, edge], maxZoom: CLOSEST });
+    this.view.fit(extent, { size: this.canvas.getSize(), padding: [edge, edge, edge + FOOT, edge], maxZoom: CLOSEST });
     if (car) this.view.setZoom(Math.min(FOLLOWING[1], Math.max(FOLLOWING[0], this.view.getZoom() ?? 0)));
   }
 
