@@ -1,6 +1,8 @@
 // @ts-check
 // Days and months as dates of the calendar, such as 2026-06-01 and 2026-06, and when they begin in a zone.
 
+import { moment } from '../chart/zone.js';
+
 const DAY = 86_400_000;
 
 /** @param {string | null} text */
@@ -59,63 +61,10 @@ export function weeksOf(month, firstDay) {
  * @param {string} zone
  */
 export function beginOf(day, zone) {
-  const wall = Date.parse(`${day}T00:00:00Z`);
-  // Midnight by each offset that the zone has around that day; the earliest moment that is of the day is its first.
-  const moments = [-DAY, 0, DAY].map((around) => wall - offset(wall + around, zone)).sort((a, b) => a - b);
-  const first = moments.find((ms) => wallOf(ms, zone) >= wall);
-  if (first !== undefined && wallOf(first, zone) === wall) return first;
-  // Midnight is skipped: the day begins where clocks go on.
-  let [low, high] = [moments[0] - DAY / 8, moments[2] + DAY / 8];
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (wallOf(middle, zone) >= wall) high = middle;
-    else low = middle;
-  }
-  return high;
+  return moment(Date.parse(`${day}T00:00:00Z`), zone);
 }
 
 /** @param {number} ms */
 function utc(ms) {
   return new Date(ms).toISOString().slice(0, 10);
-}
-
-/**
- * How far a zone's clocks are ahead of UTC, in milliseconds.
- * @param {number} ms
- * @param {string} zone
- */
-function offset(ms, zone) {
-  return wallOf(ms, zone) - ms;
-}
-
-/** @type {Map<string, Intl.DateTimeFormat>} */
-const formats = new Map();
-
-/**
- * What a zone's clocks show, as if it were UTC.
- * @param {number} ms
- * @param {string} zone
- */
-function wallOf(ms, zone) {
-  let format = formats.get(zone);
-  if (!format) {
-    format = new Intl.DateTimeFormat('en', {
-      timeZone: zone,
-      calendar: 'gregory',
-      numberingSystem: 'latn',
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
-    formats.set(zone, format);
-  }
-  /** @type {Record<string, number>} */
-  const part = {};
-  for (const { type, value } of format.formatToParts(ms)) part[type] = Number(value);
-  const second = Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second);
-  return second + (((ms % 1000) + 1000) % 1000);
 }

@@ -69,7 +69,7 @@ class Drives {
     /** The span that the map was fitted to. */
     this.fitted = '';
 
-    this.address = computed(() => read(route.value.params));
+    this.address = computed(() => this.readAddress());
     this.month = computed(() => this.address.value.month ?? monthOf(this.lastDay()));
     this.trip = computed(() => chosen(this.trips.value.trips, this.address.value.trip));
     this.base = computed(() => this.baseSpan());
@@ -96,6 +96,15 @@ class Drives {
     for (const end of this.ends) end();
     this.map.removeEventListener('odo-point', this.onPoint);
     render(nothing, this.host);
+  }
+
+  /** A drive's address opens in every zone: its day is the one on which it begins there. */
+  readAddress() {
+    const { params } = route.value;
+    const address = read(params);
+    if (address.trip === null) return address;
+    const day = date(address.trip);
+    return { ...address, day, month: params.has('month') ? address.month : monthOf(day) };
   }
 
   /** The day of the device's newest reading: where an address without a day begins. */
@@ -163,6 +172,8 @@ class Drives {
     const { day } = this.address.value;
     const tz = zoneName();
     if (of === null || day === null) return undefined;
+    // The newest device may be another one tomorrow: an address names its own.
+    if (!route.value.params.has('device')) set({ device: of }, { replace: true });
     const key = this.keyOf(day);
     return this.ask((signal) => askTrips({ device: of, day, tz }, signal), (trips) => {
       this.trips.value = { key, trips };
@@ -281,9 +292,13 @@ class Drives {
 
   /** @param {string} day */
   choose(day) {
-    this.focus.value = null;
+    batch(() => {
+      this.focus.value = null;
+      set({ ...otherDay, day });
+    });
+    if (!this.isCalendarOpen.value) return;
     this.isCalendarOpen.value = false;
-    set({ ...otherDay, day });
+    /** @type {HTMLElement | null} */ (this.host.querySelector('.drives-open'))?.focus();
   }
 
   /**

@@ -59,6 +59,7 @@ export function ofSpan({ from, to }, segments, series) {
 export function figuresOf(figures) {
   const hours = (figures.duration ?? 0) / 3600;
   const average = figures.distance !== null && hours > 0 ? figures.distance / 1000 / hours : null;
+  /** @type {[string, import('../units.js').Shown][]} */
   const all = [
     ['distance', distance(figures.distance)],
     ['duration', duration(figures.duration)],

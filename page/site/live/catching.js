@@ -30,6 +30,35 @@ const DAY = 86_400_000;
 /** @typedef {{ from: number, to: number, readings: number, rejected: number, failed: number, at: number }} Note */
 
 export class CatchingUp {
+  /** @type {string | null} */
+  device = null;
+
+  abort = new AbortController();
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  timer = undefined;
+
+  /** Days (UTC) that changed and were not looked at. @type {Set<string>} */
+  days = new Set();
+
+  /** When the first of them changed; 0 without one. */
+  since = 0;
+
+  /** When they were looked at last. */
+  looked = 0;
+
+  /** Receipts that were counted; null before the first look. @type {Set<string> | null} */
+  counted = null;
+
+  /** The newest upload, or the newest that went wrong. @type {any} */
+  upload = null;
+
+  /** @type {Note | null} */
+  note = null;
+
+  /** Whether receipts came since the last look. */
+  hasUpload = true;
+
   /**
    * @param {import('./drive.js').Drive} drive
    * @param {() => void} changed
@@ -37,27 +66,20 @@ export class CatchingUp {
   constructor(drive, changed) {
     this.drive = drive;
     this.changed = changed;
-    this.begin(null);
   }
 
   /** @param {string | null} device */
   begin(device) {
     clearTimeout(this.timer);
     this.device = device;
-    this.abort?.abort();
+    this.abort.abort();
     this.abort = new AbortController();
-    /** Days (UTC) that changed and were not looked at. @type {Set<string>} */
     this.days = new Set();
     this.since = 0;
     this.looked = performance.now();
-    /** Receipts that were counted. @type {Set<string> | null} */
     this.counted = null;
-    /** The newest upload before the first change. @type {any} */
     this.upload = null;
-    /** @type {Note | null} */
     this.note = null;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.timer = undefined;
     this.hasUpload = true;
     this.schedule(QUIET);
   }
@@ -74,7 +96,7 @@ export class CatchingUp {
     return () => {
       end();
       clearTimeout(this.timer);
-      this.abort?.abort();
+      this.abort.abort();
     };
   }
 
@@ -118,13 +140,13 @@ export class CatchingUp {
   async look() {
     const days = [...this.days].sort();
     const { hasUpload } = this;
-    const signal = this.abort?.signal;
+    const { signal } = this.abort;
     this.days = new Set();
     this.since = 0;
     this.hasUpload = false;
     this.looked = performance.now();
     const [found, receipts] = await Promise.all([this.late(days, signal), hasUpload ? this.receipts(signal) : []]);
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     const sum = (/** @type {string} */ name) =>
       receipts.reduce((/** @type {number} */ all, /** @type {any} */ one) => all + (one[name] ?? 0), 0);
     const rejected = sum('rejected');
@@ -140,7 +162,7 @@ export class CatchingUp {
   /**
    * The span of the trips that are new on some days, or have changed; null if the vehicle only drives on.
    * @param {string[]} days
-   * @param {AbortSignal} [signal]
+   * @param {AbortSignal} signal
    */
   async late(days, signal) {
     // A large fleet has more trips than one answer reads.
@@ -166,7 +188,7 @@ export class CatchingUp {
 
   /**
    * Receipts that were not counted yet. The first look counts what was there before, and keeps the newest.
-   * @param {AbortSignal} [signal]
+   * @param {AbortSignal} signal
    * @returns {Promise<any[]>}
    */
   async receipts(signal) {

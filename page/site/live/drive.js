@@ -35,15 +35,40 @@ const DAY = 86_400_000;
 /** @typedef {{ device: string, from: string, to: string, distance: number, open: boolean, path?: any }} Trip */
 
 export class Drive {
+  /** @type {any} */
+  map = null;
+
+  /** @type {string | null} */
+  device = null;
+
+  abort = new AbortController();
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  timer = undefined;
+
+  /** When the track was drawn last. */
+  drawn = 0;
+
+  /** @type {Segment[]} */
+  segments = [];
+
+  /** Trips of the roads, by device and beginning. @type {Map<string, Trip>} */
+  trips = new Map();
+
+  /** The last place. @type {{ latitude: number, longitude: number, ms: number } | null} */
+  last = null;
+
+  /** @type {number | null} */
+  heading = null;
+
+  isFitted = false;
+
+  /** Whether the track has come: places before that are in it. */
+  isKnown = false;
+
   /** @param {() => void} changed */
   constructor(changed) {
     this.changed = changed;
-    /** @type {any} */
-    this.map = null;
-    this.abort = new AbortController();
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.timer = undefined;
-    this.reset();
   }
 
   reset() {
@@ -52,13 +77,8 @@ export class Drive {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.drawn = 0;
-    /** @type {Segment[]} */
     this.segments = [];
-    /** Trips of the roads, by device and beginning. @type {Map<string, Trip>} */
     this.trips = new Map();
-    /** @type {Trip | null} */
-    this.trip = null;
-    /** The last place. @type {{ latitude: number, longitude: number, ms: number } | null} */
     this.last = null;
     this.heading = null;
     this.isFitted = false;
@@ -114,7 +134,6 @@ export class Drive {
       with: 'speed',
       layout: 'columns',
     }, signal);
-    this.trip = trip;
     this.segments = answer.segments;
     this.isKnown = true;
     this.show();
@@ -166,7 +185,10 @@ export class Drive {
     if (last) this.heading = headingOf(last, place) ?? this.heading;
     this.last = place;
     this.map.setCar({ ...place, heading: this.heading ?? this.headingOfTrack(), name });
-    if (last && this.isKnown && ms > last.ms) this.grow(place, sensors.get('speed')?.value ?? null);
+    if (last && ms - last.ms > GAP) {
+      // What was driven meanwhile, or another drive: the server knows.
+      this.load(this.abort.signal).catch(() => {});
+    } else if (last && this.isKnown && ms > last.ms) this.grow(place, sensors.get('speed')?.value ?? null);
     return place;
   }
 

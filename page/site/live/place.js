@@ -14,16 +14,24 @@ const MOVED = 0.001;
 const DIRECTIONS = ['n', 'ne', 'e', 'se', 's', 'sw', 'w', 'nw'];
 
 export class Whereabouts {
+  /** The words; empty while they are unknown. */
+  words = '';
+
+  /** Where the words are of. @type {{ latitude: number, longitude: number } | null} */
+  place = null;
+
+  isAsking = false;
+
+  /** Changes with the vehicle: an answer to an older question does not count. */
+  question = {};
+
   /** @param {() => void} changed */
   constructor(changed) {
     this.changed = changed;
-    this.forget();
   }
 
   forget() {
-    /** The words; empty while they are unknown. */
     this.words = '';
-    /** @type {{ latitude: number, longitude: number } | null} */
     this.place = null;
     this.isAsking = false;
     this.question = {};
