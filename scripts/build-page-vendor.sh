@@ -10,27 +10,24 @@ scripts/install-deno.sh
 deno=$PWD/.tools/deno/bin/deno
 export DENO_DIR=$PWD/.tools/deno/cache NO_COLOR=1
 
-cd page/vendor
-out=../site/vendor
-rm -rf "$out"
-mkdir -p "$out"
-quietly "$deno" install --frozen
+# In a folder of its own: esbuild reads packages from node_modules.
+folder=.tools/page-vendor
+out=$PWD/page/site/vendor
+rm -rf "$folder" "$out"
+mkdir -p "$folder" "$out"
+cp page/vendor/* scripts/page-vendor.js "$folder"
+cd "$folder"
+quietly "$deno" install --frozen --node-modules-dir=auto
 
-for entry in *.js; do
-    name=${entry%.js}
-    quietly "$deno" bundle --frozen --platform browser --minify --output "$out/$name.bundle" "$entry"
-    {
-        echo "// @ts-self-types=\"./$name.d.ts\""
-        echo "// Made by \`make page-vendor\` from page/vendor/$entry. Licences: page/NOTICE."
-        cat "$out/$name.bundle"
-    } >"$out/$entry"
-    rm "$out/$name.bundle"
+for entry in "$OLDPWD"/page/vendor/*.js; do
+    entry=$(basename "$entry")
+    quietly "$deno" run --frozen --node-modules-dir=auto --allow-all page-vendor.js "$entry" "$out/$entry"
     # The types are those of the packages, which `deno check --config page/vendor/deno.json` finds.
-    cp "$entry" "$out/$name.d.ts"
+    cp "$entry" "$out/${entry%.js}.d.ts"
 done
 
 # The look of uPlot's charts is a style sheet, which no bundle can hold.
-cp "$DENO_DIR/npm/registry.npmjs.org/uplot/1.6.32/dist/uPlot.min.css" "$out/chart.css"
+cp node_modules/uplot/dist/uPlot.min.css "$out/chart.css"
 
-cd ..
+cd "$OLDPWD/page"
 sha256sum site/vendor/* >vendor/SHA256SUMS
