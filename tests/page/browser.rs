@@ -1,0 +1,175 @@
+//! A Chromium of its own for a test, by the WebDriver protocol.
+
+use crate::odograph::{LONG, client};
+use serde_json::{Value, json};
+use std::fs;
+use tempfile::TempDir;
+use testutil::{Running, poll, workspace};
+use tokio::process::Command;
+
+/// The key Tab, as WebDriver names it.
+pub(crate) const TAB: &str = "\u{e004}";
+/// The key Enter.
+pub(crate) const ENTER: &str = "\u{e007}";
+/// The key Escape.
+pub(crate) const ESCAPE: &str = "\u{e00c}";
+/// The arrow to the right.
+pub(crate) const RIGHT: &str = "\u{e014}";
+
+/// Sizes of screens: a laptop's, a phone's, and a laptop's at 400 %.
+pub(crate) const SIZES: [(u32, u32); 3] = [(1440, 900), (390, 844), (320, 640)];
+
+/// A browser without a window, with one page. It ends with its driver, which is killed when this is dropped.
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    session: String,
+    _driver: Running,
+    _folder: TempDir,
+}
+
+impl Browser {
+    /// Starts one that finds no other machine, at the size of a laptop.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let install = "run scripts/install-chromium.sh, which `make tools` does";
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let mut driver = Running::start("chromedriver", &mut command, &log, install).unwrap();
+        let port = driver.until(async || {
+            let said = fs::read_to_string(&log).ok()?;
+            let (_, rest) = said.split_once("started successfully on port ")?;
+            rest.split_once('.').map(|(port, _)| port.to_owned())
+        });
+        let port = port.await.unwrap();
+        let arguments = [
+            "--headless=new",
+            // Without namespaces of users, as in containers and for root.
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--lang=en-GB",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        ];
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "timeouts": {"script": 60_000, "pageLoad": 60_000},
+            "goog:chromeOptions": {"args": arguments, "prefs": {"intl.accept_languages": "en-GB,en"}},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        }}});
+        let mut browser = Self {
+            http: client(),
+            session: format!("http://127.0.0.1:{port}"),
+            _driver: driver,
+            _folder: folder,
+        };
+        let begun = browser.post("/session", wanted).await;
+        let id = begun["sessionId"].as_str().unwrap();
+        browser.session = format!("{}/session/{id}", browser.session);
+        browser.screen(SIZES[0], "light").await;
+        browser
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let asked = self.http.post(format!("{}{path}", self.session)).json(&body);
+        let answer = asked.send().await.unwrap();
+        let status = answer.status();
+        let answer: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {answer}");
+        answer["value"].clone()
+    }
+
+    /// Sends a command of the `DevTools` protocol.
+    async fn command(&self, name: &str, parameters: Value) -> Value {
+        let body = json!({"cmd": name, "params": parameters});
+        self.post("/goog/cdp/execute", body).await
+    }
+
+    /// Sets the size of the screen and the system's theme, `light` or `dark`.
+    pub(crate) async fn screen(&self, (width, height): (u32, u32), theme: &str) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        self.command("Emulation.setDeviceMetricsOverride", metrics).await;
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
+        self.command("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// Sets the viewer's time zone.
+    pub(crate) async fn zone(&self, zone: &str) {
+        let zone = json!({"timezoneId": zone});
+        self.command("Emulation.setTimezoneOverride", zone).await;
+    }
+
+    /// Opens an address, and waits until the view there has a heading.
+    pub(crate) async fn open(&self, url: &str) {
+        self.post("/url", json!({"url": url})).await;
+        self.until("return document.querySelector('main h1') !== null").await;
+    }
+
+    /// Runs the body of a function in the page. Returns what it returns, or what its promise resolves to.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({"script": script, "args": []})).await
+    }
+
+    /// Runs such a body until it returns something that is neither false nor null.
+    pub(crate) async fn until(&self, script: &str) -> Value {
+        poll(LONG, async || {
+            let value = self.run(script).await;
+            (!value.is_null() && value != false).then_some(value)
+        })
+        .await
+    }
+
+    /// Presses and releases keys, one after the other.
+    pub(crate) async fn press(&self, keys: &[&str]) {
+        let presses = keys.iter().flat_map(|key| {
+            let press = |kind: &str| json!({"type": kind, "value": key});
+            [press("keyDown"), press("keyUp")]
+        });
+        let presses: Vec<Value> = presses.collect();
+        let actions = json!({"actions": [{"type": "key", "id": "keyboard", "actions": presses}]});
+        self.post("/actions", actions).await;
+    }
+
+    /// What the console said since the last time, violations of the policy included.
+    pub(crate) async fn console(&self) -> Vec<String> {
+        let entries = self.log("browser").await;
+        let texts = entries
+            .iter()
+            .map(|entry| entry["message"].as_str().unwrap().to_owned());
+        texts.collect()
+    }
+
+    /// The addresses that were asked for since the last time.
+    pub(crate) async fn requests(&self) -> Vec<String> {
+        let entries = self.log("performance").await;
+        let urls = entries.iter().filter_map(|entry| {
+            let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            let event = &event["message"];
+            let url = event["params"]["request"]["url"].as_str()?;
+            (event["method"] == "Network.requestWillBeSent").then(|| url.to_owned())
+        });
+        urls.collect()
+    }
+
+    async fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.post("/se/log", json!({"type": kind})).await;
+        entries.as_array().unwrap().clone()
+    }
+
+    /// What axe-core finds against WCAG 2.2 AA and its own good practices.
+    pub(crate) async fn inaccessible(&self) -> Vec<String> {
+        let axe = workspace().join(".tools/axe/node_modules/axe-core/axe.min.js");
+        let axe = fs::read_to_string(&axe)
+            .unwrap_or_else(|error| panic!("{}: {error}: run scripts/install-chromium.sh", axe.display()));
+        self.run(&axe).await;
+        let found = self
+            .run(
+                "const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+                const told = ({ id, nodes }) => `${id}: ${nodes.map((node) => node.target + ' ' + node.failureSummary)}`;
+                return axe.run(document, { runOnly: tags }).then(({ violations }) => violations.map(told));",
+            )
+            .await;
+        let found = found.as_array().unwrap().iter();
+        found.map(|one| one.as_str().unwrap().to_owned()).collect()
+    }
+}

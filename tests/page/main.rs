@@ -1,0 +1,14 @@
+//! The page in a real browser: Debian's Chromium, which `scripts/install-chromium.sh` installs, against `odograph up`.
+//!
+//! Each test has a browser and an Odograph of its own, and runs alone: `.config/nextest.toml` says so.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod browser;
+mod first;
+mod keyboard;
+mod live;
+mod looks;
+mod odograph;
+mod settings;
+mod sources;
