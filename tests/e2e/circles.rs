@@ -7,7 +7,7 @@ use testutil::workspace;
 
 /// The roots of all crates, each with its folder from the workspace on.
 fn roots() -> Vec<(String, PathBuf)> {
-    let mut folders = vec!["bench".to_owned(), "soak".to_owned()];
+    let mut folders = ["bench", "page", "soak"].map(str::to_owned).to_vec();
     for group in ["cmd", "internal", "pkg"] {
         for entry in fs::read_dir(workspace().join(group)).unwrap() {
             folders.push(format!("{group}/{}", entry.unwrap().file_name().to_str().unwrap()));

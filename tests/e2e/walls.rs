@@ -235,6 +235,14 @@ fn pkg_knows_no_domain() {
 }
 
 #[test]
+fn the_page_knows_no_question() {
+    assert_eq!(among(&compiled_into("page"), &CRATES), set(&[]), "page knows");
+    for program in ["ingestor", "persistor", "dumper", "notifier", "messages", "journal"] {
+        assert!(!compiled_into(program).contains("page"), "{program} holds the page");
+    }
+}
+
+#[test]
 fn webhooks_are_sent_by_one_client() {
     // Another client would resolve names by itself, after they were judged.
     assert_eq!(
@@ -326,7 +334,7 @@ fn the_metrics_page_names_every_transaction() {
 
 #[test]
 fn no_file_is_too_long() {
-    for folder in ["cmd", "internal", "pkg", "soak", "tests"] {
+    for folder in ["cmd", "internal", "page", "pkg", "soak", "tests"] {
         for file in rust_files(&workspace().join(folder)) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
             assert!(lines <= 500, "{} has {lines} lines", file.display());
