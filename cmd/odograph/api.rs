@@ -12,7 +12,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 const API: Server = Server {
     name: "api",
-    usual: "http://127.0.0.1:5001",
+    usual: "http://127.0.0.1:5000",
 };
 
 /// Where the API is, and the key that reads there.
@@ -23,7 +23,7 @@ pub(crate) struct Source {
         long,
         visible_alias = "api",
         env = "API_URL",
-        default_value = "http://127.0.0.1:5001"
+        default_value = "http://127.0.0.1:5000"
     )]
     url: String,
 

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = service::duration, value_name = "SPAN")]
     max_retry_time: Option<Duration>,
 
-    /// The API's address, such as http://127.0.0.1:5001: the summary then tells what became of the
+    /// The API's address, such as http://127.0.0.1:5000: the summary then tells what became of the
     /// accepted readings in the database, proved by the receipt of each upload
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,

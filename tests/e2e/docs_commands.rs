@@ -139,8 +139,6 @@ impl Reader {
         let mut up = Program::new("odograph")
             .args([
                 "up",
-                "--api-port",
-                "0",
                 "--notifier-port",
                 "0",
                 "--allow-target",
@@ -163,7 +161,6 @@ impl Reader {
             ("/tmp/odograph-tour", self.data().display().to_string()),
             ("odograph replay -", format!("odograph replay --url http://{ingest} -")),
             ("127.0.0.1:5000", ingest.to_string()),
-            ("127.0.0.1:5001", up.address("api").await.to_string()),
             ("127.0.0.1:5100", up.address("admin").await.to_string()),
         ];
         self.up = Some(up);
@@ -215,7 +212,7 @@ impl Reader {
             return self.run_until_ctrl_c(block, answers).await;
         }
         if block.until_ctrl_c {
-            let latest = "curl -s http://127.0.0.1:5001/api/statistics/latest";
+            let latest = "curl -s http://127.0.0.1:5000/api/statistics/latest";
             return self.run_until_ctrl_c(block, latest).await;
         }
         let last = RefCell::new(String::new());
