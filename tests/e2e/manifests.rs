@@ -57,6 +57,25 @@ fn what_the_settings_name_is_what_the_containers_read() {
 }
 
 #[test]
+fn the_ingress_leads_to_ports_of_services() {
+    let manifest = Manifest::render();
+    // Not rendered, because it opens the API.
+    let ingress = std::fs::read_to_string(testutil::workspace().join("manifests/ingress.yaml")).unwrap();
+    let ingress: Value = serde_saphyr::from_str(&ingress).unwrap();
+    let paths = ingress["spec"]["rules"][0]["http"]["paths"].as_array().unwrap();
+    for path in paths {
+        let service = &path["backend"]["service"];
+        let found = manifest.document("Service", text(service, "/name"));
+        let ports = found.and_then(|service| service["spec"]["ports"].as_array());
+        let leads = ports.is_some_and(|ports| ports.iter().any(|port| port["name"] == service["port"]["name"]));
+        assert!(leads, "{path} leads nowhere");
+    }
+    let of = |wanted: &str| paths.iter().find(|path| path["path"] == wanted).unwrap();
+    assert_eq!(of("/ingest")["backend"]["service"]["name"], "ingestor");
+    assert_eq!(of("/")["backend"]["service"]["name"], "api");
+}
+
+#[test]
 fn pods_run_confined_within_bounds() {
     for container in Manifest::render().containers() {
         let name = container.program;
