@@ -23,7 +23,7 @@ run: ## install what is missing, build, and watch a simulated drive arrive (Ctrl
 # ---- testing ----
 
 .PHONY: test
-test: tools build-tests ## the whole suite against a real PostgreSQL, nats-server and S3 server
+test: tools build-tests ## the whole suite against a real PostgreSQL, nats-server, S3 server and browser
 	$(TARGET_DIR)/debug/with-servers cargo nextest run --locked --workspace $(ARGS)
 
 .PHONY: tools
@@ -35,6 +35,7 @@ tools: ## install what the tests need and this machine lacks
 	@scripts/install-pgbouncer.sh
 	@scripts/install-kubectl.sh
 	@scripts/install-faketime.sh
+	@scripts/install-chromium.sh
 	@scripts/install-nextest.sh
 
 # Programs and tests in one build: in two, cargo would choose other features and compile the
