@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
 
-# Its bundler is esbuild, whose version is deno's: another deno makes other bytes.
+# Pinned, because another deno formats and checks otherwise.
 version=2.9.8
 
 if .tools/deno/bin/deno --version 2>/dev/null | grep -q "^deno $version "; then exit 0; fi

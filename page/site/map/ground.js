@@ -3,6 +3,7 @@
 // writes into the page.
 
 import {
+  createXYZ,
   Fill,
   MVT,
   PMTiles,
@@ -13,7 +14,6 @@ import {
   VectorTileLayer,
   VectorTileSource,
   XYZ,
-  createXYZ,
 } from '../vendor/map.js';
 
 /** The base map inside the program. */

@@ -6,6 +6,7 @@ import {
   Circle,
   Feature,
   Fill,
+  fromLonLat,
   LineString,
   MultiLineString,
   Point,
@@ -14,9 +15,7 @@ import {
   Text,
   VectorLayer,
   VectorSource,
-  fromLonLat,
 } from '../vendor/map.js';
-import { units } from '../store.js';
 
 /** Where the next colour begins, in the viewer's unit. */
 const STEPS = { metric: [0, 30, 50, 80, 110], imperial: [0, 20, 30, 50, 70] };
@@ -27,9 +26,12 @@ const REACH = 12;
 /** Beside the five colours: the speed is unknown. */
 const UNKNOWN = 5;
 
-/** Speeds at which the colours begin, in the viewer's unit. */
-export function steps() {
-  return STEPS[units.value === 'imperial' ? 'imperial' : 'metric'];
+/**
+ * Speeds at which the colours begin, in the unit of a system of units.
+ * @param {string} system
+ */
+export function steps(system) {
+  return system === 'imperial' ? STEPS.imperial : STEPS.metric;
 }
 
 /** Roads driven so far. */
@@ -42,9 +44,11 @@ export class Roads {
   /** @param {{ longitude: number[], latitude: number[] }[]} paths */
   set(paths) {
     this.source.clear(true);
-    this.source.addFeatures(paths.filter(({ latitude }) => latitude.length > 1).map((path) =>
-      new Feature(new LineString(path.longitude.map((longitude, at) => fromLonLat([longitude, path.latitude[at]]))))
-    ));
+    this.source.addFeatures(
+      paths.filter(({ latitude }) => latitude.length > 1).map((path) =>
+        new Feature(new LineString(path.longitude.map((longitude, at) => fromLonLat([longitude, path.latitude[at]]))))
+      ),
+    );
   }
 
   /** @param {import('./ground.js').Colors} colors */
@@ -70,19 +74,22 @@ export class Track {
     this.segments = [];
   }
 
-  /** @param {any[]} segments */
-  set(segments) {
+  /**
+   * @param {any[]} segments
+   * @param {string} system of units, which has the steps of the colours
+   */
+  set(segments, system) {
     this.segments = segments;
-    this.draw(units.value);
+    this.draw(system);
   }
 
-  /** @param {string} system of units, which has the steps of the colours */
+  /** @param {string} system */
   draw(system) {
     this.points = [];
     this.times = [];
     this.begins.clear();
     const factor = system === 'imperial' ? 1.609344 : 1;
-    const limits = steps().map((step) => step * factor);
+    const limits = steps(system).map((step) => step * factor);
     /** Lines of each colour. @type {number[][][][]} */
     const lines = Array.from({ length: UNKNOWN + 1 }, () => []);
     /** @type {number[][][]} */

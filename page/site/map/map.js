@@ -3,7 +3,16 @@
 // The canvas is drawn anew at most four times a second for new data. Between two drawings only transforms move: the
 // car's, and while the map follows the car, that of the whole picture, which is larger than its frame for that.
 
-import { DoubleClickZoom, DragPan, Map as Canvas, MouseWheelZoom, PinchZoom, View, fromLonLat, toLonLat } from '../vendor/map.js';
+import {
+  DoubleClickZoom,
+  DragPan,
+  fromLonLat,
+  Map as Canvas,
+  MouseWheelZoom,
+  PinchZoom,
+  toLonLat,
+  View,
+} from '../vendor/map.js';
 import { effect, html, render } from '../vendor/view.js';
 import { units } from '../store.js';
 import { addStyles } from '../styles.js';
@@ -93,20 +102,25 @@ export class OdoMap extends HTMLElement {
 
   connectedCallback() {
     render(
-      html`<div class="map-face" tabindex="0" role="application" aria-describedby=${this.words}
+      html`
+        <div class="map-face" tabindex="0" role="application" aria-describedby=${this.words}
           @keydown=${(/** @type {KeyboardEvent} */ event) => this.press(event)}
           @focus=${() => this.tell()}
           @pointerleave=${() => this.choose(null)}>
           <div class="map-stage">
             <div class="map-canvas"></div>
             <svg class="map-car" viewBox="-16 -16 32 32" aria-hidden="true" hidden>
-              <circle r="8"/><path d="M0-13 9.500 11 0 6-9.500 11z"/>
+              <circle r="8" />
+              <path d="M0-13 9.500 11 0 6-9.500 11z" />
             </svg>
-            <svg class="map-cursor" viewBox="-10 -10 20 20" aria-hidden="true" hidden><circle r="6"/></svg>
+            <svg class="map-cursor" viewBox="-10 -10 20 20" aria-hidden="true" hidden>
+              <circle r="6" />
+            </svg>
           </div>
         </div>
         <p class="hidden" id=${this.words}></p>
-        <div class="map-controls"></div>`,
+        <div class="map-controls"></div>
+      `,
       this,
     );
     const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (this.querySelector(`.map-${name}`));
@@ -205,7 +219,7 @@ export class OdoMap extends HTMLElement {
    */
   setTrack(segments) {
     this.later('track', () => {
-      this.track.set(segments);
+      this.track.set(segments, units.value);
       if (!this.track.has(this.point)) this.choose(null);
       this.showControls();
     });

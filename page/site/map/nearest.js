@@ -1,7 +1,7 @@
 // @ts-check
 // The nearest place of a position, from the places of our base map: names without a geocoder.
 
-import { MVT, fromLonLat, toLonLat } from '../vendor/map.js';
+import { fromLonLat, MVT, toLonLat } from '../vendor/map.js';
 import { world } from './ground.js';
 
 /** The zoom whose tiles have all places, how many tiles it has in a row, and their width in the map's metres. */
@@ -31,9 +31,11 @@ export async function nearest(latitude, longitude) {
   const column = (x + HALF) / WIDTH;
   const row = (HALF - y) / WIDTH;
   // Beside the tile of the position those near by, whose places may be nearer.
-  const near = new Set([-0.15, 0, 0.15].flatMap((dx) =>
-    [-0.15, 0, 0.15].map((dy) => `${(Math.floor(column + dx) + COUNT) % COUNT}/${Math.floor(row + dy)}`)
-  ));
+  const near = new Set(
+    [-0.15, 0, 0.15].flatMap((dx) =>
+      [-0.15, 0, 0.15].map((dy) => `${(Math.floor(column + dx) + COUNT) % COUNT}/${Math.floor(row + dy)}`)
+    ),
+  );
   const places = (await Promise.all([...near].map(placesOf))).flat();
   let found = null;
   let least = Infinity;

@@ -1,2 +1,2 @@
 // Line charts over time.
-export { default as uPlot } from "uplot";
+export { default as uPlot } from 'uplot';
