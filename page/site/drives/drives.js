@@ -190,9 +190,11 @@ class Drives {
     const isPart = this.address.value.span !== null || trips.length === 0;
     const question = { device: of, span, sensors, withFigures: isPart };
     return this.ask((signal) => askSpan(question, signal), (answer) => {
-      const figures = isPart ? ofSpan(span, answer.segments, answer.figures ?? []) : ofTrips(trips);
+      const isZoomed = untracked(() => this.address.value.span !== null);
+      const figures = isPart && (isZoomed || answer.segments.length > 0) ? ofSpan(span, answer.segments, answer.figures ?? []) : ofTrips(trips);
       this.shown.value = { ...answer, span, figures };
       this.map.setTrack(answer.segments);
+      if (answer.segments.length === 0) this.showWhereabouts();
       const fitted = `${of} ${span.from} ${this.trip.peek()?.open ? '' : span.to}`;
       if (fitted !== this.fitted && answer.segments.length > 0) {
         this.fitted = fitted;
@@ -200,6 +202,15 @@ class Drives {
       }
       this.isPlaced.value = true;
     });
+  }
+
+  /** Without a track, the map shows where the device was last, unless it has shown something already. */
+  showWhereabouts() {
+    const place = devices.peek()?.find((one) => one.device === device.peek())?.place;
+    if (!place || this.isPlaced.peek()) return;
+    this.map.setDots([{ device: '', name: '', latitude: place.latitude, longitude: place.longitude }]);
+    this.map.fit();
+    this.map.setDots([]);
   }
 
   /**
@@ -330,9 +341,18 @@ class Drives {
         ${this.title(day)}
         ${figuresOf(this.shown.value?.figures ?? ofTrips([]))}
         <div class="drives-map"><odo-map ?data-waiting=${!this.isPlaced.value}></odo-map></div>
-        <div class="drives-charts">${this.toolbar()} ${this.chartList()}</div>
+        <div class="drives-charts">${this.isEmpty()
+          ? html`<p class="drives-empty">${t('drives.noReadings')}</p>`
+          : html`${this.toolbar()} ${this.chartList()}`}</div>
       </section>
     </div>`;
+  }
+
+  /** Whether the day has neither drives nor readings of the charts' sensors. */
+  isEmpty() {
+    const shown = this.shown.value;
+    if (!shown || shown.span !== this.span.value || this.trips.value.trips.length > 0) return false;
+    return shown.series.every((/** @type {any} */ one) => one.mean.every((/** @type {any} */ value) => value === null));
   }
 
   dayBar() {

@@ -230,6 +230,7 @@ export const texts = {
   'drives.list': 'Fahrten des Tages',
   'drives.moving': 'In Bewegung',
   'drives.noDrives': 'Keine Fahrten an diesem Tag.',
+  'drives.noReadings': 'Keine Messwerte an diesem Tag.',
   'drives.none': 'keine Fahrten',
   'drives.open': 'noch unterwegs',
   'drives.remove': 'Verlauf entfernen: {sensor}',

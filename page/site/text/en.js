@@ -230,6 +230,7 @@ export const texts = {
   'drives.list': 'Drives of the day',
   'drives.moving': 'Moving',
   'drives.noDrives': 'No drives on this day.',
+  'drives.noReadings': 'No readings on this day.',
   'drives.none': 'no drives',
   'drives.open': 'still driving',
   'drives.remove': 'Remove the chart: {sensor}',
