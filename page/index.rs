@@ -1,6 +1,6 @@
 //! `index.html`, filled in for each view.
 
-use crate::imports::closure;
+use crate::imports::{closure, styles};
 use crate::map::Map;
 use crate::site::{Site, compressed};
 use axum::body::Bytes;
@@ -43,7 +43,7 @@ impl Index {
                 );
             }
         }
-        let (map, attribution) = (map.address(hash), map.attribution());
+        let (map, attribution) = (map.address(), map.attribution());
         let ingest = ingest.map(|port| port.to_string()).unwrap_or_default();
         let html = site.text("index.html").unwrap_or_default();
         let html = html

@@ -186,7 +186,7 @@ async fn what_a_view_imports_is_loaded_beforehand() {
     );
     assert!(preloads("/charts").await.contains("charts/charts.js"));
     for file in &live {
-        assert!(files::embedded().contains_key(file), "{file} is no file");
+        assert!(embedded().contains_key(file), "{file} is no file");
     }
     let html = ask(&page, "/", &[]).await.text();
     assert!(html.contains("/live/live.css\">"), "{html}");
@@ -287,8 +287,8 @@ async fn tiles_of_a_server_are_in_the_policy() {
 
 #[tokio::test]
 async fn a_port_of_its_own_for_uploads_is_told() {
-    let routes = serve(embedded(), false, &Options::default(), Some(5000)).unwrap();
-    assert!(ask(&routes, "/", &[]).await.text().contains("data-ingest=\"5000\""));
+    let other = serve(embedded(), false, &Options::default(), Some(5000)).unwrap();
+    assert!(ask(&other, "/", &[]).await.text().contains("data-ingest=\"5000\""));
     // As programs call it.
     let usual = routes(&Options::default(), None).unwrap();
     assert!(ask(&usual, "/", &[]).await.text().contains("data-ingest=\"\""));

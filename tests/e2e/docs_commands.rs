@@ -137,13 +137,7 @@ impl Reader {
     async fn start(&mut self) {
         self.stop().await;
         let mut up = Program::new("odograph")
-            .args([
-                "up",
-                "--notifier-port",
-                "0",
-                "--allow-target",
-                "127.0.0.1",
-            ])
+            .args(["up", "--notifier-port", "0", "--allow-target", "127.0.0.1"])
             .arg("--data-dir")
             .arg(self.data())
             .start()
