@@ -31,6 +31,9 @@ const USUAL = ['speed', 'revolution', 'fuel', 'engine_temperature'];
 /** Charts at once. */
 const MOST = 8;
 
+/** Degrees around a device that are its surroundings. */
+const AROUND = 0.25;
+
 /** Pause after a change on the server, and between two questions that changes lead to, in milliseconds. */
 const QUIET = 500;
 const PAUSE = 5000;
@@ -204,11 +207,17 @@ class Drives {
     });
   }
 
-  /** Without a track, the map shows where the device was last, unless it has shown something already. */
+  /** Without a track, the map shows the surroundings of where the device was last, unless it has shown something already. */
   showWhereabouts() {
     const place = devices.peek()?.find((one) => one.device === device.peek())?.place;
     if (!place || this.isPlaced.peek()) return;
-    this.map.setDots([{ device: '', name: '', latitude: place.latitude, longitude: place.longitude }]);
+    const corner = (/** @type {number} */ by) => ({
+      device: String(by),
+      name: '',
+      latitude: place.latitude + by,
+      longitude: place.longitude + by,
+    });
+    this.map.setDots([corner(-AROUND), corner(AROUND)]);
     this.map.fit();
     this.map.setDots([]);
   }
@@ -339,7 +348,7 @@ class Drives {
       <div class="drives-side">${this.dayBar()} ${this.calendar()} ${this.dayList(day)}</div>
       <section class="drives-drive" aria-labelledby="drives-title" aria-busy=${this.asking.value > 0}>
         ${this.title(day)}
-        ${figuresOf(this.shown.value?.figures ?? ofTrips([]))}
+        ${this.isEmpty() ? nothing : figuresOf(this.shown.value?.figures ?? ofTrips([]))}
         <div class="drives-map"><odo-map ?data-waiting=${!this.isPlaced.value}></odo-map></div>
         <div class="drives-charts">${this.isEmpty()
           ? html`<p class="drives-empty">${t('drives.noReadings')}</p>`
