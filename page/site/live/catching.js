@@ -138,7 +138,9 @@ export class CatchingUp {
   }
 
   async look() {
-    const days = [...this.days].sort();
+    // The first look is at receipts: the day that goes on has just been asked for.
+    const isFirst = this.counted === null;
+    const days = [...this.days].filter((day) => !isFirst || day !== this.newestDay()).sort();
     const { hasUpload } = this;
     const { signal } = this.abort;
     this.days = new Set();
