@@ -105,13 +105,21 @@ export class CatchingUp {
     if (kind === 'upload') this.hasUpload = true;
     else if (kind === 'day' && day && (!this.device || !device || device === this.device)) this.days.add(day);
     else return;
-    const isLate = [...this.days].some((one) => one !== this.newestDay());
-    if (isLate) {
+    // The vehicle that drives on changes its day all the time: only other days are waited for to be quiet.
+    if (kind === 'day' && day !== this.newestDay()) {
       this.since ||= performance.now();
       this.schedule(Math.max(0, Math.min(QUIET, this.since + LONGEST - performance.now())));
     } else {
-      this.schedule(Math.max(QUIET, this.looked + REST - performance.now()), true);
+      // A receipt may come after the readings that it counts.
+      const isAwaited = kind === 'upload' && this.isRecent();
+      const rest = isAwaited ? 0 : this.looked + REST - performance.now();
+      this.schedule(Math.max(QUIET, rest), !isAwaited);
     }
+  }
+
+  /** Whether catching up is not over for long. */
+  isRecent() {
+    return this.note !== null && serverNow() - this.note.at < 2 * OVER;
   }
 
   /** The UTC day of the newest reading: it changes with each one. */
@@ -155,6 +163,10 @@ export class CatchingUp {
     const failed = sum('failed');
     if (found) {
       this.note = { ...found, readings: sum('persisted'), rejected, failed, at: serverNow() };
+    } else if (this.note && this.isRecent()) {
+      this.note.readings += sum('persisted');
+      this.note.rejected += rejected;
+      this.note.failed += failed;
     }
     const wrong = receipts.find((/** @type {any} */ one) => one.rejected > 0 || one.failed > 0);
     if (wrong) this.upload = wrong;
