@@ -4,6 +4,7 @@ use crate::policy::Ancestor;
 
 /// Flags of a program that serves the page.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[group(id = "page")]
 pub struct Options {
     /// Origin whose web pages may show this one in a frame, such as https://dash.example; may be given several times,
     /// with commas between [default: none]

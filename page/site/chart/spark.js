@@ -13,10 +13,11 @@ const EDGE = 2;
  * @param {string} label what the line shows, in words
  */
 export function spark(values, label) {
+  const drawn = lines(values).map(
+    (points) => svg`<polyline points=${points} fill="none" vector-effect="non-scaling-stroke"></polyline>`,
+  );
   return html`<svg class="spark" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img"
-    aria-label=${label}>${lines(values).map(
-      (points) => svg`<polyline points=${points} fill="none" vector-effect="non-scaling-stroke"></polyline>`,
-    )}</svg>`;
+    aria-label=${label}>${drawn}</svg>`;
 }
 
 /**
