@@ -22,7 +22,7 @@ async fn is_clean(view: &str) {
             browser.screen(size, theme).await;
             browser.open(&format!("{}{view}", odograph.url)).await;
             browser
-                .until("return document.querySelector('main [aria-busy=true]') === null")
+                .until("return document.querySelector('main [aria-busy=true]') === null && document.getAnimations().length === 0")
                 .await;
             let found = browser.inaccessible().await;
             assert!(found.is_empty(), "{view} at {size:?}, {theme}: {found:#?}");
