@@ -6,13 +6,13 @@ use crate::policy::Ancestor;
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(id = "page")]
 pub struct Options {
-    /// Origin whose web pages may show this one in a frame, such as https://dash.example; may be given several times,
+    /// Origin whose web pages may show this one in a frame, such as `https://dash.example`; may be given several times,
     /// with commas between [default: none]
     #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
     pub frame_ancestors: Vec<Ancestor>,
 
     /// Map under the page, instead of its own: a file of PMTiles (region.pmtiles, s3://BUCKET/region.pmtiles), or tiles
-    /// of a server, https://HOST/{z}/{x}/{y}.png, which then sees what its readers look at
+    /// of a server, `https://HOST/{z}/{x}/{y}.png`, which then sees what its readers look at
     #[arg(long, env, hide_env_values = true, value_name = "FILE-OR-URL")]
     pub map: Option<String>,
 

@@ -55,7 +55,7 @@ struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: Option<String>,
 
-    /// Origin whose web pages may read the API, such as https://dash.example; may be given several times. Commas
+    /// Origin whose web pages may read the API, such as `https://dash.example`; may be given several times. Commas
     /// separate origins, in the variable as well. * is any origin
     #[arg(long, env, value_delimiter = ',', default_value = "*", value_name = "ORIGIN")]
     cors_origin: Vec<Origin>,

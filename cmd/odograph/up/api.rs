@@ -25,7 +25,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     trips: query::Thresholds,
 
-    /// Origin whose web pages may read the API, such as http://127.0.0.1:3000; may be given several times. Commas
+    /// Origin whose web pages may read the API, such as `http://127.0.0.1:3000`; may be given several times. Commas
     /// separate origins, in the variable as well. * is any origin [default: none]
     #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
     cors_origin: Vec<query::Origin>,
