@@ -5,10 +5,10 @@
 
 use super::find::{FARTHEST, Found, find};
 use super::postgres::{Version, versions};
+use super::refusal::Refusal;
 use super::thresholds::Rules;
 use crate::words::Database;
 use crate::words::readings::Device;
-use ::postgres::Error;
 use reading::time::DAY;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -45,7 +45,7 @@ struct Entry {
 }
 
 impl Cache {
-    /// The trips of a device in a span. None where finding them takes more than `most` readings.
+    /// The trips of a device in a span, found with at most `most` readings.
     pub(super) async fn find(
         &self,
         database: &Database,
@@ -53,23 +53,21 @@ impl Cache {
         span: Range<i64>,
         rules: Rules,
         most: usize,
-    ) -> Result<Option<Arc<Found>>, Error> {
+    ) -> Result<Arc<Found>, Refusal> {
         let key = (device.name.clone(), span.start, span.end);
         if let Some((found, kept)) = self.get(&key)
             && versions(database, days(&found.read)).await? == kept
         {
-            return Ok(Some(found));
+            return Ok(found);
         }
         let around = span.start.saturating_sub(FARTHEST)..span.end.saturating_add(2 * FARTHEST);
         let mut versions = versions(database, days(&around)).await?;
-        let Some(found) = find(database, &device.series, span, rules, most).await? else {
-            return Ok(None);
-        };
+        let found = find(database, &device.series, span, rules, most).await?;
         let (first, last) = days(&found.read);
         versions.retain(|version| (first..=last).contains(&version.day));
         let found = Arc::new(found);
         self.keep(key, found.clone(), versions);
-        Ok(Some(found))
+        Ok(found)
     }
 
     fn get(&self, key: &Key) -> Option<(Arc<Found>, Vec<Version>)> {

@@ -5,21 +5,25 @@
 //! span. It goes on after the span until the last trip has ended.
 
 use super::moving::Moving;
+use super::refusal::{HELD, Refusal};
 use super::rules::Machine;
 use super::thresholds::Rules;
 use super::trip::{Last, Trip};
 use crate::words::Database;
 use crate::words::places::Places;
 use crate::words::readings::Readings;
-use ::postgres::Error;
 use reading::time::{DAY, SECOND};
 use std::ops::Range;
+use tokio::task::yield_now;
 
 /// How long before the span reading begins: the next one where the one before it is too short.
 const LEADS: [i64; 3] = [2 * 3600 * SECOND, DAY, FARTHEST];
 
 /// How far around a span is read.
 pub(super) const FARTHEST: i64 = 8 * DAY;
+
+/// Other questions get a turn after so many readings.
+const TURN: usize = 4096;
 
 /// The trips of a device that begin in a span.
 #[derive(Debug)]
@@ -34,14 +38,14 @@ pub(super) struct Found {
     pub(super) readings: usize,
 }
 
-/// Finds the trips of these series. None where that takes more than `most` readings.
+/// Finds the trips of these series, with at most `most` readings.
 pub(super) async fn find(
     database: &Database,
     series: &[Option<i32>],
     span: Range<i64>,
     rules: Rules,
     most: usize,
-) -> Result<Option<Found>, Error> {
+) -> Result<Found, Refusal> {
     let mut readings = 0;
     for lead in LEADS {
         let since = span.start.saturating_sub(lead);
@@ -56,7 +60,7 @@ pub(super) async fn find(
         let mut goes_on = true;
         while goes_on && pass.read().await? {
             if readings + pass.readings.count() > most {
-                return Ok(None);
+                return Err(Refusal::Readings);
             }
             let is_early = lead < FARTHEST && pass.readings.reached() >= settled;
             goes_on = !is_early || pass.machine.is_settled_by(span.start);
@@ -66,7 +70,8 @@ pub(super) async fn find(
         }
         readings += pass.readings.count();
     }
-    Ok(None)
+    // The last lead goes on to the end.
+    Err(Refusal::Readings)
 }
 
 /// A pass over the readings of a device.
@@ -79,14 +84,20 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// Reads the next window. Returns whether there was one.
-    async fn read(&mut self) -> Result<bool, Error> {
+    async fn read(&mut self) -> Result<bool, Refusal> {
         let Some(window) = self.readings.next().await? else {
             return Ok(false);
         };
         let until = window.until;
-        for reading in window {
+        for (number, reading) in window.enumerate() {
+            if number % TURN == TURN - 1 {
+                yield_now().await;
+            }
             self.places.take(reading);
             self.drain();
+            if self.places.held() + self.moving.held() > HELD {
+                return Err(Refusal::Dense);
+            }
         }
         self.reach(until);
         Ok(true)
@@ -108,7 +119,7 @@ impl Pass<'_> {
     }
 
     /// Reads on until no trip of the span is under way, and tells them.
-    async fn end(mut self, span: Range<i64>, since: i64, rules: Rules, most: usize) -> Result<Option<Found>, Error> {
+    async fn end(mut self, span: Range<i64>, since: i64, rules: Rules, most: usize) -> Result<Found, Refusal> {
         self.readings.extend(span.end.saturating_add(FARTHEST));
         loop {
             let reached = self.readings.reached().saturating_sub(rules.lag());
@@ -117,7 +128,7 @@ impl Pass<'_> {
                 break;
             }
             if self.readings.count() > most {
-                return Ok(None);
+                return Err(Refusal::Readings);
             }
         }
         let (read_until, readings) = (self.readings.reached(), self.readings.count());
@@ -129,11 +140,11 @@ impl Pass<'_> {
             .map_or(read_until, |until| until + rules.lag());
         let (mut trips, last) = self.machine.finish();
         trips.retain(|trip| span.contains(&trip.from));
-        Ok(Some(Found {
+        Ok(Found {
             trips,
             last: last.filter(|last| span.contains(&last.trip.from)),
             read: since..read_until.max(waits),
             readings,
-        }))
+        })
     }
 }

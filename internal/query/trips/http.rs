@@ -4,6 +4,7 @@ use super::answer::{Told, told};
 use super::cache::Cache;
 use super::days::{Day, days};
 use super::find::FARTHEST;
+use super::refusal::READINGS;
 use super::thresholds::{Rules, Thresholds};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
@@ -26,9 +27,6 @@ const DEFAULT: i64 = 30;
 /// Most days of all devices together, and most devices.
 const DEVICE_DAYS: i64 = 1000;
 const DEVICES: usize = 1000;
-
-/// Most readings that one answer reads. Bounds its time.
-const READINGS: usize = 50_000_000;
 
 /// The routes of this question. `tolerance` is the longest time between the two readings of one place.
 ///
@@ -205,12 +203,7 @@ impl TripState {
         let mut all = Vec::new();
         for device in found {
             let trips = self.cache.find(&self.database, &device, span.clone(), self.rules, room);
-            let Some(found) = trips.await.map_err(problem)? else {
-                return Err(wrong(
-                    "from",
-                    format!("finding these trips takes more than {READINGS} readings; ask for a shorter span"),
-                ));
-            };
+            let found = trips.await?;
             room = room.saturating_sub(found.readings);
             all.extend(told(&device.name, &found, now, zone, with_path));
         }

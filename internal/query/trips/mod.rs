@@ -20,6 +20,7 @@ mod http;
 mod moving;
 mod path;
 mod postgres;
+mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ pub(super) struct Moving {
     /// All events before this were taken.
     reached: i64,
     held: VecDeque<Event>,
+    /// The times of the speeds that are held.
+    speeds: VecDeque<i64>,
     last_speed: Option<i64>,
     /// The last moment told.
     last: Option<i64>,
@@ -48,6 +50,7 @@ impl Moving {
             rules,
             reached: i64::MIN,
             held: VecDeque::new(),
+            speeds: VecDeque::new(),
             last_speed: None,
             last: None,
             places: VecDeque::new(),
@@ -57,7 +60,18 @@ impl Moving {
     /// Takes the next event in order of time.
     pub(super) fn take(&mut self, event: Event) {
         self.reach(event.time());
+        if let Event::Reading(Reading {
+            sensor: SPEED, time, ..
+        }) = event
+        {
+            self.speeds.push_back(time);
+        }
         self.held.push_back(event);
+    }
+
+    /// How many events and places are held.
+    pub(super) fn held(&self) -> usize {
+        self.held.len() + self.places.len()
     }
 
     /// Tells that no event before `time` will come.
@@ -76,6 +90,7 @@ impl Moving {
                 time,
                 value,
             }) => {
+                self.speeds.pop_front();
                 self.last_speed = Some(time);
                 (None, Some(value))
             }
@@ -115,13 +130,8 @@ impl Moving {
         }
         self.places.push_back(place);
         let near = self.rules.near;
-        let is_speed = |event: &Event| matches!(event, Event::Reading(Reading { sensor: SPEED, .. }));
         if self.last_speed.is_some_and(|last| place.time - last <= near)
-            || self
-                .held
-                .iter()
-                .take_while(|event| event.time() <= place.time + near)
-                .any(is_speed)
+            || self.speeds.front().is_some_and(|next| *next <= place.time + near)
         {
             return None;
         }

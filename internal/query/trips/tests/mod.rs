@@ -4,7 +4,7 @@ mod drives;
 mod naive;
 mod stored;
 
-use super::moving::{Moving, SPEED};
+use super::moving::{Moving, SPEED, Step};
 use super::rules::Machine;
 use super::thresholds::{Rules, Thresholds};
 use super::trip::Trip;
@@ -139,6 +139,41 @@ fn recordings_have_the_trips_of_an_independent_computation() {
         assert!(recording.speeds.len() + recording.places.len() > 0, "{name}");
         check(&found(&recording), &naive::trips(&recording), name);
     }
+}
+
+/// Speeds are no longer held once they were told, so places are not judged by those behind them.
+#[test]
+fn what_is_held_is_counted() {
+    let reading = |time| {
+        Event::Reading(Reading {
+            sensor: SPEED,
+            time,
+            value: 0.0,
+        })
+    };
+    let place = |time| {
+        Event::Place(Pair {
+            latitude: 45.0,
+            longitude: 13.0,
+            time,
+        })
+    };
+    let mut moving = Moving::new(rules());
+    for second in 0..5 {
+        moving.take(reading(second * SECOND));
+    }
+    assert_eq!(moving.held(), 5);
+    moving.take(place(60 * SECOND));
+    moving.take(place(90 * SECOND));
+    moving.reach(i64::MAX);
+    let mut speeds = Vec::new();
+    while let Some(step) = moving.pop() {
+        let Step::Moment(moment) = step else { panic!("{step:?}") };
+        speeds.extend(moment.place.map(|_| moment.speed));
+    }
+    // The second one tells a speed by the first one.
+    assert_eq!(speeds, [None, Some(0.0)]);
+    assert_eq!(moving.held(), 2);
 }
 
 /// A speed each second.

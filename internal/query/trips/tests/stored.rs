@@ -285,6 +285,20 @@ async fn a_path_is_told_where_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn too_many_readings_within_seconds_are_refused() {
+    let api = Api::start().await;
+    prepare(&api, &["2021-03"]).await;
+    let start = "2021-03-05T06:00:00Z".parse::<Timestamp>().unwrap().as_microsecond();
+    store(&api, "lada", "speed", &[(start, 60.0)]).await;
+    let more = "INSERT INTO reading SELECT id, latest_timestamp + number * interval '20 microseconds', 60
+        FROM series, generate_series(1, 300000) AS number WHERE device = 'lada'";
+    api.execute(more).await;
+    let (status, problem) = api.get(&path("lada", start, start + MINUTE)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("200000"), "{problem}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked() {
     let api = Api::start().await;
     for question in [

@@ -94,6 +94,11 @@ impl Places {
         self.held.pop_front()
     }
 
+    /// How many events are held.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     fn hold(&mut self, pair: Option<Pair>) {
         if let Some(pair) = pair.filter(|pair| pair.is_place()) {
             let at = self.held.partition_point(|event| event.time() < pair.time);
