@@ -30,7 +30,7 @@ pub(super) struct Machine {
     /// The last speed that a reading or places told.
     last_speed: Option<f64>,
     ended: Vec<Trip>,
-    /// The first moment at which a vehicle surely stood, however it had come there.
+    /// From this moment on, trips do not depend on what was before the steps.
     settled: Option<i64>,
 }
 
@@ -87,12 +87,21 @@ impl Machine {
 
     /// Whether trips from `moment` on do not depend on what was before the steps.
     ///
-    /// Since when a vehicle stands depends on where it stood first. Within half the distance and twice the time it
-    /// stands wherever that was.
+    /// Once it has moved, it is under way, however it had come there, and only where that trip began is unknown. Since
+    /// when a vehicle stands depends on where it stood first. Within half the distance, and so long that standing may
+    /// begin anew in between, it stands wherever that was.
     pub(super) fn is_settled_by(&self, moment: i64) -> bool {
         match self.settled {
             Some(settled) => settled <= moment,
-            None => self.last.is_none(),
+            None => self.last.is_none() && moment - self.since > self.rules.silence,
+        }
+    }
+
+    /// Tells that what was before the steps does not matter from `moment` on.
+    fn settle(&mut self, moment: i64) {
+        // Until then, a place before the steps may tell a speed.
+        if moment - self.since > self.rules.reach() {
+            self.settled.get_or_insert(moment);
         }
     }
 
@@ -125,7 +134,8 @@ impl Machine {
             } else {
                 let still = Still {
                     since: moment.time,
-                    place: self.last_place,
+                    // An older one says nothing of where it stands.
+                    place: self.place_before(moment.time),
                 };
                 self.still.get_or_insert(still);
                 self.rest.get_or_insert(still);
@@ -139,9 +149,9 @@ impl Machine {
         }
         if self
             .rest
-            .is_some_and(|rest| moment.time - rest.since >= 2 * self.rules.standing)
+            .is_some_and(|rest| moment.time - rest.since >= 2 * self.rules.standing + self.rules.short_silence)
         {
-            self.settled.get_or_insert(moment.time);
+            self.settle(moment.time);
         }
         self.last = Some(moment.time);
     }
@@ -155,6 +165,8 @@ impl Machine {
             drive
         });
         drive.moved(time);
+        // A trip that begins at this moment may have begun before.
+        self.settle(time + 1);
     }
 
     fn place(&mut self, place: Pair) {
@@ -178,7 +190,10 @@ impl Machine {
         if gap > self.rules.silence {
             (self.still, self.rest) = (None, None);
             self.end();
-            self.settled.get_or_insert(before + self.rules.silence);
+            let over = (before + self.rules.silence).max(self.since + self.rules.reach()) + 1;
+            if over <= moment.time {
+                self.settle(over);
+            }
         } else if gap > self.rules.short_silence && self.last.is_some() {
             let stood = match (self.place_before(before), moment.after) {
                 (Some(one), Some(other)) => distance(one, other) <= self.rules.silence_radius,

@@ -155,6 +155,11 @@ impl Rules {
         }
     }
 
+    /// How far back of a moment its readings may be.
+    pub(super) fn reach(&self) -> i64 {
+        self.silence.max(self.short_silence).max(self.apart).max(self.near) + 2 * self.pairing
+    }
+
     /// How far behind the readings the moments of a vehicle may be.
     pub(super) fn lag(&self) -> i64 {
         self.near + self.pairing + 2

@@ -12,6 +12,7 @@ use crate::words::places::{Event, Reading};
 use drives::drive;
 use jiff::Timestamp;
 use naive::Recording;
+use proptest::prelude::*;
 use reading::pairing::Pair;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,12 +22,15 @@ use std::time::Duration;
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 
+/// When recordings begin.
+const START: i64 = 1_600_000_000 * SECOND;
+
 fn rules() -> Rules {
     Rules::new(&Thresholds::default(), Duration::from_secs(10))
 }
 
-/// The trips by the state machine.
-fn found(of: &Recording) -> Vec<Trip> {
+/// The machine after this recording, of which only what comes from `since` on was read.
+fn machine(of: &Recording, since: i64) -> Machine {
     let reading = |sensor| {
         move |(time, value): &(i64, f64)| {
             Event::Reading(Reading {
@@ -46,8 +50,9 @@ fn found(of: &Recording) -> Vec<Trip> {
     let mut events: Vec<Event> = of.places.iter().map(place).collect();
     events.extend(of.speeds.iter().map(reading(SPEED)));
     events.extend(of.fuel.iter().map(reading(SPEED + 1)));
+    events.retain(|event| event.time() >= since);
     events.sort_by_key(|event| event.time());
-    let (mut moving, mut machine) = (Moving::new(rules()), Machine::new(0, rules()));
+    let (mut moving, mut machine) = (Moving::new(rules()), Machine::new(since, rules()));
     for event in events {
         moving.take(event);
         while let Some(step) = moving.pop() {
@@ -58,9 +63,18 @@ fn found(of: &Recording) -> Vec<Trip> {
     while let Some(step) = moving.pop() {
         machine.take(step);
     }
+    machine
+}
+
+fn trips(machine: Machine) -> Vec<Trip> {
     let (mut trips, last) = machine.finish();
     trips.extend(last.map(|last| last.trip));
     trips
+}
+
+/// The trips by the state machine.
+fn found(of: &Recording) -> Vec<Trip> {
+    trips(machine(of, 0))
 }
 
 fn close(one: f64, other: f64) -> bool {
@@ -100,13 +114,68 @@ fn check(found: &[Trip], expected: &[naive::Trip], what: &str) {
 fn random_drives_have_the_trips_of_an_independent_computation() {
     let (mut trips, mut bridged) = (0, 0);
     for seed in 0..300 {
-        let recording = drive(seed, 1_600_000_000 * SECOND, 14);
+        let recording = drive(seed, START, 14);
         let expected = naive::trips(&recording);
         check(&found(&recording), &expected, &format!("seed {seed}"));
         trips += expected.len();
         bridged += expected.iter().map(|trip| trip.bridged.len()).sum::<usize>();
     }
     assert!(trips > 200 && bridged > 10, "{trips} trips, {bridged} silences in them");
+}
+
+/// Its trips from a moment on, if they do not depend on what was before `since`.
+fn settled(of: &Recording, since: i64, from: i64) -> Option<Vec<Trip>> {
+    let machine = machine(of, since);
+    machine.is_settled_by(from).then(|| {
+        let mut trips = trips(machine);
+        trips.retain(|trip| trip.from >= from);
+        trips
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn trips_do_not_depend_on_where_reading_begins(
+        seed in 0..1_000_000_u64,
+        since in 0..100_i64,
+        share in 0..100_i64,
+        hole in 0..100_i64,
+    ) {
+        let mut of = drive(seed, START, 14);
+        let times = || of.speeds.iter().map(|one| one.0).chain(of.places.iter().map(|one| one.0));
+        let (first, last) = (times().min().unwrap_or(START), times().max().unwrap_or(START));
+        let part = |from: i64, share: i64| from + (last - from) / 100 * share;
+        // Without places for a while.
+        let lost = part(first, hole)..part(first, hole) + 20 * MINUTE;
+        of.places.retain(|place| !lost.contains(&place.0));
+        let since = part(first, since);
+        let from = part(since, share);
+        let mut all = found(&of);
+        all.retain(|trip| trip.from >= from);
+        prop_assert_eq!(settled(&of, since, from).unwrap_or_else(|| all.clone()), all);
+    }
+}
+
+#[test]
+fn a_place_of_long_ago_is_not_where_a_vehicle_stands() {
+    let mut of = Recording::default();
+    let at = at_speed(&mut of, START, 3600, 0.0);
+    of.places = (0..600).map(|second| (START + second * SECOND, 45.0, 13.0)).collect();
+    // It drives and stands without places. They come back before it has stood for long.
+    let at = at_speed(&mut of, at, 1800, 50.0);
+    let stop = at;
+    let at = at_speed(&mut of, at, 400, 0.0);
+    at_speed(&mut of, at, 1800, 50.0);
+    of.places.extend((240..2200_i32).map(|second| {
+        let north = 45.0 + f64::from((second - 400).max(0)) * 1e-4;
+        (stop + i64::from(second) * SECOND, north, 13.5)
+    }));
+    let all = found(&of);
+    check(&all, &naive::trips(&of), "a hole");
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(settled(&of, START + 900 * SECOND, stop - 1800 * SECOND), Some(all));
 }
 
 #[test]

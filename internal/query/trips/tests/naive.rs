@@ -135,7 +135,8 @@ fn stands(moments: &[Moment], since: usize, at: usize) -> bool {
             }
         }
         if moment.speed.is_some() && still.is_none() {
-            still = Some((moment.time, place_before(moments, number).map(|(_, place)| place)));
+            let place = place_before(moments, number).filter(|(time, _)| moment.time - time <= 10 * SECOND);
+            still = Some((moment.time, place.map(|(_, place)| place)));
         }
     }
     still.is_some_and(|(since, _)| moments[at].time - since >= 5 * MINUTE)
