@@ -35,7 +35,7 @@ struct Told<'a> {
     device: &'a str,
     from: Time,
     to: Time,
-    /// In metres.
+    /// In metres, without steps above 250 km/h.
     distance: f64,
     /// In seconds.
     moving_time: f64,

@@ -12,6 +12,9 @@ const INTERVALS: i64 = 10;
 /// Faster than this is moving, in metres a second: 5 km/h.
 const MOVING: f64 = 5.0 / 3.6;
 
+/// Faster than this is an error of the receiver, in metres a second: 250 km/h.
+const FASTEST: f64 = 250.0 / 3.6;
+
 /// The time between two places whose speed is judged: nearer ones differ by the errors of the receiver.
 const APART: i64 = 30 * SECOND;
 
@@ -22,7 +25,7 @@ pub(super) struct Segment {
     /// When its first and its last place were, in microseconds since 1970-01-01 UTC.
     pub(super) from: i64,
     pub(super) to: i64,
-    /// Over all places, in metres.
+    /// From place to place without errors of the receiver, in metres.
     pub(super) distance: f64,
     /// In microseconds.
     pub(super) moving_time: i64,
@@ -101,7 +104,16 @@ fn gap(points: &[Point]) -> i64 {
 }
 
 fn length(points: &[Point]) -> f64 {
-    points.windows(2).map(|two| distance(two[0].place, two[1].place)).sum()
+    points.windows(2).map(|two| step(two[0].place, two[1].place)).sum()
+}
+
+/// The way between two places, in metres. One to an error of the receiver, or back from it, counts nothing.
+fn step(one: Pair, next: Pair) -> f64 {
+    let metres = distance(one, next);
+    if metres > FASTEST * seconds(next.time - one.time) {
+        return 0.0;
+    }
+    metres
 }
 
 /// The time between places that are [`APART`], where they are so far from each other that the vehicle moved.
@@ -128,4 +140,27 @@ fn moving_time(points: &[Point]) -> i64 {
 #[expect(clippy::cast_precision_loss, reason = "spans are far below 2^52")]
 pub(super) fn seconds(microseconds: i64) -> f64 {
     microseconds as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_place_adds_no_way() {
+        let place = |second: i64, north: f64| Pair {
+            latitude: 45.0 + north / 111_195.0,
+            longitude: 13.0,
+            time: second * SECOND,
+        };
+        let places = [
+            place(0, 0.0),
+            place(1, 20.0),
+            place(2, 30_000.0),
+            place(3, 60.0),
+            place(4, 80.0),
+        ];
+        let length: f64 = places.windows(2).map(|two| step(two[0], two[1])).sum();
+        assert!((length - 40.0).abs() < 0.1, "{length}");
+    }
 }

@@ -114,11 +114,13 @@ impl Drive {
             self.now.first = Some(place);
             return self.step(place);
         };
-        let metres = distance(step, place);
-        let time = place.time - step.time;
+        // By the place before it: from a step of long ago, an error of many kilometres would be slow.
+        let from = self.now.last.unwrap_or(step);
+        let (metres, time) = (distance(from, place), place.time - from.time);
         if metres > 0.0 && (time <= 0 || speed(metres, time) > self.rules.fastest) {
             return;
         }
+        let metres = distance(step, place);
         if let Some(first) = self.now.first {
             self.now.farthest = self.now.farthest.max(distance(first, place));
         }

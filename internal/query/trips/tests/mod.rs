@@ -293,6 +293,33 @@ fn a_silence_ends_a_trip_or_is_bridged() {
     }
 }
 
+/// Places each second, at these metres to the north.
+fn at_metres(of: &mut Recording, from: i64, metres: impl IntoIterator<Item = f64>) {
+    let place = |(second, metres): (i64, f64)| (from + second * SECOND, 45.0 + metres / 111_195.0, 13.0);
+    of.places.extend((0..).zip(metres).map(place));
+}
+
+#[test]
+fn one_wrong_place_after_a_stop_adds_no_way() {
+    let mut of = Recording::default();
+    let at = at_speed(&mut of, START, 600, 36.0);
+    let at = at_speed(&mut of, at, 240, 0.0);
+    at_speed(&mut of, at, 600, 36.0);
+    at_metres(
+        &mut of,
+        START,
+        (0..1440_i32).map(|second| {
+            let driven = f64::from(second.min(600) + (second - 840).max(0)) * 10.0;
+            // By a step of four minutes before, it would be slow.
+            if second == 842 { driven + 12_000.0 } else { driven }
+        }),
+    );
+    let trips = found(&of);
+    check(&trips, &naive::trips(&of), "a wrong place");
+    let [trip] = trips.as_slice() else { panic!("{trips:?}") };
+    assert!((trip.distance - 12_000.0).abs() < 50.0, "{}", trip.distance);
+}
+
 #[test]
 fn one_wrong_speed_is_not_the_top_speed() {
     let mut of = Recording::default();

@@ -190,19 +190,20 @@ fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: V
     let (mut stepped, mut farthest, mut count) = (0.0, 0.0_f64, 0);
     let (mut anchor, mut last) = (None, None);
     for (time, place, moving) in &visited {
-        let Some((anchor_time, anchor_place)) = anchor else {
-            (anchor, last, count) = (Some((*time, *place)), Some(*place), 1);
+        let (Some(anchor_place), Some((last_time, last_place))) = (anchor, last) else {
+            (anchor, last, count) = (Some(*place), Some((*time, *place)), 1);
             continue;
         };
-        let step = metres(anchor_place, *place);
-        if step > 0.0 && (time <= &anchor_time || step * 3.6 / seconds(time - anchor_time) > 250.0) {
+        let way = metres(last_place, *place);
+        if way > 0.0 && (time <= &last_time || way * 3.6 / seconds(time - last_time) > 250.0) {
             continue;
         }
-        (count, last) = (count + 1, Some(*place));
+        (count, last) = (count + 1, Some((*time, *place)));
         farthest = farthest.max(metres(visited[0].1, *place));
+        let step = metres(anchor_place, *place);
         if *moving && step >= 15.0 {
             stepped += step;
-            anchor = Some((*time, *place));
+            anchor = Some(*place);
         }
     }
     let told: Vec<(i64, f64)> = moments[start..=end]
@@ -239,7 +240,7 @@ fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: V
         refuelled,
         bridged,
         start: visited.first().map(|(_, place, _)| *place),
-        end: last,
+        end: last.map(|(_, place)| place),
     })
 }
 
