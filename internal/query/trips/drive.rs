@@ -135,12 +135,12 @@ impl Drive {
     fn visit(&mut self, place: Pair) {
         self.now.places += 1;
         self.now.last = Some(place);
+        self.path.take(place);
     }
 
     fn step(&mut self, place: Pair) {
         self.visit(place);
         self.now.step = Some(place);
-        self.path.take(place);
     }
 
     pub(super) fn fuel(&mut self, time: i64, value: f64) {

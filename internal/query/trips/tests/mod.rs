@@ -321,6 +321,28 @@ fn one_wrong_place_after_a_stop_adds_no_way() {
 }
 
 #[test]
+fn a_path_is_near_places_of_crawling_too() {
+    let mut of = Recording::default();
+    let at = at_speed(&mut of, START, 600, 60.0);
+    // To the east and back, below the speed that is moving, and never standing.
+    let at = at_speed(&mut of, at, 400, 4.5);
+    at_speed(&mut of, at, 600, 60.0);
+    let (mut north, mut east) = (45.0, 13.0);
+    for second in 0..1600_i32 {
+        match second {
+            600..800 => east += 1.25 / 78_600.0,
+            800..1000 => east -= 1.25 / 78_600.0,
+            _ => north += 16.7 / 111_195.0,
+        }
+        of.places.push((START + i64::from(second) * SECOND, north, east));
+    }
+    let trips = found(&of);
+    let [trip] = trips.as_slice() else { panic!("{trips:?}") };
+    let farthest = trip.path.iter().map(|place| place.longitude).fold(13.0, f64::max);
+    assert!((farthest - 13.0) * 78_600.0 > 230.0, "{:?}", trip.path);
+}
+
+#[test]
 fn one_wrong_speed_is_not_the_top_speed() {
     let mut of = Recording::default();
     let at = at_speed(&mut of, 1_600_000_000 * SECOND, 100, 50.0);
