@@ -9,6 +9,9 @@ use super::thresholds::Rules;
 /// Most readings of a window, and most readings after the last moving moment; further ones are left out.
 const MOST: usize = 8192;
 
+/// No level is greater: sums of levels stay numbers.
+const GREATEST: f64 = 1e6;
+
 /// The fuel of a trip, in percent of the tank.
 #[derive(Clone, Debug)]
 pub(super) struct Fuel {
@@ -45,7 +48,7 @@ impl Fuel {
     }
 
     pub(super) fn take(&mut self, time: i64, value: f64) {
-        if self.after.len() < MOST {
+        if self.after.len() < MOST && value.abs() <= GREATEST {
             self.after.push((time, value));
         }
     }

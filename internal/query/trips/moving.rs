@@ -57,14 +57,16 @@ impl Moving {
         }
     }
 
-    /// Takes the next event in order of time.
+    /// Takes the next event in order of time. A speed that is none is left out.
     pub(super) fn take(&mut self, event: Event) {
         self.reach(event.time());
-        if let Event::Reading(Reading {
-            sensor: SPEED, time, ..
-        }) = event
+        if let Event::Reading(reading) = event
+            && reading.sensor == SPEED
         {
-            self.speeds.push_back(time);
+            if !(0.0..=self.rules.fastest).contains(&reading.value) {
+                return;
+            }
+            self.speeds.push_back(reading.time);
         }
         self.held.push_back(event);
     }

@@ -59,7 +59,10 @@ pub(super) fn drive(seed: u64, start: i64, legs: usize) -> Recording {
             longitude += metres * heading.sin() / 78_000.0;
             fuel -= metres / 20_000.0;
             if has_speed && random.below(20) > 0 {
-                of.speeds.push((time, (speed * 10.0).round() / 10.0));
+                // Some are none.
+                let wrong = [65_535.0, -1.0, 1e308];
+                let wrong = wrong.get(usize::try_from(time / 1000 % 300).unwrap()).copied();
+                of.speeds.push((time, wrong.unwrap_or((speed * 10.0).round() / 10.0)));
             }
             if has_places && random.below(10) > 0 {
                 let jump = if random.below(150) == 0 { 0.5 } else { 0.0 };

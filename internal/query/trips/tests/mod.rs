@@ -343,6 +343,33 @@ fn a_path_is_near_places_of_crawling_too() {
 }
 
 #[test]
+fn impossible_speeds_are_none() {
+    for wrong in [65_535.0, -5.0, 1e308] {
+        let mut of = Recording::default();
+        let at = at_speed(&mut of, START, 600, 0.0);
+        let at = at_speed(&mut of, at, 120, wrong);
+        at_speed(&mut of, at, 600, 0.0);
+        assert!(found(&of).is_empty(), "{wrong}");
+        // Within a trip they say nothing.
+        let at = at_speed(&mut of, START + 3600 * SECOND, 300, 60.0);
+        let at = at_speed(&mut of, at, 60, wrong);
+        at_speed(&mut of, at, 300, 60.0);
+        let levels = [1e308, -1e308, 50.0, 49.0];
+        of.fuel = (0..600_i32)
+            .map(|second| {
+                let level = levels[usize::try_from(second).unwrap() % 4];
+                (START + 3600 * SECOND + i64::from(second) * SECOND, level)
+            })
+            .collect();
+        let trips = found(&of);
+        check(&trips, &naive::trips(&of), "impossible speeds");
+        let [trip] = trips.as_slice() else { panic!("{trips:?}") };
+        assert_eq!((trip.top_speed, trip.refuelled), (Some(60.0), Some(0.0)));
+        assert!((trip.distance - 11_000.0).abs() < 50.0, "{}", trip.distance);
+    }
+}
+
+#[test]
 fn one_wrong_speed_is_not_the_top_speed() {
     let mut of = Recording::default();
     let at = at_speed(&mut of, 1_600_000_000 * SECOND, 100, 50.0);

@@ -143,6 +143,10 @@ fn stands(moments: &[Moment], since: usize, at: usize) -> bool {
 }
 
 pub(super) fn trips(of: &Recording) -> Vec<Trip> {
+    let mut of = of.clone();
+    of.speeds.retain(|(_, speed)| *speed >= 0.0 && *speed <= 250.0);
+    of.fuel.retain(|(_, level)| level.abs() <= 1e6);
+    let of = &of;
     let moments = moments(of);
     let mut trips = Vec::new();
     let mut at = 0;
