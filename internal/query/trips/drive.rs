@@ -39,6 +39,10 @@ struct Sums {
     distance: f64,
     /// In metres, by speeds.
     by_speed: f64,
+    /// The same, up to the last place.
+    seen: f64,
+    /// In metres, by speeds where places were missing for long.
+    unseen: f64,
     /// From the first place, in metres.
     farthest: f64,
     /// In microseconds.
@@ -110,8 +114,11 @@ impl Drive {
 
     /// Takes a place. An error of the receiver is left out.
     pub(super) fn place(&mut self, place: Pair) {
+        let unseen = self.unseen(&self.now, place.time);
         let Some(step) = self.now.step else {
             self.now.first = Some(place);
+            self.now.distance += unseen;
+            self.now.unseen += unseen;
             return self.step(place);
         };
         // By the place before it: from a step of long ago, an error of many kilometres would be slow.
@@ -124,17 +131,34 @@ impl Drive {
         if let Some(first) = self.now.first {
             self.now.farthest = self.now.farthest.max(distance(first, place));
         }
-        if self.moving && metres >= self.rules.step {
-            self.now.distance += metres;
+        let straight = if self.moving && metres >= self.rules.step {
+            metres
+        } else {
+            0.0
+        };
+        if straight.max(unseen) > 0.0 {
+            self.now.distance += straight.max(unseen);
+            self.now.unseen += unseen;
             self.step(place);
         } else {
             self.visit(place);
         }
     }
 
+    /// The way by speeds from the last place to this time, if that is long.
+    fn unseen(&self, sums: &Sums, time: i64) -> f64 {
+        let since = sums.last.map_or(self.start, |place| place.time);
+        if time - since > self.rules.short_silence {
+            sums.by_speed - sums.seen
+        } else {
+            0.0
+        }
+    }
+
     fn visit(&mut self, place: Pair) {
         self.now.places += 1;
         self.now.last = Some(place);
+        self.now.seen = self.now.by_speed;
         self.path.take(place);
     }
 
@@ -166,8 +190,14 @@ impl Drive {
         let sums = self.at_end;
         let duration = sums.time - self.start;
         let has_places = sums.places >= 2;
-        let distance = if has_places { sums.distance } else { sums.by_speed };
-        let leaves = !has_places || sums.farthest > self.rules.least_radius;
+        let rest = self.unseen(&sums, sums.time);
+        let distance = if has_places {
+            sums.distance + rest
+        } else {
+            sums.by_speed
+        };
+        // Where it was without places is unknown.
+        let leaves = !has_places || sums.farthest.max(sums.unseen + rest) > self.rules.least_radius;
         if !leaves || distance < self.rules.least_distance || duration < self.rules.least_duration {
             return None;
         }

@@ -370,6 +370,25 @@ fn impossible_speeds_are_none() {
 }
 
 #[test]
+fn the_way_without_places_counts_by_speed() {
+    // Lost after 100 s until the end, or until the last 100 s; or for the first 700 s. Driven in circles meanwhile.
+    for (first, again) in [(0..100, 1800..1800), (0..100, 1700..1800), (0..0, 700..1800)] {
+        let mut of = Recording::default();
+        at_speed(&mut of, START, 1800, 36.0);
+        let lost: i64 = again.start - first.end;
+        for second in first.chain(again.clone()) {
+            let driven = if again.contains(&second) { second - lost } else { second };
+            let at = START + second * SECOND;
+            at_metres(&mut of, at, [f64::from(i32::try_from(driven).unwrap()) * 10.0]);
+        }
+        let trips = found(&of);
+        check(&trips, &naive::trips(&of), "lost places");
+        let [trip] = trips.as_slice() else { panic!("{trips:?}") };
+        assert!((trip.distance - 18_000.0).abs() < 100.0, "{}", trip.distance);
+    }
+}
+
+#[test]
 fn one_wrong_speed_is_not_the_top_speed() {
     let mut of = Recording::default();
     let at = at_speed(&mut of, 1_600_000_000 * SECOND, 100, 50.0);

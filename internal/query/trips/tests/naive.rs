@@ -184,53 +184,78 @@ pub(super) fn trips(of: &Recording) -> Vec<Trip> {
 fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: Vec<(i64, i64)>) -> Option<Trip> {
     let (from, to) = (moments[start].time, moments[end].time);
     let first = place_before(moments, start).filter(|(time, _)| from - time <= 30 * SECOND);
-    let mut visited: Vec<(i64, (f64, f64), bool)> =
-        first.map(|(time, place)| (time, place, true)).into_iter().collect();
+    // Each with the number of its moment.
+    let mut visited: Vec<(usize, i64, (f64, f64), bool)> = first
+        .map(|(time, place)| (start, time, place, true))
+        .into_iter()
+        .collect();
     let mut moving = true;
-    for moment in &moments[start + 1..=end] {
+    for (number, moment) in (start + 1..=end).zip(&moments[start + 1..=end]) {
         moving = if moment.speed.is_some() { moment.moves() } else { moving };
-        visited.extend(moment.place.map(|place| (moment.time, place, moving)));
+        visited.extend(moment.place.map(|place| (number, moment.time, place, moving)));
     }
-    let (mut stepped, mut farthest, mut count) = (0.0, 0.0_f64, 0);
-    let (mut anchor, mut last) = (None, None);
-    for (time, place, moving) in &visited {
-        let (Some(anchor_place), Some((last_time, last_place))) = (anchor, last) else {
-            (anchor, last, count) = (Some(*place), Some((*time, *place)), 1);
-            continue;
-        };
-        let way = metres(last_place, *place);
-        if way > 0.0 && (time <= &last_time || way * 3.6 / seconds(time - last_time) > 250.0) {
-            continue;
+    let told: Vec<(usize, i64, f64)> = (start..=end)
+        .filter_map(|number| Some((number, moments[number].time, moments[number].speed?)))
+        .collect();
+    // By speeds after one moment, up to another one.
+    let driven = |from: usize, to: usize| -> f64 {
+        let parts = told.windows(2).filter(|two| {
+            let short = two[1].1 - two[0].1 <= 5 * MINUTE;
+            short && two[1].0 > from && two[1].0 <= to
+        });
+        parts
+            .map(|two| (two[0].2 + two[1].2) / 2.0 / 3.6 * seconds(two[1].1 - two[0].1))
+            .sum()
+    };
+    let unseen = |(number, time): (usize, i64), (until, end): (usize, i64)| {
+        if end - time > 5 * MINUTE {
+            driven(number, until)
+        } else {
+            0.0
         }
-        (count, last) = (count + 1, Some((*time, *place)));
-        farthest = farthest.max(metres(visited[0].1, *place));
-        let step = metres(anchor_place, *place);
-        if *moving && step >= 15.0 {
-            stepped += step;
+    };
+    let (mut stepped, mut farthest, mut count, mut blind) = (0.0, 0.0_f64, 0, 0.0);
+    let (mut anchor, mut last) = (None, None);
+    let mut last_moment = (start, from);
+    for (number, time, place, moving) in &visited {
+        let lost = unseen(last_moment, (*number, *time));
+        if let (Some(anchor_place), Some(last_place)) = (anchor, last) {
+            let way = metres(last_place, *place);
+            if way > 0.0 && (*time <= last_moment.1 || way * 3.6 / seconds(time - last_moment.1) > 250.0) {
+                continue;
+            }
+            farthest = farthest.max(metres(visited[0].2, *place));
+            let step = metres(anchor_place, *place);
+            let step = if *moving && step >= 15.0 { step } else { 0.0 };
+            if step > 0.0 || lost > 0.0 {
+                stepped += step.max(lost);
+                anchor = Some(*place);
+            }
+        } else {
+            stepped += lost;
             anchor = Some(*place);
         }
+        blind += lost;
+        (count, last, last_moment) = (count + 1, Some(*place), (*number, *time));
     }
-    let told: Vec<(i64, f64)> = moments[start..=end]
-        .iter()
-        .filter_map(|moment| Some((moment.time, moment.speed?)))
-        .collect();
-    let (mut moving_time, mut by_speed) = (0, 0.0);
+    let rest = unseen(last_moment, (end, to));
+    (stepped, blind) = (stepped + rest, blind + rest);
+    let mut moving_time = 0;
     for two in told.windows(2) {
-        let span = two[1].0 - two[0].0;
-        if span <= 5 * MINUTE {
-            by_speed += (two[0].1 + two[1].1) / 2.0 / 3.6 * seconds(span);
-            moving_time += if two[1].1 >= 5.0 { span } else { 0 };
+        let span = two[1].1 - two[0].1;
+        if span <= 5 * MINUTE && two[1].2 >= 5.0 {
+            moving_time += span;
         }
     }
     let medians = told.windows(3).map(|three| {
-        let mut speeds = [three[0].1, three[1].1, three[2].1];
+        let mut speeds = [three[0].2, three[1].2, three[2].2];
         speeds.sort_by(f64::total_cmp);
         speeds[1]
     });
-    let least = told.iter().map(|(_, speed)| *speed).min_by(f64::total_cmp).unwrap();
+    let least = told.iter().map(|(_, _, speed)| *speed).min_by(f64::total_cmp).unwrap();
     let top_speed = medians.max_by(f64::total_cmp).unwrap_or(least);
-    let distance = if count >= 2 { stepped } else { by_speed };
-    if (count >= 2 && farthest <= 150.0) || distance < 300.0 || to - from < MINUTE {
+    let distance = if count >= 2 { stepped } else { driven(start, end) };
+    if (count >= 2 && farthest.max(blind) <= 150.0) || distance < 300.0 || to - from < MINUTE {
         return None;
     }
     let (fuel, refuelled) = fuel(of, from, to);
@@ -243,8 +268,8 @@ fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: V
         fuel,
         refuelled,
         bridged,
-        start: visited.first().map(|(_, place, _)| *place),
-        end: last.map(|(_, place)| place),
+        start: visited.first().map(|(_, _, place, _)| *place),
+        end: last,
     })
 }
 
