@@ -139,7 +139,7 @@ impl Moving {
         }
         let before = self.places.front()?;
         let time = place.time - before.time;
-        if time < self.rules.apart || time > self.rules.short_silence {
+        if time < self.rules.apart || time > self.rules.silence {
             return None;
         }
         Some(speed(distance(*before, place), time)).filter(|speed| *speed <= self.rules.fastest)

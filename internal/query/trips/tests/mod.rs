@@ -389,6 +389,26 @@ fn the_way_without_places_counts_by_speed() {
 }
 
 #[test]
+fn few_places_alone_make_trips() {
+    let mut of = Recording::default();
+    // One each 8 minutes, at 60 km/h.
+    for number in 0..15_i32 {
+        at_metres(
+            &mut of,
+            START + i64::from(number) * 8 * MINUTE,
+            [f64::from(number) * 8000.0],
+        );
+    }
+    let trips = found(&of);
+    check(&trips, &naive::trips(&of), "few places");
+    let [trip] = trips.as_slice() else { panic!("{trips:?}") };
+    // It moved before the second one; when it began is unknown.
+    assert_eq!((trip.from, trip.to), (START + 8 * MINUTE, START + 14 * 8 * MINUTE));
+    assert!((trip.distance - 104_000.0).abs() < 50.0, "{}", trip.distance);
+    assert_eq!((trip.bridged.len(), trip.moving_time), (13, 0));
+}
+
+#[test]
 fn one_wrong_speed_is_not_the_top_speed() {
     let mut of = Recording::default();
     let at = at_speed(&mut of, 1_600_000_000 * SECOND, 100, 50.0);

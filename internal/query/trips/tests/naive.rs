@@ -78,7 +78,7 @@ fn moments(of: &Recording) -> Vec<Moment> {
             .get(next)
             .is_some_and(|(other, _)| *other <= time + 10 * SECOND);
         let before = of.places[..at].iter().rfind(|place| time - place.0 >= 30 * SECOND);
-        let before = before.filter(|place| !is_near && time - place.0 <= 5 * MINUTE);
+        let before = before.filter(|place| !is_near && time - place.0 <= 30 * MINUTE);
         let speed = before.map(|place| {
             let metres = metres((place.1, place.2), (*latitude, *longitude));
             metres / seconds(time - place.0) * 3.6
