@@ -101,6 +101,9 @@ impl Drive {
     /// Takes a speed in km/h.
     pub(super) fn speed(&mut self, time: i64, speed: f64) {
         self.moving = speed >= self.rules.moving;
+        if !self.moving {
+            self.fuel.stopped(time);
+        }
         if let Some((before, speed_before)) = self.now.speed
             && time - before <= self.rules.short_silence
         {
@@ -175,6 +178,7 @@ impl Drive {
     pub(super) fn bridge(&mut self, from: i64, to: i64) {
         // Those after the last moving moment count again if it goes on.
         self.bridged.push(Bridged { from, to });
+        self.fuel.stopped(to);
         self.now.bridged = self.bridged.len();
     }
 

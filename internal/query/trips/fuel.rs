@@ -1,8 +1,8 @@
 //! Fuel that a trip has used, and was given.
 //!
 //! Fuel sloshes, so its level is the median of a window of time. Windows follow one another from the trip's start. A
-//! rise of a refuelling or more from window to window is refuelling. All other changes add up to what was used: a small
-//! rise takes back the small fall before it.
+//! rise of a refuelling or more from window to window is refuelling if the vehicle stood or was silent in them or in
+//! between. All other changes add up to what was used: a small rise takes back the falls before it, and no more.
 
 use super::thresholds::Rules;
 
@@ -18,13 +18,15 @@ pub(super) struct Fuel {
     start: i64,
     window: i64,
     refuel: f64,
-    /// Readings after the last moving moment: they are the trip's only if it goes on.
-    after: Vec<(i64, f64)>,
+    /// Readings after the last moving moment, and stops without a level: they are the trip's only if it goes on.
+    after: Vec<(i64, Option<f64>)>,
     /// The number of the open window, and its readings.
     number: i64,
     open: Vec<f64>,
-    /// The level of the last closed window.
-    level: Option<f64>,
+    /// The last closed window that had a level: its number, and the level.
+    level: Option<(i64, f64)>,
+    /// The window of the last stop.
+    stop: Option<i64>,
     used: f64,
     refuelled: f64,
     /// Whether two windows were compared.
@@ -41,6 +43,7 @@ impl Fuel {
             number: 0,
             open: Vec::new(),
             level: None,
+            stop: None,
             used: 0.0,
             refuelled: 0.0,
             known: false,
@@ -49,22 +52,34 @@ impl Fuel {
 
     pub(super) fn take(&mut self, time: i64, value: f64) {
         if self.after.len() < MOST && value.abs() <= GREATEST {
-            self.after.push((time, value));
+            self.after.push((time, Some(value)));
+        }
+    }
+
+    /// Tells that the vehicle stood at this time, or was silent until then.
+    pub(super) fn stopped(&mut self, time: i64) {
+        if let Some((last, None)) = self.after.last_mut() {
+            // The last one before a reading will do.
+            *last = time;
+        } else if self.after.len() < MOST {
+            self.after.push((time, None));
         }
     }
 
     /// Tells that the vehicle moved at this time: readings up to then are the trip's.
     pub(super) fn moved(&mut self, time: i64) {
         let until = self.after.partition_point(|(taken, _)| *taken <= time);
-        let taken: Vec<(i64, f64)> = self.after.drain(..until).collect();
+        let taken: Vec<(i64, Option<f64>)> = self.after.drain(..until).collect();
         for (taken, value) in taken {
             let number = (taken - self.start) / self.window;
             if number != self.number {
                 self.close();
                 self.number = number;
             }
-            if self.open.len() < MOST {
-                self.open.push(value);
+            match value {
+                Some(value) if self.open.len() < MOST => self.open.push(value),
+                Some(_) => {}
+                None => self.stop = Some(number),
             }
         }
     }
@@ -72,10 +87,7 @@ impl Fuel {
     /// What was used, and what was refuelled; none without the level of two windows.
     pub(super) fn finish(mut self) -> (Option<f64>, Option<f64>) {
         self.close();
-        (
-            self.known.then_some(self.used.max(0.0)),
-            self.known.then_some(self.refuelled),
-        )
+        (self.known.then_some(self.used), self.known.then_some(self.refuelled))
     }
 
     fn close(&mut self) {
@@ -83,12 +95,12 @@ impl Fuel {
             return;
         };
         self.open.clear();
-        if let Some(before) = self.level.replace(level) {
+        if let Some((window, before)) = self.level.replace((self.number, level)) {
             self.known = true;
-            if level - before >= self.refuel {
+            if level - before >= self.refuel && self.stop.is_some_and(|stop| stop >= window) {
                 self.refuelled += level - before;
             } else {
-                self.used += before - level;
+                self.used = (self.used + before - level).max(0.0);
             }
         }
     }

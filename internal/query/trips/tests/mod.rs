@@ -421,7 +421,9 @@ fn one_wrong_speed_is_not_the_top_speed() {
 fn fuel_is_what_was_used_and_refuelling_is_apart() {
     let mut of = Recording::default();
     let start = 1_600_000_000 * SECOND;
-    at_speed(&mut of, start, 1200, 60.0);
+    let at = at_speed(&mut of, start, 600, 60.0);
+    let at = at_speed(&mut of, at, 60, 0.0);
+    at_speed(&mut of, at, 540, 60.0);
     // It falls by 0.5 in two minutes, sloshes, and is filled up by 30 after ten minutes.
     for second in 0..1200_i32 {
         let slosh = if second % 7 == 0 { 4.0 } else { 0.0 };
@@ -432,4 +434,22 @@ fn fuel_is_what_was_used_and_refuelling_is_apart() {
     let trips = found(&of);
     check(&trips, &naive::trips(&of), "fuel");
     assert_eq!((trips[0].fuel, trips[0].refuelled), (Some(4.0), Some(29.5)));
+}
+
+#[test]
+fn fuel_that_rises_while_driving_is_not_refuelling() {
+    let mut of = Recording::default();
+    at_speed(&mut of, START, 1200, 60.0);
+    // The first level is much too low. Uphill, it is six higher for some minutes.
+    for second in 0..1200_i32 {
+        let level = match second {
+            0..120 => 20.0,
+            480..720 => 56.0,
+            _ => 50.0 - f64::from(second / 600),
+        };
+        of.fuel.push((START + i64::from(second) * SECOND, level));
+    }
+    let trips = found(&of);
+    check(&trips, &naive::trips(&of), "fuel uphill");
+    assert_eq!((trips[0].fuel, trips[0].refuelled), (Some(7.0), Some(0.0)));
 }

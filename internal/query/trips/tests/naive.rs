@@ -258,7 +258,9 @@ fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: V
     if (count >= 2 && farthest.max(blind) <= 150.0) || distance < 300.0 || to - from < MINUTE {
         return None;
     }
-    let (fuel, refuelled) = fuel(of, from, to);
+    let slow = told.iter().filter(|(_, _, speed)| *speed < 5.0).map(|one| one.1);
+    let stops: Vec<i64> = slow.chain(bridged.iter().map(|silence| silence.1)).collect();
+    let (fuel, refuelled) = fuel(of, from, to, &stops);
     Some(Trip {
         from,
         to,
@@ -273,7 +275,8 @@ fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: V
     })
 }
 
-fn fuel(of: &Recording, from: i64, to: i64) -> (Option<f64>, Option<f64>) {
+fn fuel(of: &Recording, from: i64, to: i64, stops: &[i64]) -> (Option<f64>, Option<f64>) {
+    // When each window begins, and its level.
     let mut levels = Vec::new();
     for number in 0..=(to - from) / (2 * MINUTE) {
         let begins = from + number * 2 * MINUTE;
@@ -283,13 +286,20 @@ fn fuel(of: &Recording, from: i64, to: i64) -> (Option<f64>, Option<f64>) {
             .filter(|(time, _)| *time <= to && (begins..begins + 2 * MINUTE).contains(time));
         let mut values: Vec<f64> = within.map(|(_, value)| *value).collect();
         values.sort_by(f64::total_cmp);
-        levels.extend(values.get(values.len() / 2).copied());
+        levels.extend(values.get(values.len() / 2).map(|level| (begins, *level)));
     }
     if levels.len() < 2 {
         return (None, None);
     }
-    let rises = levels.windows(2).map(|two| two[1] - two[0]).filter(|rise| *rise >= 5.0);
-    let refuelled: f64 = rises.sum();
-    let used = levels[0] - levels[levels.len() - 1] + refuelled;
-    (Some(used.max(0.0)), Some(refuelled))
+    let (mut used, mut refuelled) = (0.0_f64, 0.0);
+    for two in levels.windows(2) {
+        let rise = two[1].1 - two[0].1;
+        let around = two[0].0..two[1].0 + 2 * MINUTE;
+        if rise >= 5.0 && stops.iter().any(|stop| around.contains(stop)) {
+            refuelled += rise;
+        } else {
+            used = (used - rise).max(0.0);
+        }
+    }
+    (Some(used), Some(refuelled))
 }
