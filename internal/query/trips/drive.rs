@@ -10,6 +10,9 @@ use super::trip::{Bridged, Trip};
 use crate::words::earth::distance;
 use reading::pairing::Pair;
 
+/// A trip by places alone that gets no farther than this share of its distance is none.
+const NOWHERE: f64 = 0.01;
+
 /// A trip that has not ended.
 #[derive(Clone, Debug)]
 pub(super) struct Drive {
@@ -48,6 +51,8 @@ struct Sums {
     /// In microseconds.
     moving_time: i64,
     speed: Option<(i64, f64)>,
+    /// A speed was read, not told by places.
+    measured: bool,
     speeds: Speeds,
     bridged: usize,
 }
@@ -98,8 +103,9 @@ impl Drive {
         drive
     }
 
-    /// Takes a speed in km/h.
-    pub(super) fn speed(&mut self, time: i64, speed: f64) {
+    /// Takes a speed in km/h, which was read, or told by places.
+    pub(super) fn speed(&mut self, time: i64, speed: f64, is_read: bool) {
+        self.now.measured |= is_read;
         self.moving = speed >= self.rules.moving;
         if !self.moving {
             self.fuel.stopped(time);
@@ -202,7 +208,9 @@ impl Drive {
         };
         // Where it was without places is unknown.
         let leaves = !has_places || sums.farthest.max(sums.unseen + rest) > self.rules.least_radius;
-        if !leaves || distance < self.rules.least_distance || duration < self.rules.least_duration {
+        // A parked vehicle's places wander far, but get nowhere.
+        let wanders = has_places && !sums.measured && sums.farthest < distance * NOWHERE;
+        if !leaves || wanders || distance < self.rules.least_distance || duration < self.rules.least_duration {
             return None;
         }
         self.bridged.truncate(sums.bridged);

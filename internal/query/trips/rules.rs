@@ -121,8 +121,9 @@ impl Machine {
     fn moment(&mut self, moment: Moment) {
         self.silence(&moment);
         let speed = moment.speed;
+        let is_read = moment.place.is_none();
         if let (Some(drive), Some(speed)) = (&mut self.drive, speed) {
-            drive.speed(moment.time, speed);
+            drive.speed(moment.time, speed, is_read);
         }
         if let Some(place) = moment.place {
             self.place(place);
@@ -130,7 +131,7 @@ impl Machine {
         if let Some(speed) = speed {
             self.last_speed = Some(speed);
             if speed >= self.rules.moving {
-                self.moves(moment.time, speed);
+                self.moves(moment.time, speed, is_read);
             } else {
                 let still = Still {
                     since: moment.time,
@@ -156,12 +157,12 @@ impl Machine {
         self.last = Some(moment.time);
     }
 
-    fn moves(&mut self, time: i64, speed: f64) {
+    fn moves(&mut self, time: i64, speed: f64, is_read: bool) {
         (self.still, self.rest) = (None, None);
         let drive = self.drive.get_or_insert_with(|| {
             let near = self.last_place.filter(|place| time - place.time <= self.rules.apart);
             let mut drive = Drive::new(time, near, self.rules);
-            drive.speed(time, speed);
+            drive.speed(time, speed, is_read);
             drive
         });
         drive.moved(time);

@@ -409,6 +409,21 @@ fn few_places_alone_make_trips() {
 }
 
 #[test]
+fn a_parked_vehicle_whose_places_wander_has_no_trip() {
+    let mut of = Recording::default();
+    for number in 0..180_i32 {
+        let wandered = f64::from(number % 2) * 160.0;
+        at_metres(&mut of, START + i64::from(number) * 40 * SECOND, [wandered]);
+    }
+    assert!(naive::trips(&of).is_empty() && found(&of).is_empty());
+    // With a sensor of speed, it drives to and fro.
+    of.speeds = of.places.iter().map(|place| (place.0, 14.4)).collect();
+    let trips = found(&of);
+    check(&trips, &naive::trips(&of), "to and fro");
+    assert_eq!(trips.len(), 1);
+}
+
+#[test]
 fn one_wrong_speed_is_not_the_top_speed() {
     let mut of = Recording::default();
     let at = at_speed(&mut of, 1_600_000_000 * SECOND, 100, 50.0);

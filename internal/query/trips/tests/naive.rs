@@ -255,6 +255,10 @@ fn trip(of: &Recording, moments: &[Moment], start: usize, end: usize, bridged: V
     let least = told.iter().map(|(_, _, speed)| *speed).min_by(f64::total_cmp).unwrap();
     let top_speed = medians.max_by(f64::total_cmp).unwrap_or(least);
     let distance = if count >= 2 { stepped } else { driven(start, end) };
+    let is_read = told.iter().any(|(number, _, _)| moments[*number].place.is_none());
+    if count >= 2 && !is_read && farthest < distance * 0.01 {
+        return None;
+    }
     if (count >= 2 && farthest.max(blind) <= 150.0) || distance < 300.0 || to - from < MINUTE {
         return None;
     }
