@@ -207,7 +207,7 @@ impl TrackState {
         let span = from.as_microsecond()..to.as_microsecond();
         let sensors: Vec<&str> = COORDINATES.into_iter().chain(with).collect();
         let since = span.start.saturating_sub(self.tolerance);
-        let found = devices(&self.database, device, &sensors, since, DEVICES + 1)
+        let found = devices(&self.database, device, &sensors, &[], since, DEVICES + 1)
             .await
             .map_err(problem)?;
         if found.len() > DEVICES {

@@ -6,6 +6,7 @@ use crate::words::places::timestamp;
 use crate::words::{Time, Zone};
 use reading::pairing::Pair;
 use serde::Serialize;
+use std::ops::Range;
 use utoipa::ToSchema;
 
 /// A trip in an answer.
@@ -69,17 +70,32 @@ struct Path {
     longitude: Vec<f64>,
 }
 
-/// The trips of a device, by the server's clock.
-pub(super) fn told(device: &str, found: &Found, now: i64, zone: &Zone, with_path: bool) -> Vec<Told> {
-    let ended = found.trips.iter().map(|trip| (trip, false));
-    let last = found.last.iter().map(|last| (&last.trip, now <= last.deadline));
-    let trips = ended.chain(last);
-    trips
-        .map(|(trip, open)| one(device, trip, open, zone, with_path))
-        .collect()
+/// A trip of a device, which may still be open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Of<'a> {
+    pub(super) device: &'a str,
+    pub(super) trip: &'a Trip,
+    open: bool,
 }
 
-fn one(device: &str, trip: &Trip, open: bool, zone: &Zone, with_path: bool) -> Told {
+/// The trips of a device that begin in a span, in order of time, by a clock that shows `now`.
+pub(super) fn trips_of<'a>(
+    device: &'a str,
+    found: &'a Found,
+    span: &Range<i64>,
+    now: i64,
+) -> impl Iterator<Item = Of<'a>> {
+    let ended = found.trips.iter().map(|trip| (trip, false));
+    let last = found.last.iter().map(move |last| (&last.trip, now <= last.deadline));
+    let span = span.clone();
+    ended
+        .chain(last)
+        .filter(move |(trip, _)| span.contains(&trip.from))
+        .map(move |(trip, open)| Of { device, trip, open })
+}
+
+/// A trip as an answer tells it.
+pub(super) fn told(Of { device, trip, open }: Of<'_>, zone: &Zone, with_path: bool) -> Told {
     let place = |pair: Pair| Place {
         latitude: pair.latitude,
         longitude: pair.longitude,

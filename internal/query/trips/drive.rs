@@ -195,6 +195,11 @@ impl Drive {
         self.at_end = self.now;
     }
 
+    /// What it holds, as [`Trip::weight`].
+    pub(super) fn weight(&self) -> usize {
+        1 + self.bridged.len() + self.path.len()
+    }
+
     /// Ends at the last moving moment; none where that is no trip.
     pub(super) fn finish(mut self) -> Option<Trip> {
         let sums = self.at_end;

@@ -5,7 +5,7 @@
 //! span. It goes on after the span until the last trip has ended.
 
 use super::moving::Moving;
-use super::refusal::{HELD, Refusal};
+use super::refusal::{HELD, PLACES, READINGS, Refusal};
 use super::rules::Machine;
 use super::thresholds::Rules;
 use super::trip::{Last, Trip};
@@ -38,13 +38,20 @@ pub(super) struct Found {
     pub(super) readings: usize,
 }
 
-/// Finds the trips of these series, with at most `most` readings.
+impl Found {
+    /// What its trips hold.
+    pub(super) fn weight(&self) -> usize {
+        let last = self.last.iter().map(|last| &last.trip);
+        self.trips.iter().chain(last).map(Trip::weight).sum()
+    }
+}
+
+/// Finds the trips of these series.
 pub(super) async fn find(
     database: &Database,
     series: &[Option<i32>],
     span: Range<i64>,
     rules: Rules,
-    most: usize,
 ) -> Result<Found, Refusal> {
     let mut readings = 0;
     for lead in LEADS {
@@ -59,14 +66,14 @@ pub(super) async fn find(
         let settled = span.start.saturating_add(rules.lag());
         let mut goes_on = true;
         while goes_on && pass.read().await? {
-            if readings + pass.readings.count() > most {
+            if readings + pass.readings.count() > READINGS {
                 return Err(Refusal::Readings);
             }
             let is_early = lead < FARTHEST && pass.readings.reached() >= settled;
             goes_on = !is_early || pass.machine.is_settled_by(span.start);
         }
         if goes_on {
-            return pass.end(span, since, rules, most - readings).await;
+            return pass.end(span, since, rules, READINGS - readings).await;
         }
         readings += pass.readings.count();
     }
@@ -97,6 +104,9 @@ impl Pass<'_> {
             self.drain();
             if self.places.held() + self.moving.held() > HELD {
                 return Err(Refusal::Dense);
+            }
+            if self.machine.weight() > PLACES {
+                return Err(Refusal::Places);
             }
         }
         self.reach(until);

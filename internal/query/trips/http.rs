@@ -1,11 +1,12 @@
 //! `GET /api/trips` and `GET /api/trips/days`.
 
-use super::answer::{Told, told};
-use super::cache::Cache;
+use super::answer::{Told, told, trips_of};
+use super::cache::{Cache, parts};
 use super::days::{Day, days};
 use super::find::FARTHEST;
-use super::refusal::READINGS;
+use super::refusal::{PLACES, READINGS, Refusal};
 use super::thresholds::{Rules, Thresholds};
+use crate::words::page::limit;
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
 use crate::words::{Database, Device, DroppedDay, Ends, When, Zone, dropped, problem};
@@ -28,10 +29,14 @@ const DEFAULT: i64 = 30;
 const DEVICE_DAYS: i64 = 1000;
 const DEVICES: usize = 1000;
 
+/// Most trips that a limit may ask for.
+const MOST: usize = 1000;
+
 /// The routes of this question. `tolerance` is the longest time between the two readings of one place.
 ///
 /// `GET /api/trips` answers with the trips that began in the last 30 days. `device` selects one device; `from`
-/// (inclusive) and `to` (exclusive) are times; `tz` is the zone of all dates; `with=path` adds their paths.
+/// (inclusive) and `to` (exclusive) are times; `tz` is the zone of all dates; `with=path` adds their paths, and `limit`
+/// asks for the newest.
 /// `GET /api/trips/days` counts them by date.
 ///
 /// Reads four sensors of the span once, in order of the primary key, and keeps the answer until a day of it changes.
@@ -41,16 +46,14 @@ pub(crate) fn routes(database: Database, tolerance: Duration, thresholds: &Thres
         .routes(routes!(trips))
         .routes(routes!(trip_days))
         .with_state(TripState {
+            cache: Cache::new(database.clone(), Rules::new(thresholds, tolerance)),
             database,
-            rules: Rules::new(thresholds, tolerance),
-            cache: Cache::default(),
         })
 }
 
 #[derive(Clone)]
 struct TripState {
     database: Database,
-    rules: Rules,
     cache: Cache,
 }
 
@@ -79,11 +82,14 @@ struct TripsOf {
     /// Adds the path of each trip.
     #[param(inline)]
     with: Option<With>,
+    /// Only so many of the newest trips, the newest first; all of them in order of time without it.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Trips {
-    /// In order of time, then of device.
+    /// In order of time, then of device; with a limit the newest first.
     trips: Vec<Told>,
     /// Days of the span whose readings retention has dropped: they are in its dumps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -120,8 +126,9 @@ struct Trips {
 )]
 async fn trips(State(source): State<TripState>, Parameters(of): Parameters<TripsOf>) -> Result<Json<Trips>, Problem> {
     let span = span(of.from, of.to, &of.tz)?;
+    let limit = of.limit.map(|given| limit(Some(given), MOST, MOST)).transpose()?;
     let device = of.device.as_ref().map(Device::as_str);
-    let trips = source.trips(device, span.clone(), &of.tz, of.with.is_some()).await?;
+    let trips = source.trips(device, &span, &of.tz, of.with.is_some(), limit).await?;
     let dropped = dropped(&source.database, span).await.map_err(problem)?;
     Ok(Json(Trips { trips, dropped }))
 }
@@ -167,7 +174,7 @@ struct Days {
 async fn trip_days(State(source): State<TripState>, Parameters(of): Parameters<DaysOf>) -> Result<Json<Days>, Problem> {
     let span = span(of.from, of.to, &of.tz)?;
     let device = of.device.as_ref().map(Device::as_str);
-    let trips = source.trips(device, span.clone(), &of.tz, false).await?;
+    let trips = source.trips(device, &span, &of.tz, false, None).await?;
     let dropped = dropped(&source.database, span).await.map_err(problem)?;
     Ok(Json(Days {
         days: days(&trips),
@@ -176,40 +183,56 @@ async fn trip_days(State(source): State<TripState>, Parameters(of): Parameters<D
 }
 
 impl TripState {
-    /// The trips of one device or of all, in order of time, then of device.
+    /// The trips of one device or of all, in order of time, then of device; so many of the newest in the opposite
+    /// order.
     async fn trips(
         &self,
         device: Option<&str>,
-        span: Range<i64>,
+        span: &Range<i64>,
         zone: &Zone,
         with_path: bool,
+        limit: Option<usize>,
     ) -> Result<Vec<Told>, Problem> {
         let [longitude, latitude] = COORDINATES;
         let sensors = [longitude, latitude, "speed", "fuel"];
         let since = span.start.saturating_sub(FARTHEST);
-        let found = devices(&self.database, device, &sensors, since, DEVICES + 1)
+        let devices = devices(&self.database, device, &sensors, &["speed"], since, DEVICES + 1)
             .await
             .map_err(problem)?;
         let days = (span.end - span.start).div_euclid(time::DAY) + 1;
         let most = usize::try_from(DEVICE_DAYS / days).unwrap_or(1).max(1);
-        if found.len() > most {
+        if devices.len() > most {
             return Err(wrong(
                 "device",
                 format!("there are more than {most} for this span; name one, or ask for a shorter span"),
             ));
         }
         let now = time::now();
+        let parts = parts(span, now);
+        let versions = self.cache.versions(span).await?;
+        let mut found = Vec::new();
         let mut room = READINGS;
-        let mut all = Vec::new();
-        for device in found {
-            let trips = self.cache.find(&self.database, &device, span.clone(), self.rules, room);
-            let found = trips.await?;
-            room = room.saturating_sub(found.readings);
-            all.extend(told(&device.name, &found, now, zone, with_path));
+        for device in &devices {
+            for part in &parts {
+                let trips = self.cache.find(device, part.clone(), with_path, &versions).await?;
+                room = room.checked_sub(trips.readings).ok_or(Refusal::Readings)?;
+                found.push((device, trips));
+            }
         }
+        let mut all: Vec<_> = found
+            .iter()
+            .flat_map(|(device, trips)| trips_of(&device.name, trips, span, now))
+            .collect();
         // Stable: by device at equal times.
-        all.sort_by_key(|trip| trip.from);
-        Ok(all)
+        all.sort_by_key(|one| one.trip.from);
+        if let Some(limit) = limit {
+            all.reverse();
+            all.truncate(limit);
+        }
+        if all.iter().map(|one| one.trip.weight()).sum::<usize>() > PLACES {
+            return Err(Refusal::Places.into());
+        }
+        Ok(all.into_iter().map(|one| told(one, zone, with_path)).collect())
     }
 }
 

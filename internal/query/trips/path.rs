@@ -30,6 +30,11 @@ impl Path {
         }
     }
 
+    /// How many places are kept so far.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// The path up to the trip's last place.
     pub(super) fn finish(mut self, end: Option<Pair>) -> Vec<Pair> {
         if let Some(end) = end {

@@ -10,6 +10,9 @@ pub(super) const READINGS: usize = 50_000_000;
 /// Most readings and places that are held to look ahead. Bounds the memory.
 pub(super) const HELD: usize = 200_000;
 
+/// Most trips, places in their paths and silences of one answer. Bounds the memory.
+pub(super) const PLACES: usize = 200_000;
+
 /// Why trips are not found.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -18,6 +21,8 @@ pub(super) enum Refusal {
     Readings,
     /// Too many readings lie within seconds.
     Dense,
+    /// The trips have too many places.
+    Places,
 }
 
 impl From<Error> for Refusal {
@@ -37,6 +42,12 @@ impl From<Refusal> for Problem {
             Refusal::Dense => wrong(
                 "from",
                 format!("more than {HELD} readings lie within seconds there; ask for a span without them"),
+            ),
+            Refusal::Places => wrong(
+                "with",
+                format!(
+                    "the paths have more than {PLACES} places; ask without paths, for fewer trips or a shorter span"
+                ),
             ),
         }
     }

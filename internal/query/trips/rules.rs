@@ -30,6 +30,8 @@ pub(super) struct Machine {
     /// The last speed that a reading or places told.
     last_speed: Option<f64>,
     ended: Vec<Trip>,
+    /// What those that have ended hold.
+    weight: usize,
     /// From this moment on, trips do not depend on what was before the steps.
     settled: Option<i64>,
 }
@@ -69,6 +71,7 @@ impl Machine {
             last_place: None,
             last_speed: None,
             ended: Vec::new(),
+            weight: 0,
             settled: None,
         }
     }
@@ -109,6 +112,11 @@ impl Machine {
     pub(super) fn waits(&self, moment: i64) -> Option<i64> {
         let drive = self.drive.as_ref().filter(|drive| drive.start < moment);
         drive.and_then(|_| Some(self.last? + self.rules.silence))
+    }
+
+    /// What the trips hold so far.
+    pub(super) fn weight(&self) -> usize {
+        self.weight + self.drive.as_ref().map_or(0, Drive::weight)
     }
 
     /// The trips in order of time, and the last one if it has not ended.
@@ -233,6 +241,9 @@ impl Machine {
 
     /// Ends the trip, if there is one.
     fn end(&mut self) {
-        self.ended.extend(self.drive.take().and_then(Drive::finish));
+        if let Some(trip) = self.drive.take().and_then(Drive::finish) {
+            self.weight += trip.weight();
+            self.ended.push(trip);
+        }
     }
 }

@@ -155,6 +155,14 @@ impl Rules {
         }
     }
 
+    /// The same for trips whose path is not wanted: it has both ends only.
+    pub(super) fn without_path(self) -> Self {
+        Self {
+            path: f64::INFINITY,
+            ..self
+        }
+    }
+
     /// How far back of a moment its readings may be.
     pub(super) fn reach(&self) -> i64 {
         self.silence.max(self.short_silence).max(self.apart).max(self.near) + 2 * self.pairing

@@ -27,6 +27,13 @@ pub(super) struct Trip {
     pub(super) path: Vec<Pair>,
 }
 
+impl Trip {
+    /// How much it holds: itself, its silences, and the places of its path.
+    pub(super) fn weight(&self) -> usize {
+        1 + self.bridged.len() + self.path.len()
+    }
+}
+
 /// A silence within a trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bridged {

@@ -136,6 +136,83 @@ async fn late_readings_change_what_was_kept() {
     }
 }
 
+/// How many trips an answer has.
+fn count(answer: &Value) -> usize {
+    answer["trips"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn whole_days_are_kept_until_they_change() {
+    let api = Api::start().await;
+    prepare(&api, &["2021-03"]).await;
+    let start = "2021-03-05T06:00:00Z".parse::<Timestamp>().unwrap().as_microsecond();
+    store(&api, "lada", "speed", &speeds(start)).await;
+    assert_eq!(count(&api.ok(&path("lada", start, start + MINUTE)).await), 1);
+    // What is told from now on was kept.
+    api.execute("DELETE FROM reading").await;
+    assert_eq!(count(&api.ok(&path("lada", start - 1, start + 2 * MINUTE)).await), 1);
+    assert_eq!(count(&api.ok(&path("lada", start + 1, start + 2 * MINUTE)).await), 0);
+    api.execute("UPDATE day SET version = version + 1").await;
+    assert_eq!(count(&api.ok(&path("lada", start, start + MINUTE)).await), 0);
+}
+
+#[tokio::test]
+async fn what_is_older_than_yesterday_is_kept_while_readings_come() {
+    let api = Api::start().await;
+    let now = Timestamp::now().as_microsecond();
+    let old = now - 4 * 24 * 60 * MINUTE;
+    let months: Vec<String> = [old, now].iter().map(|time| text(*time)[..7].to_owned()).collect();
+    let mut months: Vec<&str> = months.iter().map(String::as_str).collect();
+    months.dedup();
+    prepare(&api, &months).await;
+    store(&api, "lada", "speed", &speeds(old)).await;
+    assert_eq!(count(&api.ok("/api/trips?device=lada").await), 1);
+    api.execute("DELETE FROM reading").await;
+    store(&api, "lada", "speed", &[(now, 0.0)]).await;
+    assert_eq!(count(&api.ok("/api/trips?device=lada").await), 1);
+}
+
+#[tokio::test]
+async fn a_limit_asks_for_the_newest() {
+    let api = Api::start().await;
+    prepare(&api, &["2021-03"]).await;
+    let start = "2021-03-05T06:00:00Z".parse::<Timestamp>().unwrap().as_microsecond();
+    for (device, hour) in [("lada", 0), ("niva", 1), ("lada", 2)] {
+        store(&api, device, "speed", &speeds(start + hour * 60 * MINUTE)).await;
+    }
+    let span = "/api/trips?from=2021-03-05&to=2021-03-06&limit=";
+    let answer = api.ok(&format!("{span}2")).await;
+    let told: Vec<&Value> = answer["trips"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|trip| &trip["from"])
+        .collect();
+    assert_eq!(told, [&json!("2021-03-05T08:00:00Z"), &json!("2021-03-05T07:00:00Z")]);
+    for wrong in ["0", "1001"] {
+        let (status, problem) = api.get(&format!("{span}{wrong}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn devices_without_speed_and_places_do_not_count() {
+    let api = Api::start().await;
+    prepare(&api, &["2021-03"]).await;
+    let start = "2021-03-05T06:00:00Z".parse::<Timestamp>().unwrap().as_microsecond();
+    store(&api, "zaz", "speed", &speeds(start)).await;
+    for sensor in ["fuel", "location_latitude"] {
+        let others = format!(
+            "INSERT INTO series (device, sensor, latest_timestamp, latest_value)
+             SELECT 'other' || number, '{sensor}', '2021-03-05Z', 1 FROM generate_series(1, 1100) AS number"
+        );
+        api.execute(&others).await;
+    }
+    let span = "from=2021-03-05&to=2021-03-06";
+    assert_eq!(count(&api.ok(&format!("/api/trips?{span}")).await), 1);
+    api.ok(&format!("/api/location/track?{span}")).await;
+}
+
 /// A speed each second, for as long as a trip takes.
 fn speeds(from: i64) -> Vec<(i64, f64)> {
     (0..300).map(|second| (from + second * SECOND, 60.0)).collect()

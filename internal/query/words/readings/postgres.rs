@@ -1,7 +1,7 @@
 //! Reads devices with their series, and windows of readings, from PostgreSQL.
 
 use crate::words::Database;
-use crate::words::places::timestamp;
+use crate::words::places::{COORDINATES, timestamp};
 use ::postgres::Error;
 use jiff::Timestamp;
 use store::Timestamptz;
@@ -9,29 +9,34 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 /// A device, and its series by number of the sensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) series: Vec<Option<i32>>,
 }
 
-/// Devices that have a reading of one of these sensors at or after a moment, in order of their names; of one name, or
-/// of all. At most `most`.
+/// Devices that have both coordinates, or one of the sensors `alone`, at or after a moment, in order of their names; of
+/// one name, or of all. At most `most`, each with its series of these sensors.
 pub(crate) async fn devices(
     database: &Database,
     device: Option<&str>,
     sensors: &[&str],
+    alone: &[&str],
     since: i64,
     most: usize,
 ) -> Result<Vec<Device>, Error> {
     let statement = "
         SELECT device, array_agg(sensor), array_agg(id) FROM series
         WHERE sensor = ANY($1::text[]) AND ($2::text IS NULL OR device = $2) AND latest_timestamp >= $3
-        GROUP BY device ORDER BY device LIMIT $4";
+        GROUP BY device
+        HAVING count(*) FILTER (WHERE sensor = ANY($5::text[])) = 2
+            OR count(*) FILTER (WHERE sensor = ANY($6::text[])) > 0
+        ORDER BY device LIMIT $4";
+    let both: &[&str] = &COORDINATES;
     let since: Timestamp = timestamp(since);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let rows = database
-        .query_planned(statement, &[&sensors, &device, &since, &most])
+        .query_planned(statement, &[&sensors, &device, &since, &most, &both, &alone])
         .await?;
     let device = |row: &Row| {
         let (found, ids): (Vec<String>, Vec<i32>) = (row.try_get(1)?, row.try_get(2)?);
