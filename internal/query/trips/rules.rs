@@ -22,7 +22,7 @@ pub(super) struct Machine {
     since: i64,
     drive: Option<Drive>,
     still: Option<Still>,
-    /// As `still`, within half the distance: see [`Machine::is_settled_by`].
+    /// As `still`, within half the distance, of known times only: see [`Machine::is_settled_by`].
     rest: Option<Still>,
     /// The last moment.
     last: Option<i64>,
@@ -100,10 +100,14 @@ impl Machine {
         }
     }
 
+    /// Whether what is told of this time does not depend on places before the steps.
+    fn is_known(&self, time: i64) -> bool {
+        time - self.since > self.rules.reach()
+    }
+
     /// Tells that what was before the steps does not matter from `moment` on.
     fn settle(&mut self, moment: i64) {
-        // Until then, a place before the steps may tell a speed.
-        if moment - self.since > self.rules.reach() {
+        if self.is_known(moment) {
             self.settled.get_or_insert(moment);
         }
     }
@@ -147,7 +151,9 @@ impl Machine {
                     place: self.place_before(moment.time),
                 };
                 self.still.get_or_insert(still);
-                self.rest.get_or_insert(still);
+                if self.is_known(moment.time) {
+                    self.rest.get_or_insert(still);
+                }
             }
         }
         if self

@@ -175,7 +175,7 @@ fn a_place_of_long_ago_is_not_where_a_vehicle_stands() {
     let all = found(&of);
     check(&all, &naive::trips(&of), "a hole");
     assert_eq!(all.len(), 2, "{all:?}");
-    assert_eq!(settled(&of, START + 900 * SECOND, stop - 1800 * SECOND), Some(all));
+    assert_eq!(settled(&of, START + 700 * SECOND, stop - 1800 * SECOND), Some(all));
 }
 
 #[test]
