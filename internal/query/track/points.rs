@@ -6,6 +6,10 @@ use crate::words::places::Places;
 use crate::words::readings::Readings;
 use ::postgres::Error;
 use std::ops::Range;
+use tokio::task::yield_now;
+
+/// Other questions get a turn after so many readings.
+const TURN: usize = 4096;
 
 /// What an answer may still read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,10 @@ pub(super) async fn points(
     let mut gather = Gather::new(span, tolerance);
     while let Some(window) = readings.next().await? {
         let until = window.until;
-        for reading in window {
+        for (number, reading) in window.enumerate() {
+            if number % TURN == TURN - 1 {
+                yield_now().await;
+            }
             places.take(reading);
             drain(&mut places, &mut gather);
         }

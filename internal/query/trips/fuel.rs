@@ -58,8 +58,8 @@ impl Fuel {
 
     /// Tells that the vehicle stood at this time, or was silent until then.
     pub(super) fn stopped(&mut self, time: i64) {
-        if let Some((last, None)) = self.after.last_mut() {
-            // The last one before a reading will do.
+        // The first and the last one between two readings will do.
+        if let [.., (_, None), (last, None)] = self.after.as_mut_slice() {
             *last = time;
         } else if self.after.len() < MOST {
             self.after.push((time, None));
