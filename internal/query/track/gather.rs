@@ -14,6 +14,18 @@ pub(super) struct Point {
     away: i64,
 }
 
+#[cfg(test)]
+impl Point {
+    /// A point without a value.
+    pub(super) fn of(place: Pair) -> Self {
+        Self {
+            place,
+            value: None,
+            away: i64::MAX,
+        }
+    }
+}
+
 /// Gathers the points of a span from the events of a device, which come in order of time.
 #[derive(Debug)]
 pub(super) struct Gather {
@@ -22,6 +34,8 @@ pub(super) struct Gather {
     /// The last value so far.
     last: Option<Reading>,
     points: Vec<Point>,
+    /// The time of the last event.
+    reached: i64,
     /// The first point after the last value.
     open: usize,
 }
@@ -34,16 +48,22 @@ impl Gather {
             tolerance,
             last: None,
             points: Vec::new(),
+            reached: i64::MIN,
             open: 0,
         }
     }
 
-    /// How many points there are so far.
-    pub(super) fn len(&self) -> usize {
-        self.points.len()
+    /// Takes out the points that are certain: no later value is near.
+    pub(super) fn certain(&mut self) -> Vec<Point> {
+        let before = self.reached.saturating_sub(self.tolerance);
+        let far = self.points.partition_point(|point| point.place.time < before);
+        let certain = far.max(self.open);
+        self.open = 0;
+        self.points.drain(..certain).collect()
     }
 
     pub(super) fn take(&mut self, event: Event) {
+        self.reached = event.time();
         match event {
             Event::Place(place) if self.span.contains(&place.time) => {
                 let near = self.last.map(|last| (last.value, place.time - last.time));
@@ -69,7 +89,7 @@ impl Gather {
         }
     }
 
-    /// The points in order of time.
+    /// The remaining points, in order of time.
     pub(super) fn finish(self) -> Vec<Point> {
         self.points
     }

@@ -2,7 +2,7 @@
 
 use super::formats;
 use super::points::{Room, points};
-use super::segments::{Chosen, Segment, choose, segments};
+use super::segments::{Chosen, Segment, choose};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
 use crate::words::{Database, Device, Ends, Name, Time, When, Zone, dropped, problem};
@@ -28,8 +28,9 @@ const DEVICES: usize = 1000;
 
 /// What an answer may read. Bounds its memory and its time.
 const ROOM: Room = Room {
-    readings: 2_000_000,
-    places: 400_000,
+    readings: 10_000_000,
+    places: 3_000_000,
+    kept: 400_000,
 };
 
 /// Most points of an answer.
@@ -164,7 +165,7 @@ async fn track(State(source): State<TrackState>, Parameters(of): Parameters<Trac
         of.device.as_ref().map(Device::as_str),
         of.with.as_ref().map(Name::as_str),
     );
-    let mut segments = source.segments(device, with, (from, to)).await?;
+    let mut segments = source.segments(device, with, (from, to), chosen).await?;
     choose(&mut segments, chosen);
     if segments.iter().map(|segment| segment.points.len()).sum::<usize>() > MOST_POINTS {
         return Err(Problem::bad_request(format!(
@@ -203,6 +204,7 @@ impl TrackState {
         device: Option<&str>,
         with: Option<&str>,
         (from, to): (Timestamp, Timestamp),
+        chosen: Chosen,
     ) -> Result<Vec<Segment>, Problem> {
         let span = from.as_microsecond()..to.as_microsecond();
         let sensors: Vec<&str> = COORDINATES.into_iter().chain(with).collect();
@@ -222,14 +224,21 @@ impl TrackState {
             let [Some(_), Some(_), ..] = device.series.as_slice() else {
                 continue;
             };
-            let read = points(&self.database, &device.series, span.clone(), self.tolerance, &mut room);
-            let Some(points) = read.await.map_err(problem)? else {
+            let read = points(
+                &self.database,
+                &device.series,
+                span.clone(),
+                self.tolerance,
+                chosen,
+                &mut room,
+            );
+            let Some(line) = read.await.map_err(problem)? else {
                 return Err(Problem::bad_request(format!(
-                    "more than {} places or {} readings: ask for a shorter span, or for one device",
-                    ROOM.places, ROOM.readings
+                    "more than {} places with points or simplify, {} without, or {} readings: ask for a shorter span, or for one device",
+                    ROOM.places, ROOM.kept, ROOM.readings
                 )));
             };
-            all.extend(segments(&device.name, points));
+            all.extend(line.finish(&device.name));
         }
         Ok(all)
     }
