@@ -4,6 +4,8 @@ use super::Setting;
 use axum::http::Method;
 use reading::time;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// The data of all messages of an entry, and of what a notifier has queued of them.
 async fn said(setting: &Setting, id: &str) -> Vec<Value> {
@@ -15,21 +17,33 @@ async fn said(setting: &Setting, id: &str) -> Vec<Value> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Queues all messages for a subscription of a topic, as a notifier does, and notes them as not queued.
+/// The id of an event of a message, as a notifier makes it: a `UUIDv8` of its topic and id.
+fn event_id(topic: &str, id: &str) -> Uuid {
+    let digest: [u8; 32] = Sha256::digest([topic.as_bytes(), &[0], id.as_bytes()].concat()).into();
+    uuid::Builder::from_custom_bytes(digest[..16].try_into().unwrap()).into_uuid()
+}
+
+/// Queues all messages of a topic for a subscription, as a notifier does, and notes them as not queued.
 async fn queue(setting: &Setting, topic: &str) {
     let client = setting.pool.get().await.unwrap();
     store::make_day(&client, "delivery", time::now()).await.unwrap();
     let subscribe = "INSERT INTO subscription (topic, target_url) VALUES ($1, 'https://example.org')";
     client.execute(subscribe, &[&topic]).await.unwrap();
+    let select = "SELECT id FROM published WHERE topic = $1 ORDER BY id";
+    let rows = client.query(select, &[&topic]).await.unwrap();
+    let ids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let events: Vec<Uuid> = ids.iter().map(|id| event_id(topic, id)).collect();
     for insert in [
         "INSERT INTO delivery (subscription, seq, id, key, type, moment, data)
-         SELECT subscription.id, row_number() OVER (), gen_random_uuid(), key, 'odograph.message.v1', at, data
-         FROM published, subscription WHERE subscription.topic = $1",
+         SELECT subscription.id, number, event, key, 'odograph.message.v1', at, data
+         FROM unnest($2::text[], $3::uuid[]) WITH ORDINALITY AS queued (message, event, number)
+         JOIN published ON published.topic = $1 AND published.id = message, subscription WHERE subscription.topic = $1",
         "INSERT INTO gap (subscription, id, key, type, moment, data)
-         SELECT subscription.id, gen_random_uuid(), key, 'odograph.message.v1', at, data
-         FROM published, subscription WHERE subscription.topic = $1",
+         SELECT subscription.id, event, key, 'odograph.message.v1', at, data
+         FROM unnest($2::text[], $3::uuid[]) AS queued (message, event)
+         JOIN published ON published.topic = $1 AND published.id = message, subscription WHERE subscription.topic = $1",
     ] {
-        client.execute(insert, &[&topic]).await.unwrap();
+        client.execute(insert, &[&topic, &ids, &events]).await.unwrap();
     }
 }
 
@@ -85,6 +99,26 @@ async fn a_text_that_was_taken_back_is_told_no_more() {
         "{others:?}"
     );
     assert_eq!(others.len(), 3);
+}
+
+/// What was queued before is known by itself: the subscription may have another topic since then.
+#[tokio::test]
+async fn a_subscription_of_another_topic_by_now_is_told_no_more() {
+    let setting = Setting::start().await;
+    let (_, id) = setting.post("anna", None, &json!({"text": "a secret"})).await;
+    let edit = json!({"text": "another secret"});
+    assert_eq!(setting.change(Method::PATCH, "anna", &id, None, &edit).await.0, 200);
+    queue(&setting, "odograph.journal").await;
+    let client = setting.pool.get().await.unwrap();
+    let change = "UPDATE subscription SET topic = 'trips'";
+    assert_eq!(client.execute(change, &[]).await.unwrap(), 1);
+    assert_eq!(
+        setting.change(Method::DELETE, "anna", &id, None, &json!({})).await.0,
+        204
+    );
+    let all = said(&setting, &id).await;
+    assert_eq!(all.len(), 7, "{all:?}");
+    assert!(all.iter().all(|data| data.get("text").is_none()), "{all:?}");
 }
 
 /// What was published under another topic is not the journal's to change.
