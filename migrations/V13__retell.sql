@@ -67,5 +67,8 @@ BEGIN
         GRANT SELECT (until) ON evaluator TO odograph_journal;
         GRANT SELECT, INSERT, DELETE ON clock_look TO odograph_journal;
     END IF;
+    IF to_regrole('odograph_notifier') IS NOT NULL AND has_table_privilege('odograph_notifier', 'delivery', 'INSERT') THEN
+        GRANT EXECUTE ON FUNCTION retell_entry TO odograph_notifier;
+    END IF;
 END
 $$;

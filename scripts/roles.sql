@@ -12,9 +12,10 @@
 --                     change nor delete a reading, nor rename a series.
 --   odograph_reader   api with --migrate=false. Reads, but no dead letters.
 --   odograph_dumper   dumper. Reads likewise, and notes which dumps it has written.
---   odograph_notifier notifier with --migrate=false. Reads readings, and writes the tables of subscriptions. Those
---                     are closed to the roles above, but for what tells the notifier of new readings: the writer
---                     reads `interest` and adds to `change`.
+--   odograph_notifier notifier with --migrate=false. Reads readings, and writes the tables of subscriptions; changes what
+--                     is queued of edited and deleted entries by retell_entry. Those tables are closed to the roles
+--                     above, but for what tells the notifier of new readings: the writer reads `interest` and adds to
+--                     `change`.
 --   odograph_messages messages with --migrate=false. Reads, adds and deletes messages, and nothing else. Those are
 --                     closed to all other roles.
 --   odograph_journal  journal with --migrate=false. Reads and writes the journal, adds to the published messages
@@ -146,7 +147,7 @@ BEGIN
     END LOOP;
     GRANT INSERT ON dumped_day TO odograph_dumper;
     GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier, odograph_messages, odograph_journal;
-    GRANT EXECUTE ON FUNCTION retell_entry TO odograph_journal;
+    GRANT EXECUTE ON FUNCTION retell_entry TO odograph_journal, odograph_notifier;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);

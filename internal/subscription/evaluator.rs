@@ -1,5 +1,6 @@
 //! The evaluator: holds the lease, takes changes, and commits what is to be told.
 
+mod ended;
 mod look;
 mod metrics;
 mod room;
@@ -13,8 +14,9 @@ use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS, Subscription};
-use crate::{Term, devices, quiet, replay, take};
+use crate::{Term, devices, quiet, replay, retell, take};
 use ::postgres::Pool;
+use ended::Ended;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use reading::{pattern, time};
@@ -24,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -106,25 +107,6 @@ struct Entering {
     areas: Arc<crate::rule::Areas>,
 }
 
-/// Why a look at the database ended early.
-enum Ended {
-    Failed(::postgres::Error),
-    /// Another process holds the lease.
-    Lost,
-}
-
-impl From<::postgres::Error> for Ended {
-    fn from(error: ::postgres::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<tokio_postgres::Error> for Ended {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 impl Evaluator {
     /// Makes an evaluator over a pool of at least two connections.
     pub fn new(pool: Pool, settings: Settings, registry: &mut Registry) -> (Self, Outputs) {
@@ -164,6 +146,7 @@ impl Evaluator {
             loop {
                 match self.work().await {
                     Ok(()) => {}
+                    Err(Ended::Again) => {}
                     Err(Ended::Lost) => tracing::info!("another notifier has taken over"),
                     Err(Ended::Failed(error)) => {
                         tracing::warn!(%error, "cannot look for new readings; trying again");
@@ -273,9 +256,15 @@ impl Evaluator {
             return Ok(false);
         }
         let asked = Instant::now();
-        self.step(client, term, enters).await?;
-        term.until = asked + RELIED;
-        self.term.send_replace(Some(*term));
+        match self.step(client, term, enters).await {
+            // What is in memory is as it was before, and the numbers are read again.
+            Err(Ended::Again) => self.room.number(client).await?,
+            stepped => {
+                stepped?;
+                term.until = asked + RELIED;
+                self.term.send_replace(Some(*term));
+            }
+        }
         Ok(true)
     }
 
@@ -354,7 +343,7 @@ impl Evaluator {
         let begin = Instant::now();
         let stepped = self.step_over(client, term, enters, now).await;
         self.portion = match &stepped {
-            Ok(()) => self.portion.after(begin.elapsed()),
+            Ok(()) | Err(Ended::Again) => self.portion.after(begin.elapsed()),
             Err(_) => self.portion.after_failure(),
         };
         if stepped.is_err() {
@@ -385,7 +374,7 @@ impl Evaluator {
         let here: String = row.try_get(4)?;
         let seen = seen.filter(|_| origin.as_deref() == Some(&here));
         let mut events: Vec<Event> = Vec::new();
-        let mut rest_ = Spans::default();
+        let (mut rest_, mut behind) = (Spans::default(), self.behind);
         if let Some(seen) = &seen {
             let mut spans = Spans::default();
             spans.add_json(&rest);
@@ -404,23 +393,26 @@ impl Evaluator {
             .await?;
             events.extend(taken.events);
             rest_ = taken.rest;
-            self.behind = oldest.filter(|_| !rest_.is_empty());
+            behind = oldest.filter(|_| !rest_.is_empty());
             events.extend(take::messages(&transaction, seen, &self.active).await?);
         } else if origin.is_some() {
             tracing::warn!("this is another database than before; what it already holds is not judged");
         }
         let replayed = replay::step(&transaction, &self.rules, now).await?;
-        self.has_replays = replayed > 0;
-        if std::mem::take(&mut self.looks_quiet) {
+        if self.looks_quiet {
             events.extend(quiet::look(&transaction, &mut self.judge, &self.active, now).await?);
         }
         // What was stored before a rule is no event of it, so it waits until that is judged.
         let waited = |entering: &Entering| entering.since.elapsed() >= ENTERED;
         let enters = enters && (rest_.is_empty() || self.entering.as_ref().is_some_and(waited));
-        if enters || seen.is_none() {
+        let enters = enters || seen.is_none();
+        if enters {
             self.enter(&transaction, seen.is_none(), now).await?;
         }
         let (count, gaps) = self.room.queue(&transaction, events, now).await?;
+        if let Some(seen) = &seen {
+            retell::step(&transaction, seen).await?;
+        }
         let commit = format!(
             "UPDATE evaluator SET seen = $3::text::pg_snapshot, rest = $4, origin = $5, number = number + 1,
                 until = clock_timestamp() + interval '{LEASE}'
@@ -428,14 +420,18 @@ impl Evaluator {
         );
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&self.me, &term.number, &snapshot, &rest_.json(), &here];
-        match transaction.execute(&commit, &parameters).await {
-            Ok(0) => return Err(Ended::Lost),
-            // Another notifier took the lease meanwhile.
-            Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => return Err(Ended::Lost),
-            committed => committed?,
-        };
+        // If another notifier took the lease meanwhile, this is a conflict, and the next look finds it out.
+        if transaction.execute(&commit, &parameters).await? == 0 {
+            return Err(Ended::Lost);
+        }
         transaction.commit().await?;
         term.number += 1;
+        self.behind = behind;
+        self.has_replays = replayed > 0;
+        self.looks_quiet = false;
+        if enters && self.entering.take().is_some() {
+            self.active.clone_from(&self.rules.all);
+        }
         self.metrics.events.inc_by(count + gaps);
         self.metrics.gaps.inc_by(gaps);
         if count > 0 || replayed > 0 {
@@ -444,9 +440,9 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Brings rules into force, in the snapshot of this transaction.
+    /// Brings rules into force, in the snapshot of this transaction. They are active after its commit.
     async fn enter(&mut self, transaction: &Transaction<'_>, all: bool, now: i64) -> Result<(), Ended> {
-        let Some(entering) = self.entering.take() else {
+        let Some(entering) = &self.entering else {
             return Ok(());
         };
         for rule in &self.rules.all {
@@ -474,7 +470,6 @@ impl Evaluator {
                 .execute(update, &[&id, &rule.subscription.rule, &problem])
                 .await?;
         }
-        self.active.clone_from(&self.rules.all);
         Ok(())
     }
 }

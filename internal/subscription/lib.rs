@@ -33,6 +33,7 @@ pub mod publish;
 mod quiet;
 mod rehearsal;
 mod replay;
+mod retell;
 mod retention;
 mod rule;
 mod rules;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 /// The type of an event of a message.
-const KIND: &str = "odograph.message.v1";
+pub(crate) const KIND: &str = "odograph.message.v1";
 
 /// A row of `published`.
 pub(crate) struct Message {

@@ -3,6 +3,7 @@
 mod dumps;
 mod kills;
 mod lines;
+mod roles;
 mod track;
 
 use crate::system::{LONG, System, answer};

@@ -4,6 +4,7 @@ mod parts;
 mod plain;
 mod problems;
 mod rehearsal;
+mod retell;
 mod room;
 mod slow;
 
@@ -68,7 +69,7 @@ impl Setting {
     async fn settle(&mut self) {
         loop {
             match self.evaluator.tick(&mut self.client, &mut self.term).await {
-                Ok(true) => {}
+                Ok(true) | Err(Ended::Again) => {}
                 Ok(false) => return,
                 Err(Ended::Lost) => panic!("the lease is lost"),
                 Err(Ended::Failed(error)) => panic!("{error:?}"),
