@@ -222,6 +222,8 @@ impl Feed {
             kind: open.kind,
             moment: open.moment,
             data: open.data,
+            read: now,
+            at: row.at,
             tries: open.tries,
             base: open.base,
             due: due.and_then(|due| instant(due, now, wall)),

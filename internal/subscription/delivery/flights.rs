@@ -25,6 +25,17 @@ pub(super) struct Flight {
     pub(super) slow: bool,
 }
 
+/// A try whose data is to be read again before it is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Stale {
+    /// Of its flight.
+    pub(super) number: u64,
+    pub(super) subscription: Uuid,
+    pub(super) place: Place,
+    /// When the delivery was made, in microseconds since 1970.
+    pub(super) at: i64,
+}
+
 /// Tries on their way, oldest first.
 #[derive(Default)]
 pub(super) struct Flights {
@@ -44,6 +55,10 @@ impl Flights {
         self.flights.insert(self.count, flight);
         self.ages.push_back((now + SLOW, self.count));
         self.count
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Flight> {
+        self.flights.get(&number)
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Flight> {

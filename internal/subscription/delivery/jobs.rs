@@ -1,6 +1,7 @@
 //! What is done beside the tries: reading and writing, one statement of each kind at a time.
 
 use super::attempts::{self, Row};
+use super::flights::Stale;
 use super::job::{Done, JOBS, Job, SAVE};
 use super::notes;
 use super::read::{self, Cursor, Loaded, Page};
@@ -9,6 +10,7 @@ use super::session::Session;
 use super::state::Now;
 use ::postgres::Error;
 use futures_util::future::BoxFuture;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -41,6 +43,7 @@ impl Session<'_> {
             Job::Start => !self.draining && !self.state.unstarted.is_empty(),
             Job::Read => !self.draining && self.state.hungry,
             Job::Redrive => !self.draining && self.state.has_room_for_redrives(),
+            Job::Refresh => !self.draining && !self.state.stale.is_empty(),
             Job::Write => !self.state.rows.is_empty(),
             Job::Save => true,
             Job::Note => !self.state.notes.is_empty(),
@@ -106,6 +109,13 @@ impl Session<'_> {
                     Done::Redriven(found)
                 })
             }
+            Job::Refresh => {
+                let stale = std::mem::take(&mut self.state.stale);
+                Box::pin(async move {
+                    let read = read::again(&database, &stale).await;
+                    Done::Refreshed(stale, read)
+                })
+            }
             Job::Write => {
                 let rows: Vec<Row> = self.state.rows.drain(..).collect();
                 let mut made = std::mem::take(&mut self.made);
@@ -143,6 +153,14 @@ impl Session<'_> {
                 Job::Redrive,
                 found.map(|(rows, next)| self.redriven(rows, next, now)).err(),
             ),
+            Done::Refreshed(stale, Ok(read)) => {
+                self.refreshed(&stale, read, now);
+                (Job::Refresh, None)
+            }
+            Done::Refreshed(stale, Err(error)) => {
+                self.state.stale.extend(stale);
+                (Job::Refresh, Some(error))
+            }
             Done::Written(rows, made, inserted) => {
                 self.made = made;
                 match inserted {
@@ -189,6 +207,21 @@ impl Session<'_> {
             self.next[Job::Read as usize] = now.instant + pause;
         }
         self.state.took(pages, asked, now);
+    }
+
+    /// Sends what was read again. During a drain it is left to the next holder of the lease.
+    fn refreshed(&mut self, stale: &[Stale], read: Vec<Option<Arc<str>>>, now: Now) {
+        if self.draining {
+            return;
+        }
+        for (stale, data) in stale.iter().zip(read) {
+            let start = self
+                .state
+                .refreshed(stale.number, data, &self.parts.keys, self.term.number, now);
+            if let Some(start) = start {
+                self.send(start);
+            }
+        }
     }
 
     fn redriven(&mut self, rows: Vec<Loaded>, next: Option<Cursor>, now: Now) {

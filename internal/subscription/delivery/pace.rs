@@ -66,6 +66,12 @@ impl Pace {
         self.in_flight += 1;
     }
 
+    /// A request that had begun is not sent; `was_slow` as of [`Pace::slow_down`].
+    pub(super) fn cancel(&mut self, was_slow: bool) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.slow = self.slow.saturating_sub(usize::from(was_slow));
+    }
+
     pub(super) fn slow_down(&mut self) {
         self.slow += 1;
     }

@@ -1,9 +1,14 @@
 //! The loaded deliveries of one subscription, and which of them may be sent.
 
+use crate::message::KIND;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+/// A message whose data was read longer ago is read again before it is sent: its author may have taken its text back.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Lane and seq. Live deliveries (lane 0) come before replays (lane 1).
 pub(super) type Place = (i16, i64);
@@ -18,12 +23,23 @@ pub(super) struct Item {
     pub(super) moment: i64,
     /// JSON, as it is stored.
     pub(super) data: Arc<str>,
+    /// When the data was read.
+    pub(super) read: Instant,
+    /// When the delivery was made, in microseconds since 1970.
+    pub(super) at: i64,
     /// The number of the last try or redrive; 0 before the first.
     pub(super) tries: i32,
     /// The number of the last redrive: the schedule begins anew there.
     pub(super) base: i32,
     /// Not to be sent before.
     pub(super) due: Option<Instant>,
+}
+
+impl Item {
+    /// Whether its data is to be read again before it is sent: that of a message, before a retry and after a wait.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        *self.kind == *KIND && (self.tries > 1 || now.saturating_duration_since(self.read) > FRESH)
+    }
 }
 
 /// The loaded deliveries of one subscription.
@@ -140,6 +156,14 @@ impl Queue {
     pub(super) fn tried(&mut self, place: Place) {
         if let Some(item) = self.items.get_mut(&place) {
             item.tries += 1;
+        }
+    }
+
+    /// Takes the data of one that was read again.
+    pub(super) fn refresh(&mut self, place: Place, data: Arc<str>, now: Instant) {
+        if let Some(item) = self.items.get_mut(&place) {
+            self.bytes = self.bytes - item.data.len() + data.len();
+            (item.data, item.read) = (data, now);
         }
     }
 
@@ -309,7 +333,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn item(key: Option<&str>) -> Item {
         Item {
@@ -318,6 +341,8 @@ mod tests {
             kind: "k".into(),
             moment: 0,
             data: "{}".into(),
+            read: Instant::now(),
+            at: 0,
             tries: 0,
             base: 0,
             due: None,
@@ -360,6 +385,25 @@ mod tests {
         assert!(!queue.needs_more(&a, 8) && !queue.needs_more(&b, 8));
         queue.remove((0, 1), now);
         assert!(queue.needs_more(&a, 8));
+    }
+
+    #[test]
+    fn messages_are_read_again_after_a_wait_and_before_a_retry() {
+        let now = Instant::now();
+        let mut queue = queue(false, &[None], now);
+        let mut item = item(None);
+        (item.kind, item.read) = (KIND.into(), now);
+        queue.insert((0, 2), item, now);
+        let is_stale = |queue: &Queue, seq, at| queue.get((0, seq)).is_some_and(|item| item.is_stale(at));
+        queue.tried((0, 2));
+        assert!(!is_stale(&queue, 2, now + FRESH) && is_stale(&queue, 2, now + FRESH * 2));
+        queue.refresh((0, 2), "[1,2]".into(), now + FRESH * 2);
+        assert_eq!(queue.bytes(), 7);
+        assert!(!is_stale(&queue, 2, now + FRESH * 3));
+        queue.tried((0, 2));
+        assert!(is_stale(&queue, 2, now));
+        // Events of readings never change.
+        assert!(!is_stale(&queue, 1, now + FRESH * 9));
     }
 
     #[test]

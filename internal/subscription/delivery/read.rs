@@ -1,6 +1,7 @@
 //! Reads deliveries that have not ended.
 
 use super::database::Database;
+use super::flights::Stale;
 use super::queue::Place;
 use ::postgres::{Error, Timer};
 use jiff::Timestamp;
@@ -187,6 +188,42 @@ pub(super) async fn pages(database: &Database, asks: Vec<Ask>, since: i64) -> Re
         page.more = total >= page.ask.most || i64::try_from(page.rows.len()).is_ok_and(|rows| rows < total);
     }
     Ok(pages)
+}
+
+/// Reads the data of deliveries again, in the order that they are asked for; none where retention has dropped one.
+pub(super) async fn again(database: &Database, stale: &[Stale]) -> Result<Vec<Option<Arc<str>>>, Error> {
+    // By the moment, partitions of other days are left out.
+    let statement = "
+        SELECT stale.n, d.data
+        FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::timestamptz[])
+            WITH ORDINALITY AS stale (subscription, lane, seq, at, n)
+        CROSS JOIN LATERAL (
+            SELECT data::text AS data FROM delivery
+            WHERE delivery.subscription = stale.subscription AND delivery.lane = stale.lane AND delivery.seq = stale.seq
+                AND delivery.at = stale.at
+            LIMIT 1
+        ) AS d";
+    let subscriptions: Vec<Uuid> = stale.iter().map(|stale| stale.subscription).collect();
+    let lanes: Vec<i16> = stale.iter().map(|stale| stale.place.0).collect();
+    let seqs: Vec<i64> = stale.iter().map(|stale| stale.place.1).collect();
+    let moments: Vec<Timestamp> = stale.iter().map(|stale| super::attempts::timestamp(stale.at)).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&subscriptions, Type::UUID_ARRAY),
+        (&lanes, Type::INT2_ARRAY),
+        (&seqs, Type::INT8_ARRAY),
+        (&moments, Type::TIMESTAMPTZ_ARRAY),
+    ];
+    let timer = Timer::of("refresh_deliveries");
+    let rows = database.query(statement, &parameters).await?;
+    drop(timer);
+    let mut found = vec![None; stale.len()];
+    for row in rows {
+        let n: i64 = row.try_get(0)?;
+        if let Some(found) = usize::try_from(n - 1).ok().and_then(|at| found.get_mut(at)) {
+            *found = Some(Arc::from(row.try_get::<_, &str>(1)?));
+        }
+    }
+    Ok(found)
 }
 
 /// The last seq of each lane that is asked for.

@@ -5,6 +5,7 @@ use super::metrics::signed;
 use super::parts::Parts;
 use super::read::Cursor;
 use super::state::{Now, State};
+use super::tries::Start;
 use crate::{Subscription, Term};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -137,18 +138,22 @@ impl<'a> Session<'a> {
             return;
         }
         while let Some(start) = self.state.start(&self.parts.keys, self.term.number, now) {
-            let client = self.parts.client.clone();
-            // A task of its own: the loop alone would keep one core busy, and the others idle.
-            let sending = async move { client.send(&start.request, &start.target, start.timeout).await };
-            let sending = AbortOnDropHandle::new(tokio::spawn(sending));
-            self.tries.push(Box::pin(async move {
-                match sending.await {
-                    Ok(attempt) => (start.number, attempt),
-                    // It is not aborted while it is awaited.
-                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-                }
-            }));
+            self.send(start);
         }
+    }
+
+    pub(super) fn send(&mut self, start: Start) {
+        let client = self.parts.client.clone();
+        // A task of its own: the loop alone would keep one core busy, and the others idle.
+        let sending = async move { client.send(&start.request, &start.target, start.timeout).await };
+        let sending = AbortOnDropHandle::new(tokio::spawn(sending));
+        self.tries.push(Box::pin(async move {
+            match sending.await {
+                Ok(attempt) => (start.number, attempt),
+                // It is not aborted while it is awaited.
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            }
+        }));
     }
 
     fn answered(&mut self, number: u64, attempt: Attempt) {

@@ -2,7 +2,7 @@
 
 use super::attempts::{Due, Row};
 use super::feed::Feed;
-use super::flights::Flights;
+use super::flights::{Flights, Stale};
 use super::metrics::signed;
 use super::notes::Note;
 use super::pace::Pace;
@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) heavy_line: VecDeque<Uuid>,
     timers: BTreeSet<(Instant, Uuid)>,
     pub(super) flights: Flights,
+    /// Those of them that wait for their data.
+    pub(super) stale: Vec<Stale>,
     /// Requests to slow and failing endpoints.
     pub(super) heavy: usize,
     /// Rows that are still to be written.
@@ -80,6 +82,7 @@ impl State {
             heavy_line: VecDeque::new(),
             timers: BTreeSet::new(),
             flights: Flights::default(),
+            stale: Vec::new(),
             heavy: 0,
             rows: Vec::new(),
             notes: VecDeque::new(),

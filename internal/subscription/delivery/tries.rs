@@ -1,10 +1,11 @@
 //! Begins tries, and takes what became of them.
 
 use super::attempts::Row;
-use super::flights::Flight;
+use super::flights::{Flight, Stale};
 use super::notes;
 use super::request;
 use super::state::{Now, State};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 use webhook::{Attempt, Keys, Outcome, Request, Target};
@@ -68,26 +69,75 @@ impl State {
             place,
             attempt: item.tries,
             base: item.base,
-            plan: plan.clone(),
+            plan,
             slow: false,
         };
-        let built = request::build(&feed.subscription, &plan, (place, item), keys, now.wall);
+        let stale = item.is_stale(now.instant).then_some(item.at);
+        let flight = self.flights.add(flight, now.instant);
+        self.change(id, epoch, now, |feed| feed.pace.begin());
+        let Some(at) = stale else {
+            return self.request(flight, keys, number, now);
+        };
+        self.stale.push(Stale {
+            number: flight,
+            subscription: id,
+            place,
+            at,
+        });
+        None
+    }
+
+    /// The request of a flight whose data was read again. Without data, retention has dropped the delivery.
+    pub(super) fn refreshed(
+        &mut self,
+        flight: u64,
+        data: Option<Arc<str>>,
+        keys: &Keys,
+        number: i64,
+        now: Now,
+    ) -> Option<Start> {
+        let begun = self.flights.get(flight)?.clone();
+        let Some(data) = data else {
+            self.flights.remove(flight);
+            self.change(begun.subscription, begun.epoch, now, |feed| {
+                feed.pace.cancel(begun.slow);
+                feed.queue.remove(begun.place, now.instant);
+            });
+            return None;
+        };
+        self.change(begun.subscription, begun.epoch, now, |feed| {
+            feed.queue.refresh(begun.place, data, now.instant);
+        });
+        self.request(flight, keys, number, now)
+    }
+
+    /// Builds the request of a flight.
+    fn request(&mut self, number: u64, keys: &Keys, term: i64, now: Now) -> Option<Start> {
+        let flight = self.flights.get(number)?;
+        let feed = self.feeds.get(&flight.subscription);
+        let feed = feed.filter(|feed| feed.epoch == flight.epoch);
+        let Some((feed, item)) = feed.and_then(|feed| Some((feed, feed.queue.get(flight.place)?))) else {
+            // The subscription was deleted or disabled meanwhile.
+            self.flights.remove(number);
+            return None;
+        };
+        let built = request::build(&feed.subscription, &flight.plan, (flight.place, item), keys, now.wall);
         let timeout = feed.subscription.timeout.min(LONGEST);
         match built {
-            Ok((request, target)) => {
-                let number = self.flights.add(flight, now.instant);
-                self.change(id, epoch, now, |feed| feed.pace.begin());
-                Some(Start {
-                    number,
-                    request,
-                    target,
-                    timeout,
-                })
-            }
+            Ok((request, target)) => Some(Start {
+                number,
+                request,
+                target,
+                timeout,
+            }),
             Err(error) => {
                 // Another try would build the same.
-                self.record(row(&flight, number, "dead", now).with_error(error));
-                self.change(id, epoch, now, |feed| feed.queue.release(place, now.instant));
+                let flight = self.flights.remove(number)?;
+                self.record(row(&flight, term, "dead", now).with_error(error));
+                self.change(flight.subscription, flight.epoch, now, |feed| {
+                    feed.pace.cancel(flight.slow);
+                    feed.queue.release(flight.place, now.instant);
+                });
                 None
             }
         }

@@ -33,6 +33,38 @@ async fn an_endpoint_may_ask_for_time() {
     assert_eq!(endpoint.seqs(), [1, 2, 2]);
 }
 
+/// The journal changes rows of `delivery` once an author takes a text back.
+#[tokio::test]
+async fn a_retry_of_a_message_sends_what_its_row_says_by_then() {
+    let fixture = Fixture::new().await;
+    let (wrong, right) = (
+        Endpoint::new(|_, _| Say::Status(404)).await,
+        Endpoint::new(|_, _| Say::Status(200)).await,
+    );
+    let retries = ("retries", "ARRAY['0 s', '5 h']::interval[]");
+    let topic = ("topic", "'odograph.journal'");
+    let bot = fixture.subscribe("bot", &wrong.url, &[topic, retries]).await;
+    fixture.deliver(bot, 0, (1, 2), "'key-' || n").await;
+    fixture.query("UPDATE delivery SET type = 'odograph.message.v1'").await;
+    let mut running = fixture.run(1).await;
+    fixture.until("retry", 2).await;
+    fixture
+        .query("UPDATE delivery SET data = jsonb_build_object('event', 'deleted', 'seq', seq)")
+        .await;
+    // What retention has dropped is not sent.
+    fixture.query("DELETE FROM delivery WHERE seq = 2").await;
+    let update = format!("UPDATE subscription SET target_url = '{}'", right.url);
+    fixture.query(&update).await;
+    running.sync(&fixture).await;
+    fixture.until("delivered", 1).await;
+    running.stopped().await;
+    assert_eq!(right.seqs(), [1]);
+    assert_eq!(
+        right.seen()[0].json()["data"],
+        serde_json::json!({"event": "deleted", "seq": 1})
+    );
+}
+
 #[tokio::test]
 async fn the_last_try_is_followed_by_the_end() {
     let fixture = Fixture::new().await;
