@@ -75,7 +75,9 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         schema::prepare(&pool, args.migrate).await?;
         migrated.set(true);
         let restorer = Restorer::new(dumps, pool, args.batch_readings);
+        restorer.check(days, args.journal).await?;
         let readings = restorer.restore(days, |step| say(step)).await?;
+        say(&readings);
         let journal = if args.journal {
             restorer.restore_journal(days, |step| say(step)).await?
         } else {
@@ -87,7 +89,6 @@ pub(crate) async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         anyhow::bail!("interrupted before the last day; start it again");
     };
     let (readings, journal) = restored?;
-    say(&readings);
     if journal != Restored::default() {
         say(&journal);
     }

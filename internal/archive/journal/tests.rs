@@ -353,6 +353,22 @@ async fn a_restored_journal_equals_the_lost_one() {
     assert_eq!(new.number("SELECT count(*) FROM published").await, 0);
 }
 
+/// Where no readings were ever dumped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_alone_is_restored() {
+    let setting = Setting::new().await;
+    let restorer = Restorer::new(setting.store.clone(), setting.pool.clone(), 1000);
+    assert!(restorer.check(Days::default(), true).await.is_err());
+    post(&setting, &[entry(1, "a")]).await;
+    assert_eq!(written(&setting).await, 1);
+    assert!(restorer.check(Days::default(), true).await.is_ok());
+    assert!(restorer.check(Days::default(), false).await.is_err());
+    let readings = restorer.restore(Days::default(), |_| ()).await.unwrap();
+    assert_eq!((readings.days, readings.failed), (0, 0));
+    setting.execute("TRUNCATE entry, entry_hashtag").await;
+    assert_eq!(restore(&setting).await.stored, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_keeps_later_edits_and_deletes() {
     let setting = Setting::start().await;

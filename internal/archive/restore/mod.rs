@@ -83,18 +83,27 @@ impl Restorer {
         }
     }
 
+    /// Checks that a day of this range has a dump: of its readings or, with `journal`, of its journal.
+    ///
+    /// # Errors
+    /// Where it has none, or the store cannot list its dumps.
+    pub async fn check(&self, range: Days, journal: bool) -> anyhow::Result<()> {
+        let has_dumps = !range.dumped(&self.dumps).await?.is_empty()
+            || (journal && !range.with_journal(&self.dumps).await?.is_empty());
+        anyhow::ensure!(
+            has_dumps,
+            "there is no dump of these days; is the blob store's URL right?"
+        );
+        Ok(())
+    }
+
     /// Restores every day of this range that has a dump, in order, and reports to `each`. A failed day does
     /// not hold up the others. It may be cancelled at any moment and repeated.
     ///
     /// # Errors
-    /// Where the store cannot list its dumps or has none of these days, or where the database stores no
-    /// readings.
+    /// Where the store cannot list its dumps, or where the database stores no readings.
     pub async fn restore(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Restored> {
         let days = range.dumped(&self.dumps).await?;
-        anyhow::ensure!(
-            !days.is_empty(),
-            "there is no dump of these days; is the blob store's URL right?"
-        );
         let mut totals = Restored::default();
         let mut missing = missing(&days, range).into_iter().peekable();
         for (number, day) in (1..).zip(&days) {

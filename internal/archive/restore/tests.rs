@@ -175,7 +175,7 @@ async fn only_the_days_that_were_asked_for() {
     assert_eq!(told[1..], ["2024-05-02 has no dump"]);
     assert_eq!(setting.rows(&setting.second).await.len(), 300);
     let restorer = Restorer::new(setting.dumps.clone(), setting.second.clone(), 70);
-    let nothing = restorer.restore(days(Some("2025-01-01"), None), |_| ()).await;
+    let nothing = restorer.check(days(Some("2025-01-01"), None), true).await;
     pin("no_dump_to_restore", nothing.unwrap_err());
 }
 
