@@ -9,7 +9,8 @@
 --
 --   odograph_writer   persistor, odograph rebuild and odograph restore, all with --migrate=false, and
 --                     odograph dead and odograph device. Adds readings, series and partitions; can neither
---                     change nor delete a reading, nor rename a series.
+--                     change nor delete a reading, nor rename a series. It may not write the journal: let it restore
+--                     with --journal=false, and the owner the rest.
 --   odograph_reader   api with --migrate=false. Reads, but no dead letters.
 --   odograph_dumper   dumper. Reads likewise, and notes which dumps it has written.
 --   odograph_notifier notifier with --migrate=false. Reads readings, and writes the tables of subscriptions; changes what

@@ -48,5 +48,5 @@ pub use options::Options;
 pub use page::Page;
 pub use read::{Found, Reader, Used};
 pub use record::{Coordinates, Record};
-pub use store::restore;
+pub use store::{may_restore, restore};
 pub use trend::{Aggregation, Buckets, Fill, MOST_BUCKETS, NoBuckets};

@@ -356,7 +356,7 @@ async fn a_restored_journal_equals_the_lost_one() {
 /// Where no readings were ever dumped.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_alone_is_restored() {
-    let setting = Setting::new().await;
+    let setting = Setting::start().await;
     let restorer = Restorer::new(setting.store.clone(), setting.pool.clone(), 1000);
     assert!(restorer.check(Days::default(), true).await.is_err());
     post(&setting, &[entry(1, "a")]).await;

@@ -57,10 +57,20 @@ impl Restorer {
     /// day does not hold up the others. It may be cancelled at any moment and repeated.
     ///
     /// # Errors
-    /// Where the store cannot list its dumps, or the database stores no entries.
+    /// Where the store cannot list its dumps, or the database stores no entries. At once where the role may not store them.
     pub async fn restore_journal(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Restored> {
         let mut totals = Restored::default();
-        for day in range.with_journal(&self.dumps).await? {
+        let days = range.with_journal(&self.dumps).await?;
+        // An error that a later try would get again.
+        let may_restore = days.is_empty()
+            || entry::may_restore(&self.pool)
+                .await
+                .context("look up this role's rights")?;
+        anyhow::ensure!(
+            may_restore,
+            "the journal was not restored: this role may not write entries; be the tables' owner, or pass --journal=false"
+        );
+        for day in days {
             let step = match self.day_of_journal(day).await? {
                 Ok((manifest, stored)) => {
                     totals.days += 1;
@@ -120,9 +130,7 @@ impl Restorer {
             match entry::restore(&self.pool, records).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) if matches!(error, ::postgres::Error::Refused(_)) || begun.elapsed() > TIMEOUT => {
-                    return Err(error).context(
-                        "the restore stopped; fix the cause and start it again; if this role may not write entries, be the tables' owner, or pass --journal=false",
-                    );
+                    return Err(error).context("the restore stopped; fix the cause and start it again");
                 }
                 Err(error) => {
                     let cause = anyhow::Error::from(error);

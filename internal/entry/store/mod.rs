@@ -9,7 +9,7 @@ mod trim;
 
 pub(crate) use change::{By, Change, Changed, Refused};
 pub(crate) use post::{Post, Posted};
-pub use restoring::restore;
+pub use restoring::{may_restore, restore};
 
 use ::postgres::{Error, Pool};
 use deadpool_postgres::Object;

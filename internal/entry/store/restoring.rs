@@ -21,6 +21,19 @@ const RESTORE: &str = "INSERT INTO entry (id, author_id, device, body, latitude,
         AND excluded.edited > coalesce(entry.edited, '-infinity')
     RETURNING id";
 
+/// Whether this role has the rights that [`restore`] needs.
+///
+/// # Errors
+/// Those of the database.
+pub async fn may_restore(pool: &Pool) -> Result<bool, Error> {
+    let select = "SELECT bool_and(has_table_privilege(name, privilege)) FROM (VALUES
+            ('author', 'SELECT'), ('author', 'INSERT'), ('hashtag', 'SELECT'), ('hashtag', 'INSERT'),
+            ('entry', 'SELECT'), ('entry', 'INSERT'), ('entry', 'UPDATE'),
+            ('entry_hashtag', 'SELECT'), ('entry_hashtag', 'INSERT'), ('entry_hashtag', 'DELETE')
+        ) AS needed (name, privilege)";
+    Ok(pool.get().await?.query_one(select, &[]).await?.try_get(0)?)
+}
+
 /// Stores these entries of a dump, in one transaction: those that are not there, and later edits of those that are. Returns
 /// how many. Subscribers are told nothing: they were told when it happened.
 ///

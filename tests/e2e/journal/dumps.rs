@@ -77,6 +77,19 @@ async fn the_journal_is_dumped_where_it_is_asked_for_and_restored() {
     testutil::give_roles(&new.url()).await;
     let said = restore(&url, &new.url(), &["--journal", "false"]).await;
     assert!(!said.contains("journal"), "{said}");
+    // The writer restores readings, and may not write entries: it is told so at once, not after many tries.
+    let mut writer = Program::new("odograph")
+        .arg("restore")
+        .env("BLOB_STORE_URL", &url)
+        .env("DATABASE_URL", new.url_as("odograph_writer"))
+        .args(["--migrate", "false"])
+        .spawn();
+    assert_eq!(writer.wait(LONG).await, 1);
+    let said = writer.output().join("\n");
+    assert!(
+        said.contains("pass --journal=false") && !said.contains("trying again"),
+        "{said}"
+    );
     for (stored, there) in [(1, 0), (0, 1)] {
         let said = restore(&url, &new.url(), &[]).await;
         let counts =
