@@ -18,6 +18,25 @@ async fn a_folder() {
     assert!(folder.path().join("made/when missing").is_dir());
 }
 
+/// What a killed process left of its uploads.
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_uploads_go_with_their_blob() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("file://{}", folder.path().display())).unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    for name in ["b#1", "b#27", "b#1x", "b#", "bc#1", "b"] {
+        std::fs::write(folder.path().join("a").join(name), name).unwrap();
+    }
+    store.delete("a/b").await.unwrap();
+    store.delete("nowhere/b").await.unwrap();
+    let left = std::fs::read_dir(folder.path().join("a")).unwrap();
+    let mut left: Vec<String> = left
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["b#", "b#1x", "bc#1"]);
+}
+
 /// Uses the server of `make test` and makes a bucket there.
 #[tokio::test(flavor = "multi_thread")]
 async fn s3() {

@@ -1,9 +1,10 @@
-//! The lock that makes a folder a store for several processes.
+//! What a folder needs as a store for several processes: a lock, and the end of uploads of killed ones.
 
 use crate::Error;
 use crate::error::Failure;
 use object_store::local::LocalFileSystem;
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,4 +63,41 @@ impl Folder {
             .map_err(|_| failed(Failure::Deadline(TIMEOUT)))??;
         Ok(Lock { _file: file })
     }
+
+    /// Deletes what killed processes left of uploads of a blob.
+    pub(crate) async fn delete_unfinished(&self, name: &str) -> Result<(), Error> {
+        let path = self.0.join(name);
+        let deleted = tokio::task::spawn_blocking(move || delete_unfinished(&path)).await;
+        let deleted = deleted.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        deleted.map_err(|error| Error::Unavailable {
+            operation: "delete",
+            name: name.to_owned(),
+            source: error.into(),
+        })
+    }
+}
+
+/// Deletes `PATH#1`, `PATH#2` and so on: an upload is written to the first of them that is not there, and renamed at its
+/// end.
+fn delete_unfinished(path: &Path) -> std::io::Result<()> {
+    let (Some(folder), Some(blob)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    let files = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let file = file?.file_name();
+        let rest = file.as_encoded_bytes().strip_prefix(blob.as_encoded_bytes());
+        let number = rest.and_then(|rest| rest.strip_prefix(b"#"));
+        let is_unfinished = number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit));
+        if is_unfinished
+            && let Err(error) = std::fs::remove_file(folder.join(&file))
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
 }

@@ -20,8 +20,8 @@
 //! in one), and the client ends a request after some minutes. So blobs are read in ranges, written in
 //! parts, and above a limit copied by reading and writing.
 //!
-//! Deliberately not here: attributes, and cleaning up the unfinished uploads of a killed process. A bucket's lifecycle
-//! rule does that.
+//! Deliberately not here: attributes, and cleaning up the unfinished uploads of a killed process in a bucket. The bucket's
+//! lifecycle rule does that; in a folder, [`Store::delete`] does.
 
 mod address;
 #[cfg(test)]
@@ -276,13 +276,18 @@ impl Store {
         }
     }
 
-    /// Deletes a blob. A missing blob is no error.
+    /// Deletes a blob. A missing blob is no error. In a folder, its unfinished uploads go with it: those of killed
+    /// processes, and of those that still write, which then fail.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let path = path(name)?;
         let delete = async {
             match self.inner.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(error) => Err(error::explain("delete", name, error)),
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error::explain("delete", name, error)),
+            }
+            match &self.folder {
+                Some(folder) => folder.delete_unfinished(name).await,
+                None => Ok(()),
             }
         };
         within("delete", name, delete).await

@@ -237,12 +237,22 @@ async fn has_data_above(store: &Store, names: Names, files: &[File], in_force: u
 /// Deletes the files that a crash left below the revision in force, and its claim.
 async fn clear(store: &Store, names: Names, files: &[File], in_force: u64) -> anyhow::Result<()> {
     for file in files {
-        let name = match *file {
-            File::Data(revision) if revision < in_force => names.data(revision),
-            File::Claim(revision) if revision <= in_force => names.claim(revision),
-            File::Data(_) | File::Claim(_) => continue,
+        let (revision, is_claim) = match *file {
+            File::Data(revision) => (revision, false),
+            File::Claim(revision) => (revision, true),
         };
-        store.delete(&name).await.context("delete a former dump")?;
+        if revision < in_force {
+            // A claim may be of a dumper that was killed while it wrote: what it wrote is no file yet.
+            let data = names.data(revision);
+            store.delete(&data).await.context("delete a former dump")?;
+        }
+        if is_claim && revision <= in_force {
+            let claim = names.claim(revision);
+            store
+                .delete(&claim)
+                .await
+                .context("delete the claim of a former dump")?;
+        }
     }
     Ok(())
 }

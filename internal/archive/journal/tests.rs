@@ -251,6 +251,32 @@ async fn a_crash_after_the_manifest_leaves_nothing_behind() {
     assert_eq!(texts(&setting).await, ["stays"]);
 }
 
+/// What a dumper wrote that was killed meanwhile is no file yet. Its claim tells of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_while_the_file_is_written_leaves_nothing_behind() {
+    let mut setting = Setting::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    setting.store = blob::Store::open(&format!("file://{}", folder.path().display())).unwrap();
+    post(&setting, &[entry(1, "stays")]).await;
+    assert_eq!(written(&setting).await, 1);
+    let left = |revision| folder.path().join(format!("{DAY}.journal.r{revision}.json.gz#1"));
+    for revision in [2, 4] {
+        // One more entry each time, so that there is something to write.
+        post(&setting, &[entry(revision, "more")]).await;
+        drop(claimed(&setting, &[File::Data(1)]).await);
+        std::fs::write(left(revision), "a secret").unwrap();
+        assert_eq!(u64::try_from(revision).unwrap() + 1, written(&setting).await);
+        assert!(!left(revision).exists());
+    }
+    // A dumper that was killed before it had deleted what is below.
+    std::fs::write(left(4), "a secret").unwrap();
+    let claim = crate::manifest::Names::journal(day(DAY)).claim(4);
+    assert!(setting.store.create(&claim, bytes::Bytes::new()).await.unwrap());
+    assert!(unchanged(&setting).await);
+    assert!(!left(4).exists());
+    only(&setting, 5).await;
+}
+
 /// The file of a slow dumper, which may have died, is above the one in force.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_dumper_neither_comes_into_force_nor_leaves_its_file() {
