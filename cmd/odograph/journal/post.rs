@@ -73,11 +73,22 @@ fn idempotency_key(text: &str) -> Result<String, String> {
     is_key.ok_or_else(|| "write 1 to 128 visible ASCII characters, such as a UUID".to_owned())
 }
 
+/// The moment of a key that was made up, a `UUIDv7`. So each try sends the same body, as does a new run with that key.
+fn moment(request: &str) -> Option<String> {
+    let key = uuid::Uuid::try_parse(request).ok();
+    let key = key.filter(|key| key.get_version_num() == 7)?;
+    let (seconds, nanoseconds) = key.get_timestamp()?.to_unix();
+    let moment = jiff::Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?);
+    Some(moment.ok()?.to_string())
+}
+
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let own = || kept(args.data_dir.as_deref(), JOURNAL_KEY).map(SecretString::from);
     let key = args.key.clone().or_else(own).context(
         "there is no key; give it by the variable JOURNAL_KEY, or name the data folder of odograph up with --data-dir",
     )?;
+    // Before the body, which has its moment.
+    let request = args.idempotency_key.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut body = Map::new();
     let mut add = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -88,13 +99,27 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     add("hashtags", (!args.hashtag.is_empty()).then(|| json!(args.hashtag)));
     add("device", args.device.map(Value::from));
     let time = args.time.map(|time| sent(&time, &TimeZone::system()));
-    add("created_at", time.map(Value::from));
+    add("created_at", time.or_else(|| moment(&request)).map(Value::from));
     add("latitude", args.place.map(|place| json!(place.0)));
     add("longitude", args.place.map(|place| json!(place.1)));
     let (client, url) = client(&args.url)?;
-    let request = args.idempotency_key.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let posting = client.post(url).bearer_auth(key.expose_secret()).json(&body);
     let data = tries::post(posting, &args.url, &request, args.deadline).await?;
     print(data["id"].as_str().unwrap_or_default())?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_made_up_keeps_the_moment() {
+        let made_up = moment("0197a1b2-c3d4-7000-8000-000000000000");
+        assert_eq!(made_up.as_deref(), Some("2025-06-24T11:28:56.788Z"));
+        for other in ["mine", "0197a1b2-c3d4-4000-8000-000000000000"] {
+            assert_eq!(moment(other), None, "{other}");
+        }
+        assert!(moment(&uuid::Uuid::now_v7().to_string()).is_some());
+    }
 }
