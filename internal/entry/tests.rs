@@ -215,6 +215,34 @@ async fn the_same_post_again_is_taken_though_limits_have_changed() {
     assert_eq!(setting.post("anna", Some("k"), &body).await.0, 410);
 }
 
+/// A key that is bound by now may not write of the device; what was posted before stays taken.
+#[tokio::test]
+async fn the_same_post_again_is_taken_though_the_key_is_bound_by_now() {
+    let mut setting = Setting::start().await;
+    let body = json!({"text": "a", "device": "niva", "created_at": "2026-09-01T10:00:00Z"});
+    let (status, id) = setting.post("anna", Some("k"), &body).await;
+    assert_eq!(status, 201);
+    let folder = tempfile::tempdir().unwrap();
+    let (key, line) = access::generate(Some("anna"), Some("lada"));
+    std::fs::write(folder.path().join("keys"), line).unwrap();
+    let keys = access::Keys::load(&[], Some(&folder.path().join("keys"))).unwrap();
+    let service = Service::new("test", Duration::from_secs(25));
+    let journal = Journal::new(
+        setting.pool.clone(),
+        Options::default(),
+        Admission::of(Some(keys)),
+        &service,
+    );
+    setting.routes = web::finish(journal.routes());
+    let bearer = format!("Bearer {key}");
+    for (name, expected) in [("k", 200), ("new", 403)] {
+        let headers = [("authorization", &*bearer), ("idempotency-key", name)];
+        let (status, _, answer) = setting.ask(Method::POST, "/message", &headers, &body.to_string()).await;
+        assert_eq!(status, expected, "{name}: {answer}");
+        assert!(status == 403 || answer["data"]["id"] == json!(id), "{answer}");
+    }
+}
+
 /// Many at one moment with one key: one entry.
 #[tokio::test]
 async fn the_same_post_at_one_moment_is_one_entry() {

@@ -28,15 +28,12 @@ pub(super) async fn post(State(journal): State<Journal>, request: Request) -> Re
     let digest = body.digest();
     let (moment, draft) = match journal.checked(body, &author) {
         Ok(checked) => checked,
-        // What was taken once is taken for ever: since then, time has passed, or the limits have changed.
+        // What was taken once is taken for ever: since then, time has passed, or the limits or the key have changed.
         Err(problem) => {
             let before = journal.posted(&author, key, digest).await?;
             return journal.answer(before.ok_or(problem)?);
         }
     };
-    if author.may_not_write_of(draft.device.as_deref()) {
-        return Err(Refused::Device.into());
-    }
     let post = Post {
         author: author.name.to_string(),
         moment,
@@ -109,10 +106,13 @@ impl Journal {
     }
 
     /// The moment and the content of a post, if they can be stored.
-    fn checked(&self, body: Body, author: &Author) -> Result<(i64, Draft), Problem> {
+    fn checked(&self, body: Body, author: &Author) -> Result<(i64, Draft), Failed> {
         let moment = self.moment(&body)?;
         let draft = body.draft(author.device.as_deref(), self.0.options.max_text);
         let draft = draft.map_err(|invalid| Problem::bad_request(invalid.to_string()))?;
+        if author.may_not_write_of(draft.device.as_deref()) {
+            return Err(Refused::Device.into());
+        }
         Ok((moment, draft))
     }
 
