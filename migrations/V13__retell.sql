@@ -47,7 +47,25 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION retell_entry FROM PUBLIC;
+-- Whether a day of `published`, by the name of its partition, holds messages of the journal alone. Another program may have
+-- published others, and may want them for longer.
+CREATE FUNCTION is_journals_day(name text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    day regclass := (
+        SELECT inhrelid FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'published'::regclass AND relname = name
+    );
+    others boolean;
+BEGIN
+    IF day IS NULL THEN
+        RETURN false;
+    END IF;
+    -- Two spans of the index, for <> would read all of it.
+    EXECUTE format('SELECT EXISTS (SELECT FROM %1$s WHERE topic < $1) OR EXISTS (SELECT FROM %1$s WHERE topic > $1)', day)
+    INTO others USING 'odograph.journal';
+    RETURN NOT others;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION retell_entry, is_journals_day FROM PUBLIC;
 
 -- The roles get what scripts/roles.sql gives them, where it has run.
 DO $$
@@ -55,14 +73,14 @@ DECLARE
     owner_ name := (SELECT tableowner FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'reading');
     it     text;
 BEGIN
-    FOREACH it IN ARRAY ARRAY['retell_entry'] LOOP
+    FOREACH it IN ARRAY ARRAY['retell_entry', 'is_journals_day'] LOOP
         EXECUTE format('ALTER FUNCTION %I SET search_path = %I, pg_temp', it, current_schema());
         IF owner_ <> current_user THEN
             EXECUTE format('ALTER FUNCTION %I OWNER TO %I', it, owner_);
         END IF;
     END LOOP;
     IF to_regrole('odograph_journal') IS NOT NULL AND has_any_column_privilege('odograph_journal', 'entry', 'INSERT') THEN
-        GRANT EXECUTE ON FUNCTION retell_entry, drop_partition TO odograph_journal;
+        GRANT EXECUTE ON FUNCTION retell_entry, is_journals_day, drop_partition TO odograph_journal;
         GRANT DELETE ON published TO odograph_journal;
         GRANT SELECT (until) ON evaluator TO odograph_journal;
         GRANT SELECT, INSERT, DELETE ON clock_look TO odograph_journal;

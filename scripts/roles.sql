@@ -21,7 +21,7 @@
 --                     closed to all other roles.
 --   odograph_journal  journal with --migrate=false. Reads and writes the journal, adds to the published messages
 --                     what it tells subscribers, changes what it has told of an entry by retell_entry, and drops old
---                     days of them. The reader reads the journal, but for what clients call their posts.
+--                     days of them that hold nothing else (is_journals_day). The reader reads the journal, but for what clients call their posts.
 --
 -- Tables of later migrations: the writer writes them, the reader reads them, until this script has
 -- been told otherwise.
@@ -149,6 +149,7 @@ BEGIN
     GRANT INSERT ON dumped_day TO odograph_dumper;
     GRANT EXECUTE ON FUNCTION make_partition, drop_partition TO odograph_writer, odograph_notifier, odograph_messages, odograph_journal;
     GRANT EXECUTE ON FUNCTION retell_entry TO odograph_journal, odograph_notifier;
+    GRANT EXECUTE ON FUNCTION is_journals_day TO odograph_journal;
 
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO odograph_writer', owner_, place);
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO odograph_reader', owner_, place);

@@ -21,7 +21,7 @@ async fn the_journal_has_a_role_of_its_own() {
              DELETE FROM entry_hashtag;
              SELECT retell_entry('a', '{}'), until FROM evaluator;
              INSERT INTO clock_look VALUES (now(), gen_random_uuid(), 1); DELETE FROM clock_look;
-             SELECT drop_partition('published', 'published_2024_05_01');
+             SELECT is_journals_day('published_2024_05_01'), drop_partition('published', 'published_2024_05_01');
              SELECT FROM journal, refinery_schema_history",
         )
         .await
@@ -67,7 +67,7 @@ async fn an_upgrade_gives_the_roles_what_they_need() {
     testutil::give_roles(&database.url()).await;
     let admin = connect(&database.url()).await;
     let migration = std::fs::read_to_string(workspace().join("migrations/V13__retell.sql")).unwrap();
-    let before = "DROP FUNCTION retell_entry; DROP INDEX delivery_entry, gap_entry;
+    let before = "DROP FUNCTION retell_entry, is_journals_day; DROP INDEX delivery_entry, gap_entry;
         REVOKE ALL ON evaluator, clock_look FROM odograph_journal; REVOKE DELETE ON published FROM odograph_journal;
         REVOKE EXECUTE ON FUNCTION drop_partition FROM odograph_journal";
     admin.batch_execute(before).await.unwrap();
@@ -81,7 +81,7 @@ async fn an_upgrade_gives_the_roles_what_they_need() {
             "SELECT make_partition('published', 'published_2024_05_01', '2024-05-01Z', '2024-05-02Z');
              SELECT retell_entry('a', '{}'), until FROM evaluator;
              INSERT INTO clock_look VALUES (now(), gen_random_uuid(), 1); DELETE FROM clock_look;
-             SELECT drop_partition('published', 'published_2024_05_01')",
+             SELECT is_journals_day('published_2024_05_01'), drop_partition('published', 'published_2024_05_01')",
         )
         .await
         .unwrap();
