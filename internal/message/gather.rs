@@ -30,6 +30,41 @@ struct Put {
     told: oneshot::Sender<Result<Verdict, Error>>,
 }
 
+/// Puts that share a transaction.
+#[derive(Default)]
+struct Batch {
+    puts: Vec<Put>,
+    messages: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Adds a put, unless its caller has left, who will put it again. Returns it if it does not fit.
+    fn add(&mut self, put: Put) -> Option<Put> {
+        if put.told.is_closed() {
+            return None;
+        }
+        let bytes: usize = put.messages.iter().map(|message| message.event.len()).sum();
+        let (messages, bytes) = (self.messages + put.messages.len(), self.bytes + bytes);
+        if !self.puts.is_empty() && (messages > MOST_MESSAGES || bytes > MOST_BYTES) {
+            return Some(put);
+        }
+        (self.messages, self.bytes) = (messages, bytes);
+        self.puts.push(put);
+        None
+    }
+
+    /// Adds puts that wait, as many as fit. Returns the first one that does not.
+    fn fill(&mut self, waiting: &mut mpsc::Receiver<Put>) -> Option<Put> {
+        while let Ok(put) = waiting.try_recv() {
+            if let Some(put) = self.add(put) {
+                return Some(put);
+            }
+        }
+        None
+    }
+}
+
 /// Takes puts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Gatherer(mpsc::Sender<Put>);
@@ -77,49 +112,41 @@ async fn work(store: Store, mut waiting: mpsc::Receiver<Put>, late: Cancellation
             },
         };
         // While all transactions are under way, more puts come to share the next one.
-        let taken = if first.messages.len() < FEW { 2 } else { 1 };
-        let Ok(mut permit) = permits.clone().acquire_many_owned(taken).await else {
+        let Ok(mut permit) = permits.clone().acquire_owned().await else {
             break;
         };
-        if first.told.is_closed() {
-            // Its caller has left meanwhile, and may have deleted what it put again.
+        let mut batch = Batch::default();
+        // Alone, it fits.
+        next = batch.add(first).or_else(|| batch.fill(&mut waiting));
+        // Few wait for a second permit. Once they are many, they go with the one that they have.
+        while next.is_none() && batch.messages < FEW {
+            tokio::select! {
+                second = permits.clone().acquire_owned() => {
+                    let Ok(second) = second else { break };
+                    permit.merge(second);
+                    next = batch.fill(&mut waiting);
+                    break;
+                }
+                Some(put) = waiting.recv() => next = batch.add(put),
+            }
+        }
+        // Callers may have left meanwhile, and may have deleted what they put again.
+        batch.puts.retain(|put| !put.told.is_closed());
+        if batch.puts.is_empty() {
             continue;
         }
-        let mut puts = vec![first];
-        next = fill(&mut puts, &mut waiting);
-        if taken == 2 && puts.iter().map(|put| put.messages.len()).sum::<usize>() >= FEW {
+        if permit.num_permits() > 1 && batch.messages >= FEW {
             // They are many after all.
             drop(permit.split(1));
         }
         let store = store.clone();
         tasks.spawn(async move {
-            commit(&store, puts).await;
+            commit(&store, batch.puts).await;
             drop(permit);
         });
     }
     tasks.close();
     tasks.wait().await;
-}
-
-/// Adds puts that wait, as many as fit. Returns the first one that does not.
-fn fill(puts: &mut Vec<Put>, waiting: &mut mpsc::Receiver<Put>) -> Option<Put> {
-    let size = |put: &Put| put.messages.iter().map(|message| message.event.len()).sum::<usize>();
-    let (mut messages, mut bytes) = (0, 0);
-    for put in puts.iter() {
-        (messages, bytes) = (messages + put.messages.len(), bytes + size(put));
-    }
-    while let Ok(put) = waiting.try_recv() {
-        if put.told.is_closed() {
-            // Its caller has left, and will put it again.
-            continue;
-        }
-        (messages, bytes) = (messages + put.messages.len(), bytes + size(&put));
-        if messages > MOST_MESSAGES || bytes > MOST_BYTES {
-            return Some(put);
-        }
-        puts.push(put);
-    }
-    None
 }
 
 /// Stores puts together. If that fails, each is stored alone: one of them must not spoil the others.

@@ -21,14 +21,16 @@ const PAGE: usize = 1000;
 const ROWS: usize = 1000;
 
 /// The statements last as long as the upload of a dump, since they go on while rows are taken. Without
-/// sorts, the server reads in the order of the primary key and needs no memory for it. The lock comes
-/// before the snapshot and keeps retention from dropping a partition until the end: a dropped table is
-/// gone for old snapshots, too. The lock blocks no other program.
+/// sorts, the server reads in the order of the primary key and needs no memory for it. They would make plans
+/// look so dear that the server compiled them first. The lock comes before the snapshot and keeps retention from
+/// dropping a partition until the end: a dropped table is gone for old snapshots, too. The lock blocks no other
+/// program.
 const BEGIN: &str = "
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL statement_timeout = '6h';
     SET LOCAL idle_in_transaction_session_timeout = '1h';
     SET LOCAL enable_sort = off;
+    SET LOCAL jit = off;
     LOCK TABLE ONLY reading IN ACCESS SHARE MODE";
 
 /// A database as it stood at the first look at one of its tables.
