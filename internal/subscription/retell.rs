@@ -1,7 +1,8 @@
 //! Texts of the journal that were edited or deleted, in what is queued of them.
 //!
-//! The journal itself changes what it finds queued. It cannot see what the evaluator was committing at that moment: events of
-//! messages, replays and gaps that it had read with the text of before. The next transaction of the evaluator sees both.
+//! The journal itself changes what it finds queued. It cannot see what the evaluator was committing at that moment:
+//! events of messages, replays and gaps that it had read with the text of before. The next transaction of the
+//! evaluator sees both.
 
 use crate::message::KIND;
 use crate::take::NEW;
@@ -10,8 +11,8 @@ use tokio_postgres::{Error, Transaction};
 /// The topic of the journal.
 const JOURNAL: &str = "odograph.journal";
 
-/// Makes what is queued of entries that were edited or deleted since `seen` say what they say now, whichever rules there
-/// are. All messages of an entry say the same in one snapshot; the last one is taken.
+/// Makes what is queued of entries that were edited or deleted since `seen` say what they say now, whichever rules
+/// there are. All messages of an entry say the same in one snapshot; the last one is taken.
 pub(crate) async fn step(transaction: &Transaction<'_>, seen: &str) -> Result<(), Error> {
     let stale = |table: &str| {
         format!(

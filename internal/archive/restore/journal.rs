@@ -57,7 +57,8 @@ impl Restorer {
     /// day does not hold up the others. It may be cancelled at any moment and repeated.
     ///
     /// # Errors
-    /// Where the store cannot list its dumps, or the database stores no entries. At once where the role may not store them.
+    /// Where the store cannot list its dumps, or the database stores no entries. At once, where the role may not store
+    /// them.
     pub async fn restore_journal(&self, range: Days, mut each: impl FnMut(&Step)) -> anyhow::Result<Restored> {
         let mut totals = Restored::default();
         let days = range.with_journal(&self.dumps).await?;

@@ -36,7 +36,7 @@ impl Setting {
     }
 }
 
-/// The journal could not see a delivery that was committed after its statement. Nor does any rule have the topic by now.
+/// The journal could not see a delivery that was committed after its statement. By now, no rule has the topic.
 #[tokio::test]
 async fn what_the_journal_could_not_see_is_retold() {
     let mut setting = Setting::start().await;
