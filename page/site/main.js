@@ -31,8 +31,11 @@ const VIEWS = {
 /** Pause between two announcements, in milliseconds. */
 const QUIET = 30_000;
 
-/** Pause before the devices are asked for again, in milliseconds. */
+/** Pause before the devices are asked for again after a failure, in milliseconds. */
 const AGAIN = 3000;
+
+/** Time between two questions for devices that are new, in milliseconds. */
+const REST = 10_000;
 
 /** The failed question that the page shows. */
 const failure = signal(/** @type {{ text: string, again?: () => void } | null} */ (null));
@@ -128,10 +131,19 @@ function keepDevices() {
     }
   };
   ask();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  // The first one is shown at once. Some stay unknown: there may be more devices than the page reads.
+  let next = 0;
   effect(() => {
     const known = new Set(devices.value?.map(({ device }) => device));
     const isNew = [...latest.value.keys()].some((name) => !known.has(name));
-    if (isNew && devices.peek()) ask();
+    if (!isNew || devices.value === null || timer !== undefined) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      next = performance.now() + REST;
+      ask();
+    }, Math.max(0, next - performance.now()));
   });
 }
 
