@@ -67,8 +67,10 @@ function cell(day, driven, { chosen, today, focus, most }, choose) {
     : t('drives.none');
   return html`<td aria-selected=${day === chosen}><button type="button" data-day=${day} data-shade=${shade}
     tabindex=${day === focus ? 0 : -1} aria-current=${day === today ? 'date' : nothing} ?data-later=${day > today}
-    aria-label="${dayName(day)}: ${drives}" @click=${() => choose(day)}>
-      <span>${Number(day.slice(8))}</span>${driven ? html`<small>${text}</small>` : nothing}
+    @click=${() => choose(day)}>
+      <span class="hidden">${dayName(day)}: ${drives}</span>
+      <span aria-hidden="true">${Number(day.slice(8))}</span>
+      ${driven ? html`<small aria-hidden="true">${text}</small>` : nothing}
   </button></td>`;
 }
 
