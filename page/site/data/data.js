@@ -31,6 +31,7 @@ export function start(host) {
   const tick = signal(0);
   const unreadable = signal(/** @type {string[]} */ ([]));
   const receipts = pages(
+    'uploads',
     async (cursor, stop) => {
       const { ingests, nextCursor } = await api.ingests({ limit: ROWS, cursor }, stop);
       return { items: ingests, next: nextCursor };
@@ -38,6 +39,7 @@ export function start(host) {
     ({ id }) => id,
   );
   const days = pages(
+    'dumps',
     async (cursor, stop) => {
       const { dumps, nextCursor, unreadable: more = [] } = await api.dumps({ limit: ROWS, cursor }, stop);
       unreadable.value = [...new Set([...(cursor ? unreadable.peek() : []), ...more])];
@@ -46,6 +48,7 @@ export function start(host) {
     ({ date }) => date,
   );
   const entries = pages(
+    'journal',
     async (cursor, stop) => {
       const { messages, nextCursor } = await api.journal({ limit: ROWS, cursor }, stop);
       return { items: messages, next: nextCursor };

@@ -6,15 +6,19 @@ import { ApiError } from '../api.js';
 
 /** @typedef {'loading' | 'ready' | 'failed' | 'absent'} State `absent`: the server has no such list */
 
+/** Lists that the server has not. They are not asked for again: browsers note each 404 as an error. @type {Set<string>} */
+const absent = new Set();
+
 /**
  * @template Item
+ * @param {string} name
  * @param {(cursor: string | undefined, signal: AbortSignal) => Promise<{ items: Item[], next: string | null }>} read
  * @param {(item: Item) => string} keyOf
  */
-export function pages(read, keyOf) {
+export function pages(name, read, keyOf) {
   const items = signal(/** @type {Item[]} */ ([]));
   const next = signal(/** @type {string | null} */ (null));
-  const state = signal(/** @type {State} */ ('loading'));
+  const state = signal(/** @type {State} */ (absent.has(name) ? 'absent' : 'loading'));
   const leaving = new AbortController();
   let isReading = false;
   let isAskedAgain = false;
@@ -34,6 +38,7 @@ export function pages(read, keyOf) {
     } catch (error) {
       if (leaving.signal.aborted) return;
       const isAbsent = error instanceof ApiError && error.status === 404;
+      if (isAbsent) absent.add(name);
       state.value = isAbsent ? 'absent' : 'failed';
     } finally {
       isReading = false;
@@ -70,6 +75,6 @@ export function pages(read, keyOf) {
     });
   }
 
-  refresh();
+  if (!absent.has(name)) refresh();
   return { items, next, state, more, refresh, stop: () => leaving.abort() };
 }
