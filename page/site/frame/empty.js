@@ -23,7 +23,7 @@ export function start(host) {
   };
   // Browsers give the clipboard to pages of https and of this machine alone.
   const button = () => html`<button class="button" type="button" @click=${copy}>${t(isCopied.value ? 'empty.copied' : 'empty.copy')}</button>`;
-  const stop = effect(() =>
+  const stop = effect(() => {
     render(
       html`<section class="empty">
         <svg class="road" viewBox="0 0 240 80" aria-hidden="true"><path d="M4 70C60 70 50 20 110 20s60 40 126 30" /><circle cx="4" cy="70" r="4" /></svg>
@@ -35,8 +35,8 @@ export function start(host) {
         <p class="muted waiting" data-live=${connection.value === 'live'}>${t('empty.waiting')}</p>
       </section>`,
       host,
-    ),
-  );
+    );
+  });
   return () => {
     stop();
   };

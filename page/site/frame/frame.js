@@ -34,7 +34,9 @@ export function frame(body, { failure, announcement }) {
   said.setAttribute('role', 'status');
   body.replaceChildren(top, main, said);
   const isLost = lostForAWhile();
-  effect(() => render(html`${skip()}${header()}${banner(isLost(), failure)}`, top));
+  effect(() => {
+    render(html`${skip()}${header()}${banner(isLost(), failure)}`, top);
+  });
   effect(() => {
     said.textContent = announcement.value;
   });

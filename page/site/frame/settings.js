@@ -13,7 +13,9 @@ export function openSettings() {
   dialog.className = 'settings panel';
   dialog.setAttribute('aria-labelledby', 'settings-title');
   document.body.append(dialog);
-  const stop = effect(() => render(content(dialog), dialog));
+  const stop = effect(() => {
+    render(content(dialog), dialog);
+  });
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
