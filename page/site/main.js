@@ -5,7 +5,7 @@ import { computed, effect, signal, untracked } from './vendor/view.js';
 import { ApiError, devices as askDevices } from './api.js';
 import { frame } from './frame/frame.js';
 import { follow, route } from './route.js';
-import { connection, devices, device, language, latest, theme } from './store.js';
+import { connection, devices, language, latest, nameOf, shown, theme } from './store.js';
 import { listen } from './stream.js';
 import { load, t } from './text.js';
 
@@ -56,7 +56,8 @@ effect(() => {
 follow();
 const main = frame(document.body, { failure, announcement });
 effect(() => {
-  document.title = [t(`frame.${route.value.view}`), device.value, 'Odograph'].filter(Boolean).join(' · ');
+  const vehicle = shown.value === null ? null : nameOf(shown.value);
+  document.title = [t(`frame.${route.value.view}`), vehicle, 'Odograph'].filter(Boolean).join(' · ');
 });
 listen();
 keepDevices();

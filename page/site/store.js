@@ -18,6 +18,13 @@ export const devices = signal(/** @type {Device[] | null} */ (null));
 /** The device of the address; without one, that with the newest reading. Null without devices. */
 export const device = computed(() => route.value.params.get('device') ?? newest(devices.value ?? []));
 
+/** The device that the present view shows: Live shows several all at once, which is null, until the address names one. */
+export const shown = computed(() => {
+  const { view, params } = route.value;
+  const isFleet = view === 'live' && (devices.value?.length ?? 0) > 1 && !params.get('device');
+  return isFleet ? null : device.value;
+});
+
 /** The latest value of each sensor of each device. A new map with each change. */
 export const latest = signal(/** @type {Map<string, Map<string, Latest>>} */ (new Map()));
 
@@ -69,6 +76,19 @@ export function take(values) {
  */
 export function nameOf(id) {
   return devices.value?.find(({ device }) => device === id)?.name ?? id;
+}
+
+/**
+ * When a device was heard last, in milliseconds.
+ * @param {Map<string, Latest> | undefined} sensors its latest values
+ * @param {Device | undefined} device
+ * @returns {number | null}
+ */
+export function lastSeen(sensors, device) {
+  let last = device?.lastSeen ?? '';
+  // In UTC, later times are greater texts, to the second.
+  for (const { timestamp } of sensors?.values() ?? []) if (timestamp > last) last = timestamp;
+  return last ? Date.parse(last) : null;
 }
 
 export const zone = kept('zone', 'viewer', (value) => value === 'viewer' || isZone(value));

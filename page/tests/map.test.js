@@ -6,8 +6,7 @@ import { test } from 'node:test';
 // What the car asks the browser.
 globalThis.matchMedia ??= () => ({ matches: false });
 globalThis.document ??= { hidden: false };
-const { Car } = await import('../site/map/car.js');
-const { Track } = await import('../site/map/layers.js');
+const { Car, Track } = await import('../site/map/layers.js');
 
 const place = (longitude, heading) => ({ latitude: 45, longitude, heading });
 

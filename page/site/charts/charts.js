@@ -8,13 +8,12 @@ import { effect, html, nothing, render, repeat, signal } from '../vendor/view.js
 import * as api from '../api.js';
 import '../chart/chart.js';
 import { figures, FUNCTIONS, seriesOf } from '../chart/series.js';
-import { sensorName } from '../names.js';
 import { route, set } from '../route.js';
 import { changes, device, devices, nameOf } from '../store.js';
 import { addStyles } from '../styles.js';
 import { locale, t } from '../text.js';
 import { date, dateTime, today, zoneName } from '../time.js';
-import { number, show } from '../units.js';
+import { number, sensorName, show } from '../units.js';
 import { moves, quickSpans, sensorChips, typedSpan } from './controls.js';
 import { around, DAY, HOUR, moved, paramsOf, scaled, spanOf } from './span.js';
 

@@ -3,9 +3,9 @@
 
 import { html, nothing, svg } from '../vendor/view.js';
 import { field, fieldMoment } from '../chart/zone.js';
-import { sensorName } from '../names.js';
 import { t } from '../text.js';
 import { zoneName } from '../time.js';
+import { sensorName } from '../units.js';
 import { HOUR, QUICK } from './span.js';
 
 /** @typedef {import('./span.js').Span} Span */

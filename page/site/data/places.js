@@ -2,8 +2,7 @@
 // Places in words, by the places of the base map, and as coordinates.
 
 import { signal } from '../vendor/view.js';
-import { placeName } from '../names.js';
-import { number } from '../units.js';
+import { number, placeName } from '../units.js';
 
 /** @typedef {{ name: string, distance: number, bearing: number }} Found */
 

@@ -5,12 +5,12 @@ import { batch, computed, effect, html, nothing, render, repeat, signal, untrack
 import '../chart/chart.js';
 import '../map/map.js';
 import * as api from '../api.js';
-import { sensorName } from '../names.js';
 import { route, set } from '../route.js';
 import { changes, device, devices } from '../store.js';
 import { addStyles } from '../styles.js';
 import { t } from '../text.js';
 import { clock, date, today, zoneName } from '../time.js';
+import { sensorName } from '../units.js';
 import { iso, otherDay, read } from './address.js';
 import { calendar, dayName } from './calendar.js';
 import { addDays, addMonths, beginOf, isDay, monthOf } from './days.js';

@@ -3,7 +3,7 @@
 
 import { effect, html, live, nothing, render, signal, svg } from '../vendor/view.js';
 import { href, route, set } from '../route.js';
-import { connection, device, devices, latest } from '../store.js';
+import { connection, devices, latest, shown } from '../store.js';
 import { t } from '../text.js';
 import { clock } from '../time.js';
 
@@ -70,10 +70,9 @@ function link(name) {
 function deviceMenu() {
   const all = devices.value ?? [];
   if (all.length === 0) return nothing;
-  const { view, params } = route.value;
   // Several vehicles can be seen at once, on the map of the view Live.
-  const hasFleet = view === 'live' && all.length > 1;
-  const chosen = hasFleet ? (params.get('device') ?? '') : (device.value ?? '');
+  const hasFleet = route.value.view === 'live' && all.length > 1;
+  const chosen = shown.value ?? '';
   const choose = (/** @type {Event & { target: HTMLSelectElement }} */ event) => {
     // The trip of another vehicle means nothing for this one, but the day does.
     set({ device: event.target.value, trip: null });

@@ -1,11 +1,11 @@
 // @ts-check
-// A vehicle's values: four figures first and large, then the other sensors as a list.
+// A vehicle's values: four figures first and large, then the other sensors as a list, and where it is, in words.
 
 import { html, nothing, repeat } from '../vendor/view.js';
+import { nearest } from '../map/map.js';
 import { age } from '../time.js';
 import { t } from '../text.js';
-import { show } from '../units.js';
-import { sensorName } from '../names.js';
+import { placeName, sensorName, show } from '../units.js';
 
 /** @typedef {Map<string, import('../store.js').Latest>} Sensors */
 /** @typedef {import('./history.js').History} History */
@@ -18,6 +18,9 @@ const PLACE = ['location_latitude', 'location_longitude'];
 
 /** A value is stale when it is this much older than the vehicle's newest one, in milliseconds. */
 const STALE = 60_000;
+
+/** Change of latitude or longitude after which the words for the place are asked for anew: some 100 m. */
+const MOVED = 0.001;
 
 /**
  * @param {Sensors} sensors
@@ -59,6 +62,52 @@ export function others(sensors, history) {
         <span class="live-age">${age(Date.parse(known.timestamp))}</span>
       </li>`;
     })}</ul>`;
+}
+
+/** Where a vehicle is, in words: "5 km NE of Poreč". */
+export class Whereabouts {
+  /** The words; empty while they are unknown. */
+  words = '';
+
+  /** Where the words are of. @type {{ latitude: number, longitude: number } | null} */
+  place = null;
+
+  isAsking = false;
+
+  /** Changes with the vehicle: an answer to an older question does not count. */
+  question = {};
+
+  /** @param {() => void} changed */
+  constructor(changed) {
+    this.changed = changed;
+  }
+
+  forget() {
+    this.words = '';
+    this.place = null;
+    this.isAsking = false;
+    this.question = {};
+  }
+
+  stop() {
+    this.forget();
+  }
+
+  /** @param {{ latitude: number, longitude: number }} place */
+  async at(place) {
+    const last = this.place;
+    const isNear = last !== null && Math.abs(place.latitude - last.latitude) < MOVED &&
+      Math.abs(place.longitude - last.longitude) < MOVED;
+    if (isNear || this.isAsking) return;
+    const question = this.question;
+    this.isAsking = true;
+    const found = await nearest(place.latitude, place.longitude).catch(() => null);
+    if (question !== this.question) return;
+    this.isAsking = false;
+    this.place = place;
+    this.words = found ? placeName(found) : '';
+    this.changed();
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 // The fleet: each vehicle with its speed and the age of its newest value.
 
 import { html, repeat } from '../vendor/view.js';
-import { serverNow } from '../store.js';
+import { lastSeen, serverNow } from '../store.js';
 import { href } from '../route.js';
 import { age } from '../time.js';
 import { t } from '../text.js';
@@ -43,17 +43,4 @@ export function fleet(devices, latest) {
 /** @param {import('../store.js').Device} one */
 function nameOf(one) {
   return one.name ?? one.device;
-}
-
-/**
- * When a vehicle was heard last, in milliseconds.
- * @param {Map<string, import('../store.js').Latest> | undefined} sensors
- * @param {import('../store.js').Device | undefined} device
- * @returns {number | null}
- */
-export function lastSeen(sensors, device) {
-  let last = device?.lastSeen ?? '';
-  // In UTC, later times are greater texts, to the second.
-  for (const { timestamp } of sensors?.values() ?? []) if (timestamp > last) last = timestamp;
-  return last ? Date.parse(last) : null;
 }

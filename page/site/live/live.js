@@ -3,18 +3,16 @@
 
 import { effect, html, nothing, render } from '../vendor/view.js';
 import '../map/map.js';
-import { connection, device, devices, latest, nameOf, serverNow } from '../store.js';
-import { route, set } from '../route.js';
+import { connection, devices, lastSeen, latest, nameOf, serverNow, shown } from '../store.js';
+import { set } from '../route.js';
 import { addStyles } from '../styles.js';
 import { t } from '../text.js';
 import { age, clock, dateTime } from '../time.js';
 import { show } from '../units.js';
 import { CatchingUp } from './catching.js';
 import { Drive } from './drive.js';
-import { figures, others } from './figures.js';
+import { figures, others, Whereabouts } from './figures.js';
 import { History } from './history.js';
-import { fleet, lastSeen } from './fleet.js';
-import { Whereabouts } from './place.js';
 
 await addStyles(new URL('./live.css', import.meta.url));
 
@@ -50,6 +48,8 @@ class Live {
     this.map = null;
     /** The vehicle that is shown; null for the fleet. @type {string | null | undefined} */
     this.shown = undefined;
+    /** The list of the fleet, whose code comes when it is needed. @type {typeof import('./fleet.js').fleet | null} */
+    this.fleet = null;
     /** The moment of the track that the pointer is at. @type {number | null} */
     this.point = null;
     this.frame = 0;
@@ -91,16 +91,10 @@ class Live {
     render(nothing, this.host);
   }
 
-  /** The vehicle of the address, or the only one. Null is the fleet. */
-  get vehicle() {
-    const named = route.value.params.get('device');
-    return named ?? ((devices.value?.length ?? 0) > 1 ? null : device.value);
-  }
-
   /** Goes to another vehicle, or to the fleet. */
   choose() {
     const known = devices.value !== null;
-    const vehicle = this.vehicle;
+    const vehicle = shown.value;
     if (!known || vehicle === this.shown) return;
     this.shown = vehicle;
     this.point = null;
@@ -109,10 +103,24 @@ class Live {
     this.catching.begin(vehicle);
     this.whereabouts.forget();
     if (vehicle !== null) this.map.setDots([]);
-    else this.map.setCar(null);
+    else {
+      this.map.setCar(null);
+      this.loadFleet();
+    }
     this.isFitted = false;
     this.isPlaced = false;
     this.draw();
+  }
+
+  /** Loads the list of the fleet. */
+  async loadFleet() {
+    if (this.fleet) return;
+    try {
+      this.fleet = (await import('./fleet.js')).fleet;
+      this.draw();
+    } catch (error) {
+      this.context.fail(error, () => this.loadFleet());
+    }
   }
 
   /** Takes the latest values to the map and the lines. */
@@ -120,7 +128,8 @@ class Live {
     const values = latest.value;
     const all = devices.value;
     if (all === null) return;
-    if (this.vehicle === null) {
+    const vehicle = shown.value;
+    if (vehicle === null) {
       this.isPlaced = true;
       const dots = all.map((one) => dot(one, values.get(one.device))).filter((one) => one !== null);
       this.map.setDots(dots);
@@ -132,11 +141,11 @@ class Live {
       // The list of a large fleet is drawn with the ages, not with each value.
       return;
     }
-    const sensors = values.get(this.vehicle);
+    const sensors = values.get(vehicle);
     if (sensors) {
       this.isPlaced = true;
       this.history.take(sensors);
-      const place = this.drive.take(sensors, nameOf(this.vehicle));
+      const place = this.drive.take(sensors, nameOf(vehicle));
       if (place) this.whereabouts.at(place);
     }
     this.draw();
@@ -170,7 +179,7 @@ class Live {
           <p class="live-place">${this.caption()}</p>
         </section>
         <section class="live-side" aria-label=${t('live.figures')} ?data-silent=${!isFleet && this.isSilent()}>
-          ${isFleet ? fleet(devices.value ?? [], latest.value) : this.vehicleSide()}
+          ${isFleet ? this.fleet?.(devices.value ?? [], latest.value) : this.vehicleSide()}
         </section>
         ${this.catching.line()}
       </div>`,

@@ -17,10 +17,9 @@ import { effect, html, render } from '../vendor/view.js';
 import { units } from '../store.js';
 import { addStyles } from '../styles.js';
 import { t } from '../text.js';
-import { Car } from './car.js';
 import { controls } from './controls.js';
 import { colorsOf, ground, makers, paint, watchColors } from './ground.js';
-import { Fleet, Roads, Track } from './layers.js';
+import { Car, Fleet, Roads, Track } from './layers.js';
 import { nearest } from './nearest.js';
 
 export { nearest };
