@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use client::simulate::{Drive, Options, as_fast_as_possible, in_real_time};
+use client::simulate::{Drive, Options, Road, as_fast_as_possible, in_real_time};
 use jiff::Timestamp;
 use service::Signals;
 use tokio::sync::oneshot;
@@ -80,6 +80,8 @@ fn drive(args: Args, stop: &Receiver<()>) -> anyhow::Result<ExitCode> {
         device: args.device,
         start,
         rate: args.rate,
+        road: Road::Loop,
+        fuel: None,
     });
     let mut output = io::stdout().lock();
     let written = match args.span {

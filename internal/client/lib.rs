@@ -1,11 +1,12 @@
 //! The clients: [`replay`] uploads recordings, [`simulate`] generates a drive.
 //!
 //! ```
-//! use client::simulate::{Drive, Options, write_line};
+//! use client::simulate::{Drive, Options, Road, write_line};
 //!
 //! let (start, rate) = ("2026-06-01T08:00:00Z".parse()?, 2.try_into()?);
 //! let mut lines = Vec::new();
-//! for reading in Drive::new(&Options { seed: 1, device: None, start, rate }).take(6) {
+//! let options = Options { seed: 1, device: None, start, rate, road: Road::Loop, fuel: None };
+//! for reading in Drive::new(&options).take(6) {
 //!     write_line(&mut lines, &reading);
 //! }
 //! assert_eq!(lines.split(|byte| *byte == b'\n').count(), 7);

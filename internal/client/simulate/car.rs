@@ -4,6 +4,7 @@
 //! last bit: the same seed drives the same way on every platform. No exponentials, no sines.
 
 use super::random::Random;
+use super::roads::Road;
 use super::route::{self, Halt, METRES_EAST, METRES_NORTH, Stretch};
 
 /// A comfortable deceleration, in m/s².
@@ -28,9 +29,11 @@ enum Doing {
     Standing(f64),
     /// Filling up, engine off, this many seconds before paying.
     Filling(f64),
+    /// At home again, for good.
+    Parked,
 }
 
-/// A car somewhere on the loop.
+/// A car somewhere on its road.
 pub(super) struct Car {
     random: Random,
     road: Vec<Stretch>,
@@ -57,12 +60,13 @@ pub(super) struct Car {
 }
 
 impl Car {
-    /// Makes a car that was parked overnight in Višnjan.
-    pub(super) fn new(seed: u64) -> Self {
+    /// Makes a car that was parked overnight in Višnjan. `fuel` is in per cent; without it, the seed decides.
+    pub(super) fn new(seed: u64, road: Road, fuel: Option<f64>) -> Self {
         let mut random = Random::new(seed);
-        let road = route::stretches();
+        let road = route::stretches(road);
         let ambient = random.between(6.0, 24.0);
-        let litres = TANK * random.between(0.3, 0.9);
+        let drawn = random.between(0.3, 0.9);
+        let litres = TANK * fuel.map_or(drawn, |fuel| fuel / 100.0);
         let mut car = Self {
             closed: vec![false; road.len()],
             road,
@@ -94,11 +98,17 @@ impl Car {
             Doing::Driving => self.drive(seconds),
             Doing::Standing(left) => self.stand(left - seconds),
             Doing::Filling(left) => self.fill(left, seconds),
+            Doing::Parked => {}
         }
         let power = self.power();
         self.turn_over(seconds);
         self.heat(power, seconds);
         self.burn(power, seconds);
+    }
+
+    /// Whether the drive has ended.
+    pub(super) fn is_parked(&self) -> bool {
+        matches!(self.doing, Doing::Parked)
     }
 
     /// In km/h.
@@ -161,6 +171,7 @@ impl Car {
             self.acceleration = 0.0;
             self.doing = match self.road[self.stretch].halt {
                 Halt::Station => Doing::Filling(self.random.between(30.0, 120.0)),
+                Halt::Home => Doing::Parked,
                 _ => Doing::Standing(self.random.between(1.0, 14.0)),
             };
         } else {
@@ -244,6 +255,7 @@ impl Car {
             Halt::Never => false,
             Halt::Junction => self.closed[stretch],
             Halt::Station => self.fuel() < LOW,
+            Halt::Home => true,
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use reading::Line;
 
 use super::car::Car;
+use super::roads::Road;
 
 /// The options of a drive.
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct Options {
     pub start: Timestamp,
     /// Readings of each sensor in a second; the position always comes once a second.
     pub rate: NonZeroU8,
+    /// The road.
+    pub road: Road,
+    /// The fuel at the start, in per cent; without it, the seed decides.
+    pub fuel: Option<f64>,
 }
 
 /// One reading of one sensor.
@@ -34,13 +39,15 @@ pub struct Reading {
     pub device: Option<Arc<str>>,
 }
 
-/// A drive: all its readings in order of time, without end.
+/// A drive: all its readings in order of time. On [`Road::Loop`] it has no end.
 pub struct Drive {
     car: Car,
     device: Option<Arc<str>>,
     start: i64,
     rate: NonZeroU8,
     tick: i64,
+    /// Whether the car had parked at the last tick.
+    is_over: bool,
     /// The readings of the present tick, last first.
     ready: Vec<Reading>,
 }
@@ -50,11 +57,12 @@ impl Drive {
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
-            car: Car::new(options.seed),
+            car: Car::new(options.seed, options.road, options.fuel),
             device: options.device.as_deref().map(Arc::from),
             start: options.start.as_microsecond(),
             rate: options.rate,
             tick: 0,
+            is_over: false,
             ready: Vec::with_capacity(6),
         }
     }
@@ -100,6 +108,11 @@ impl Iterator for Drive {
 
     fn next(&mut self) -> Option<Reading> {
         if self.ready.is_empty() {
+            if self.is_over {
+                return None;
+            }
+            // A parked car is read once more: it stands.
+            self.is_over = self.car.is_parked();
             self.read()?;
             self.go_on();
         }

@@ -1,7 +1,10 @@
 //! The road: a closed loop of some 35 km in Istria. It leads from Višnjan down to Poreč on the coast, north
 //! to Tar, and home by way of Kaštelir.
 //!
-//! Drawn by hand after the roads: good enough to look right on a map, not to navigate by.
+//! Drawn by hand after the roads: good enough to look right on a map, not to navigate by. Outings on other roads are in
+//! `roads.rs`.
+
+use super::roads::Road;
 
 /// Why a car may stop at the end of a stretch.
 #[derive(Clone, Copy, PartialEq)]
@@ -12,12 +15,19 @@ pub(super) enum Halt {
     Junction,
     /// A filling station: when the tank is low.
     Station,
+    /// The end of the drive.
+    Home,
 }
 
-use Halt::{Junction, Never, Station};
+use Halt::{Home, Junction, Never, Station};
+
+/// The limit in km/h up to which an outing has junctions: that of towns.
+const TOWN: f64 = 40.0;
 
 /// Latitude, longitude, the limit in km/h from here on, and the kind of halt here.
-const WAYPOINTS: [(f64, f64, f64, Halt); 60] = [
+type Waypoint = (f64, f64, f64, Halt);
+
+const WAYPOINTS: [Waypoint; 60] = [
     // Višnjan
     (45.27634, 13.71978, 40.0, Never),
     (45.27595, 13.71990, 40.0, Never),
@@ -119,9 +129,10 @@ impl Stretch {
     }
 }
 
-/// The stretches of the loop; the first follows the last.
-pub(super) fn stretches() -> Vec<Stretch> {
-    let mut stretches: Vec<Stretch> = (0..WAYPOINTS.len()).map(stretch).collect();
+/// The stretches of a road; the first follows the last.
+pub(super) fn stretches(road: Road) -> Vec<Stretch> {
+    let waypoints = waypoints(road);
+    let mut stretches: Vec<Stretch> = (0..waypoints.len()).map(|index| stretch(&waypoints, index)).collect();
     for index in 0..stretches.len() {
         let next = &stretches[(index + 1) % stretches.len()];
         stretches[index].turn = turn(&stretches[index], next);
@@ -129,9 +140,25 @@ pub(super) fn stretches() -> Vec<Stretch> {
     stretches
 }
 
-fn stretch(index: usize) -> Stretch {
-    let (latitude, longitude, limit, _) = WAYPOINTS[index];
-    let (next_latitude, next_longitude, _, halt) = WAYPOINTS[(index + 1) % WAYPOINTS.len()];
+fn waypoints(road: Road) -> Vec<Waypoint> {
+    let Some(points) = road.outing() else {
+        return WAYPOINTS.to_vec();
+    };
+    let halt = |index: usize, limit: f64| match index {
+        0 => Home,
+        _ if limit <= TOWN => Junction,
+        _ => Never,
+    };
+    points
+        .into_iter()
+        .enumerate()
+        .map(|(index, (latitude, longitude, limit))| (latitude, longitude, limit, halt(index, limit)))
+        .collect()
+}
+
+fn stretch(waypoints: &[Waypoint], index: usize) -> Stretch {
+    let (latitude, longitude, limit, _) = waypoints[index];
+    let (next_latitude, next_longitude, _, halt) = waypoints[(index + 1) % waypoints.len()];
     let north = (next_latitude - latitude) * METRES_NORTH;
     let east = (next_longitude - longitude) * METRES_EAST;
     Stretch {
@@ -155,11 +182,26 @@ fn turn(from: &Stretch, to: &Stretch) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{WAYPOINTS, stretches};
+    use super::{Halt, Road, WAYPOINTS, stretches};
+
+    #[test]
+    fn outings_are_closed_and_lead_home() {
+        for road in Road::OUTINGS {
+            let stretches = stretches(road);
+            let length: f64 = stretches.iter().map(|stretch| stretch.length).sum();
+            assert!((25_000.0..75_000.0).contains(&length), "{road:?}: {length} m");
+            for (index, stretch) in stretches.iter().enumerate() {
+                let piece = stretch.length;
+                assert!((20.0..1_000.0).contains(&piece), "{road:?}, {index}: {piece} m");
+                let is_last = index + 1 == stretches.len();
+                assert_eq!(stretch.halt == Halt::Home, is_last, "{road:?}, {index}");
+            }
+        }
+    }
 
     #[test]
     fn is_a_closed_loop_of_plausible_roads() {
-        let road = stretches();
+        let road = stretches(Road::Loop);
         let length: f64 = road.iter().map(|stretch| stretch.length).sum();
         assert!((25_000.0..45_000.0).contains(&length), "{length} m");
         for (index, stretch) in road.iter().enumerate() {

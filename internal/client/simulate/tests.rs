@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{Drive, Options, Reading, as_fast_as_possible, write_line};
+use super::{Drive, Options, Reading, Road, as_fast_as_possible, write_line};
 
 fn options(seed: u64, rate: u8) -> Options {
     Options {
@@ -15,6 +15,8 @@ fn options(seed: u64, rate: u8) -> Options {
         device: Some("lada".to_owned()),
         start: "2026-06-01T08:00:00Z".parse().unwrap(),
         rate: NonZeroU8::new(rate).unwrap(),
+        road: Road::Loop,
+        fuel: None,
     }
 }
 
@@ -231,4 +233,34 @@ fn fuel_falls_and_is_filled_up_in_time() {
     }
     assert!(filled > 80.0, "filled up {filled} %");
     assert!((100.0..1_000.0).contains(&burnt), "burnt {burnt} %");
+}
+
+#[test]
+fn outings_end_at_home_within_some_hour() {
+    for (seed, road) in (0..).zip(Road::OUTINGS) {
+        let options = Options {
+            road,
+            fuel: Some(80.0),
+            ..options(seed, 1)
+        };
+        // Without a limit, a drive that does not end would fill the memory.
+        let readings: Vec<Reading> = Drive::new(&options).take(100_000).collect();
+        let of = |sensor: &str| -> Vec<f64> {
+            let found = readings.iter().filter(|reading| reading.sensor == sensor);
+            found.map(|reading| reading.value).collect()
+        };
+        let (speeds, fuel) = (of("speed"), of("fuel"));
+        let minutes = speeds.len() / 60;
+        assert!((25..90).contains(&minutes), "{road:?}: {minutes} minutes");
+        assert_eq!(speeds.last(), Some(&0.0), "{road:?}");
+        assert!(
+            (79.0..=80.0).contains(&fuel[0]) && fuel[fuel.len() - 1] < 78.0,
+            "{road:?}"
+        );
+        for (sensor, range) in [("location_latitude", 45.1..45.45), ("location_longitude", 13.5..14.0)] {
+            let places = of(sensor);
+            assert!(places.iter().all(|place| range.contains(place)), "{road:?}");
+            assert!((places[places.len() - 1] - places[0]).abs() < 0.000_5, "{road:?}");
+        }
+    }
 }
