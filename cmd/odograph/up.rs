@@ -106,7 +106,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     api: api::Flags,
 
-    /// Stream a simulated drive into the ingestor
+    /// Stream a simulated drive into the ingestor, after thirty days of other drives
     #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
 
@@ -332,7 +332,8 @@ async fn everything(
     let url = format!("{scheme}://127.0.0.1:{ingest_port}/ingest");
     let page_url = format!("{scheme}://127.0.0.1:{api_port}");
     if args.demo {
-        service.spawn("demo", demo::drive(url.clone(), key.clone(), service.stop()));
+        let drive = demo::drive(pool.clone(), url.clone(), key.clone(), service.stop());
+        service.spawn("demo", drive);
     }
     let place = if args.blob_store_url.is_some() {
         blobs

@@ -1,5 +1,6 @@
 //! The days that a transaction adds readings to: their versions, and the days of each device.
 
+use ::postgres::Pool;
 use deadpool_postgres::Transaction;
 use reading::{Point, time};
 use std::collections::BTreeSet;
@@ -48,6 +49,19 @@ impl<'a> Days<'a> {
         let counted = transaction.query(&count, &[&days, &devices]).await?;
         counted.first().map(|row| row.try_get(0)).transpose()
     }
+}
+
+/// The first day (since 1970) that a device has readings of, and the time of its newest reading in microseconds since
+/// 1970; none without readings.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn span_of_device(pool: &Pool, device: &str) -> Result<Option<(i64, i64)>, ::postgres::Error> {
+    let span = "SELECT (SELECT min(day) - date '1970-01-01' FROM device_day WHERE device = $1),
+            (SELECT (extract(epoch FROM max(latest_timestamp)) * 1000000)::int8 FROM series WHERE device = $1)";
+    let row = pool.get().await?.query_one(span, &[&device]).await?;
+    let (first, newest): (Option<i32>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(first.map(i64::from).zip(newest))
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ use change::{Changes, Spans};
 pub use copy::Timestamptz;
 pub use counts::Stored;
 use days::Days;
+pub use days::span_of_device;
 pub use dead::DeadLetter;
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 pub use error::Error;

@@ -149,23 +149,60 @@ async fn the_data_outlives_the_process_however_it_ends() {
     assert_eq!(running.process.wait(LONG).await, 0);
 }
 
+/// The time of the demo's newest place.
+async fn latest_place(up: &Up) -> Option<String> {
+    let asked = client().get(format!("{}/location/latest", up.api)).send();
+    let (status, answer): (_, Value) = answer(asked.await.unwrap()).await;
+    (status == 200).then(|| answer["timestamp"].as_str().unwrap().to_owned())
+}
+
+/// Waits until the demo has a place, and then a newer one.
+async fn moves(up: &Up) {
+    let first = poll(LONG, async || latest_place(up).await).await;
+    poll(LONG, async || latest_place(up).await.filter(|then| *then > first)).await;
+}
+
+/// The days before today on which the demo drove.
+async fn days_of_demo(up: &Up) -> Vec<Value> {
+    let now = jiff::Timestamp::now().to_string();
+    let asked = client().get(format!("{}/trips/days?device=demo&from=-32d&to={now}", up.api));
+    let (status, answer): (_, Value) = answer(asked.send().await.unwrap()).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut days = answer["days"].as_array().unwrap().clone();
+    days.retain(|day| *day["date"].as_str().unwrap() < now[..10]);
+    days
+}
+
 #[tokio::test]
 async fn the_demo_moves() {
     let folder = folder();
     let mut running = up(folder.path(), &["--demo"]).await;
-    let latest = async || {
-        let answer = answer(
-            client()
-                .get(format!("{}/location/latest", running.api))
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await;
-        (answer.0 == 200).then(|| answer.1["timestamp"].as_str().unwrap().to_owned())
+    moves(&running).await;
+    running.process.signal(Signal::SIGTERM);
+    assert_eq!(running.process.wait(LONG).await, 0);
+}
+
+/// Thirty days of drives lie before the one that goes on, and the next start adds none.
+#[tokio::test]
+async fn the_demo_brings_days_once() {
+    let folder = folder();
+    let mut running = up(folder.path(), &["--demo"]).await;
+    poll(LONG, async || (days_of_demo(&running).await.len() == 30).then_some(())).await;
+    // An upload that has begun is stored before the end.
+    running.process.signal(Signal::SIGTERM);
+    assert_eq!(running.process.wait(LONG).await, 0);
+
+    let mut running = up(folder.path(), &["--demo"]).await;
+    // The drive that goes on may have begun yesterday.
+    let older = async || {
+        let mut days = days_of_demo(&running).await;
+        days.truncate(29);
+        days
     };
-    let first = poll(LONG, latest).await;
-    poll(LONG, async || latest().await.filter(|then| *then > first)).await;
+    let before = older().await;
+    assert!(before.iter().all(|day| day["trips"] == 1), "{before:#?}");
+    moves(&running).await;
+    assert_eq!(older().await, before);
     running.process.signal(Signal::SIGTERM);
     assert_eq!(running.process.wait(LONG).await, 0);
 }

@@ -33,7 +33,7 @@ impl Greeting<'_> {
         } = self;
         let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
         let moving = if self.is_demo {
-            "\n  A simulated drive is under way: the page shows it move.\n"
+            "\n  A simulated drive is under way: the page shows it move. Thirty days of others come beside it.\n"
         } else {
             ""
         };
