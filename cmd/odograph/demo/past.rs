@@ -109,8 +109,8 @@ mod tests {
         // An interrupted upload goes on.
         assert_eq!(missing(Some(72)), [71, 70]);
         // A start on a later day adds nothing.
-        assert_eq!(missing(Some(70)), []);
-        assert_eq!(missing(Some(69)), []);
+        assert_eq!(missing(Some(70)).len(), 0);
+        assert_eq!(missing(Some(69)).len(), 0);
     }
 
     #[test]
