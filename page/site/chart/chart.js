@@ -215,6 +215,7 @@ export class Chart extends HTMLElement {
           aria-describedby="${this.#id}-summary ${this.#id}-keys"
           aria-valuemin=${Math.round(span.from)}
           aria-valuemax=${Math.round(span.to)}
+          aria-valuenow="0"
           @keydown=${this.#key}
           @pointerdown=${this.#press}
           @pointermove=${this.#move}
