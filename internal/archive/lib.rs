@@ -1,4 +1,5 @@
-//! Daily dumps: the readings of a UTC day as a public, plain file.
+//! Daily dumps: the readings of a UTC day as a plain file, for all who may read the store. It holds every place of the
+//! vehicles, home addresses included.
 //!
 //! ```no_run
 //! # async fn run() -> anyhow::Result<()> {
