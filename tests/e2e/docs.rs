@@ -73,8 +73,10 @@ fn plain(path: &Path) -> PathBuf {
 fn every_link_leads_somewhere() {
     let mut links = 0;
     for page in pages() {
-        for rest in prose(&page).split("](").skip(1) {
-            let link = rest.split([')', ' ']).next().unwrap();
+        let prose = prose(&page);
+        let pictures = prose.split("<img src=\"").skip(1);
+        for rest in prose.split("](").skip(1).chain(pictures) {
+            let link = rest.split([')', ' ', '"']).next().unwrap();
             if link.contains("://") || link.starts_with("mailto:") {
                 continue;
             }
