@@ -54,7 +54,10 @@ async fn what_the_journal_could_not_see_is_retold() {
     assert_eq!(known, 1, "the other one is a gap");
     let change = "UPDATE subscription SET enabled = false, topic = 'trips'";
     setting.client.execute(change, &[]).await.unwrap();
-    setting.settle().await;
+    let in_force = "SELECT FROM subscription WHERE id = $1 AND in_force = rule";
+    while setting.client.query_opt(in_force, &[&id]).await.unwrap().is_none() {
+        setting.settle().await;
+    }
     setting.delete().await;
     setting.settle().await;
     let queued = setting.queued().await;
