@@ -1,6 +1,6 @@
 //! Runs a program from its command line to its exit code.
 
-use crate::{Options, Service, Signals, admin, telemetry};
+use crate::{Options, Service, Signals, admin, files, telemetry};
 use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -86,6 +86,7 @@ where
     R: FnOnce(A, Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
+    files::raise();
     telemetry::init(arguments.service().log_format, arguments.log_level());
     warn_of_secrets(matches, program.secrets);
     install_tls();

@@ -31,6 +31,7 @@
 
 mod admin;
 mod boot;
+mod files;
 mod health;
 mod parse;
 mod serving;

@@ -1,6 +1,6 @@
 //! Flags of a program that serves clients.
 
-use crate::{Service, duration, usage};
+use crate::{Service, duration, files, usage};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Serving {
     #[arg(long, env, requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Connections at once; further ones wait until one ends
+    /// Connections at once; further ones wait until one ends. Never more than the limit of open files less 256
     #[arg(long, env, default_value = "2048", value_name = "NUMBER")]
     pub max_connections: NonZeroU32,
 
@@ -61,8 +61,17 @@ impl Service {
                 "--head-timeout or --answer-idle-timeout leaves no time at all; give it a few seconds"
             )));
         }
+        let asked = usize::try_from(serving.max_connections.get()).unwrap_or(usize::MAX);
+        let connections = files::connections(asked);
+        if connections < asked {
+            tracing::warn!(
+                asked,
+                connections,
+                "the limit of open files leaves fewer connections than --max-connections; raise it (ulimit -n, LimitNOFILE of systemd)"
+            );
+        }
         let limits = Limits {
-            connections: usize::try_from(serving.max_connections.get()).unwrap_or(usize::MAX),
+            connections,
             head: serving.head_timeout,
             write: serving.answer_idle_timeout,
             ..Limits::default()

@@ -2,6 +2,7 @@
 
 use crate::Certificate;
 use crate::front::{Front, Limits};
+use repeat::LogLimit;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub const HTTP_1: &[u8] = b"http/1.1";
 
 /// The protocol HTTP/2, as TLS names it.
 pub const HTTP_2: &[u8] = b"h2";
+
+/// One line a minute: out of files, each attempt fails.
+static FAILURES: LogLimit = LogLimit::every(Duration::from_secs(60));
 
 type Timed = Pin<Box<TimeoutStream<TcpStream>>>;
 
@@ -83,7 +87,9 @@ async fn next(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpSt
             Some((stream, permit))
         }
         Err(error) => {
-            tracing::warn!(%error, "could not accept a connection");
+            if FAILURES.allows(&error.to_string()) {
+                tracing::warn!(%error, "could not accept a connection");
+            }
             // Most likely out of file descriptors, until connections end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
