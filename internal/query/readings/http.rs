@@ -149,10 +149,6 @@ impl ReadingsState {
             let reason = "it belongs to another question: repeat the device, sensor, from, to, tz and order of the first page, or leave it out";
             return Err(wrong("cursor", reason));
         }
-        let ends = of.ends()?;
-        if let (Some(from), Some(to)) = (ends.from, ends.to) {
-            within(from.as_microsecond(), to.as_microsecond())?;
-        }
         let filter = of.filter();
         let series = postgres::series(&self.database, &filter, None, MOST_SERIES + 1)
             .await
@@ -166,7 +162,8 @@ impl ReadingsState {
         let order = of.order.unwrap_or_default();
         let span = match &cursor {
             Some(cursor) => cursor.span,
-            None => self.span(ends, order, &series).await?,
+            // On later pages, what `-2h` means now may be behind a fixed end.
+            None => self.span(of.ends()?, order, &series).await?,
         };
         let asked = Asked {
             series: &series,
@@ -202,7 +199,7 @@ impl ReadingsState {
             unit: unit(&series.sensor),
         });
         // Days before the first reading count as well, where no beginning is asked for.
-        let first = ends.from.map_or(BEGINNING, |_| span.from);
+        let first = of.from.map_or(BEGINNING, |_| span.from);
         let last = next.as_ref().map(|next| next.last.timestamp);
         let covered = covered(first..span.to, order, asked.after.map(|after| after.timestamp), last);
         let page = Page {
@@ -338,6 +335,50 @@ fn accepted(headers: &HeaderMap) -> Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::Api;
+    use reading::time::DAY;
+
+    #[tokio::test]
+    async fn a_cursor_holds_once_the_span_before_now_has_passed_its_end() {
+        let api = Api::with(&[
+            ("lada", "speed", "2021-02-28T10:00:00Z", 1.0),
+            ("lada", "speed", "2021-02-28T10:00:01Z", 2.0),
+        ])
+        .await;
+        let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+        let to = moment("2021-02-28T11:00:00Z");
+        // A first page of that day.
+        let of = ReadingsOf {
+            device: Vec::new(),
+            sensor: Vec::new(),
+            from: Some(When::Ago(DAY)),
+            to: Some(When::Moment(to)),
+            tz: Zone::default(),
+            order: None,
+            limit: None,
+            cursor: None,
+            format: None,
+        };
+        let cursor = Cursor {
+            question: of.digest(),
+            span: Span {
+                from: to.as_microsecond() - DAY,
+                to: to.as_microsecond(),
+            },
+            last: Key {
+                timestamp: moment("2021-02-28T10:00:00Z").as_microsecond(),
+                device: "lada".to_owned(),
+                sensor: "speed".to_owned(),
+            },
+        };
+        let question = "/api/readings?from=-1d&to=2021-02-28T11:00:00Z";
+        let page = api.ok(&format!("{question}&cursor={cursor}")).await;
+        let values: Vec<_> = page["readings"].as_array().unwrap().iter().collect();
+        assert_eq!(values.len(), 1, "{page}");
+        assert_eq!(values[0]["value"], 2.0);
+        let (status, _) = api.get(question).await;
+        assert_eq!(status, 400, "of a first page, the span is empty");
+    }
 
     #[test]
     fn accept_is_honoured() {
