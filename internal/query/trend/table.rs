@@ -1,8 +1,8 @@
 //! The buckets of an answer, as a list of objects or as arrays.
 
 use super::functions::name;
-use crate::words::Time;
 use crate::words::bucket::{Buckets, Column, Fill, Function, Values};
+use crate::words::{FIRST, Time};
 use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -42,7 +42,9 @@ impl Table {
         let Values { held, columns } = values;
         let told: Vec<bool> = held.iter().map(|held| *held || fill != Fill::None).collect();
         let starts = buckets.starts().zip(&told);
-        let starts = starts.filter(|(_, told)| **told).map(|(start, _)| Time(start));
+        let starts = starts
+            .filter(|(_, told)| **told)
+            .map(|(start, _)| Time(start.max(FIRST)));
         let column = |column: Column| -> Column {
             let values = column.into_iter().zip(&told);
             values.filter(|(_, told)| **told).map(|(value, _)| value).collect()

@@ -22,7 +22,7 @@ pub(crate) use described::Failure;
 pub(crate) use dropped::{DroppedDay, dropped};
 pub(crate) use name::{Device, Name};
 pub(crate) use shared::Questions;
-pub(crate) use span::{EMPTY, Ends};
+pub(crate) use span::{EMPTY, Ends, FIRST};
 pub(crate) use time::{Time, When};
 pub(crate) use unit::unit;
 pub(crate) use zone::Zone;

@@ -23,7 +23,11 @@ impl Ends {
         let now = Timestamp::from_microsecond(time::now()).map_err(Problem::internal)?;
         let moment = |name: &str, when: Option<When>| {
             let moment = when.map(|when| when.moment(now, zone)).transpose();
-            moment.map_err(|reason| wrong(name, reason))
+            let moment = moment.map_err(|reason| wrong(name, reason))?;
+            if moment.is_some_and(|moment| moment < FIRST) {
+                return Err(wrong(name, BEFORE));
+            }
+            Ok(moment)
         };
         Ok(Self {
             now,
@@ -36,8 +40,10 @@ impl Ends {
     pub(crate) fn span(self, usual: i64) -> Result<(Timestamp, Timestamp), Problem> {
         let to = self.to.unwrap_or(self.now);
         let before = || Timestamp::from_microsecond(to.as_microsecond() - usual * time::DAY);
-        let from = self.from.map_or_else(before, Ok);
-        let from = from.map_err(|_| wrong("from", "the calendar begins after that: write a time"))?;
+        let from = self.from.map_or_else(before, Ok).ok();
+        let from = from
+            .filter(|from| *from >= FIRST)
+            .ok_or_else(|| wrong("from", BEFORE))?;
         Ok((from, to))
     }
 
@@ -54,6 +60,12 @@ impl Ends {
         Ok((from, to))
     }
 }
+
+/// The first moment of RFC 3339's calendar, 0000-01-01T00:00:00Z: no span begins, and no answer has a time, before it.
+pub(crate) const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
+
+/// Why a moment before is refused.
+const BEFORE: &str = "before the calendar begins, 0000-01-01T00:00:00Z: write a later time";
 
 /// Why a span that is empty is refused.
 pub(crate) const EMPTY: &str = "from is not before to: swap them, or ask for a longer span";

@@ -107,7 +107,7 @@ async fn the_ends_of_the_calendar() {
             "from=0000-01-01T00:00:00Z&to=9999-12-30T21:59:59Z&aggregation=36500d",
             101,
         ),
-        ("to=0000-01-01T00:00:00Z", 96),
+        ("to=0000-01-02T00:00:00Z", 96),
         (
             "from=0000-01-01T00:00:00Z&to=0000-01-01T00:00:01Z&aggregation=36500d",
             1,
@@ -115,8 +115,18 @@ async fn the_ends_of_the_calendar() {
     ] {
         let found = buckets_of(&api, &format!("sensor=x&{query}&fill=null")).await;
         assert_eq!(found.len(), buckets, "{query}");
+        assert_eq!(found[0]["timestamp"], "0000-01-01T00:00:00Z", "{query}");
         // The query reaches the database, too.
         let api = Api::with(&[("lada", "x", "2021-02-28T10:00:00Z", 1.0)]).await;
         buckets_of(&api, &format!("sensor=x&{query}&fill=null")).await;
+    }
+    for before in [
+        // Its beginning, a day before.
+        "to=0000-01-01T00:00:00Z",
+        "from=0000-01-01&to=0000-01-03&tz=Europe/Berlin",
+        "from=0000-01-01T00:00:00%2B01:00&to=0000-01-03",
+    ] {
+        let (status, problem) = api.get(&format!("/api/trends?sensor=x&{before}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{before}: {problem}");
     }
 }
