@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use web::{Parameters, Problem, wrong};
 
-/// How long all series of an answer may take together.
+/// How long one series, or all series of an answer together, may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The routes of this question.
@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Several times `sensor`, `by=device` or `layout=columns` answer with a list of series.
 ///
 /// 400 with the reason where the question is wrong, or has more than 10,000 buckets, 50,000 of all series, or 500
-/// series. 503 where several series take longer than a minute.
+/// series. 503 where it takes longer than a minute.
 pub(crate) fn routes(database: Database) -> OpenApiRouter {
     OpenApiRouter::default().routes(routes!(trends)).with_state(database)
 }
@@ -173,8 +173,11 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
     let dropped = dropped(&database, from.as_microsecond()..to.as_microsecond());
     let dropped = dropped.await.map_err(problem)?;
     if let (&[sensor], None, Layout::Rows) = (&*sensors, of.by, of.layout) {
-        let series = bucket::series(&database, sensor, of.device()).await.map_err(problem)?;
-        let (raw, buckets) = question.ask(&series).await?;
+        let one = async {
+            let series = bucket::series(&database, sensor, of.device()).await.map_err(problem)?;
+            question.ask(&series).await
+        };
+        let (raw, buckets) = in_time(one).await?;
         let trend = Trend {
             sensor,
             device: of.device(),
@@ -193,7 +196,7 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
             None => question.by_sensor(&sensors, of.device()).await,
         }
     };
-    let series = timeout(DEADLINE, all).await.map_err(|_| too_slow())??;
+    let series = in_time(all).await?;
     let trends = Trends {
         from: Time(from),
         to: Time(to),
@@ -204,12 +207,16 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
     Ok(Json(Answer::Several(trends)).into_response())
 }
 
-fn too_slow() -> Problem {
-    let detail = format!(
-        "The database has not answered for all series within {} seconds: ask for fewer series or a shorter span.",
-        DEADLINE.as_secs()
-    );
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+/// The answer, unless it takes too long.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let answered = timeout(DEADLINE, answer).await;
+    answered.unwrap_or_else(|_| {
+        let detail = format!(
+            "The database has not answered within {} seconds: ask for fewer series or a shorter span.",
+            DEADLINE.as_secs()
+        );
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+    })
 }
 
 /// What is asked of each series.
