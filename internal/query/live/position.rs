@@ -38,9 +38,10 @@ impl Position {
         Some(Self { origin, snapshot })
     }
 
-    /// The snapshot, as PostgreSQL reads it.
-    pub(super) fn snapshot(&self) -> String {
-        self.snapshot.to_string()
+    /// What it has not seen, as PostgreSQL reads it: all transactions from the first number on, and these below it.
+    pub(super) fn unseen(&self) -> (String, Vec<String>) {
+        let running = self.snapshot.running.iter().map(u64::to_string).collect();
+        (self.snapshot.xmax.to_string(), running)
     }
 
     /// Whether a database that is at `now` has been at this position.
@@ -137,5 +138,8 @@ mod tests {
             assert_eq!(at(text).is_known_at(&now), expected, "{text}");
         }
         assert_eq!(now.at("20:20:").unwrap().to_string(), "1-2-20:20:");
+        assert_eq!(now.unseen(), ("12".to_owned(), Vec::new()));
+        let running = vec!["3".to_owned(), "4".to_owned()];
+        assert_eq!(at("1-2-3:6:3,4").unseen(), ("6".to_owned(), running));
     }
 }

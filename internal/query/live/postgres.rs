@@ -8,7 +8,7 @@ use ::postgres::{Error, Pool};
 use deadpool_postgres::{ClientWrapper, Object};
 use std::time::Duration;
 use tokio::time::timeout;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 use uuid::Uuid;
 
@@ -21,10 +21,11 @@ const PAGE: i64 = 1_000;
 /// Uploads, and entries, that a listener gets of those before it came, at the most: the newest.
 const NEWEST: i64 = 1_000;
 
-/// Which rows were written since the snapshot `$1`, of those that are visible. The last bound leaves out numbers of
-/// another database, in rows that were copied from there.
-const NEW: &str = "(xid >= pg_snapshot_xmax($1::text::pg_snapshot) AND xid < pg_snapshot_xmax(pg_current_snapshot())
-    OR xid = ANY(ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))))";
+/// Which rows were written since a position that has not seen `$1` and `$2`, of those that are visible. The planner
+/// knows the numbers, and so how few rows there are. The last bound leaves out numbers of another database, in rows
+/// that were copied from there.
+const NEW: &str = "(xid >= $1::text::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
+    OR xid = ANY($2::text[]::xid8[]))";
 
 /// Where the database is.
 const HERE: &str = "SELECT (SELECT system_identifier::text FROM pg_control_system()) || '-'
@@ -36,6 +37,9 @@ const COMPLETE: &str = "SELECT upload, max(accepted), max(rejected), sum(persist
     FROM receipt WHERE upload = ANY($1) GROUP BY upload
     HAVING sum(persisted::int8 + duplicates + conflicts + failed) >= max(accepted)
     ORDER BY upload";
+
+/// A parameter of a statement, and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// The one connection over which the process looks for changes.
 pub(super) struct Session(ClientWrapper);
@@ -101,7 +105,9 @@ async fn look(client: &mut Client, since: &Position) -> Result<Look, Error> {
         "SELECT pg_current_snapshot()::text, EXISTS (SELECT FROM device_day WHERE {NEW})
             OR EXISTS (SELECT FROM receipt WHERE {NEW}) OR EXISTS (SELECT FROM entry WHERE {NEW})"
     );
-    let rows = client.query_typed(&look, &[(&since.snapshot(), Type::TEXT)]).await?;
+    let (next, running) = since.unseen();
+    let unseen: [Parameter<'_>; 2] = [(&next, Type::TEXT), (&running, Type::TEXT_ARRAY)];
+    let rows = client.query_typed(&look, &unseen).await?;
     let row = rows.first().ok_or_else(no_position)?;
     if !row.try_get::<_, bool>(1)? {
         return Ok(Look::Changes(here(row.try_get(0)?)?, Vec::new()));
@@ -143,18 +149,22 @@ struct News {
 
 /// Reads what is new since a position; none if it is more than is kept.
 async fn news(transaction: &Transaction<'_>, since: &Position) -> Result<Option<News>, Error> {
-    let (snapshot, most) = (since.snapshot(), NEWS);
+    let ((next, running), most) = (since.unseen(), NEWS);
+    let unseen: [Parameter<'_>; 2] = [(&next, Type::TEXT), (&running, Type::TEXT_ARRAY)];
     let mut events = Vec::new();
     let days = format!("SELECT device, day::text, version FROM device_day WHERE {NEW} LIMIT {most}");
-    let rows = transaction.query_typed(&days, &[(&snapshot, Type::TEXT)]).await?;
+    let rows = transaction.query_typed(&days, &unseen).await?;
     let mut devices: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     devices.sort_unstable();
     devices.dedup();
     for row in &rows {
         events.push(of_day(row)?);
     }
-    let uploads = format!("SELECT DISTINCT upload FROM receipt WHERE {NEW} LIMIT {most}");
-    let rows = transaction.query_typed(&uploads, &[(&snapshot, Type::TEXT)]).await?;
+    // Materialized: the order of uploads would lead through the whole table.
+    let uploads = format!(
+        "WITH new AS MATERIALIZED (SELECT upload FROM receipt WHERE {NEW}) SELECT DISTINCT upload FROM new LIMIT {most}"
+    );
+    let rows = transaction.query_typed(&uploads, &unseen).await?;
     let uploads: Vec<Uuid> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     if !uploads.is_empty() {
         for row in transaction.query(COMPLETE, &[&uploads]).await? {
@@ -162,7 +172,7 @@ async fn news(transaction: &Transaction<'_>, since: &Position) -> Result<Option<
         }
     }
     let entries = format!("SELECT id, device, deleted IS NOT NULL, edited FROM entry WHERE {NEW} LIMIT {most}");
-    for row in transaction.query_typed(&entries, &[(&snapshot, Type::TEXT)]).await? {
+    for row in transaction.query_typed(&entries, &unseen).await? {
         events.push(of_entry(&row)?);
     }
     let is_all = uploads.len() + events.len() < most;
@@ -207,13 +217,17 @@ impl Past {
                 (Vec::new(), Stage::Days(since, String::new(), "0001-01-01".to_owned()))
             }
             Stage::Days(since, device, day) => {
-                let condition = format!("(device, day) > ($2, $3::text::date) AND {}", written(since.as_ref()));
+                let condition = format!("(device, day) > ($3, $4::text::date) AND {}", written(since.as_ref()));
                 let select = format!(
                     "SELECT device, day::text, version FROM device_day WHERE {condition} ORDER BY device, day LIMIT {PAGE}"
                 );
-                let snapshot = since.as_ref().map(Position::snapshot);
-                let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-                    [(&snapshot, Type::TEXT), (device, Type::TEXT), (day, Type::TEXT)];
+                let (next, running) = since.as_ref().map(Position::unseen).unzip();
+                let parameters: [Parameter<'_>; 4] = [
+                    (&next, Type::TEXT),
+                    (&running, Type::TEXT_ARRAY),
+                    (device, Type::TEXT),
+                    (day, Type::TEXT),
+                ];
                 let rows = database.query(&select, &parameters).await?;
                 let events = rows.iter().map(of_day).collect::<Result<Vec<Event>, Error>>()?;
                 let is_page = i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
@@ -225,11 +239,19 @@ impl Past {
             }
             Stage::Uploads(since) => {
                 let condition = written(since.as_ref());
+                // Without a position, the order of uploads leads straight to the newest.
+                let way = if since.is_some() {
+                    "MATERIALIZED"
+                } else {
+                    "NOT MATERIALIZED"
+                };
                 let select = format!(
-                    "SELECT DISTINCT upload FROM receipt WHERE {condition} ORDER BY upload DESC LIMIT {NEWEST}"
+                    "WITH new AS {way} (SELECT upload FROM receipt WHERE {condition})
+                    SELECT DISTINCT upload FROM new ORDER BY upload DESC LIMIT {NEWEST}"
                 );
-                let snapshot = since.as_ref().map(Position::snapshot);
-                let rows = database.query(&select, &[(&snapshot, Type::TEXT)]).await?;
+                let (next, running) = since.as_ref().map(Position::unseen).unzip();
+                let unseen: [Parameter<'_>; 2] = [(&next, Type::TEXT), (&running, Type::TEXT_ARRAY)];
+                let rows = database.query(&select, &unseen).await?;
                 let uploads: Vec<Uuid> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
                 let rows = database.query(COMPLETE, &[(&uploads, Type::UUID_ARRAY)]).await?;
                 let events = rows.iter().map(of_upload).collect::<Result<Vec<Event>, Error>>()?;
@@ -240,8 +262,9 @@ impl Past {
                 let select = format!(
                     "SELECT id, device, deleted IS NOT NULL, edited FROM entry WHERE {condition} ORDER BY id DESC LIMIT {NEWEST}"
                 );
-                let snapshot = since.as_ref().map(Position::snapshot);
-                let rows = database.query(&select, &[(&snapshot, Type::TEXT)]).await?;
+                let (next, running) = since.as_ref().map(Position::unseen).unzip();
+                let unseen: [Parameter<'_>; 2] = [(&next, Type::TEXT), (&running, Type::TEXT_ARRAY)];
+                let rows = database.query(&select, &unseen).await?;
                 let events = rows.iter().map(of_entry).collect::<Result<Vec<Event>, Error>>()?;
                 (events, Stage::End)
             }
@@ -252,9 +275,13 @@ impl Past {
     }
 }
 
-/// Which rows were written since a position; all of them without one. Either has the parameter `$1`.
+/// Which rows were written since a position; all of them without one. Either has the parameters `$1` and `$2`.
 fn written(since: Option<&Position>) -> &'static str {
-    if since.is_some() { NEW } else { "$1 IS NULL" }
+    if since.is_some() {
+        NEW
+    } else {
+        "($1 IS NULL AND $2 IS NULL)"
+    }
 }
 
 fn position(row: &Row) -> Result<Position, Error> {
