@@ -1,7 +1,7 @@
 //! `GET /api/devices` and `GET /api/sensors`.
 
 use super::{Device, Place, Sensor, postgres};
-use crate::words::page::{cursor, cut, limit};
+use crate::words::page::{cursor, limit};
 use crate::words::{self, Answer, Database, Questions, json, places, problem, respond};
 use axum::extract::State;
 use axum::response::Response;
@@ -64,6 +64,8 @@ struct Devices {
 }
 
 /// The devices that have readings.
+///
+/// A page ends before its limit where its devices have more than 4,000 series together.
 #[utoipa::path(
     get,
     path = "/api/devices",
@@ -115,8 +117,7 @@ async fn page(
     limit: usize,
     tolerance: i64,
 ) -> Result<Devices, ::postgres::Error> {
-    let mut devices = postgres::devices(database, after, limit.saturating_add(1)).await?;
-    let has_more = cut(&mut devices, limit);
+    let (mut devices, has_more) = postgres::devices(database, after, limit).await?;
     let names: Vec<&str> = devices.iter().map(|device| &*device.device).collect();
     let mut found = places::latest_of_each(database, &names, tolerance).await?;
     for device in &mut devices {
@@ -165,9 +166,13 @@ async fn sensors(State(fleet): State<Fleet>, Parameters(of): Parameters<SensorsO
         let device = device.as_ref().map(words::Device::as_str);
         let series = postgres::series(&database, device, MOST_SERIES + 1).await;
         if series.map_err(problem)? > MOST_SERIES {
-            return Err(Problem::bad_request(format!(
-                "There are more than {MOST_SERIES} series; name a device with device=..."
-            )));
+            let detail = match device {
+                Some(device) => format!(
+                    "{device} has more than {MOST_SERIES} sensors; GET /api/statistics/latest?device={device} lists them all."
+                ),
+                None => format!("There are more than {MOST_SERIES} series; name a device with device=..."),
+            };
+            return Err(Problem::bad_request(detail));
         }
         let sensors = postgres::sensors(&database, device).await.map_err(problem)?;
         json(&Sensors { sensors })

@@ -8,17 +8,32 @@ use store::text::decoded;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-/// The devices after this one, at most `most` of them, in order of their names; without their places.
-pub(super) async fn devices(database: &Database, after: Option<&str>, most: usize) -> Result<Vec<Device>, Error> {
-    // Both orders are those of an index: the page of names ends after its last one, and each series' earliest reading
-    // is its first in the earliest partition that has one.
+/// Most series of a page that has more than one device. The earliest reading of each may be looked for in every
+/// partition.
+const MOST_SERIES: i64 = 4_000;
+
+/// The devices after this one in order of their names, at most `limit` of them, and one at least; without their places.
+/// Whether there are more.
+pub(super) async fn devices(
+    database: &Database,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Device>, bool), Error> {
+    // Both orders are those of an index: the names end after one more than a page has, and each series' earliest
+    // reading is its first in the earliest partition that has one.
     let statement = "
-        SELECT device, name, min(earliest), max(latest_timestamp)
-        FROM (
-            SELECT device FROM series
+        WITH candidate AS (
+            SELECT device, row_number() OVER names AS place, sum(count(*)) OVER names AS through
+            FROM series
             WHERE latest_timestamp IS NOT NULL AND ($1::text IS NULL OR device > $1)
-            GROUP BY device ORDER BY device LIMIT $2
-        ) AS page
+            GROUP BY device WINDOW names AS (ORDER BY device)
+            ORDER BY device LIMIT $2 + 1
+        ), page AS (
+            SELECT device FROM candidate WHERE place = 1 OR (place <= $2 AND through <= $3)
+        )
+        SELECT device, name, min(earliest), max(latest_timestamp),
+            (SELECT count(*) FROM candidate) > (SELECT count(*) FROM page)
+        FROM page
         JOIN series USING (device)
         LEFT JOIN device_name USING (device)
         LEFT JOIN LATERAL (
@@ -26,9 +41,13 @@ pub(super) async fn devices(database: &Database, after: Option<&str>, most: usiz
         ) AS first_reading ON true
         WHERE latest_timestamp IS NOT NULL
         GROUP BY device, name ORDER BY device";
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    // No limit is near the greatest number.
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX - 1);
     let rows = database
-        .query(statement, &[(&after, Type::TEXT), (&most, Type::INT8)])
+        .query(
+            statement,
+            &[(&after, Type::TEXT), (&limit, Type::INT8), (&MOST_SERIES, Type::INT8)],
+        )
         .await?;
     let device = |row: &Row| {
         let name: Option<&str> = row.try_get(1)?;
@@ -40,7 +59,9 @@ pub(super) async fn devices(database: &Database, after: Option<&str>, most: usiz
             place: None,
         })
     };
-    rows.iter().map(device).collect()
+    let has_more = rows.first().map(|row| row.try_get(4)).transpose()?;
+    let devices: Result<Vec<Device>, Error> = rows.iter().map(device).collect();
+    Ok((devices?, has_more.unwrap_or(false)))
 }
 
 /// How many series with readings there are, of one device or of all; counts to `most` and no further.

@@ -129,6 +129,33 @@ async fn too_many_series() {
     assert!(problem["detail"].as_str().unwrap().contains("device="), "{problem}");
     let one = api.ok("/api/sensors?device=lada").await;
     assert_eq!(names(&one, "sensors", "sensor"), ["speed"]);
+    let many = "INSERT INTO series (device, sensor, latest_timestamp, latest_value)
+        SELECT 'saab', 'speed' || number, '2021-02-28T10:00:00Z', 1 FROM generate_series(1, 10001) AS number";
+    api.execute(many).await;
+    let (status, problem) = api.get("/api/sensors?device=saab").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("saab has more than 10000 sensors"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_page_of_many_series_ends_early() {
+    let api = Api::start().await;
+    for (device, sensors) in [("car1", 3000), ("car2", 1000), ("car3", 4500), ("car4", 1)] {
+        let series = format!(
+            "INSERT INTO series (device, sensor, latest_timestamp, latest_value)
+            SELECT '{device}', 'x' || number, '2021-02-28T10:00:00Z', 1 FROM generate_series(1, {sensors}) AS number"
+        );
+        api.execute(&series).await;
+    }
+    let (mut pages, mut path) = (Vec::new(), "/api/devices".to_owned());
+    loop {
+        let page = api.ok(&path).await;
+        pages.push(names(&page, "devices", "device").join(","));
+        let Some(next) = page["nextCursor"].as_str() else { break };
+        path = format!("/api/devices?cursor={next}");
+    }
+    assert_eq!(pages, ["car1,car2", "car3", "car4"]);
 }
 
 /// Readings that retention has dropped are not looked for.
