@@ -18,7 +18,7 @@ pub struct Serving {
     #[arg(long, env, requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Connections at once; further ones wait until one ends. Never more than the limit of open files less 256
+    /// Connections at once; further ones wait until one ends
     #[arg(long, env, default_value = "2048", value_name = "NUMBER")]
     pub max_connections: NonZeroU32,
 
