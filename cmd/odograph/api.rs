@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Longest time without a byte of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// What the API says of times to those who write URLs.
+const OF_URLS: &str = ", whose + is %2B in a URL";
+
 const API: Server = Server {
     name: "api",
     usual: "http://127.0.0.1:5000",
@@ -104,7 +107,10 @@ impl Api {
 async fn refused(status: StatusCode, answer: Response) -> anyhow::Error {
     let problem: Option<Value> = answer.json().await.ok();
     let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-    let detail = detail.map_or_else(|| format!("the api answered {status}."), shown);
+    let detail = detail.map_or_else(
+        || format!("the api answered {status}."),
+        |detail| shown(detail).replace(OF_URLS, ""),
+    );
     if status == StatusCode::UNAUTHORIZED {
         return anyhow!("{detail} The variable READ_KEY gives it.");
     }

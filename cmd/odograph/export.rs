@@ -1,15 +1,18 @@
 //! `odograph export`: readings and tracks of a span, as a file.
 
+mod content;
+mod output;
 mod part;
 
 use crate::api::{Api, Source};
 use anyhow::{Context, bail};
+use content::Content;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use part::Part;
+use output::Output;
 use service::Signals;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -85,6 +88,17 @@ impl Format {
         }
     }
 
+    /// What shows that an answer has a reading or a place.
+    fn content(self) -> Content {
+        match self {
+            Self::Ndjson => Content::new(b"\n", 1),
+            // The header comes first.
+            Self::Csv => Content::new(b"\n", 2),
+            Self::Gpx => Content::new(b"<trkpt", 1),
+            Self::Geojson => Content::new(b"\"coordinates\"", 1),
+        }
+    }
+
     fn is_track(self) -> bool {
         matches!(self, Self::Gpx | Self::Geojson)
     }
@@ -102,6 +116,9 @@ async fn export(args: Args) -> anyhow::Result<()> {
     if args.format.is_track() && !args.sensor.is_empty() {
         bail!("--sensor is for ndjson and csv: a track has places alone");
     }
+    if let Some(file) = &args.output {
+        output::check(file)?;
+    }
     let (format, path) = args.format.question();
     let now = Timestamp::now().to_string();
     let mut parameters = vec![
@@ -113,7 +130,8 @@ async fn export(args: Args) -> anyhow::Result<()> {
     parameters.extend(args.sensor.iter().map(|sensor| ("sensor", sensor.as_str())));
     let api = Api::new(args.api)?;
     let mut answer = api.open(api.get(path, &parameters)).await?;
-    let mut output = Output::open(args.output.as_deref())?;
+    let mut output = Output::open(args.output.as_deref()).await?;
+    let mut content = args.format.content();
     let bar = bar(answer.content_length(), output.is_apart());
     let mut bytes: u64 = 0;
     loop {
@@ -123,50 +141,24 @@ async fn export(args: Args) -> anyhow::Result<()> {
             format!("the answer broke off after {bytes} bytes, so the export is not whole; run it again")
         })?;
         let Some(piece) = piece else { break };
-        output.write(&piece)?;
+        if !output.write(&piece)? {
+            bar.finish_and_clear();
+            return Ok(());
+        }
+        content.take(&piece);
         bytes += piece.len() as u64;
         bar.set_position(bytes);
     }
     output.finish()?;
     bar.finish();
+    if content.is_empty() {
+        let what = if args.format.is_track() { "places" } else { "readings" };
+        let _unread = writeln!(
+            std::io::stderr(),
+            "odograph: the span has no such {what}; the export is empty"
+        );
+    }
     Ok(())
-}
-
-/// Where an export goes.
-enum Output {
-    File(Part),
-    Standard(std::io::Stdout),
-}
-
-impl Output {
-    fn open(file: Option<&Path>) -> anyhow::Result<Self> {
-        match file {
-            Some(file) => Part::new(file).map(Self::File),
-            None => Ok(Self::Standard(std::io::stdout())),
-        }
-    }
-
-    /// Whether it does not share a terminal with the progress.
-    fn is_apart(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Standard(out) => !out.is_terminal(),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        match self {
-            Self::File(part) => part.write(bytes),
-            Self::Standard(out) => out.write_all(bytes).context("write to the standard output"),
-        }
-    }
-
-    fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Self::File(part) => part.finish(),
-            Self::Standard(mut out) => out.flush().context("write to the standard output"),
-        }
-    }
 }
 
 /// A bar on a terminal, else nothing. Nearly all answers have no known length.
