@@ -63,8 +63,12 @@ fn own_words(reason: &str) -> String {
     match reason.split_once(": unknown variant ") {
         Some((name, rest)) => {
             let expected = rest.split_once("expected ").map_or(rest, |(_, expected)| expected);
-            let expected = expected.trim_start_matches("one of ").replace('`', "");
-            format!("{name}: write one of {expected}")
+            let several = expected.trim_start_matches("one of ").replace('`', "");
+            if several.contains([' ', ',']) {
+                format!("{name}: write one of {several}")
+            } else {
+                format!("{name}: write {several}")
+            }
         }
         None => reason.to_owned(),
     }
@@ -191,6 +195,13 @@ mod tests {
             Err("limit: given twice; give it once".to_owned())
         );
         assert_eq!(parse("limit=many"), Err("limit: write a whole number".to_owned()));
+        // Beyond every range: who has that of the limit tells it.
+        assert_eq!(parse("limit=-1"), Ok(several(&[], Some(0), false)));
+        assert_eq!(
+            parse("limit=99999999999999999999"),
+            Ok(several(&[], Some(usize::MAX), false))
+        );
+        assert_eq!(parse("limit=-"), Err("limit: write a whole number".to_owned()));
         assert_eq!(parse("all=x"), Err("all: write true or false".to_owned()));
     }
 

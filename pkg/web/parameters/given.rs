@@ -3,6 +3,7 @@
 use serde::de::value::{Error, SeqDeserializer, StringDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
+use std::num::IntErrorKind;
 
 /// Parameters by name, in the order of their first mention.
 pub(super) struct Given {
@@ -82,6 +83,28 @@ macro_rules! parsed {
     )*};
 }
 
+/// A number of this type. One below or above its range is the nearest in it: the reader of the parameter knows
+/// its range, refuses that, and tells the range.
+macro_rules! nearest {
+    ($($method:ident $visit:ident $number:ty,)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            let value = self.one()?;
+            visitor.$visit(match value.parse::<$number>() {
+                Ok(number) => number,
+                Err(error) if *error.kind() == IntErrorKind::PosOverflow => <$number>::MAX,
+                Err(_) if is_negative(&value) => <$number>::MIN,
+                Err(_) => return Err(Error::custom("write a whole number")),
+            })
+        }
+    )*};
+}
+
+/// Whether it is a whole number with a minus.
+fn is_negative(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl<'de> Deserializer<'de> for Values {
     type Error = Error;
 
@@ -115,10 +138,13 @@ impl<'de> Deserializer<'de> for Values {
         deserialize_bool visit_bool "write true or false",
         deserialize_i32 visit_i32 "write a whole number",
         deserialize_i64 visit_i64 "write a whole number",
-        deserialize_u16 visit_u16 "write a whole number",
-        deserialize_u32 visit_u32 "write a whole number",
-        deserialize_u64 visit_u64 "write a whole number",
         deserialize_f64 visit_f64 "write a number",
+    }
+
+    nearest! {
+        deserialize_u16 visit_u16 u16,
+        deserialize_u32 visit_u32 u32,
+        deserialize_u64 visit_u64 u64,
     }
 
     forward_to_deserialize_any! {

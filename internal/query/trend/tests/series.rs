@@ -254,7 +254,7 @@ async fn wrong_widths_and_points_are_told_why() {
     for (query, expected) in [
         ("points=0", "points: write a number from 1 to 2000"),
         ("points=2001", "points: write a number from 1 to 2000"),
-        ("points=-1", "points: write a whole number"),
+        ("points=-1", "points: write a number from 1 to 2000"),
         ("points=many", "points: write a whole number"),
         (
             "points=10&aggregation=1h",
@@ -268,7 +268,7 @@ async fn wrong_widths_and_points_are_told_why() {
             "tz=%2B02:00",
             "tz: not a time zone: write a name such as Europe/Berlin, or UTC",
         ),
-        ("by=sensor", "by: write one of device"),
+        ("by=sensor", "by: write device"),
         ("layout=rows&layout=columns", "layout: given twice; give it once"),
         ("layout=table", "layout: write one of rows or columns"),
         (
