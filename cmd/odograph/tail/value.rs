@@ -13,6 +13,10 @@ pub(super) struct Value {
     timestamp: Timestamp,
 }
 
+/// Characters of both names on a terminal of 80 columns, and on the narrowest.
+const NAMES: usize = 40;
+const LEAST_NAMES: usize = 12;
+
 /// Escapes that begin a colour, and the one that ends it.
 const DEVICE: &str = "\u{1b}[36m";
 const VALUE: &str = "\u{1b}[1m";
@@ -46,11 +50,13 @@ impl Value {
         format!("{device} {sensor} {value} {unit} {timestamp}")
     }
 
-    /// For people, in columns that fit in 79 together.
-    pub(super) fn columns(&self, zone: &TimeZone, is_coloured: bool) -> String {
-        let device = cut(&self.device, 16);
-        let sensor = cut(&self.sensor, 24);
-        let value = cut(&self.value.to_string(), 14);
+    /// For people, in columns that fit in 79 together. On a narrower terminal, names get less.
+    pub(super) fn columns(&self, zone: &TimeZone, is_coloured: bool, width: usize) -> String {
+        let names = NAMES.saturating_sub(80_usize.saturating_sub(width)).max(LEAST_NAMES);
+        let of_device = names * 2 / 5;
+        let of_sensor = names - of_device;
+        let (device, sensor) = (cut(&self.device, of_device), cut(&self.sensor, of_sensor));
+        let value = short(self.value);
         let unit = cut(self.unit.as_deref().unwrap_or_default(), 7);
         let time = self
             .timestamp
@@ -58,11 +64,24 @@ impl Value {
             .strftime("%m-%d %H:%M:%S")
             .to_string();
         if is_coloured {
-            format!("{DEVICE}{device:16}{END} {sensor:24} {VALUE}{value:>14}{END} {unit:7} {FAINT}{time}{END}")
+            format!(
+                "{DEVICE}{device:of_device$}{END} {sensor:of_sensor$} {VALUE}{value:>14}{END} {unit:7} {FAINT}{time}{END}"
+            )
         } else {
-            format!("{device:16} {sensor:24} {value:>14} {unit:7} {time}")
+            format!("{device:of_device$} {sensor:of_sensor$} {value:>14} {unit:7} {time}")
         }
     }
+}
+
+/// A number in at most 14 characters.
+fn short(number: f64) -> String {
+    let text = number.to_string();
+    // A cut behind the point leaves enough.
+    let is_cut_well = number.abs() >= 0.001 && text.find('.').is_some_and(|point| point < 12);
+    if text.len() <= 14 || is_cut_well {
+        return cut(&text, 14);
+    }
+    format!("{number:.6e}")
 }
 
 /// A text of at most so many characters.
@@ -86,14 +105,32 @@ mod tests {
         });
         let value = Value::parse(&data.to_string()).unwrap();
         let zone = TimeZone::fixed(jiff::tz::offset(2));
-        let line = value.columns(&zone, false);
+        let line = value.columns(&zone, false, 80);
         assert!(line.chars().count() < 80, "{line}");
         assert!(line.ends_with("05-01 14:00:00"), "{line}");
-        let coloured = value.columns(&zone, true);
+        assert!(line.contains("-1.250000e-300"), "{line}");
+        let narrow = value.columns(&zone, false, 60);
+        assert_eq!(narrow.chars().count(), 59, "{narrow}");
+        assert!(narrow.ends_with("05-01 14:00:00"), "{narrow}");
+        let coloured = value.columns(&zone, true, 80);
         let bare = [DEVICE, VALUE, FAINT, END]
             .iter()
             .fold(coloured, |line, escape| line.replace(escape, ""));
         assert_eq!(bare, line);
+    }
+
+    #[test]
+    fn a_number_keeps_its_exponent() {
+        for (number, expected) in [
+            (55.5, "55.5"),
+            (-0.25, "-0.25"),
+            (12_345_678_901_234.0, "12345678901234"),
+            (123_456_789_012_345.0, "1.234568e14"),
+            (59.407_000_000_000_046, "59.4070000000\u{2026}"),
+            (-1e-300, "-1.000000e-300"),
+        ] {
+            assert_eq!(short(number), expected);
+        }
     }
 
     #[test]
