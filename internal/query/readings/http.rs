@@ -136,6 +136,12 @@ async fn readings(
     }
 }
 
+/// Where the first page of a question was, and so its span.
+enum Begun {
+    Before(Span),
+    Now(Ends),
+}
+
 impl ReadingsState {
     async fn page(&self, of: &ReadingsOf) -> Result<Response, Problem> {
         let limit = of.limit.unwrap_or(LIMIT);
@@ -149,6 +155,11 @@ impl ReadingsState {
             let reason = "it belongs to another question: repeat the device, sensor, from, to, tz and order of the first page, or leave it out";
             return Err(wrong("cursor", reason));
         }
+        let begun = match &cursor {
+            // What `-2h` means now may be behind a fixed end.
+            Some(cursor) => Begun::Before(cursor.span),
+            None => Begun::Now(of.ends_in_order()?),
+        };
         let filter = of.filter();
         let series = postgres::series(&self.database, &filter, None, MOST_SERIES + 1)
             .await
@@ -160,10 +171,9 @@ impl ReadingsState {
             return Err(wrong("device", reason));
         }
         let order = of.order.unwrap_or_default();
-        let span = match &cursor {
-            Some(cursor) => cursor.span,
-            // On later pages, what `-2h` means now may be behind a fixed end.
-            None => self.span(of.ends()?, order, &series).await?,
+        let span = match begun {
+            Begun::Before(span) => span,
+            Begun::Now(ends) => self.span(ends, order, &series).await?,
         };
         let asked = Asked {
             series: &series,
@@ -279,6 +289,15 @@ impl ReadingsOf {
 
     fn ends(&self) -> Result<Ends, Problem> {
         Ends::of(self.from, self.to, &self.tz)
+    }
+
+    /// The ends; 400 where the span between them is empty.
+    fn ends_in_order(&self) -> Result<Ends, Problem> {
+        let ends = self.ends()?;
+        if let (Some(from), Some(to)) = (ends.from, ends.to) {
+            within(from.as_microsecond(), to.as_microsecond())?;
+        }
+        Ok(ends)
     }
 
     /// The same for the same question, but for the limit.
