@@ -136,7 +136,7 @@ async fn readings(
     }
 }
 
-/// Where the first page of a question was, and so its span.
+/// When a question began: a page before this one knows its span, or it begins now.
 enum Begun {
     Before(Span),
     Now(Ends),
