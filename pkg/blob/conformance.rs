@@ -27,8 +27,8 @@ async fn unfinished_uploads_go_with_their_blob() {
     for name in ["b#1", "b#27", "b#1x", "b#", "bc#1", "b"] {
         std::fs::write(folder.path().join("a").join(name), name).unwrap();
     }
-    store.delete("a/b").await.unwrap();
-    store.delete("nowhere/b").await.unwrap();
+    store.delete_for_good("a/b").await.unwrap();
+    store.delete_for_good("nowhere/b").await.unwrap();
     let left = std::fs::read_dir(folder.path().join("a")).unwrap();
     let mut left: Vec<String> = left
         .map(|file| file.unwrap().file_name().into_string().unwrap())

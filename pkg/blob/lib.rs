@@ -21,7 +21,7 @@
 //! parts, and above a limit copied by reading and writing.
 //!
 //! Deliberately not here: attributes, and cleaning up the unfinished uploads of a killed process in a bucket. The bucket's
-//! lifecycle rule does that; in a folder, [`Store::delete`] does.
+//! lifecycle rule does that; in a folder, [`Store::delete_for_good`] does.
 
 mod address;
 #[cfg(test)]
@@ -276,21 +276,26 @@ impl Store {
         }
     }
 
-    /// Deletes a blob. A missing blob is no error. In a folder, its unfinished uploads go with it: those of killed
-    /// processes, and of those that still write, which then fail.
+    /// Deletes a blob. A missing blob is no error.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let path = path(name)?;
         let delete = async {
             match self.inner.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error::explain("delete", name, error)),
-            }
-            match &self.folder {
-                Some(folder) => folder.delete_unfinished(name).await,
-                None => Ok(()),
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error::explain("delete", name, error)),
             }
         };
         within("delete", name, delete).await
+    }
+
+    /// Deletes a blob that no process needs any more, and in a folder its unfinished uploads: those of killed processes,
+    /// and of those that still write, which then fail. A missing blob is no error.
+    pub async fn delete_for_good(&self, name: &str) -> Result<(), Error> {
+        self.delete(name).await?;
+        match &self.folder {
+            Some(folder) => within("delete", name, folder.delete_unfinished(name)).await,
+            None => Ok(()),
+        }
     }
 
     /// Lists the blobs whose names start with `prefix`, in no promised order.

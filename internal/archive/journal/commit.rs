@@ -204,9 +204,13 @@ impl<'a> Attempt<'a> {
         let listed = self.files.iter().copied().map(File::revision);
         let below: BTreeSet<u64> = former.into_iter().chain(listed).chain(passed_over).collect();
         for revision in below {
-            for name in [names.data(revision), names.claim(revision)] {
-                store.delete(&name).await.context("delete a former dump")?;
-            }
+            let data = names.data(revision);
+            store.delete_for_good(&data).await.context("delete a former dump")?;
+            let claim = names.claim(revision);
+            store
+                .delete(&claim)
+                .await
+                .context("delete the claim of a former dump")?;
         }
         let claim = names.claim(self.revision);
         store.delete(&claim).await.context("delete the claim")
@@ -244,7 +248,7 @@ async fn clear(store: &Store, names: Names, files: &[File], in_force: u64) -> an
         if revision < in_force {
             // A claim may be of a dumper that was killed while it wrote: what it wrote is no file yet.
             let data = names.data(revision);
-            store.delete(&data).await.context("delete a former dump")?;
+            store.delete_for_good(&data).await.context("delete a former dump")?;
         }
         if is_claim && revision <= in_force {
             let claim = names.claim(revision);
