@@ -4,7 +4,6 @@ use crate::imports::{closure, styles};
 use crate::map::Map;
 use crate::site::{Site, compressed};
 use axum::body::Bytes;
-use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// Each view's path, and its module.
@@ -55,10 +54,8 @@ impl Index {
                 "data-map-attribution=\"\"",
                 &format!("data-map-attribution=\"{}\"", escaped(attribution)),
             );
-        let digest = Sha256::digest(&html);
-        let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self {
-            tag: format!("W/\"{digits}\""),
+            tag: web::weak_tag(html.as_bytes()),
             gzip: compressed(html.as_bytes()).map(Bytes::from),
             bytes: html.into(),
         }

@@ -35,7 +35,7 @@ pub use parameters::{Parameters, wrong};
 pub use part::Part;
 pub use problem::Problem;
 pub use serve::serve;
-pub use tag::{is_known, tag};
+pub use tag::{is_known, tag, weak_tag};
 pub use tls::{Certificate, CertificateError};
 
 use axum::Router;

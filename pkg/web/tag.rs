@@ -53,12 +53,18 @@ fn names(asked: &[HeaderValue], tag: &str) -> bool {
         .any(|one| one == "*" || opaque(one) == opaque(tag))
 }
 
-/// An answer with its tag, or 304.
-fn tagged(mut parts: Parts, bytes: Bytes, known: &[HeaderValue]) -> Response {
-    let hash = Sha256::digest(&bytes);
+/// The weak tag of an answer: a hash of its bytes, before they are compressed.
+#[must_use]
+pub fn weak_tag(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
     // Half of it tells answers apart.
     let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("W/\"{digits}\"");
+    format!("W/\"{digits}\"")
+}
+
+/// An answer with its tag, or 304.
+fn tagged(mut parts: Parts, bytes: Bytes, known: &[HeaderValue]) -> Response {
+    let tag = weak_tag(&bytes);
     let Ok(value) = HeaderValue::from_str(&tag) else {
         return Response::from_parts(parts, Body::from(bytes));
     };
