@@ -1,8 +1,9 @@
 //! `GET /api/journal`, `/api/journal/{id}`, `/api/journal/trends`, `/api/journal/hashtags`.
 
 use super::{Message, Place, Source, formats, moment, postgres};
+use crate::words::page::limit;
 use crate::words::places::{self, Asked};
-use crate::words::{Database, Device, Ends, Failure, Time, When, Zone, problem};
+use crate::words::{Database, Device, Ends, Failure, Format, Time, When, Zone, problem};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -61,15 +62,6 @@ struct JournalState {
 #[serde(rename_all = "lowercase")]
 enum With {
     Readings,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Json,
-    Geojson,
-    Gpx,
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -161,10 +153,7 @@ async fn messages(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let most = if of.with.is_some() { MOST_WITH_READINGS } else { MOST };
-    let limit = of.limit.unwrap_or(LIMIT);
-    if !(1..=most).contains(&limit) {
-        return Err(wrong("limit", format!("write a number from 1 to {most}")));
-    }
+    let limit = limit(of.limit, LIMIT, most)?;
     let cursor = of.cursor.as_deref().map(str::parse::<Id>).transpose();
     let cursor = cursor.map_err(|error| wrong("cursor", error))?;
     let ends = Ends::of(of.from, of.to, &of.tz)?;
@@ -441,10 +430,7 @@ async fn hashtags(
     State(journal): State<JournalState>,
     Parameters(of): Parameters<HashtagsOf>,
 ) -> Result<Response, Problem> {
-    let limit = of.limit.unwrap_or(LIMIT);
-    if !(1..=MOST).contains(&limit) {
-        return Err(wrong("limit", format!("write a number from 1 to {MOST}")));
-    }
+    let limit = limit(of.limit, LIMIT, MOST)?;
     let ends = Ends::of(of.from, of.to, &of.tz)?;
     let filter = Filter {
         since: ends.from.map(milliseconds),

@@ -6,6 +6,7 @@ use super::page::{Asked, page};
 use super::reader::Reader;
 use super::stream::Export;
 use super::{END, Filter, Key, Order, Page, Reading, Series, Span, postgres};
+use crate::words::page::{cut, limit};
 use crate::words::reach::BEGINNING;
 use crate::words::{Database, Device, EMPTY, Ends, Name, Time, When, Zone, dropped, places, problem, unit};
 use axum::Json;
@@ -144,10 +145,7 @@ enum Begun {
 
 impl ReadingsState {
     async fn page(&self, of: &ReadingsOf) -> Result<Response, Problem> {
-        let limit = of.limit.unwrap_or(LIMIT);
-        if !(1..=MOST).contains(&limit) {
-            return Err(wrong("limit", format!("write a number from 1 to {MOST}")));
-        }
+        let limit = limit(of.limit, LIMIT, MOST)?;
         let cursor = of.cursor.as_deref().map(str::parse::<Cursor>).transpose();
         let cursor = cursor.map_err(|reason| wrong("cursor", reason))?;
         let question = of.digest();
@@ -183,8 +181,7 @@ impl ReadingsState {
         };
         // One more shows whether another page follows.
         let mut rows = page(&self.database, &asked, limit + 1).await.map_err(problem)?;
-        let goes_on = rows.len() > limit;
-        rows.truncate(limit);
+        let goes_on = cut(&mut rows, limit);
         let readings: Vec<(&Series, i64, f64)> = rows
             .iter()
             .filter_map(|row| Some((series.get(row.series)?, row.timestamp, row.value)))

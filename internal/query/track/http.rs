@@ -5,7 +5,7 @@ use super::points::{Room, points};
 use super::segments::{Chosen, Segment, choose};
 use crate::words::places::COORDINATES;
 use crate::words::readings::devices;
-use crate::words::{Database, Device, Ends, Name, Time, When, Zone, dropped, problem};
+use crate::words::{Database, Device, Ends, Format, Name, Time, When, Zone, dropped, problem};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -62,15 +62,6 @@ struct TrackState {
     database: Database,
     /// In microseconds.
     tolerance: i64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Json,
-    Geojson,
-    Gpx,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
