@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-/// Follows the stream until nobody reads any more.
+/// Follows the stream until its reader is gone.
 async fn follow(api: &Api, filter: &[(&str, &str)], output: &mut Output) -> anyhow::Result<()> {
     let (mut events, mut pauses) = (Events::default(), Pauses::outage());
     let (mut was_there, mut is_told) = (false, false);

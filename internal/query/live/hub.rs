@@ -20,7 +20,7 @@ pub(super) struct Hub {
     state: RwLock<State>,
     /// The number of the last change.
     changed: watch::Sender<u64>,
-    /// Notified when somebody begins to listen.
+    /// Notified when a client begins to listen.
     wanted: Notify,
 }
 
@@ -81,14 +81,14 @@ impl Hub {
         Place(self.clone())
     }
 
-    /// Waits until somebody listens.
+    /// Waits until a client listens.
     pub(super) async fn wanted(&self) {
         while self.read().listeners == 0 {
             self.wanted.notified().await;
         }
     }
 
-    /// Forgets everything where nobody listens. Returns whether that is so.
+    /// Forgets everything where no client listens. Returns whether that is so.
     pub(super) fn release(&self) -> bool {
         let mut state = self.write();
         let is_alone = state.listeners == 0;
