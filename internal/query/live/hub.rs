@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn at(xmax: u64) -> Position {
-        Position::parse(&format!("1-2-{xmax}:{xmax}:")).unwrap()
+        Position::parse(&format!("1-1-2-{xmax}:{xmax}:")).unwrap()
     }
 
     fn texts(unsent: &Unsent) -> Vec<String> {

@@ -27,9 +27,11 @@ const NEWEST: i64 = 1_000;
 const NEW: &str = "(xid >= $1::text::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
     OR xid = ANY($2::text[]::xid8[]))";
 
-/// Where the database is.
+/// Where the database is. Right after a promotion, and on a standby, the last checkpoint may be of the timeline before;
+/// the least end of recovery has the new one, and is 0 otherwise.
 const HERE: &str = "SELECT (SELECT system_identifier::text FROM pg_control_system()) || '-'
-    || 'reading'::regclass::oid::text || '-' || pg_current_snapshot()::text";
+    || (SELECT greatest(timeline_id, min_recovery_end_timeline)::text FROM pg_control_checkpoint(), pg_control_recovery())
+    || '-' || 'reading'::regclass::oid::text || '-' || pg_current_snapshot()::text";
 
 /// The sums of those of these uploads that are complete.
 const COMPLETE: &str = "SELECT upload, max(accepted), max(rejected), sum(persisted)::int8, sum(duplicates)::int8,

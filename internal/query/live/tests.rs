@@ -99,6 +99,12 @@ impl Client {
     }
 }
 
+/// The server's id, its timeline, and the rest of an event's id.
+fn parts(id: &str) -> [&str; 3] {
+    let parts: Vec<&str> = id.splitn(3, '-').collect();
+    parts.try_into().unwrap()
+}
+
 fn latest(device: &str, value: f64, timestamp: &str) -> Value {
     json!({"device": device, "sensor": "speed", "value": value, "unit": "km/h", "timestamp": timestamp})
 }
@@ -171,8 +177,11 @@ async fn a_listener_goes_on_from_its_last_id() {
         (entry.name.as_str(), &entry.data["device"]),
         ("journal", &json!("niva"))
     );
-    // An id of another database, and none at all that this API could have given.
-    for unknown in ["1-2-3:3:", "yesterday"] {
+    // An id of this database on another timeline, one of another database, and none at all that this API could have
+    // given.
+    let [system, timeline, rest] = parts(&id);
+    let recovered = format!("{system}-{}-{rest}", timeline.parse::<u64>().unwrap() + 1);
+    for unknown in [&*recovered, "1-1-2-3:3:", "yesterday"] {
         let mut client = Client::listen(&api, "/api/live", Some(unknown)).await;
         client.until("day", &day("lada", 1)).await;
         client.until("day", &day("niva", 2)).await;
