@@ -51,6 +51,9 @@ struct Args {
     #[command(flatten)]
     trips: query::Thresholds,
 
+    #[command(flatten)]
+    trends: query::TrendLimits,
+
     /// Where the dumps are that /api/dumps lists, as the dumper's --blob-store-url; without it there are none
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: Option<String>,
@@ -135,6 +138,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
             place: args.place_tolerance,
             trips: args.trips,
         },
+        trends: args.trends,
         origins: args.cors_origin,
         dumps,
         live: LiveOptions::within(args.max_live, front.limits.connections),

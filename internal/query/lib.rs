@@ -39,4 +39,5 @@ pub use admission::Admission;
 pub use live::LiveOptions;
 pub use origin::Origin;
 pub use router::{Options, Tolerances, routes};
+pub use trend::TrendLimits;
 pub use trips::Thresholds;

@@ -3,6 +3,7 @@
 use crate::admission::{Admission, admit};
 use crate::live::LiveOptions;
 use crate::origin::{Origin, cors};
+use crate::trend::TrendLimits;
 use crate::trips::Thresholds;
 use crate::words::Database;
 use crate::{
@@ -34,6 +35,8 @@ const COMPRESSED: u64 = 1024;
 pub struct Options {
     /// What counts as a place, and as a trip.
     pub tolerances: Tolerances,
+    /// What a trend may have at the most.
+    pub trends: TrendLimits,
     /// Origins whose pages may read the API; no other page may.
     pub origins: Vec<Origin>,
     /// Where the dumps are; without it none are shown.
@@ -87,7 +90,7 @@ pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
         .merge(trips::routes(database.clone(), tolerances.location, &tolerances.trips))
         .merge(fleet::routes(database.clone(), tolerances.location))
         .merge(journal::routes(database.clone(), tolerances.location, tolerances.place))
-        .merge(trend::routes(database.clone()))
+        .merge(trend::routes(database.clone(), options.trends))
         .merge(readings::routes(database.clone(), service.drain_deadline()))
         .merge(receipt::routes(database.clone(), service.stop()))
         .merge(dump::routes(options.dumps))

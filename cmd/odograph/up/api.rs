@@ -25,6 +25,9 @@ pub(super) struct Flags {
     #[command(flatten)]
     trips: query::Thresholds,
 
+    #[command(flatten)]
+    trends: query::TrendLimits,
+
     /// Origin whose web pages may read the API, such as `http://127.0.0.1:3000`; may be given several times. Commas
     /// separate origins, in the variable as well. * is any origin [default: none]
     #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
@@ -85,6 +88,7 @@ impl Flags {
                 place: self.place_tolerance,
                 trips: self.trips,
             },
+            trends: self.trends,
             origins: self.cors_origin.clone(),
             dumps: Some(sources.dumps),
             live: LiveOptions {

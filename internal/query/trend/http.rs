@@ -3,7 +3,7 @@
 use super::aggregation::Aggregation;
 use super::functions::Functions;
 use super::table::{Layout, Table};
-use super::{Answer, Asked, Cut, MOST_SERIES, Series, Trend, Trends, check, cut};
+use super::{Answer, Asked, Cut, Series, Trend, TrendLimits, Trends, check, cut};
 use crate::words::bucket::{self, Fill, Function, Named};
 use crate::words::{Database, Device, Ends, Name, Time, When, Zone, dropped, problem, unit};
 use axum::Json;
@@ -33,10 +33,18 @@ const DEADLINE: Duration = Duration::from_secs(60);
 ///
 /// Several times `sensor`, `by=device` or `layout=columns` answer with a list of series.
 ///
-/// 400 with the reason where the question is wrong, or has more than 10,000 buckets, 50,000 of all series, or 500
-/// series. 503 where it takes longer than a minute.
-pub(crate) fn routes(database: Database) -> OpenApiRouter {
-    OpenApiRouter::default().routes(routes!(trends)).with_state(database)
+/// 400 with the reason where the question is wrong, or its answer would have more than `limits`. 503 where it takes
+/// longer than a minute.
+pub(crate) fn routes(database: Database, limits: TrendLimits) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(trends))
+        .with_state(TrendState { database, limits })
+}
+
+#[derive(Clone)]
+struct TrendState {
+    database: Database,
+    limits: TrendLimits,
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -57,8 +65,9 @@ struct TrendOf {
     /// The width of a bucket, such as `30s`, `15m`, `1h`, `1d` or `1mo`; or `all`. `15m` without it.
     #[param(inline)]
     aggregation: Option<Aggregation>,
-    /// The greatest number of points instead: up to as many readings as they are, or else buckets.
-    #[param(minimum = 1, maximum = 2000)]
+    /// The greatest number of points instead: up to as many readings as they are, or else buckets. 2,000 at the most,
+    /// unless this server has another limit.
+    #[param(minimum = 1)]
     points: Option<u32>,
     /// The zone in which dates, days, weeks, months and years begin; UTC without it.
     #[param(inline)]
@@ -148,16 +157,17 @@ impl TrendOf {
         )))
     ))
 )]
-async fn trends(State(database): State<Database>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
+async fn trends(State(state): State<TrendState>, Parameters(of): Parameters<TrendOf>) -> Result<Response, Problem> {
+    let TrendState { database, limits } = state;
     let (from, to) = of.span()?;
     let asked = Asked {
         aggregation: of.aggregation.as_ref(),
         points: of.points,
         zone: of.tz.as_ref(),
     };
-    let cut = cut(from, to, &asked).map_err(Problem::bad_request)?;
+    let cut = cut(from, to, &asked, &limits).map_err(Problem::bad_request)?;
     let sensors = of.sensors()?;
-    check(sensors.len(), &cut).map_err(Problem::bad_request)?;
+    check(sensors.len(), &cut, &limits).map_err(Problem::bad_request)?;
     let fill = of.fill.unwrap_or(match of.layout {
         Layout::Rows => Fill::None,
         Layout::Columns => Fill::Null,
@@ -166,6 +176,7 @@ async fn trends(State(database): State<Database>, Parameters(of): Parameters<Tre
         database: &database,
         span: (from, to),
         cut: &cut,
+        limits: &limits,
         functions: &of.function.0,
         fill,
         layout: of.layout,
@@ -224,6 +235,7 @@ struct Question<'a> {
     database: &'a Database,
     span: (Timestamp, Timestamp),
     cut: &'a Cut,
+    limits: &'a TrendLimits,
     functions: &'a [Function],
     fill: Fill,
     layout: Layout,
@@ -243,10 +255,12 @@ impl Question<'_> {
     /// A series of each sensor and device. Each is asked for by itself, so that its sums are those of a question for
     /// the device alone.
     async fn by_device(&self, sensors: &[&str], device: Option<&str>) -> Result<Vec<Series>, Problem> {
-        let named = bucket::named(self.database, sensors, device, MOST_SERIES + 1)
+        // One more shows that they are too many.
+        let most = self.limits.trend_max_series + 1;
+        let named = bucket::named(self.database, sensors, device, most)
             .await
             .map_err(problem)?;
-        check(named.len(), self.cut).map_err(Problem::bad_request)?;
+        check(named.len(), self.cut, self.limits).map_err(Problem::bad_request)?;
         let mut all = Vec::with_capacity(named.len());
         for sensor in sensors {
             for Named { device, id, .. } in named.iter().filter(|named| named.sensor == **sensor) {

@@ -7,11 +7,13 @@ mod aggregation;
 mod described;
 mod functions;
 mod http;
+mod limits;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use http::routes;
+pub use limits::TrendLimits;
 
 use self::aggregation::Aggregation;
 use self::table::Table;
@@ -20,18 +22,6 @@ use crate::words::{DroppedDay, EMPTY, Time, Zone};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-/// Most buckets of a series, with those that are left out. Bounds its memory.
-const MOST_BUCKETS: usize = 10_000;
-
-/// Most buckets of all series of an answer, likewise.
-const MOST_IN_ALL: usize = 50_000;
-
-/// Most series of an answer: each costs two statements.
-const MOST_SERIES: usize = 500;
-
-/// Most points that may be asked for.
-const MOST_POINTS: usize = 2_000;
 
 /// `GET /api/trends`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -125,7 +115,7 @@ impl Cut {
 }
 
 /// The buckets of a span; an error where the span is empty or they are too many.
-fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>) -> Result<Cut, String> {
+fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>, limits: &TrendLimits) -> Result<Cut, String> {
     if from >= to {
         return Err(EMPTY.to_owned());
     }
@@ -134,8 +124,9 @@ fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>) -> Result<Cut, String>
         (Some(_), Some(_)) => Err("points: it sets the aggregation; give one of them".to_owned()),
         (None, Some(points)) => {
             let points = usize::try_from(points).unwrap_or(usize::MAX);
-            if !(1..=MOST_POINTS).contains(&points) {
-                return Err(format!("points: write a number from 1 to {MOST_POINTS}"));
+            let most = limits.trend_max_points;
+            if !(1..=most).contains(&points) {
+                return Err(format!("points: write a number from 1 to {most}"));
             }
             Ok(Cut {
                 buckets: aggregation::fitting(from, to, zone, points),
@@ -147,9 +138,10 @@ fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>) -> Result<Cut, String>
             let width = aggregation
                 .width(zone)
                 .map_err(|reason| format!("aggregation: {reason}"))?;
-            let buckets = Buckets::new(from, to, &width, MOST_BUCKETS).map_err(|number| {
+            let most = limits.trend_max_buckets;
+            let buckets = Buckets::new(from, to, &width, most).map_err(|number| {
                 format!(
-                    "{number} buckets are more than the {MOST_BUCKETS} of one answer: ask for a wider aggregation or a shorter span"
+                    "{number} buckets are more than the {most} of one answer: ask for a wider aggregation or a shorter span"
                 )
             })?;
             Ok(Cut {
@@ -161,16 +153,18 @@ fn cut(from: Timestamp, to: Timestamp, asked: &Asked<'_>) -> Result<Cut, String>
 }
 
 /// An error where an answer of this many series would be too large.
-fn check(series: usize, cut: &Cut) -> Result<(), String> {
-    if series > MOST_SERIES {
+fn check(series: usize, cut: &Cut, limits: &TrendLimits) -> Result<(), String> {
+    let most = limits.trend_max_series;
+    if series > most {
         return Err(format!(
-            "these are more than the {MOST_SERIES} series of one answer: name a device, or ask for fewer sensors"
+            "these are more than the {most} series of one answer: name a device, or ask for fewer sensors"
         ));
     }
     let buckets = series.saturating_mul(cut.len());
-    if buckets > MOST_IN_ALL {
+    let most = limits.trend_max_all_buckets;
+    if buckets > most {
         return Err(format!(
-            "{series} series with up to {} buckets each are more than the {MOST_IN_ALL} buckets of one answer: name a device, or ask for fewer sensors, fewer points, a wider aggregation or a shorter span",
+            "{series} series with up to {} buckets each are more than the {most} buckets of one answer: name a device, or ask for fewer sensors, fewer points, a wider aggregation or a shorter span",
             cut.len()
         ));
     }

@@ -13,6 +13,7 @@ PARAMETERS = {
 TOGETHER = (
     "from is not before to",
     "points: it sets the aggregation",
+    "points: write a number from 1 to ",  # a flag says up to which
     "points: no width up to a week fits",
     "simplify: points is there, too",
     "layout: only JSON has columns",

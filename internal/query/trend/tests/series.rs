@@ -1,6 +1,7 @@
 //! Answers of several series, in rows and in columns; points; and what such answers are limited to.
 
 use super::*;
+use crate::Options;
 use axum::http::StatusCode;
 
 /// The detail of a 400.
@@ -246,6 +247,41 @@ async fn answers_are_limited() {
             .await
             .starts_with("500 series with up to 101")
     );
+}
+
+#[tokio::test]
+async fn other_limits_are_kept_and_told() {
+    let api = Api::start_with(Options {
+        trends: TrendLimits {
+            trend_max_buckets: 4,
+            trend_max_all_buckets: 6,
+            trend_max_series: 2,
+            trend_max_points: 5,
+        },
+        ..Options::default()
+    })
+    .await;
+    let hour = "from=2021-01-01T10:00:00Z&to=2021-01-01T11:00:00Z";
+    for (query, expected) in [
+        (
+            "sensor=x&aggregation=10m",
+            "6 buckets are more than the 4 of one answer: ask for a wider aggregation or a shorter span",
+        ),
+        (
+            "sensor=x&sensor=y&aggregation=15m",
+            "2 series with up to 4 buckets each are more than the 6 buckets of one answer: name a device, or ask for fewer sensors, fewer points, a wider aggregation or a shorter span",
+        ),
+        (
+            "sensor=x&sensor=y&sensor=z&aggregation=all",
+            "these are more than the 2 series of one answer: name a device, or ask for fewer sensors",
+        ),
+        ("sensor=x&points=6", "points: write a number from 1 to 5"),
+    ] {
+        assert_eq!(refused(&api, &format!("{query}&{hour}")).await, expected, "{query}");
+    }
+    for query in ["sensor=x&aggregation=15m", "sensor=x&points=5"] {
+        api.ok(&format!("/api/trends?{query}&{hour}")).await;
+    }
 }
 
 #[tokio::test]
