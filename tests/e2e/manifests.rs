@@ -177,6 +177,23 @@ fn the_dumper_runs_at_six_utc() {
 }
 
 #[test]
+fn the_api_reads_the_store_of_the_dumper_by_a_key_of_its_own() {
+    let manifest = Manifest::render();
+    let programs = manifest.programs();
+    let key = |program: &str, variable: &str| {
+        let mut containers = programs.iter().filter(|container| container.program == program);
+        let container = containers.next().expect("the manifests have it");
+        container.key(variable).map(str::to_owned)
+    };
+    assert_eq!(key("api", "BLOB_STORE_URL").as_deref(), Some("BLOB_STORE_URL"));
+    assert_eq!(key("api", "BLOB_STORE_URL"), key("dumper", "BLOB_STORE_URL"));
+    for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        assert_eq!(key("dumper", variable).as_deref(), Some(variable));
+        assert_eq!(key("api", variable), Some(format!("READER_{variable}")));
+    }
+}
+
+#[test]
 fn the_bus_syncs_before_it_acknowledges() {
     let manifest = Manifest::render();
     let bus = manifest

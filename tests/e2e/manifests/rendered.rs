@@ -153,6 +153,16 @@ impl<'a> Container<'a> {
         references
     }
 
+    /// The key of the setting or credential that gives a variable its value.
+    pub(super) fn key(&self, variable: &str) -> Option<&'a str> {
+        let mut variables = self.spec["env"].as_array()?.iter();
+        let source = &variables.find(|given| given["name"] == variable)?["valueFrom"];
+        let key = source
+            .pointer("/configMapKeyRef/key")
+            .or_else(|| source.pointer("/secretKeyRef/key"))?;
+        key.as_str()
+    }
+
     /// Flags and variables that the program does not know.
     pub(super) fn unknown(&self, help: &Help) -> Vec<String> {
         let flags = self.flags().filter(|flag| !help.flags().any(|known| known == *flag));
