@@ -3,7 +3,7 @@
 use crate::files::{self, Files};
 use crate::index::{Index, VIEWS};
 use crate::map::{Error, Map};
-use crate::options::Options;
+use crate::options::{Options, Served};
 use crate::policy::policy;
 use crate::site::{self, Site};
 use crate::tiles::tiles;
@@ -20,29 +20,29 @@ use web::{Download, Problem, is_known, must_be_asked_again};
 /// The hash is in the address, so a cache may keep a file for a year without asking again.
 const IMMUTABLE: &str = "max-age=31536000, immutable";
 
-/// The routes of the page. `ingest` is the port of `POST /ingest`, where it is not that of the page.
+/// The routes of the page.
 ///
 /// # Errors
 /// Where the map of `options` cannot be used.
-pub fn routes(options: &Options, ingest: Option<u16>) -> Result<Router, Error> {
+pub fn routes(options: &Options, served: Served) -> Result<Router, Error> {
     let is_read = cfg!(debug_assertions);
     let files = if is_read {
         files::in_folder().map_err(Error::Site)?
     } else {
         files::embedded()
     };
-    serve(files, is_read, options, ingest)
+    serve(files, is_read, options, served)
 }
 
 /// The routes of the page with these files. With `is_read`, each load of `index.html` reads them again.
-pub(crate) fn serve(files: Files, is_read: bool, options: &Options, ingest: Option<u16>) -> Result<Router, Error> {
+pub(crate) fn serve(files: Files, is_read: bool, options: &Options, served: Served) -> Result<Router, Error> {
     let map = Map::new(options.map.as_deref(), options.map_attribution.as_deref())?;
     let page = Page {
-        sent: RwLock::new(Arc::new(Sent::new(files, &map, ingest))),
+        sent: RwLock::new(Arc::new(Sent::new(files, &map, served))),
         is_read,
         policy: policy(&options.frame_ancestors, map.origin()),
         map,
-        ingest,
+        served,
     };
     let mut routes: Router<Arc<Page>> = Router::new()
         // The segment begins with a sign of its own, so no other path leads here.
@@ -66,9 +66,9 @@ struct Sent {
 }
 
 impl Sent {
-    fn new(files: Files, map: &Map, ingest: Option<u16>) -> Self {
+    fn new(files: Files, map: &Map, served: Served) -> Self {
         let site = Site::new(files);
-        let views = VIEWS.iter().map(|(_, module)| Index::new(&site, module, map, ingest));
+        let views = VIEWS.iter().map(|(_, module)| Index::new(&site, module, map, served));
         Self {
             views: views.collect(),
             site,
@@ -82,7 +82,7 @@ struct Page {
     is_read: bool,
     policy: String,
     map: Map,
-    ingest: Option<u16>,
+    served: Served,
 }
 
 impl Page {
@@ -101,7 +101,7 @@ impl Page {
         if site::hash(&files) == sent.site.hash {
             return Ok(sent);
         }
-        let sent = Arc::new(Sent::new(files, &self.map, self.ingest));
+        let sent = Arc::new(Sent::new(files, &self.map, self.served));
         *self.sent.write().unwrap_or_else(PoisonError::into_inner) = sent.clone();
         Ok(sent)
     }

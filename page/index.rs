@@ -2,6 +2,7 @@
 
 use crate::imports::{closure, styles};
 use crate::map::Map;
+use crate::options::Served;
 use crate::site::{Site, compressed};
 use axum::body::Bytes;
 use std::fmt::Write;
@@ -23,9 +24,9 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Fills in where the files, the map and `POST /ingest` are, and what the view is going to import. `ingest` is a
-    /// port; none where it is that of the page.
-    pub(crate) fn new(site: &Site, view: &str, map: &Map, ingest: Option<u16>) -> Self {
+    /// Fills in where the files, the map and `POST /ingest` are, whether there are dumps, and what the view is going to
+    /// import.
+    pub(crate) fn new(site: &Site, view: &str, map: &Map, served: Served) -> Self {
         let hash = &site.hash;
         let mut modules = closure("main.js", |name| site.text(name));
         modules.extend(closure(view, |name| site.text(name)));
@@ -43,12 +44,14 @@ impl Index {
             }
         }
         let (map, attribution) = (map.address(), map.attribution());
-        let ingest = ingest.map(|port| port.to_string()).unwrap_or_default();
+        let dumps = if served.dumps { "" } else { "none" };
+        let ingest = served.ingest.map(|port| port.to_string()).unwrap_or_default();
         let html = site.text("index.html").unwrap_or_default();
         let html = html
             .replace("/~HASH/", &format!("/~{hash}/"))
             .replace("<!-- preloads -->", preloads.trim_start())
             .replace("data-ingest=\"\"", &format!("data-ingest=\"{ingest}\""))
+            .replace("data-dumps=\"\"", &format!("data-dumps=\"{dumps}\""))
             .replace("data-map=\"\"", &format!("data-map=\"{}\"", escaped(&map)))
             .replace(
                 "data-map-attribution=\"\"",

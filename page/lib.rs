@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # fn run() -> Result<(), page::Error> {
-//! let routes = page::routes(&page::Options::default(), None)?;
+//! let routes = page::routes(&page::Options::default(), page::Served::default())?;
 //! # Ok(())
 //! # }
 //! ```
@@ -35,5 +35,5 @@ mod tiles;
 
 pub use http::routes;
 pub use map::Error;
-pub use options::Options;
+pub use options::{Options, Served};
 pub use policy::Ancestor;

@@ -1,4 +1,4 @@
-//! Flags of a program that serves the page.
+//! Flags of a program that serves the page, and what else it serves.
 
 use crate::policy::Ancestor;
 
@@ -19,4 +19,23 @@ pub struct Options {
     /// Whose the map is, as its licence asks; required for tiles of a server
     #[arg(long, env, requires = "map", value_name = "TEXT")]
     pub map_attribution: Option<String>,
+}
+
+/// What else a program serves, as the page has to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// The port of `POST /ingest`, where it is not that of the page.
+    pub ingest: Option<u16>,
+    /// Whether `/api/dumps` has dumps. Browsers log its 404 as an error, so the page does not ask without them.
+    pub dumps: bool,
+}
+
+impl Default for Served {
+    /// Everything, on one port.
+    fn default() -> Self {
+        Self {
+            ingest: None,
+            dumps: true,
+        }
+    }
 }

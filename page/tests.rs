@@ -2,7 +2,7 @@
 
 use crate::files::{self, embedded};
 use crate::http::serve;
-use crate::{Options, routes};
+use crate::{Options, Served, routes};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -30,7 +30,7 @@ impl Answer {
 
 /// The page as a release has it.
 fn page(options: &Options) -> Router {
-    web::finish(serve(embedded(), false, options, None).unwrap())
+    web::finish(serve(embedded(), false, options, Served::default()).unwrap())
 }
 
 async fn ask(page: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -147,7 +147,7 @@ async fn the_page_is_not_sent_again_until_it_changes() {
     assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
     let mut files = embedded();
     files.insert("app.css".to_owned(), b"body { margin: 0 }".to_vec().into());
-    let other = serve(files, false, &Options::default(), None).unwrap();
+    let other = serve(files, false, &Options::default(), Served::default()).unwrap();
     let changed = ask(&other, "/", &[("if-none-match", answer.header("etag"))]).await;
     assert_eq!(changed.status, StatusCode::OK);
     assert_ne!(address(&changed.text(), "main.js"), address(&answer.text(), "main.js"));
@@ -286,10 +286,16 @@ async fn tiles_of_a_server_are_in_the_policy() {
 }
 
 #[tokio::test]
-async fn a_port_of_its_own_for_uploads_is_told() {
-    let other = serve(embedded(), false, &Options::default(), Some(5000)).unwrap();
-    assert!(ask(&other, "/", &[]).await.text().contains("data-ingest=\"5000\""));
+async fn the_page_knows_what_else_is_served() {
+    let other = Served {
+        ingest: Some(5000),
+        dumps: false,
+    };
+    let other = serve(embedded(), false, &Options::default(), other).unwrap();
+    let html = ask(&other, "/", &[]).await.text();
+    assert!(html.contains("data-ingest=\"5000\" data-dumps=\"none\""), "{html}");
     // As programs call it.
-    let usual = routes(&Options::default(), None).unwrap();
-    assert!(ask(&usual, "/", &[]).await.text().contains("data-ingest=\"\""));
+    let usual = routes(&Options::default(), Served::default()).unwrap();
+    let html = ask(&usual, "/", &[]).await.text();
+    assert!(html.contains("data-ingest=\"\" data-dumps=\"\""), "{html}");
 }

@@ -117,7 +117,11 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     postgres::register(&mut service.metrics());
     let file = args.api_keys_file.as_deref();
     let admission = Admission::load(&args.read_key, file, false, &mut service.metrics()).map_err(service::usage)?;
-    let page = page::routes(&args.page, args.ingest_port).map_err(service::usage)?;
+    let served = page::Served {
+        ingest: args.ingest_port,
+        dumps: dumps.is_some(),
+    };
+    let page = page::routes(&args.page, served).map_err(service::usage)?;
     let page = admission.clone().cover(page);
     let (watched_keys, stop) = (admission.clone(), service.stop());
     service.spawn("watch the keys file", async move {

@@ -3,7 +3,7 @@
 use crate::browser::Browser;
 use crate::odograph::{LONG, Odograph};
 use std::process::Command;
-use testutil::poll;
+use testutil::{Program, poll};
 
 #[tokio::test]
 async fn the_line_on_an_empty_page_brings_the_first_reading() {
@@ -59,6 +59,38 @@ async fn one_address_has_the_page_the_api_and_uploads() {
         assert_eq!(answer.status().as_u16(), status, "{path}");
         assert_eq!(answer.headers()["content-type"], kind, "{path}");
     }
+}
+
+#[tokio::test]
+async fn without_a_blob_store_the_page_asks_for_no_dumps() {
+    let database = testutil::database().await;
+    let mut api = Program::new("api").env("DATABASE_URL", database.url()).start().await;
+    let url = api.url().await;
+    let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(async move {
+        // Ends when the client is dropped.
+        let _ = connection.await;
+    });
+    // Without a reading, the page shows no view.
+    let reading =
+        "INSERT INTO series (device, sensor, latest_timestamp, latest_value) VALUES ('lada', 'speed', now(), 50)";
+    client.batch_execute(reading).await.unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("{url}/data")).await;
+    let said = browser
+        .until("return document.querySelector('.data-dumps .data-none')?.innerText ?? null")
+        .await;
+    assert_eq!(said, "This server shows no dumps: it has no blob store.");
+    // Those of the other lists are answered before the console is read.
+    browser
+        .until("return document.querySelector('main [aria-busy=true]') === null")
+        .await;
+    assert_eq!(browser.console().await, Vec::<String>::new());
+    let asked = browser.requests().await;
+    assert!(asked.iter().any(|url| url.contains("/api/ingests")), "{asked:?}");
+    assert!(!asked.iter().any(|url| url.contains("/api/dumps")), "{asked:?}");
 }
 
 #[tokio::test]

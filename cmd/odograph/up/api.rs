@@ -74,7 +74,11 @@ pub(super) struct Api {
 impl Flags {
     /// The routes of both.
     pub(super) fn routes(&self, sources: Sources, service: &Service) -> anyhow::Result<Api> {
-        let page = page::routes(&self.page, sources.ingest).map_err(service::usage)?;
+        let served = page::Served {
+            ingest: sources.ingest,
+            ..page::Served::default()
+        };
+        let page = page::routes(&self.page, served).map_err(service::usage)?;
         let file = sources.keys.as_deref();
         let admission = Admission::load(&self.read_key, file, true, &mut service.metrics()).map_err(service::usage)?;
         let (watched, stop) = (admission.clone(), service.stop());

@@ -25,30 +25,32 @@ const PAUSE = 2000;
 /** Time between two drawings of ages, in milliseconds. */
 const TICK = 10_000;
 
+/** Without a blob store, `/api/dumps` is 404, which browsers note as an error. */
+const HAS_DUMPS = document.documentElement.dataset.dumps !== 'none';
+
 /** @param {HTMLElement} host */
 export function start(host) {
   const most = signal(DEVICES);
   const tick = signal(0);
   const unreadable = signal(/** @type {string[]} */ ([]));
   const receipts = pages(
-    'uploads',
     async (cursor, stop) => {
       const { ingests, nextCursor } = await api.ingests({ limit: ROWS, cursor }, stop);
       return { items: ingests, next: nextCursor };
     },
     ({ id }) => id,
   );
-  const days = pages(
-    'dumps',
-    async (cursor, stop) => {
-      const { dumps, nextCursor, unreadable: more = [] } = await api.dumps({ limit: ROWS, cursor }, stop);
-      unreadable.value = [...new Set([...(cursor ? unreadable.peek() : []), ...more])];
-      return { items: dumps, next: nextCursor };
-    },
-    ({ date }) => date,
-  );
+  const days = HAS_DUMPS
+    ? pages(
+        async (cursor, stop) => {
+          const { dumps, nextCursor, unreadable: more = [] } = await api.dumps({ limit: ROWS, cursor }, stop);
+          unreadable.value = [...new Set([...(cursor ? unreadable.peek() : []), ...more])];
+          return { items: dumps, next: nextCursor };
+        },
+        ({ date }) => date,
+      )
+    : null;
   const entries = pages(
-    'journal',
     async (cursor, stop) => {
       const { messages, nextCursor } = await api.journal({ limit: ROWS, cursor }, stop);
       return { items: messages, next: nextCursor };
@@ -77,7 +79,8 @@ export function start(host) {
     stop();
     clearInterval(timer);
     open.value = new Set();
-    for (const each of [...unfollow, receipts.stop, days.stop, entries.stop]) each();
+    for (const each of [...unfollow, receipts.stop, entries.stop]) each();
+    days?.stop();
   };
 }
 

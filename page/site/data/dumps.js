@@ -22,17 +22,19 @@ import { facts, list, row, section } from './parts.js';
  */
 
 /**
- * @param {ReturnType<typeof import('./pages.js').pages>} pages
+ * @param {ReturnType<typeof import('./pages.js').pages> | null} pages none without a blob store
  * @param {string[]} unreadable days
  */
 export function dumps(pages, unreadable) {
+  const text = t('data.dumps.text');
+  if (pages === null) return section('dumps', html`<p class="data-none muted">${t('data.dumps.off')}</p>`, { text });
   const damaged =
     unreadable.length === 0
       ? nothing
       : html`
     <p class="data-bad">${t('data.damaged', { days: unreadable.map(day).join(', ') })}</p>
   `;
-  return section('dumps', list(pages, 'dumps', dump), { text: t('data.dumps.text'), last: damaged });
+  return section('dumps', list(pages, 'dumps', dump), { text, last: damaged });
 }
 
 /** @param {Dump} dump */

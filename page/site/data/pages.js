@@ -2,23 +2,18 @@
 // A list that the API gives in pages: read on by its cursor, and read anew from its top.
 
 import { batch, signal } from '../vendor/view.js';
-import { ApiError } from '../api.js';
 
-/** @typedef {'loading' | 'ready' | 'failed' | 'absent'} State `absent`: the server has no such list */
-
-/** Lists that the server has not. They are not asked for again: browsers note each 404 as an error. @type {Set<string>} */
-const absent = new Set();
+/** @typedef {'loading' | 'ready' | 'failed'} State */
 
 /**
  * @template Item
- * @param {string} name
  * @param {(cursor: string | undefined, signal: AbortSignal) => Promise<{ items: Item[], next: string | null }>} read
  * @param {(item: Item) => string} keyOf
  */
-export function pages(name, read, keyOf) {
+export function pages(read, keyOf) {
   const items = signal(/** @type {Item[]} */ ([]));
   const next = signal(/** @type {string | null} */ (null));
-  const state = signal(/** @type {State} */ (absent.has(name) ? 'absent' : 'loading'));
+  const state = signal(/** @type {State} */ ('loading'));
   const leaving = new AbortController();
   let isReading = false;
   let isAskedAgain = false;
@@ -35,11 +30,9 @@ export function pages(name, read, keyOf) {
         take(page);
         state.value = 'ready';
       });
-    } catch (error) {
+    } catch {
       if (leaving.signal.aborted) return;
-      const isAbsent = error instanceof ApiError && error.status === 404;
-      if (isAbsent) absent.add(name);
-      state.value = isAbsent ? 'absent' : 'failed';
+      state.value = 'failed';
     } finally {
       isReading = false;
     }
@@ -75,6 +68,6 @@ export function pages(name, read, keyOf) {
     });
   }
 
-  if (!absent.has(name)) refresh();
+  refresh();
   return { items, next, state, more, refresh, stop: () => leaving.abort() };
 }

@@ -40,7 +40,6 @@ export function section(name, content, { text, last = nothing } = {}) {
  */
 export function list(pages, name, row) {
   const { items, next, state, more, refresh } = pages;
-  if (state.value === 'absent') return html`<p class="data-none muted">${t(`data.${name}.off`)}</p>`;
   const failed = html`
     <p class="data-none">
       ${t('data.failed')}
