@@ -163,10 +163,7 @@ impl ReadingsState {
             .await
             .map_err(problem)?;
         if series.len() > MOST_SERIES {
-            let reason = format!(
-                "these are more than {MOST_SERIES} series: name a device, or take all of them with format=ndjson"
-            );
-            return Err(wrong("device", reason));
+            return Err(of.too_many());
         }
         let order = of.order.unwrap_or_default();
         let span = match begun {
@@ -295,6 +292,18 @@ impl ReadingsOf {
             within(from.as_microsecond(), to.as_microsecond())?;
         }
         Ok(ends)
+    }
+
+    /// 400 for too many series, which says what makes them fewer.
+    fn too_many(&self) -> Problem {
+        let (name, what) = match (self.device.is_empty(), self.sensor.is_empty()) {
+            (true, _) => ("device", "a device"),
+            (false, true) => ("sensor", "sensors"),
+            (false, false) => ("sensor", "fewer devices or sensors"),
+        };
+        let reason =
+            format!("these are more than {MOST_SERIES} series: name {what}, or take all of them with format=ndjson");
+        wrong(name, reason)
     }
 
     /// The same for the same question, but for the limit.

@@ -135,19 +135,31 @@ async fn a_span_before_now_pages() {
 }
 
 #[tokio::test]
-async fn many_series_need_a_device() {
+async fn many_series_need_a_device_or_sensors() {
     let api = Api::with(&[("d1", "x", "2021-02-28T10:00:00Z", 1.0)]).await;
     api.execute("INSERT INTO series (device, sensor) SELECT 'd' || n, 'x' FROM generate_series(2, 1000) AS n")
         .await;
     assert_eq!(pages(&api, "limit=10").await.concat().len(), 1);
     api.execute("INSERT INTO series (device, sensor) VALUES ('d1001', 'y')")
         .await;
-    let (status, problem) = api.get("/api/readings").await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        problem["detail"],
-        "device: these are more than 1000 series: name a device, or take all of them with format=ndjson"
+    api.execute("INSERT INTO series (device, sensor) SELECT 'all', 's' || n FROM generate_series(1, 1001) AS n")
+        .await;
+    let all = format!(
+        "device=all&device=d1&{}",
+        (1..=1001).map(|n| format!("sensor=s{n}")).collect::<Vec<_>>().join("&")
     );
+    for (question, name, what) in [
+        ("", "device", "a device"),
+        ("device=all", "sensor", "sensors"),
+        (&*all, "sensor", "fewer devices or sensors"),
+    ] {
+        let (status, problem) = api.get(&format!("/api/readings?{question}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(
+            problem["detail"],
+            format!("{name}: these are more than 1000 series: name {what}, or take all of them with format=ndjson")
+        );
+    }
     for question in ["device=d1", "sensor=x"] {
         assert_eq!(pages(&api, question).await.concat().len(), 1, "{question}");
     }
