@@ -11,7 +11,7 @@
 //!
 //! [`scan`] splits a body into pieces, [`values`] finds the values of a line, and [`decode`] judges them.
 //! [`segment`] gathers good ones into segments, which [`message`] reads back. Rejected ones travel as
-//! [`rejected`] lines.
+//! [`rejected`] lines. [`pairing`] finds places in readings, and [`earth`] their distances.
 //!
 //! Deliberately not here: who may write, and where readings are stored.
 
@@ -20,6 +20,7 @@ mod bounds;
 mod braces;
 mod csv;
 pub mod decode;
+pub mod earth;
 mod line;
 pub mod message;
 mod name;

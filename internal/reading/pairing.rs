@@ -7,6 +7,8 @@ mod forward;
 
 pub use forward::Forward;
 
+use crate::earth;
+
 /// The coordinate that a reading holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
@@ -49,6 +51,11 @@ impl Pair {
             longitude: longitude.value,
             time: newer.time,
         }
+    }
+
+    /// The distance to another place, in metres.
+    pub fn distance_to(self, other: Self) -> f64 {
+        earth::distance((self.latitude, self.longitude), (other.latitude, other.longitude))
     }
 
     /// Whether this is a place on earth. Receivers without a fix report 0,0.

@@ -1,16 +1,14 @@
-//! Areas: places with borders, from GeoJSON, and distances.
+//! Areas: places with borders, from GeoJSON, and which places are near each other.
 //!
 //! Coordinates are degrees, and borders are straight lines in latitude and longitude, as GeoJSON has them. An area
 //! that crosses the antimeridian is cut there into two polygons, one on each side (RFC 7946, 3.1.9): a border from
 //! 179 to -179 is read as one around the whole earth.
 
+use reading::earth::distance;
 use serde_json::Value;
 
 /// Most points of an area, the last one of each ring included.
 pub const MAX_POINTS: usize = 10_000;
-
-/// The mean radius of the earth in metres.
-const RADIUS: f64 = 6_371_008.8;
 
 /// A place with borders: polygons, each with holes or without.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,16 +90,6 @@ pub fn geometry(geojson: &Value) -> Result<&Value, Invalid> {
         Some(_) => Ok(geojson),
         None => Err(wrong("the document is no GeoJSON: it has no type")),
     }
-}
-
-/// The distance of two points along the earth's surface, in metres. The earth is a sphere here: off by 0.5 % at most.
-#[must_use]
-pub fn distance(one: (f64, f64), other: (f64, f64)) -> f64 {
-    let (latitude, other_latitude) = (one.0.to_radians(), other.0.to_radians());
-    let half = |from: f64, to: f64| ((to - from) / 2.0).sin().powi(2);
-    let chord = half(latitude, other_latitude)
-        + latitude.cos() * other_latitude.cos() * half(one.1.to_radians(), other.1.to_radians());
-    2.0 * RADIUS * chord.clamp(0.0, 1.0).sqrt().asin()
 }
 
 /// Whether two points are at most so many metres apart.
@@ -339,21 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_along_the_surface() {
-        for (one, other, expected) in [
-            ((0.0, 0.0), (0.0, 0.0), 0.0),
-            ((0.0, 0.0), (0.0, 1.0), 111_195.0),
-            ((0.0, 179.5), (0.0, -179.5), 111_195.0),
-            ((45.2, 13.6), (45.2045, 13.6), 500.4),
-            ((90.0, 0.0), (-90.0, 77.0), 20_015_115.0),
-            ((52.5200, 13.4050), (48.8566, 2.3522), 877_464.0),
-        ] {
-            let found = distance(one, other);
-            assert!(
-                (found - expected).abs() <= 1.0 + expected * 1e-5,
-                "{one:?} {other:?}: {found}"
-            );
-        }
+    fn near_is_up_to_a_distance() {
         assert!(near((45.2, 13.6), (45.2045, 13.6), 501.0));
         assert!(!near((45.2, 13.6), (45.2045, 13.6), 500.0));
         assert!(!near((f64::NAN, 0.0), (0.0, 0.0), 1e9));

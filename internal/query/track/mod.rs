@@ -1,6 +1,6 @@
 //! The tracks of vehicles: their places in segments, each without a gap.
 //!
-//! `words::places` finds the places, `words::earth` leaves points out.
+//! `words::places` finds the places, `words::simplify` leaves points out.
 //!
 //! Deliberately not here: trips, which need speeds and rules of their own.
 

@@ -1,7 +1,7 @@
 //! Segments of a track.
 
 use super::gather::Point;
-use crate::words::earth::{distance, kept, kept_at_most};
+use crate::words::simplify::{kept, kept_at_most};
 use reading::pairing::Pair;
 use reading::time::SECOND;
 
@@ -197,7 +197,7 @@ impl Part {
     /// moved.
     fn judge(&mut self, place: Pair) {
         let time = place.time - self.judged.time;
-        if time > 0 && distance(self.judged, place) >= MOVING * seconds(time) {
+        if time > 0 && self.judged.distance_to(place) >= MOVING * seconds(time) {
             self.moving_time += time;
         }
         self.judged = place;
@@ -259,7 +259,7 @@ fn line(segment: &Segment) -> Vec<Pair> {
 
 /// The way between two places, in metres. One to an error of the receiver, or back from it, counts nothing.
 fn step(one: Pair, next: Pair) -> f64 {
-    let metres = distance(one, next);
+    let metres = one.distance_to(next);
     if metres > FASTEST * seconds(next.time - one.time) {
         return 0.0;
     }

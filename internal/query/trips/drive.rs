@@ -7,7 +7,6 @@ use super::fuel::Fuel;
 use super::path::Path;
 use super::thresholds::{Rules, speed};
 use super::trip::{Bridged, Trip};
-use crate::words::earth::distance;
 use reading::pairing::Pair;
 
 /// A trip by places alone that gets no farther than this share of its distance is none.
@@ -132,13 +131,13 @@ impl Drive {
         };
         // By the place before it: from a step of long ago, an error of many kilometres would be slow.
         let from = self.now.last.unwrap_or(step);
-        let (metres, time) = (distance(from, place), place.time - from.time);
+        let (metres, time) = (from.distance_to(place), place.time - from.time);
         if metres > 0.0 && (time <= 0 || speed(metres, time) > self.rules.fastest) {
             return;
         }
-        let metres = distance(step, place);
+        let metres = step.distance_to(place);
         if let Some(first) = self.now.first {
-            self.now.farthest = self.now.farthest.max(distance(first, place));
+            self.now.farthest = self.now.farthest.max(first.distance_to(place));
         }
         let straight = if self.moving && metres >= self.rules.step {
             metres

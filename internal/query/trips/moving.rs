@@ -1,7 +1,6 @@
 //! What a vehicle did at each moment: how fast it was and where, from speeds or else from places.
 
 use super::thresholds::{Rules, speed};
-use crate::words::earth::distance;
 use crate::words::places::{Event, Reading};
 use reading::pairing::Pair;
 use std::collections::VecDeque;
@@ -142,6 +141,6 @@ impl Moving {
         if time < self.rules.apart || time > self.rules.silence {
             return None;
         }
-        Some(speed(distance(*before, place), time)).filter(|speed| *speed <= self.rules.fastest)
+        Some(speed(before.distance_to(place), time)).filter(|speed| *speed <= self.rules.fastest)
     }
 }

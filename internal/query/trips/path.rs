@@ -1,6 +1,6 @@
 //! The path of a trip, simplified while it comes.
 
-use crate::words::earth::Simplifier;
+use crate::words::simplify::Simplifier;
 use reading::pairing::Pair;
 
 /// The places of a trip without which its line would move too far.

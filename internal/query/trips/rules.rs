@@ -11,7 +11,6 @@ use super::drive::Drive;
 use super::moving::{Moment, Step};
 use super::thresholds::Rules;
 use super::trip::{Last, Trip};
-use crate::words::earth::distance;
 use reading::pairing::Pair;
 
 /// Finds the trips in the steps of one vehicle, which come in order of time.
@@ -48,7 +47,7 @@ impl Still {
     fn place(&mut self, place: Pair, radius: f64) {
         match self.place {
             None => self.place = Some(place),
-            Some(stood) if distance(stood, place) > radius => {
+            Some(stood) if stood.distance_to(place) > radius => {
                 *self = Self {
                     since: place.time,
                     place: Some(place),
@@ -211,7 +210,7 @@ impl Machine {
             }
         } else if gap > self.rules.short_silence && self.last.is_some() {
             let stood = match (self.place_before(before), moment.after) {
-                (Some(one), Some(other)) => distance(one, other) <= self.rules.silence_radius,
+                (Some(one), Some(other)) => one.distance_to(other) <= self.rules.silence_radius,
                 _ => self.last_stood(),
             };
             if let Some(drive) = &mut self.drive {

@@ -78,6 +78,9 @@ async function read(tile) {
 
 const RADIANS = Math.PI / 180;
 
+/** The mean radius of the earth, in metres, as the server has it. */
+const RADIUS = 6_371_008.7714;
+
 /**
  * @param {Place} place
  * @param {number} latitude
@@ -87,7 +90,7 @@ function distance(place, latitude, longitude) {
   const height = Math.sin(((latitude - place.latitude) * RADIANS) / 2);
   const width = Math.sin(((longitude - place.longitude) * RADIANS) / 2);
   const cosines = Math.cos(latitude * RADIANS) * Math.cos(place.latitude * RADIANS);
-  return 2 * 6371000 * Math.asin(Math.min(1, Math.sqrt(height ** 2 + cosines * width ** 2)));
+  return 2 * RADIUS * Math.asin(Math.min(1, Math.sqrt(height ** 2 + cosines * width ** 2)));
 }
 
 /**

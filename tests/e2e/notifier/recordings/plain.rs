@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const SECOND: i64 = 1_000_000;
 
 /// The mean radius of the earth in metres.
-const RADIUS: f64 = 6_371_008.8;
+const RADIUS: f64 = 6_371_008.771_4;
 
 /// Values of one device by sensor, and by microsecond since 1970.
 pub(super) type Readings = BTreeMap<String, BTreeMap<i64, f64>>;

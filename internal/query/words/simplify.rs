@@ -6,7 +6,7 @@
 //! proportional to the points for any of them, and memory is constant, which ranking points by their distance from the
 //! line (Douglas and Peucker) does not promise.
 
-use super::distance::RADIUS;
+use reading::earth::RADIUS;
 use reading::pairing::Pair;
 
 /// The tolerances that [`kept_at_most`] tries, in powers of two of a metre: a centimetre to the earth's circumference.
