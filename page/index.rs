@@ -6,6 +6,7 @@ use crate::options::Served;
 use crate::site::{Site, compressed};
 use axum::body::Bytes;
 use std::fmt::Write;
+use web::escaped;
 
 /// Each view's path, and its module.
 pub(crate) const VIEWS: [(&str, &str); 4] = [
@@ -63,9 +64,4 @@ impl Index {
             bytes: html.into(),
         }
     }
-}
-
-/// A text as the value of an attribute.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }

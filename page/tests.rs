@@ -223,7 +223,7 @@ async fn a_users_map_is_read_in_ranges() {
     let html = ask(&page, "/", &[]).await.text();
     assert!(html.contains("data-map=\"/tiles/region.pmtiles\""), "{html}");
     assert!(
-        html.contains("data-map-attribution=\"&quot;A&quot; &amp; &lt;B>\""),
+        html.contains("data-map-attribution=\"&quot;A&quot; &amp; &lt;B&gt;\""),
         "{html}"
     );
     let whole = ask(&page, "/tiles/region.pmtiles", &[]).await;

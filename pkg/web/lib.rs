@@ -1,5 +1,5 @@
 //! HTTP of every service: serving with deadlines, correlation of requests, parameters, tags and parts of answers,
-//! and errors as problem documents (RFC 9457).
+//! texts within markup, and errors as problem documents (RFC 9457).
 //!
 //! ```no_run
 //! # async fn run(stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
@@ -20,6 +20,7 @@ mod correlation;
 mod download;
 mod front;
 mod head;
+mod markup;
 mod parameters;
 mod part;
 mod problem;
@@ -31,6 +32,7 @@ pub use accept::{HTTP_1, HTTP_2, Stream, accept, refuse};
 pub use correlation::{Correlation, correlate};
 pub use download::{Download, strong};
 pub use front::{Front, Limits};
+pub use markup::escaped;
 pub use parameters::{Parameters, wrong};
 pub use part::Part;
 pub use problem::Problem;

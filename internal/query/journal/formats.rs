@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use web::escaped;
 
 /// A feature for each entry; those without a place have no geometry.
 pub(super) fn geojson(messages: &[Message]) -> Response {
@@ -37,8 +38,8 @@ pub(super) fn gpx(messages: &[Message]) -> Response {
             place.latitude,
             place.longitude,
             message.timestamp,
-            escaped(&message.user.name),
-            escaped(&message.text),
+            within_xml(&message.user.name),
+            within_xml(&message.text),
         );
     }
     text.push_str("</gpx>\n");
@@ -63,19 +64,10 @@ fn typed(kind: &'static str, mut response: Response) -> Response {
 }
 
 /// A text within XML, without the characters that XML cannot hold.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for ch in text.chars() {
-        match ch {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\t' | '\n' | '\r' => escaped.push(ch),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
-            _ => escaped.push(ch),
-        }
-    }
-    escaped
+fn within_xml(text: &str) -> String {
+    let is_held =
+        |ch: &char| !matches!(ch, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    escaped(&text.chars().filter(is_held).collect::<String>())
 }
 
 #[cfg(test)]
@@ -85,8 +77,8 @@ mod tests {
     #[test]
     fn xml_holds_any_text() {
         assert_eq!(
-            escaped("a < b & \"c\" > d\u{1}\u{b}\n"),
-            "a &lt; b &amp; \"c\" &gt; d\n"
+            within_xml("a < b & \"c\" > d\u{1}\u{b}\n\t"),
+            "a &lt; b &amp; &quot;c&quot; &gt; d\n\t"
         );
     }
 }

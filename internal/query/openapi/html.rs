@@ -1,20 +1,6 @@
 //! Texts within HTML.
 
-/// A text, with the characters escaped that mean something in HTML.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for ch in text.chars() {
-        match ch {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(ch),
-        }
-    }
-    escaped
-}
+use web::escaped;
 
 /// A text whose parts between backticks are code.
 pub(super) fn rich(text: &str) -> String {

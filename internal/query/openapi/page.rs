@@ -1,8 +1,9 @@
 //! The page for people: the whole document on one page, plain HTML.
 
-use super::html::{escaped, rich};
+use super::html::rich;
 use serde_json::Value;
 use std::fmt::Write;
+use web::escaped;
 
 /// The style of the page, the only one that a browser lets it have.
 pub(super) const STYLE: &str = include_str!("style.css");
