@@ -118,6 +118,26 @@ struct Page {
     next_cursor: Option<String>,
 }
 
+/// An entry, for the description of the API.
+fn example() -> serde_json::Value {
+    serde_json::json!({
+        "id": "01F0000000Q8ZJ3D8V4N6X7K2M",
+        "user": {"id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "name": "ivana"},
+        "device": "lada",
+        "text": "Coffee by the sea #istria",
+        "hashtags": ["istria"],
+        "timestamp": "2021-02-28T10:00:00Z",
+        "receivedAt": "2021-02-28T10:00:01.123456Z",
+        "editedAt": null,
+        "place": {
+            "latitude": 45.23078,
+            "longitude": 13.612699,
+            "timestamp": "2021-02-28T09:59:58Z",
+            "source": "readings"
+        }
+    })
+}
+
 /// Entries of the journal, the latest first, each with the place of its device.
 ///
 /// GeoJSON and GPX have the next page in the header `Link`.
@@ -131,17 +151,7 @@ struct Page {
         status = 200,
         description = "A page of entries.",
         content(
-            (Page = "application/json", example = json!({"messages": [{
-                "id": "01F0000000Q8ZJ3D8V4N6X7K2M",
-                "user": {"id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "name": "ivana"},
-                "device": "lada",
-                "text": "Coffee by the sea #istria",
-                "hashtags": ["istria"],
-                "timestamp": "2021-02-28T10:00:00Z",
-                "receivedAt": "2021-02-28T10:00:01.123456Z",
-                "editedAt": null,
-                "place": {"latitude": 45.23078, "longitude": 13.612699, "timestamp": "2021-02-28T09:59:58Z", "source": "readings"}
-            }], "nextCursor": null})),
+            (Page = "application/json", example = json!({"messages": [example()], "nextCursor": null})),
             (Object = "application/geo+json", example = json!({"type": "FeatureCollection", "features": []})),
             (String = "application/gpx+xml", example = "<gpx version=\"1.1\" creator=\"Odograph\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n</gpx>\n")
         )
@@ -201,17 +211,7 @@ struct OneOf {
         OneOf
     ),
     responses(
-        (status = 200, description = "The entry.", body = Message, example = json!({
-            "id": "01F0000000Q8ZJ3D8V4N6X7K2M",
-            "user": {"id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "name": "ivana"},
-            "device": "lada",
-            "text": "Coffee by the sea #istria",
-            "hashtags": ["istria"],
-            "timestamp": "2021-02-28T10:00:00Z",
-            "receivedAt": "2021-02-28T10:00:01.123456Z",
-            "editedAt": null,
-            "place": {"latitude": 45.23078, "longitude": 13.612699, "timestamp": "2021-02-28T09:59:58Z", "source": "readings"}
-        })),
+        (status = 200, description = "The entry.", body = Message, example = json!(example())),
         (
             status = 404,
             description = "There is no such entry.",
