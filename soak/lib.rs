@@ -24,6 +24,7 @@ mod proxy;
 mod quota;
 mod reference;
 mod report;
+mod schedule;
 mod stream;
 mod system;
 mod warning;

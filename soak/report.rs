@@ -2,7 +2,7 @@
 
 use crate::check::Checked;
 use crate::events::Events;
-use crate::faults::Faults;
+use crate::schedule::Faults;
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -281,26 +281,14 @@ impl System {
     /// which have a fault.
     pub(crate) async fn restart_ended(&self) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
-        for service in self.services() {
-            let Ok(mut service) = service.try_lock() else { continue };
-            let Some(status) = service.running().and_then(Running::ended) else {
-                continue;
-            };
-            found.push(format!("{service} ended by itself ({status})"));
-            service.start().await?;
-        }
+        restart_services(self.services(), &mut found).await?;
         if let Ok(mut nats) = self.nats.try_lock()
             && let Some(status) = nats.running().and_then(Running::ended)
         {
             found.push(format!("nats-server ended by itself ({status})"));
             nats.try_restart().await?;
         }
-        if let Ok(mut postgres) = self.postgres.try_lock()
-            && let Some(why) = postgres.ended().await
-        {
-            found.push(format!("PostgreSQL ended by itself ({why})"));
-            postgres.try_restart().await?;
-        }
+        restart_postgres(&self.postgres, &mut found).await?;
         for text in &found {
             self.journal.note(text);
         }
@@ -325,6 +313,33 @@ impl System {
         }
         Ok(complaints)
     }
+}
+
+/// Restarts programs that have ended without a fault, and adds their names. Skips locked ones, which have a fault.
+pub(crate) async fn restart_services<'a>(
+    services: impl Iterator<Item = &'a Mutex<Service>>,
+    found: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    for service in services {
+        let Ok(mut service) = service.try_lock() else { continue };
+        let Some(status) = service.running().and_then(Running::ended) else {
+            continue;
+        };
+        found.push(format!("{service} ended by itself ({status})"));
+        service.start().await?;
+    }
+    Ok(())
+}
+
+/// The same for PostgreSQL.
+pub(crate) async fn restart_postgres(postgres: &Mutex<Postgres>, found: &mut Vec<String>) -> anyhow::Result<()> {
+    if let Ok(mut postgres) = postgres.try_lock()
+        && let Some(why) = postgres.ended().await
+    {
+        found.push(format!("PostgreSQL ended by itself ({why})"));
+        postgres.try_restart().await?;
+    }
+    Ok(())
 }
 
 /// A port outside the range of outgoing connections, so that a restarted server finds it free.

@@ -1,5 +1,4 @@
-//! Causes the faults: a seeded sequence, some at the same time. The run checks that each really happened, and that both
-//! servers answer again after it.
+//! Causes the faults, and checks that both servers answer again after each.
 
 use super::calls::Caller;
 use super::calm::Calm;
@@ -9,16 +8,15 @@ use super::system::System;
 use crate::chance::Chance;
 use crate::doer::{disturb, is_stopped, kill_postgres, kill_service, wait_until};
 use crate::fault::{Felt, Trouble};
-use crate::faults::Faults;
 use crate::proxy::Proxy;
+use crate::schedule::{Faults, Schedule};
 use crate::system::TWINS;
 use anyhow::{Context, ensure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use testutil::Signal;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep};
 
 /// Faults at the same time, at the most.
 const AT_ONCE: usize = 2;
@@ -32,9 +30,6 @@ const RECOVERY: Duration = Duration::from_secs(60);
 /// How long an orderly end may take. A server's own deadline is 25 s.
 const END: Duration = Duration::from_secs(40);
 
-/// A fault that is over.
-type Ended = (Fault, anyhow::Result<Felt>);
-
 /// Number of faults, and their time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -46,50 +41,24 @@ pub(super) struct Plan {
 impl Plan {
     /// Causes all faults, and waits until they are over.
     pub(super) async fn run(self, system: Arc<System>, shared: Arc<Shared>, calm: Arc<Calm>) -> anyhow::Result<Faults> {
-        let mut chance = Chance::new(self.seed, 1);
+        let schedule = Schedule {
+            seed: self.seed,
+            duration: self.duration,
+            faults: self.faults,
+            at_once: AT_ONCE,
+            longest: FAULT_TIMEOUT,
+        };
+        let journal = system.journal.clone();
         let doer = Arc::new(Doer { system, shared });
-        let begin = Instant::now();
-        // Closer together than needed: some faults wait until their part is free.
-        let distance = self.duration.mul_f64(0.9) / self.faults.max(1);
-        let give_up = begin + self.duration * 2 + FAULT_TIMEOUT;
-        let (mut faults, mut under_way, mut kinds, mut number) = (Faults::default(), JoinSet::new(), Vec::new(), 0);
-        while begin.elapsed() < self.duration || faults.count() < self.faults {
-            ensure!(
-                Instant::now() < give_up,
-                "only {} of {} faults happened in twice the time",
-                faults.count(),
-                self.faults
-            );
-            if kinds.is_empty() {
-                kinds = round(&mut chance);
-            }
-            let Some(fault) = kinds.pop() else { break };
-            let drawn = Drawn::of(fault, &mut chance);
-            let jitter = Duration::from_micros(chance.below(1 + u64::try_from(distance.as_micros()).unwrap_or(0)));
-            sleep_until((begin + distance * number + jitter).max(Instant::now())).await;
-            number += 1;
-            while under_way.len() >= AT_ONCE {
-                doer.add(&mut faults, under_way.join_next().await)?;
-            }
-            while let Some(ended) = under_way.try_join_next() {
-                doer.add(&mut faults, Some(ended))?;
-            }
-            let (does, calm) = (doer.clone(), calm.clone());
-            under_way.spawn(async move {
+        let cause = |fault, chance: &mut Chance| {
+            let drawn = Drawn::of(fault, chance);
+            let (doer, calm) = (doer.clone(), calm.clone());
+            async move {
                 let _under_way = calm.begin();
-                let done = timeout(FAULT_TIMEOUT, does.run(drawn)).await;
-                let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {FAULT_TIMEOUT:?}")));
-                (drawn.fault, done)
-            });
-            // All needed faults may be under way by now.
-            if begin.elapsed() >= self.duration {
-                doer.add(&mut faults, under_way.join_next().await)?;
+                doer.run(drawn).await
             }
-        }
-        while !under_way.is_empty() {
-            doer.add(&mut faults, under_way.join_next().await)?;
-        }
-        Ok(faults)
+        };
+        schedule.run(&journal, round, cause).await
     }
 }
 
@@ -100,21 +69,6 @@ struct Doer {
 }
 
 impl Doer {
-    /// Counts a fault that is over, if any.
-    fn add(&self, faults: &mut Faults, ended: Option<Result<Ended, JoinError>>) -> anyhow::Result<()> {
-        let Some(ended) = ended else { return Ok(()) };
-        let (fault, felt) = ended.context("a fault's own task failed")?;
-        match felt.with_context(|| fault.to_string())? {
-            Felt::Yes => *faults.happened.entry(fault.to_string()).or_default() += 1,
-            Felt::No(why) => {
-                faults.unfelt += 1;
-                let text = format!("not felt, not counted: {fault} ({why})");
-                self.system.journal.note(&text);
-            }
-        }
-        Ok(())
-    }
-
     /// Causes a fault, ends it, and waits until both servers answer.
     async fn run(&self, drawn: Drawn) -> anyhow::Result<Felt> {
         let twin = usize::try_from(drawn.which % TWINS as u64).unwrap_or(0);

@@ -3,8 +3,8 @@
 use super::disk::{Disk, Measure};
 use super::shared::Shared;
 use super::wrong::Kind;
-use crate::faults::Faults;
 use crate::report::{Cell, faults_table, table};
+use crate::schedule::Faults;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

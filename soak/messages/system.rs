@@ -4,12 +4,12 @@
 use super::clock::KEPT;
 use crate::journal::Journal;
 use crate::proxy::Proxy;
-use crate::system::{Service, TWINS, free_port};
+use crate::system::{Service, TWINS, free_port, restart_postgres, restart_services};
 use anyhow::Context;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use tempfile::TempDir;
-use testutil::{Place, Postgres, Running, Signal};
+use testutil::{Place, Postgres, Signal};
 use tokio::sync::Mutex;
 
 /// All processes. Dropping it kills them and removes their files, except the logs.
@@ -94,20 +94,8 @@ impl System {
     /// fault.
     pub(super) async fn restart_ended(&self) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
-        for server in &self.servers {
-            let Ok(mut server) = server.try_lock() else { continue };
-            let Some(status) = server.running().and_then(Running::ended) else {
-                continue;
-            };
-            found.push(format!("{server} ended by itself ({status})"));
-            server.start().await?;
-        }
-        if let Ok(mut postgres) = self.postgres.try_lock()
-            && let Some(why) = postgres.ended().await
-        {
-            found.push(format!("PostgreSQL ended by itself ({why})"));
-            postgres.try_restart().await?;
-        }
+        restart_services(self.servers.iter(), &mut found).await?;
+        restart_postgres(&self.postgres, &mut found).await?;
         for text in &found {
             self.journal.note(text);
         }
