@@ -32,6 +32,17 @@ pub enum Error {
     Refused(#[source] tokio_postgres::Error),
 }
 
+impl Error {
+    /// Whether the database is at fault, and may be there again later; else this program is.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::SharedSessions | Self::Busy => true,
+            Self::Url(_) | Self::Migrate(_) | Self::MayNotMigrate(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// The meaning of a failed statement for its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

@@ -50,9 +50,10 @@ impl From<Problem> for Failed {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self(match error {
-            Error::Unavailable(_) | Error::SharedSessions | Error::Busy => Problem::unavailable(error),
-            Error::Url(_) | Error::Migrate(_) | Error::MayNotMigrate(_) | Error::Refused(_) => Problem::internal(error),
+        Self(if error.is_outage() {
+            Problem::unavailable(error)
+        } else {
+            Problem::internal(error)
         })
     }
 }

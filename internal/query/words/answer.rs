@@ -29,11 +29,11 @@ pub(crate) fn respond(answer: Answer) -> Response {
 /// The client's answer to a failure of the database.
 pub(crate) fn problem(error: Error) -> Problem {
     match error {
-        Error::Unavailable(_) | Error::SharedSessions => Problem::unavailable(error),
         Error::Busy => Problem::busy(
             "Too many questions wait for the database. Ask again after a while.",
             BUSY_RETRY_AFTER,
         ),
-        Error::Url(_) | Error::Migrate(_) | Error::MayNotMigrate(_) | Error::Refused(_) => Problem::internal(error),
+        error if error.is_outage() => Problem::unavailable(error),
+        error => Problem::internal(error),
     }
 }

@@ -80,8 +80,9 @@ impl Database {
 }
 
 fn problem(error: Error) -> Problem {
-    match error {
-        Error::Unavailable(_) | Error::SharedSessions | Error::Busy => Problem::unavailable(error),
-        error => Problem::internal(error),
+    if error.is_outage() {
+        Problem::unavailable(error)
+    } else {
+        Problem::internal(error)
     }
 }
