@@ -13,6 +13,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 use service::Service;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -80,6 +81,29 @@ impl Api {
                 .await
                 .unwrap();
         }
+    }
+
+    /// Adds the points of one series, by their microseconds since 1970, the latest first. Its months must be there.
+    pub(crate) async fn add_series(&self, device: &str, sensor: &str, points: &BTreeMap<i64, f64>) {
+        let Some((last, value)) = points.last_key_value() else {
+            return;
+        };
+        let text = |time: i64| jiff::Timestamp::from_microsecond(time).unwrap().to_string();
+        let rows: Vec<String> = points
+            .iter()
+            .rev()
+            .map(|(time, value)| format!("('{}'::timestamptz, {value}::float8)", text(*time)))
+            .collect();
+        let statement = format!(
+            "WITH made AS (
+                 INSERT INTO series (device, sensor, latest_timestamp, latest_value)
+                 VALUES ('{device}', '{sensor}', '{}', {value}) RETURNING id
+             )
+             INSERT INTO reading SELECT id, time, value FROM made, (VALUES {}) AS point (time, value)",
+            text(*last),
+            rows.join(", ")
+        );
+        self.execute(&statement).await;
     }
 
     /// Runs a statement that the API never runs.

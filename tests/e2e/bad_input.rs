@@ -1,6 +1,6 @@
 //! Bad input gets a clear answer, and nothing is lost.
 
-use crate::system::{self, KEY, LONG, System};
+use crate::system::{self, KEY, LONG, System, retry_after};
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::io::Write;
@@ -298,11 +298,7 @@ async fn correlation_ids_come_back_and_errors_are_problems() {
 #[tokio::test]
 async fn a_body_without_a_length() {
     let system = System::start(1).await;
-    let address = system
-        .ingest_url
-        .trim_start_matches("http://")
-        .trim_end_matches("/ingest")
-        .to_owned();
+    let address = system.ingest_address().to_owned();
     for (version, headers) in [("1.0", ""), ("1.1", "connection: close\r\n")] {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let head = format!(
@@ -324,11 +320,7 @@ async fn a_body_without_a_length() {
 #[tokio::test]
 async fn a_client_that_vanishes() {
     let system = System::start(1).await;
-    let address = system
-        .ingest_url
-        .trim_start_matches("http://")
-        .trim_end_matches("/ingest")
-        .to_owned();
+    let address = system.ingest_address().to_owned();
     let body = goods(50_000);
     let head = format!(
         "POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {}\r\n\r\n",
@@ -349,11 +341,7 @@ async fn a_client_that_vanishes() {
 #[tokio::test]
 async fn a_slow_client_reads_its_answer() {
     let system = System::start_with(1, &["--upload-idle-timeout", "300ms", "--max-body", "1MiB"]).await;
-    let address = system
-        .ingest_url
-        .trim_start_matches("http://")
-        .trim_end_matches("/ingest")
-        .to_owned();
+    let address = system.ingest_address().to_owned();
     for (headers, first, expected) in [
         (
             format!("authorization: Bearer {KEY}\r\ncontent-length: 1000\r\n"),
@@ -445,11 +433,7 @@ async fn urls_and_dates_that_mean_nothing() {
 #[tokio::test]
 async fn uploads_beyond_the_limit_are_told_to_wait() {
     let system = System::start_with(1, &["--max-uploads-per-key", "1"]).await;
-    let address = system
-        .ingest_url
-        .trim_start_matches("http://")
-        .trim_end_matches("/ingest")
-        .to_owned();
+    let address = system.ingest_address().to_owned();
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let head = format!(
         "POST /ingest HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 1000\r\n\r\n{}\n",
@@ -461,14 +445,7 @@ async fn uploads_beyond_the_limit_are_told_to_wait() {
     tokio::time::timeout(LONG, system.wait_for_rows(1)).await.unwrap();
     let refused = system.upload(good(1)).send().await.unwrap();
     assert_eq!(refused.status(), 429);
-    assert!(
-        refused.headers()["retry-after"]
-            .to_str()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            >= 1
-    );
+    assert!(retry_after(&refused) >= 1);
     drop(stream);
     poll(LONG, async || {
         (system.upload(good(1)).send().await.unwrap().status() == 200).then_some(())

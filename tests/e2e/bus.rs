@@ -1,7 +1,7 @@
 //! A bus that is down, lacks JetStream, or restricts users' rights.
 
 use crate::history::stream;
-use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
+use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor, up};
 use serde_json::Value;
 use std::fmt::Write;
 use testutil::{Nats, Process, Program, Signal, nats, poll};
@@ -115,12 +115,7 @@ async fn a_server_without_jetstream() {
     let bus = format!("{}/readings", nats.url());
     let database = testutil::database().await;
     let folder = tempfile::tempdir().unwrap();
-    let up = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--data-dir"])
-        .arg(folder.path())
-        .env("EVENT_URL", &bus)
-        .env("DATABASE_URL", database.url())
-        .env("API_KEY", KEY);
+    let up = up(folder.path(), &database.url()).env("EVENT_URL", &bus);
     let mut programs = Vec::new();
     for program in [ingestor(&bus), persistor(&bus, &database.url()), up] {
         // The client's debug log shows the number of tries.

@@ -2,7 +2,7 @@
 //! missing.
 
 use crate::bus::{ends, lines, url, users_of_a_cluster, with_operator};
-use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
+use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor, retry_after};
 use async_nats::jetstream::stream::ClusterInfo;
 use async_nats::jetstream::{self, Context};
 use futures_util::future::join_all;
@@ -287,8 +287,7 @@ async fn until_acknowledged(http: &Client, url: &str, body: String, size: u64, a
             let response = http.post(url).bearer_auth(KEY).body(body.clone()).send().await.unwrap();
             *answers.entry(response.status().as_u16()).or_default() += 1;
             if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-                let after = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-                sleep(Duration::from_secs(after)).await;
+                sleep(Duration::from_secs(retry_after(&response))).await;
                 continue;
             }
             let (status, answer) = answer(response).await;

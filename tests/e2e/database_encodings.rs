@@ -1,7 +1,7 @@
 //! Databases in other encodings than UTF-8 keep clients' text unchanged.
 
 use crate::dead::{dead, list};
-use crate::system::{KEY, LONG, answer, client, connect};
+use crate::system::{KEY, LONG, answer, client, connect, up};
 use reqwest::header::HeaderValue;
 use serde_json::Value;
 use testutil::{Program, database_in, poll};
@@ -57,13 +57,7 @@ async fn dead_letters_in_sql_ascii() {
 async fn dead_letters(encoding: &str) {
     let database = database_in(encoding).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut up = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--data-dir"])
-        .arg(folder.path())
-        .env("DATABASE_URL", database.url())
-        .env("API_KEY", KEY)
-        .start()
-        .await;
+    let mut up = up(folder.path(), &database.url()).start().await;
     let url = format!("{}/ingest", up.url().await);
     let post = async |body: &[u8], correlation: &[u8]| {
         let upload = client().post(&url).bearer_auth(KEY).body(body.to_vec());

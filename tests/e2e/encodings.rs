@@ -194,10 +194,7 @@ async fn a_file_that_was_cut_is_told_from_an_upload_that_was() {
 #[tokio::test]
 async fn transfer_codings() {
     let system = System::start(1).await;
-    let address = system
-        .ingest_url
-        .trim_start_matches("http://")
-        .trim_end_matches("/ingest");
+    let address = system.ingest_address();
     let zipped = gzip(readings(0, 10));
     for (headers, expected) in [
         ("transfer-encoding: gzip, chunked\r\n", "501"),

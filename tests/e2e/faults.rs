@@ -1,7 +1,7 @@
 //! Killed parts come back, and no reading is missing or stored twice.
 
 use crate::source::{bodies, distinct};
-use crate::system::{KEY, LONG, System, answer, client, connect, half_an_upload, ingestor, persistor};
+use crate::system::{KEY, LONG, System, answer, client, connect, half_an_upload, ingestor, persistor, retry_after};
 use std::time::Duration;
 use testutil::{Database, Nats, Postgres, Program, nats, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -113,14 +113,7 @@ async fn a_bus_that_is_down() {
         (response.status() == 503).then_some(response)
     });
     let refused = refused.await;
-    assert!(
-        refused.headers()["retry-after"]
-            .to_str()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            >= 1
-    );
+    assert!(retry_after(&refused) >= 1);
     let (_, problem) = answer(refused).await;
     assert_eq!(
         (problem["accepted"].as_u64(), problem["rejected"].as_u64()),

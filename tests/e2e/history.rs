@@ -1,6 +1,6 @@
 //! The history on the bus: kept while there is room, and trimmed for new events.
 
-use crate::system::{LONG, System};
+use crate::system::{LONG, System, retry_after};
 use std::fmt::Write;
 use testutil::{nats_url, poll};
 
@@ -46,14 +46,7 @@ async fn a_full_stream_loses_nothing_and_makes_room() {
             continue;
         }
         assert_eq!(response.status(), 503);
-        assert!(
-            response.headers()["retry-after"]
-                .to_str()
-                .unwrap()
-                .parse::<u64>()
-                .unwrap()
-                >= 1
-        );
+        assert!(retry_after(&response) >= 1);
         let answer: serde_json::Value = response.json().await.unwrap();
         break answer["accepted"].as_u64().unwrap();
     };

@@ -1,7 +1,7 @@
 //! Today's programs continue with a database of the last release.
 
 use crate::dead::list;
-use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor};
+use crate::system::{KEY, LONG, answer, client, connect, ingestor, persistor, up};
 use serde_json::Value;
 use testutil::{Process, Program, Signal, nats_url, poll, unique, workspace};
 
@@ -17,13 +17,7 @@ async fn a_database_of_the_last_release_goes_on() {
         .unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let mut up = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--data-dir"])
-        .arg(folder.path())
-        .env("DATABASE_URL", database.url())
-        .env("API_KEY", KEY)
-        .start()
-        .await;
+    let mut up = up(folder.path(), &database.url()).start().await;
     // A duplicate, a conflict, a new reading, and one of a new month.
     let body = r#"{"sensor":"speed","value":56,"timestamp":"2024-05-01T00:00:01.5Z","device":"lada"}
 {"sensor":"speed","value":99,"timestamp":"2024-05-01T00:00:04Z","device":"lada"}

@@ -1,6 +1,6 @@
 //! PgBouncer between the programs and PostgreSQL.
 
-use crate::system::{KEY, LONG, answer, client, ingestor};
+use crate::system::{KEY, LONG, answer, client, ingestor, up};
 use testutil::{PgBouncer, Program, nats_url, unique};
 
 /// All programs that open a database, with this one.
@@ -68,13 +68,7 @@ async fn readings_go_through_sessions_of_their_own() {
     let database = testutil::database().await;
     let bouncer = PgBouncer::start(&database.url(), "session", &[]).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut up = Program::new("odograph")
-        .args(["up", "--api-port", "0", "--data-dir"])
-        .arg(folder.path())
-        .env("DATABASE_URL", bouncer.url())
-        .env("API_KEY", KEY)
-        .start()
-        .await;
+    let mut up = up(folder.path(), &bouncer.url()).start().await;
     let body = r#"{"sensor":"speed","value":58,"timestamp":"2024-05-01T00:00:06Z","device":"lada"}"#;
     let url = format!("{}/ingest", up.url().await);
     let (status, told) = answer(client().post(&url).bearer_auth(KEY).body(body).send().await.unwrap()).await;

@@ -4,6 +4,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 use testutil::{Database, Process, Program, nats_url, poll, unique};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,12 @@ impl System {
         let database = testutil::database().await;
         let bus = nats_url(&unique("readings"));
         Self::over(database, bus, persistors, flags).await
+    }
+
+    /// The host and the port of the ingestor.
+    pub(crate) fn ingest_address(&self) -> &str {
+        let base = self.ingest_url.trim_start_matches("http://");
+        base.trim_end_matches("/ingest")
     }
 
     /// Starts the programs over this database and this stream.
@@ -199,6 +206,15 @@ pub(crate) fn client() -> Client {
     Client::builder().timeout(LONG).build().unwrap()
 }
 
+/// `odograph up` over this database, which keeps the rest in this folder.
+pub(crate) fn up(folder: &Path, database: &str) -> Program {
+    Program::new("odograph")
+        .args(["up", "--api-port", "0", "--data-dir"])
+        .arg(folder)
+        .env("DATABASE_URL", database)
+        .env("API_KEY", KEY)
+}
+
 /// A folder that other users can enter, as PostgreSQL's user has to when the tests run as root.
 pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -222,6 +238,11 @@ pub(crate) async fn half_an_upload(ingestor: SocketAddr, key: &str) -> TcpStream
     stream.read_exact(&mut said).await.unwrap();
     assert_eq!(&said, go_on);
     stream
+}
+
+/// The seconds of an answer's `Retry-After`.
+pub(crate) fn retry_after(response: &Response) -> u64 {
+    response.headers()["retry-after"].to_str().unwrap().parse().unwrap()
 }
 
 /// The status and the body of an answer, which must be JSON.

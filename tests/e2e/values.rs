@@ -277,7 +277,7 @@ async fn rejected_lines_of_a_key_are_bounded_by_the_hour() {
     let body = |lines: usize, second: usize| bad.repeat(lines) + &reading(second);
     assert_eq!(told(&system.post(body(1000, 0)).await), (400, json!(1), json!(1000)));
     let response = system.upload(body(1000, 1)).send().await.unwrap();
-    let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let wait = system::retry_after(&response);
     assert!((1..=3600).contains(&wait), "{wait}");
     assert_eq!(told(&system::answer(response).await), (429, json!(1), json!(1000)));
     // A clean upload is unaffected.

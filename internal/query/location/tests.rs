@@ -262,8 +262,8 @@ async fn as_by_looking_at_all_points() {
                 .collect()
         };
         let (latitudes, longitudes) = (moments(latitudes), moments(longitudes));
-        store(&api, &device, LATITUDE, &latitudes).await;
-        store(&api, &device, LONGITUDE, &longitudes).await;
+        api.add_series(&device, LATITUDE, &latitudes).await;
+        api.add_series(&device, LONGITUDE, &longitudes).await;
         let pairs = brute_force(&latitudes, &longitudes, 10_000_000);
         let expected = pairs.into_iter().rfind(|pair| pair.is_place());
         let (status, answer) = api.get(&format!("{PATH}?device={device}")).await;
@@ -284,25 +284,4 @@ async fn as_by_looking_at_all_points() {
             assert_eq!(api.ok(PATH).await, place(device, &time, pair.latitude, pair.longitude));
         }
     }
-}
-
-/// Stores the points of one series.
-async fn store(api: &Api, device: &str, sensor: &str, points: &BTreeMap<i64, f64>) {
-    let Some((last, value)) = points.last_key_value() else {
-        return;
-    };
-    let rows: Vec<String> = points
-        .iter()
-        .map(|(time, value)| format!("('{}'::timestamptz, {value}::float8)", timestamp(*time)))
-        .collect();
-    let statement = format!(
-        "WITH made AS (
-             INSERT INTO series (device, sensor, latest_timestamp, latest_value)
-             VALUES ('{device}', '{sensor}', '{}', {value}) RETURNING id
-         )
-         INSERT INTO reading SELECT id, time, value FROM made, (VALUES {}) AS point (time, value)",
-        timestamp(*last),
-        rows.join(", ")
-    );
-    api.execute(&statement).await;
 }

@@ -193,7 +193,7 @@ async fn as_by_looking_at_all_points() {
         };
         let (latitudes, longitudes, speeds) = (moments(latitudes), moments(longitudes), moments(speeds));
         for (sensor, points) in [(LATITUDE, &latitudes), (LONGITUDE, &longitudes), ("speed", &speeds)] {
-            store(&api, &device, sensor, points).await;
+            api.add_series(&device, sensor, points).await;
         }
         for span in [
             (start, start + 1000 * step),
@@ -228,27 +228,4 @@ async fn as_by_looking_at_all_points() {
         }
     }
     assert!(found > 200, "{found} places");
-}
-
-/// Stores the points of one series, the latest first.
-async fn store(api: &Api, device: &str, sensor: &str, points: &Series) {
-    let Some((last, value)) = points.last_key_value() else {
-        return;
-    };
-    let text = |time: i64| Timestamp::from_microsecond(time).unwrap().to_string();
-    let rows: Vec<String> = points
-        .iter()
-        .rev()
-        .map(|(time, value)| format!("('{}'::timestamptz, {value}::float8)", text(*time)))
-        .collect();
-    let statement = format!(
-        "WITH made AS (
-             INSERT INTO series (device, sensor, latest_timestamp, latest_value)
-             VALUES ('{device}', '{sensor}', '{}', {value}) RETURNING id
-         )
-         INSERT INTO reading SELECT id, time, value FROM made, (VALUES {}) AS point (time, value)",
-        text(*last),
-        rows.join(", ")
-    );
-    api.execute(&statement).await;
 }
