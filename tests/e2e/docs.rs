@@ -117,7 +117,7 @@ fn every_named_file_exists() {
             if !is_path
                 || named.contains([' ', '*', '{', '<', '…'])
                 || named.contains(char::is_uppercase)
-                || named.contains("/trip/")
+                || named.contains("/refuel/")
             {
                 continue;
             }
