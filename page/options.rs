@@ -11,12 +11,12 @@ pub struct Options {
     #[arg(long, env, value_delimiter = ',', value_name = "ORIGIN")]
     pub frame_ancestors: Vec<Ancestor>,
 
-    /// Map under the page, instead of its own: a file of PMTiles (region.pmtiles, s3://BUCKET/region.pmtiles), or tiles
-    /// of a server, `https://HOST/{z}/{x}/{y}.png`, which then sees what its readers look at
+    /// Map under the page, instead of its own: a file of PMTiles (region.pmtiles, s3://BUCKET/region.pmtiles), or
+    /// tiles of a server, `https://HOST/{z}/{x}/{y}.png`, which then sees which parts of the map are shown
     #[arg(long, env, hide_env_values = true, value_name = "FILE-OR-URL")]
     pub map: Option<String>,
 
-    /// Whose the map is, as its licence asks; required for tiles of a server
+    /// Who made the map, as its licence asks; required for tiles of a server
     #[arg(long, env, requires = "map", value_name = "TEXT")]
     pub map_attribution: Option<String>,
 }

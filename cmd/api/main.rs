@@ -44,7 +44,7 @@ struct Args {
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
 
-    /// How long before an entry of the journal its device may have been at the place where the entry stands
+    /// Longest time from the last place of a device to an entry of the journal that is shown there
     #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
     place_tolerance: Duration,
 
@@ -54,7 +54,8 @@ struct Args {
     #[command(flatten)]
     trends: query::TrendLimits,
 
-    /// Where the dumps are that /api/dumps lists, as the dumper's --blob-store-url; without it there are none
+    /// Blob store whose dumps /api/dumps lists, as the dumper's --blob-store-url names it; without it, none are
+    /// listed
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     blob_store_url: Option<String>,
 
@@ -85,8 +86,8 @@ struct Args {
     #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
     max_waiting: usize,
 
-    /// Port on which browsers reach POST /ingest at this host, where it is another one: the page shows it to those who
-    /// have no readings yet
+    /// Port on which browsers reach POST /ingest at this host, if it is not that of the page; the page shows it while
+    /// there are no readings
     #[arg(long, env, value_name = "PORT")]
     ingest_port: Option<u16>,
 

@@ -31,7 +31,8 @@ const ENDED: &str = "a signal ended the job before its work was done; run the jo
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Database that readings are read from, and that keeps which dumps were written from it: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Database to read readings from; it also stores which dumps were written from it:
+    /// postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: String,
 
@@ -48,7 +49,7 @@ struct Args {
     #[arg(long, env, conflicts_with = "dump_date")]
     stale: bool,
 
-    /// Dump the journal of the same days as well, as everybody may read it: YYYY-MM-DD.journal.rN.json.gz, under
+    /// Dump the journal of the same days as well, as every reader of it sees it: YYYY-MM-DD.journal.rN.json.gz, under
     /// a manifest of its own. Former revisions of it are deleted, so that a deleted post is gone. Off by default,
     /// because posts are personal
     #[arg(long, env)]

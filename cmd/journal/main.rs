@@ -47,7 +47,7 @@ struct Args {
     #[arg(long, env, value_name = "FILE")]
     api_keys_file: Option<PathBuf>,
 
-    /// Let everybody write under any name: Bearer, and the base64 of the name. For trying out alone
+    /// Let everybody write under any name: clients send Bearer and the base64 of the name. For trials only
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     demo_users: bool,
 

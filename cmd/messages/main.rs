@@ -39,7 +39,8 @@ struct Args {
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 
-    /// How long messages are kept, from their arrival; at least 1m. Those that are there keep their time
+    /// How long messages are kept, from their arrival; at least 1m. Messages that are stored already keep the
+    /// retention that held when they arrived
     #[arg(long, env = "DB_RETENTION_PERIOD", default_value = "168h", value_parser = message::retention, value_name = "DURATION")]
     retention: Duration,
 
@@ -67,7 +68,7 @@ struct Args {
     #[arg(long, env, value_parser = service::bytes, value_name = "SIZE")]
     max_store: Option<u64>,
 
-    /// Take only messages that are all that CloudEvents 1.0 asks for: a type, a source, a version
+    /// Take only messages that have all that CloudEvents 1.0 asks for: a type, a source, a version
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     strict: bool,
 
@@ -79,7 +80,7 @@ struct Args {
     #[arg(long, env, value_name = "FILE")]
     api_keys_file: Option<PathBuf>,
 
-    /// Let everybody in who reaches the port, without a key
+    /// Let every client that reaches the port call, without a key
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     open: bool,
 

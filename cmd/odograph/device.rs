@@ -15,7 +15,8 @@ const PAGE: u32 = 1000;
 
 /// Name devices for display, or list them with their names
 ///
-/// Uploads, questions and dumps go on by the device itself. The API shows the names in /api/devices.
+/// Uploads, questions and dumps still use the name that readings give the device. The API shows the names in
+/// /api/devices.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Database that keeps the names: postgres://USER:PASSWORD@HOST/DATABASE

@@ -12,17 +12,17 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Print a new key, and the line that lets it in; the file holds only the key's hash
+    /// Print a new key, and its line for the keys file, which holds only the key's hash
     New {
         /// The only device that the key may write as [default: any]
         #[arg(long, value_parser = device)]
         device: Option<String>,
 
-        /// Who writes in the journal with this key; it is no device's then
+        /// The user who writes in the journal with this key; devices cannot use it
         #[arg(long, value_parser = user)]
         user: Option<String>,
 
-        /// Reads by the API and writes nothing, where reading is closed
+        /// Make a key that reads, where reading is closed, and writes nothing
         #[arg(long, conflicts_with_all = ["device", "user"])]
         read: bool,
     },

@@ -44,8 +44,8 @@ pub(crate) struct Args {
     #[arg(long, env, default_value_t = 50_000, value_name = "NUMBER")]
     batch_readings: usize,
 
-    /// Restore the journal too, where the blob store has dumps of it. It is stored by the tables' owner alone; with
-    /// false, it stays in the blob store
+    /// Restore the journal too, where the blob store has dumps of it. Only the role that owns the tables can store
+    /// it; with false, it is left out
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     journal: bool,
 

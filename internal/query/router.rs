@@ -54,7 +54,7 @@ pub struct Options {
 pub struct Tolerances {
     /// The longest time between a latitude and a longitude of one place.
     pub location: Duration,
-    /// How long before an entry of the journal its device may have been at the place where the entry stands.
+    /// Longest time from the last place of a device to an entry of the journal that is shown there.
     pub place: Duration,
     /// Of trips.
     pub trips: Thresholds,

@@ -11,7 +11,7 @@ pub struct Comparing {
     #[arg(long, env, value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
     pub scratch_dir: PathBuf,
 
-    /// Memory that a stream's readings are sorted in, about
+    /// Approximate memory for sorting a stream's readings
     #[arg(long, env, default_value = "64MiB", value_parser = service::bytes, value_name = "BYTES")]
     pub sort_memory: u64,
 

@@ -39,11 +39,11 @@ pub(crate) struct Args {
     #[arg(long, value_parser = place, allow_hyphen_values = true, value_name = "PLACE")]
     place: Option<(f64, f64)>,
 
-    /// Its name at the journal: the same again is no second entry [default: made up]
+    /// Idempotency key: the same post, sent again under it, makes no second entry [default: a new key]
     #[arg(long, value_parser = idempotency_key, value_name = "KEY")]
     idempotency_key: Option<String>,
 
-    /// How long to try again while the journal does not answer or has no time
+    /// How long to try again while the journal does not answer or is busy
     #[arg(long, default_value = "1m", value_parser = service::duration, value_name = "DURATION")]
     deadline: Duration,
 

@@ -62,7 +62,7 @@ pub(crate) struct Args {
 enum Command {
     /// Put messages from files of JSON, one a line, as `get` prints them
     ///
-    /// The same again is harmless, so a file that was put in part is put again as a whole.
+    /// A message that is put twice is stored once. So if only a part of a file was put, put the whole file again.
     Put {
         /// Files; `-` is the standard input
         #[arg(required = true, value_name = "FILE")]
@@ -82,7 +82,7 @@ enum Command {
     },
     /// Remove what is expired from the disk; it also happens by itself
     Clean,
-    /// List messages from the database: arrival, id and source. For those who lost the ids
+    /// List messages from the database, if the ids are lost: arrival, id and source
     List(list::Args),
 }
 

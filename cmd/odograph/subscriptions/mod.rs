@@ -69,7 +69,7 @@ enum Command {
     List,
     /// Create a subscription
     ///
-    /// Creating tells nothing by itself: events are made of readings that arrive afterwards.
+    /// Creating makes no event by itself: the notifier makes events of readings that arrive afterwards.
     #[command(after_help = "Examples:
   odograph subscriptions create hot --device lada --filter 'engine_temperature > 105' --for 30s \\
     --clear 'engine_temperature < 98' --to https://hooks.example.com/cars
@@ -95,7 +95,7 @@ enum Command {
         /// The subscription's name
         name: String,
     },
-    /// Change what is given of a subscription, and keep the rest
+    /// Change what the flags name of a subscription, and keep the rest
     #[command(after_help = "Examples:
   odograph subscriptions edit hot --for 1m
   odograph subscriptions edit hot --clear ''      takes the second filter away")]
@@ -112,7 +112,7 @@ enum Command {
         /// The subscription's name
         name: String,
     },
-    /// Show what a filter would have told, of readings that are stored; sends nothing
+    /// Show the events that a filter would have made of stored readings; sends nothing
     #[command(after_help = "Examples:
   odograph subscriptions test --device lada --filter 'engine_temperature > 105' --for 30s --from 30d
   odograph subscriptions test hot --for 1m \\
@@ -145,7 +145,7 @@ enum Command {
         #[arg(long, default_value_t = 100, value_name = "NUMBER")]
         limit: u32,
     },
-    /// Send deliveries that were given up once more, under their ids
+    /// Send dead deliveries once more, under their ids
     #[command(after_help = "Examples:
   odograph subscriptions redrive hot --all
   odograph subscriptions redrive hot 9b1deb4d-3b7d-8bad-9bdd-2b0d7b3dcb6d")]
@@ -172,7 +172,7 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Send nothing more for now; what is noticed meanwhile is kept
+    /// Stop sending for now; events that are noticed meanwhile are kept
     #[command(after_help = "Example:
   odograph subscriptions pause hot")]
     Pause {
@@ -197,7 +197,7 @@ enum Command {
         /// The subscription's name
         name: String,
     },
-    /// Make a new secret; the one before signs as well for a while
+    /// Make a new secret; for a while, the old one signs as well
     #[command(after_help = "Example:
   odograph subscriptions rotate hot --overlap 48h")]
     Rotate {
@@ -225,7 +225,7 @@ The file:
         #[arg(long)]
         prune: bool,
     },
-    /// Keep the areas that filters name: inside("home")
+    /// List, set and delete the areas that filters name: inside("home")
     #[command(after_help = "Examples:
   odograph subscriptions areas set home home.geojson
   odograph subscriptions areas list")]

@@ -18,7 +18,7 @@ pub(super) struct Flags {
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     location_tolerance: Duration,
 
-    /// How long before an entry of the journal its device may have been at the place where the entry stands
+    /// Longest time from the last place of a device to an entry of the journal that is shown there
     #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
     place_tolerance: Duration,
 

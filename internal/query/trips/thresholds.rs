@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The thresholds of trips, as flags.
 #[derive(clap::Args, Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// Trips: the least speed that is moving, in km/h
+    /// Trips: the least speed at which a vehicle is moving, in km/h
     #[arg(long, env, default_value_t = 5.0, value_parser = number, value_name = "KM/H")]
     pub trip_moving_speed: f64,
 
@@ -18,7 +18,7 @@ pub struct Thresholds {
     #[arg(long, env, default_value = "10s", value_parser = service::duration, value_name = "DURATION")]
     pub trip_speed_tolerance: Duration,
 
-    /// Trips: the least time between two places that tell a speed
+    /// Trips: the least time between two places from which a speed is computed
     #[arg(long, env, default_value = "30s", value_parser = service::duration, value_name = "DURATION")]
     pub trip_place_interval: Duration,
 
@@ -26,7 +26,7 @@ pub struct Thresholds {
     #[arg(long, env, default_value_t = 100.0, value_parser = number, value_name = "METRES")]
     pub trip_standing_radius: f64,
 
-    /// Trips: how long a vehicle stands until its trip has ended
+    /// Trips: how long a vehicle must stand for its trip to end
     #[arg(long, env, default_value = "5m", value_parser = service::duration, value_name = "DURATION")]
     pub trip_standing_time: Duration,
 
@@ -42,7 +42,7 @@ pub struct Thresholds {
     #[arg(long, env, default_value_t = 200.0, value_parser = number, value_name = "METRES")]
     pub trip_silence_radius: f64,
 
-    /// Trips: what never leaves this distance around its start is none, in metres
+    /// Trips: a drive that never leaves this distance around its start is no trip, in metres
     #[arg(long, env, default_value_t = 150.0, value_parser = number, value_name = "METRES")]
     pub trip_min_radius: f64,
 
@@ -58,11 +58,11 @@ pub struct Thresholds {
     #[arg(long, env, default_value_t = 15.0, value_parser = number, value_name = "METRES")]
     pub trip_min_step: f64,
 
-    /// Trips: the median of so much time is the level of the fuel
+    /// Trips: the level of the fuel is the median over this time
     #[arg(long, env, default_value = "2m", value_parser = service::duration, value_name = "DURATION")]
     pub trip_fuel_window: Duration,
 
-    /// Trips: the least rise of the fuel that is refuelling, in percent of the tank
+    /// Trips: the least rise of the fuel that counts as refuelling, in percent of the tank
     #[arg(long, env, default_value_t = 5.0, value_parser = number, value_name = "PERCENT")]
     pub trip_refuel: f64,
 
