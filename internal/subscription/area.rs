@@ -85,7 +85,7 @@ pub fn geometry(geojson: &Value) -> Result<&Value, Invalid> {
         Some("Feature") => Ok(&geojson["geometry"]),
         Some("FeatureCollection") => match geojson["features"].as_array().map(Vec::as_slice) {
             Some([feature]) => Ok(&feature["geometry"]),
-            _ => Err(wrong("the document has no feature, or several; an area is one of them")),
+            _ => Err(wrong("the document has no feature, or several; an area is one feature")),
         },
         Some(_) => Ok(geojson),
         None => Err(wrong("the document is no GeoJSON: it has no type")),

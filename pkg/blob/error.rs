@@ -27,7 +27,7 @@ pub enum Error {
         source: Failure,
     },
     /// There is no such blob, or no such bucket or container.
-    #[error("blob {name:?} is not there, or its bucket is not")]
+    #[error("blob {name:?} does not exist, or its bucket does not exist")]
     Missing {
         /// The blob.
         name: String,

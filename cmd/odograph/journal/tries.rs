@@ -60,7 +60,7 @@ fn asks_to_wait(status: StatusCode) -> bool {
 /// The same request again; one that can never be sent is not tried.
 fn repeated(posting: &RequestBuilder) -> anyhow::Result<RequestBuilder> {
     let repeated = posting.try_clone();
-    repeated.context("this cannot be sent; is the key one as odograph key new prints it?")
+    repeated.context("this cannot be sent; is the key as `odograph key new` prints it?")
 }
 
 #[cfg(test)]

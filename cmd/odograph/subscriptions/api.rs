@@ -90,7 +90,7 @@ impl Api {
     fn at(&self, path: &[&str]) -> anyhow::Result<Url> {
         let mut url = self.url.clone();
         let Ok(mut segments) = url.path_segments_mut() else {
-            bail!("{}: no address of a notifier", self.url);
+            bail!("{} is not the address of a notifier", self.url);
         };
         segments.pop_if_empty().push("api").extend(path);
         drop(segments);

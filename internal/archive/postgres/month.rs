@@ -224,7 +224,7 @@ async fn attempt_drop(
     let record = transaction.prepare(record).await?;
     for (day, revision) in dropped {
         let version = expected.get(day).map_or(0, |state| state.version);
-        let revision = i64::try_from(*revision).context("a revision without end")?;
+        let revision = i64::try_from(*revision).context("the number of the revision is too large")?;
         transaction
             .execute(&record, &[&day.to_string(), &version, &revision])
             .await?;

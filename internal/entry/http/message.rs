@@ -206,7 +206,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all("idempotency-key").into_iter();
     let (Some(key), None) = (given.next(), given.next()) else {
         return if headers.contains_key("idempotency-key") {
-            Err(Problem::bad_request("Idempotency-Key is there twice; send one."))
+            Err(Problem::bad_request("Idempotency-Key is given twice; send one."))
         } else {
             Ok(None)
         };

@@ -121,7 +121,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         End::Stopped(Stop::Torn(line)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
-                "Line {line} has so many beginnings of readings that it is not looked through further. Readings before that are accepted; send one reading a line."
+                "Line {line} has too many beginnings of readings to judge each. Readings before that are accepted; send one reading a line."
             ),
         ),
         End::Stopped(Stop::Syntax(line)) => Problem::new(
@@ -164,7 +164,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Foreign(Foreign::Gzip | Foreign::Zstd)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is compressed once more than can be decoded; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
+            "The body has more layers of compression than can be decoded; decompress it, and send it with Content-Encoding gzip or zstd, or plain.",
         ),
         End::Body(body::Error::Bomb) => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -294,7 +294,7 @@ impl JournalState {
         if readings.len() > MOST_READINGS {
             return Err(wrong(
                 "limit",
-                format!("these have more than {MOST_READINGS} readings; ask for fewer"),
+                format!("these entries have more than {MOST_READINGS} readings; ask for fewer entries"),
             ));
         }
         for message in messages.iter_mut() {

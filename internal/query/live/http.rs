@@ -109,7 +109,7 @@ async fn listen(
 ) -> Result<Response, Problem> {
     let full = |_| {
         Problem::busy(
-            "As many clients listen as this server takes. Try again later, or ask /api/statistics/latest now and then.",
+            "This server has no room for another listener. Try again later, or ask /api/statistics/latest from time to time.",
             FULL_RETRY_AFTER,
         )
     };

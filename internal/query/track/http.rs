@@ -206,7 +206,7 @@ impl TrackState {
         if found.len() > DEVICES {
             return Err(wrong(
                 "device",
-                format!("more than {DEVICES} have readings in this span; name one"),
+                format!("more than {DEVICES} devices have readings in this span; name one"),
             ));
         }
         let mut room = ROOM;
@@ -237,7 +237,7 @@ impl TrackState {
 
 fn chosen(points: Option<usize>, simplify: Option<f64>) -> Result<Chosen, Problem> {
     match (points, simplify) {
-        (Some(_), Some(_)) => Err(wrong("simplify", "points is there, too: give one of the two")),
+        (Some(_), Some(_)) => Err(wrong("simplify", "points is given as well: give one of the two")),
         (Some(most), None) if (2..=MOST_ASKED).contains(&most) => Ok(Chosen::Most(most)),
         (Some(_), None) => Err(wrong("points", format!("write a number from 2 to {MOST_ASKED}"))),
         (None, Some(metres)) if metres > 0.0 && metres <= COARSEST => Ok(Chosen::Within(metres)),

@@ -204,7 +204,7 @@ impl TripState {
         if devices.len() > most {
             return Err(wrong(
                 "device",
-                format!("there are more than {most} for this span; name one, or ask for a shorter span"),
+                format!("there are more than {most} devices for this span; name one, or ask for a shorter span"),
             ));
         }
         let now = time::now();

@@ -19,7 +19,7 @@ pub(super) enum Refusal {
     Database(Error),
     /// That takes too many readings.
     Readings,
-    /// Too many readings lie within seconds.
+    /// Too many readings lie within a few seconds.
     Dense,
     /// The trips have too many places.
     Places,
@@ -41,7 +41,7 @@ impl From<Refusal> for Problem {
             ),
             Refusal::Dense => wrong(
                 "from",
-                format!("more than {HELD} readings lie within seconds there; ask for a span without them"),
+                format!("more than {HELD} readings of this span lie within a few seconds; ask for a span without them"),
             ),
             Refusal::Places => wrong(
                 "with",

@@ -124,19 +124,22 @@ pub(super) fn read(
         trial::check_filter(&compiled, Fire::Rise).map_err(|invalid| refused("clear", invalid))?;
         filters.push(compiled);
         if !matches!(fire, Fire::Rise | Fire::Fall | Fire::Both) {
-            return Err(wrong("clear", "it works where fire is rise, fall or both"));
+            return Err(wrong("clear", "it works only if fire is rise, fall or both"));
         }
     }
     if fire == Fire::Quiet
         && let Some(name) = ["every", "maxAge"].iter().find(|name| members.has(name))
     {
-        return Err(wrong(name, "it works where fire is not quiet; a silence is told once"));
+        return Err(wrong(
+            name,
+            "it works only if fire is not quiet; a silence makes one event",
+        ));
     }
     let hold = members.span("for", 0..=span::LONGEST)?.unwrap_or(0);
     if fire == Fire::Quiet && hold < SECOND {
         return Err(wrong(
             "for",
-            "where fire is quiet, write how long no reading comes, such as 1h",
+            "if fire is quiet, write how long no reading comes, such as 1h",
         ));
     }
     let subscription = Subscription {

@@ -51,7 +51,7 @@ pub enum Refused {
     #[error("the token's header has crit")]
     Critical,
     /// Signed with another secret, or altered.
-    #[error("the token's signature does not fit")]
+    #[error("the token's signature is wrong")]
     Signature,
     /// A claim has another type than it should, or stands there twice.
     #[error("the token's claims cannot be used")]

@@ -15,7 +15,7 @@ TOGETHER = (
     "points: it sets the aggregation",
     "points: write a number from 1 to ",  # a flag says up to which
     "points: no width up to a week fits",
-    "simplify: points is there, too",
+    "simplify: points is given as well",
     "layout: only JSON has columns",
     "with: GPX holds places only",
     "order: lines come all at once",
