@@ -14,7 +14,7 @@ export const texts = {
   'frame.fleet.other': 'All {count} vehicles',
   'frame.live': 'Live',
   'frame.lost': 'Not connected',
-  'frame.noServer': 'The server does not answer. What you see may be old. Trying again by itself.',
+  'frame.noServer': 'The server does not answer. What you see may be old. The page keeps trying.',
   'frame.settings': 'Settings',
   'frame.skip': 'Skip to content',
   'frame.views': 'Views',
@@ -24,7 +24,7 @@ export const texts = {
   'empty.copy': 'Copy',
   'empty.key': 'Odograph prints the key when it starts, and keeps it in the file api-key of its data folder.',
   'empty.line': 'Command that sends a reading',
-  'empty.text': 'Send one from a terminal, with your key in the place of YOUR_KEY:',
+  'empty.text': 'Send one from a terminal, with your key instead of YOUR_KEY:',
   'empty.title': 'No readings yet',
   'empty.waiting': 'This page shows the first reading as soon as it is there.',
 
@@ -86,7 +86,7 @@ export const texts = {
   // One chart
   'chart.empty': 'No readings in this span',
   'chart.greatest': 'Greatest',
-  'chart.keys': 'Arrow keys move the cursor, with Shift they select. Enter zooms, Escape returns.',
+  'chart.keys': 'Arrow keys move the cursor; with Shift they select a span. Enter zooms in, Escape goes back.',
   'chart.least': 'Least',
   'chart.mean': 'Average',
   'chart.nowhere': 'No time chosen',
@@ -97,7 +97,7 @@ export const texts = {
   'chart.value': 'Value',
 
   // Charts
-  'charts.back': 'Back to the span before',
+  'charts.back': 'Back to the previous span',
   'charts.choice': 'Sensors and span',
   'charts.choose': 'Choose a sensor.',
   'charts.closer': 'Zoom in',
@@ -242,6 +242,6 @@ export const texts = {
   'map.naturalearth': 'Natural Earth',
   'map.near': 'Near {place}, zoom {zoom}.',
   'map.out': 'Zoom out',
-  'map.speeds': 'Colours of the track, each from its speed in {unit}',
+  'map.speeds': 'Colours of the track by speed, in {unit}',
   'map.zoom': 'Zoom {zoom}.',
 };
