@@ -13,12 +13,12 @@
 //! | `/~HASH/FILE` | a file of `site/`, or the base map; caches keep it for a year |
 //! | `/tiles/FILE` | the map of `--map`, in ranges |
 //!
-//! HASH is of all files, so modules import each other by relative paths. Browsers get the modules as they are, but
-//! for lines of comments. The program holds the files, compressed once
-//! at its start. A debug build reads the folder instead, again with each load of `index.html`: save, and reload.
+//! HASH is a hash of all files, so modules import each other by relative paths. Browsers get the modules without their
+//! lines of comments, and otherwise as they are. The program holds the files, and compresses them once at its start.
+//! A debug build reads the folder instead, again with each load of `index.html`: save, and reload.
 //!
-//! Deliberately not here: what the page shows, which is in `site/`, and who may read it. Unknown paths get no answer
-//! from here: they stay 404.
+//! Deliberately not here: what the page shows, which is in `site/`; who may read it; and answers to unknown paths, which
+//! stay 404.
 
 mod comments;
 mod files;

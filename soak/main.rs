@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Break everything for a while, then see whether every acknowledged reading is there, once
 #[derive(Parser)]
 struct Args {
-    /// The form that `make test` runs, to see again what a seed of it has found
+    /// Run the short form, as `make test` does, to repeat one of its seeds
     #[arg(long)]
     short: bool,
 
-    /// Break what keeps messages instead, for a minute each: is every acknowledged one answered until then, and no later?
+    /// Run the fault suite of messages instead: each acknowledged message must be answered for a minute, and no longer
     #[arg(long, conflicts_with_all = ["short", "clients", "pace", "stream_bytes", "disk_bytes"])]
     messages: bool,
 

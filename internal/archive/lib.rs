@@ -1,5 +1,5 @@
-//! Daily dumps: the readings of a UTC day as a plain file, for all who may read the store. It holds every place of the
-//! vehicles, home addresses included.
+//! Daily dumps: the readings of a UTC day as a plain file, for every client that may read the store. A dump holds every
+//! place of the vehicles, home addresses included.
 //!
 //! ```no_run
 //! # async fn run() -> anyhow::Result<()> {

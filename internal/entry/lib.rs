@@ -1,7 +1,7 @@
 //! The journal: messages with hashtags beside the readings, from people and programs on the way.
 //!
-//! An entry stands at the moment that it tells of, whenever it arrives. Its id begins with that moment, so that one key
-//! orders, pages, bounds and counts entries.
+//! An entry belongs to the moment that it tells of, whenever it arrives. Its id begins with that moment. So one key
+//! orders entries, gives their pages, bounds spans and counts them.
 //!
 //! ```no_run
 //! # fn run(pool: postgres::Pool, service: service::Service) -> Result<(), Box<dyn std::error::Error>> {
@@ -16,7 +16,8 @@
 //!
 //! `http` has the paths of the journal's own program, `store` its transactions. [`Reader`] reads entries; the
 //! API has one over its own connections. A [`Record`] is an entry in a dump, which [`restore`] brings back.
-//! Deliberately not here: readings, and which place an entry has that names none.
+//!
+//! Deliberately not here: readings, and finding a place for an entry that names none.
 
 mod admission;
 mod draft;

@@ -1,8 +1,8 @@
 //! Takes uploads: authenticates them, judges their values, and publishes readings to the event bus.
 //!
-//! An [`Ingest`] is the state that all entrances share. A `session` is one upload: it judges bytes as they
-//! come, gathers readings into segments, publishes them, and tells how it ended. `http` is `POST /ingest`: it
-//! reads a body, feeds it to a session, and answers. Another entrance would sit beside `http` and use the
+//! An [`Ingest`] is the state that all protocols share. A `session` is one upload: it judges bytes as they
+//! come, gathers readings into segments, publishes them, and says how it ended. `http` is `POST /ingest`: it
+//! reads a body, feeds it to a session, and answers. Another protocol would stand beside `http` and use the
 //! same session.
 //!
 //! ```no_run
@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! Deliberately not here: PostgreSQL. A database tells the time through a [`Witness`].
+//! Deliberately not here: PostgreSQL. A program with a database passes the time of its newest receipt as a [`Witness`].
 
 mod admission;
 mod clock;

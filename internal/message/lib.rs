@@ -1,7 +1,7 @@
 //! Messages: a temporary store of CloudEvents over gRPC, on PostgreSQL.
 //!
-//! A put is answered once it is committed. The same again is harmless; another message under the same id and source is
-//! an error. What is past its time is gone from answers at once, and from the disk in whole epochs soon after.
+//! A put is answered once it is committed. A message that is put twice is stored once; another message under the same
+//! id and source is an error. No answer holds an expired message. Soon after, its whole epoch leaves the disk.
 //!
 //! ```no_run
 //! # async fn run(pool: postgres::Pool, service: service::Service) -> anyhow::Result<()> {
@@ -14,8 +14,9 @@
 //! # }
 //! ```
 //!
-//! `calls` answers, `gather` lets puts share transactions, `store` has the SQL, `api/grpc` the services. Deliberately not
-//! here: sockets and TLS (`grpc`, `web`).
+//! `calls` answers, `gather` lets puts share transactions, `store` has the SQL, `api/grpc` the services.
+//!
+//! Deliberately not here: sockets and TLS (`grpc`, `web`).
 
 mod admission;
 mod calls;

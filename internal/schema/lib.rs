@@ -1,4 +1,4 @@
-//! The database's schema, the numbered files of `migrations/`, embedded: brings a database to it under a lock.
+//! The schema of the database: holds the numbered files of `migrations/`, and migrates a database under a lock.
 //!
 //! ```no_run
 //! # async fn run(pool: postgres::Pool) -> Result<(), postgres::Error> {

@@ -18,8 +18,8 @@
 //! 4. the versions of the days touched, then the days of each device;
 //! 5. the change that subscriptions judge.
 //!
-//! Partitions and series are made before, each in a transaction of its own. So are dead letters stored: those of
-//! rejected lines after the receipt lines, those of refused messages after the receipts.
+//! Partitions and series are made before, each in a transaction of its own. Dead letters have transactions of their
+//! own, too: those of rejected lines are stored after the receipt lines, those of refused messages after the receipts.
 //!
 //! COPY writes readings straight into their month's partition. Identity is the primary key, and COPY fails on
 //! the first stored identity. So readings are looked up first (`existing.rs`), except those newer than their

@@ -9,8 +9,8 @@
 //! # }
 //! ```
 //!
-//! The page `docs/internals/subscriptions.md` tells the flow. PostgreSQL is the only queue: `change` and `published`
-//! lead in, `delivery` and `attempt` lead out.
+//! The page `docs/internals/subscriptions.md` describes the flow. PostgreSQL is the only queue: the tables `change` and
+//! `published` hold what comes in, `delivery` and `attempt` what goes out.
 //!
 //! Deliberately not here: the bus, the language of filters (`filter`), and the client that sends (`webhook`).
 

@@ -24,7 +24,7 @@
 //! ```
 //!
 //! Deliberately not here: regular expressions, `map` and `filter`, macros within macros, types as values, optional
-//! values, any domain. The page `docs/internals/filters.md` tells the flow and the bounds.
+//! values, any domain. The page `docs/internals/filters.md` describes the flow and the bounds.
 
 mod compile;
 mod count;

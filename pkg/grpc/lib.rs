@@ -13,7 +13,7 @@
 //! # }
 //! ```
 //!
-//! Knows no domain. TLS, certificates and the number of connections are those of `web`.
+//! Deliberately not here: any domain, and TLS, certificates and the number of connections, which are those of `web`.
 
 mod connection;
 mod health;

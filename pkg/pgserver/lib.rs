@@ -11,8 +11,10 @@
 //! ```
 //!
 //! A start cleans up after the last run: it begins an interrupted `initdb` again, stops a server that
-//! outlived its owner, and removes a pid file of another program. `fsync` stays on. There is no backup,
-//! no upgrade between major versions and no replication here; for those, run a PostgreSQL of your own.
+//! outlived its owner, and removes a pid file of another program. `fsync` stays on.
+//!
+//! Deliberately not here: backups, upgrades between major versions, and replication. For those, run a
+//! PostgreSQL of your own.
 
 mod account;
 mod binaries;

@@ -9,7 +9,7 @@
 //! # }
 //! ```
 //!
-//! Knows no tables: their SQL is in the crates that use it.
+//! Deliberately not here: tables. Their SQL is in the crates that use them.
 
 mod connect;
 mod database;

@@ -12,8 +12,10 @@
 //! # }
 //! ```
 //!
-//! Knows no domain. `axum::serve` is deliberately not used: it installs no timer, so it would never
-//! cut off a client that sends its headers a byte a minute.
+//! `axum::serve` is not used: it installs no timer, so it would never disconnect a client that sends its headers
+//! a byte a minute.
+//!
+//! Deliberately not here: any domain, and clients of HTTP.
 
 mod accept;
 mod correlation;
