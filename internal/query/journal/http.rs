@@ -98,7 +98,7 @@ struct JournalOf {
     limit: Option<usize>,
     /// The `nextCursor` of the page before; the first page without it.
     cursor: Option<String>,
-    /// Adds what the device's sensors said last.
+    /// Adds the last values of the device's sensors.
     #[param(inline)]
     with: Option<With>,
     /// The form of the answer; `json` without it.
@@ -195,7 +195,7 @@ async fn messages(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct OneOf {
-    /// Adds what the device's sensors said last.
+    /// Adds the last values of the device's sensors.
     #[param(inline)]
     with: Option<With>,
 }
@@ -328,7 +328,7 @@ struct TrendOf {
     /// Entries with this hashtag; may be given several times, for all of them.
     #[serde(default)]
     hashtag: Vec<String>,
-    /// `zero` counts empty buckets, too; `none`, which leaves them out, without it.
+    /// `none` leaves empty buckets out, `zero` counts them as 0; `none` without it.
     #[serde(default)]
     #[param(value_type = String, pattern = "^(none|zero)$", example = "zero")]
     fill: Fill,

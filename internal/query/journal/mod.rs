@@ -20,7 +20,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// An entry as this API tells it.
+/// An entry, as this API answers it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Message {
@@ -48,7 +48,7 @@ struct User {
     name: String,
 }
 
-/// Where an entry stands.
+/// The place of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = PlaceOfMessage)]
 struct Place {
@@ -60,7 +60,7 @@ struct Place {
     source: Source,
 }
 
-/// Who says where an entry stands.
+/// Where the place of an entry comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Source {
@@ -68,7 +68,7 @@ enum Source {
     Readings,
 }
 
-/// What a sensor said last, at an entry's moment or a while before.
+/// The last value of a sensor at an entry's moment, or shortly before.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = ReadingOfMessage)]
 struct Reading {

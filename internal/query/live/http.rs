@@ -85,8 +85,8 @@ struct LiveOf {
 
 /// What changes, as it changes: server-sent events until the client leaves or the program ends.
 ///
-/// Each event is a state: `hello` with the server's time, then `latest` for each latest value, and `upload`, `day` and
-/// `journal` for what happened after `Last-Event-ID`; after that, what changes.
+/// Each event holds a state. First come `hello` with the server's time, `latest` for each latest value, and `upload`,
+/// `day` and `journal` for what happened after `Last-Event-ID`. Then come the changes.
 #[utoipa::path(
     get,
     path = "/api/live",

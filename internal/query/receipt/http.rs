@@ -132,7 +132,8 @@ struct Wait {
 
 /// The receipt of an upload: what became of its readings.
 ///
-/// With `wait`, the answer is held while the receipt is pending, and not beyond the program's end.
+/// With `wait`, the API answers once the receipt is no longer pending, once this time is over, or when the program
+/// ends.
 #[utoipa::path(
     get,
     path = "/api/ingests/{id}",

@@ -91,7 +91,7 @@ struct TrackOf {
     /// So many points at most; each segment keeps both ends.
     #[param(minimum = 2, maximum = 10000)]
     points: Option<usize>,
-    /// Leaves out points from which the line is at most so many metres away.
+    /// Leaves out points that are at most so many metres from the line.
     #[param(exclusive_minimum = 0, maximum = 100000)]
     simplify: Option<f64>,
     /// A sensor: each point has its nearest value, or null.

@@ -65,8 +65,8 @@ struct TrendOf {
     /// The width of a bucket, such as `30s`, `15m`, `1h`, `1d` or `1mo`; or `all`. `15m` without it.
     #[param(inline)]
     aggregation: Option<Aggregation>,
-    /// The greatest number of points instead: up to as many readings as they are, or else buckets. 2,000 at the most,
-    /// unless this server has another limit.
+    /// Instead of `aggregation`: the greatest number of points. The points are the readings themselves if these are
+    /// no more, or else buckets. 2,000 at the most, unless this server has another limit.
     #[param(minimum = 1)]
     points: Option<u32>,
     /// The zone in which dates, days, weeks, months and years begin; UTC without it.
@@ -76,7 +76,7 @@ struct TrendOf {
     #[serde(default)]
     #[param(inline)]
     function: Functions,
-    /// What an empty bucket has. `none` leaves it out; that is so without it, and `null` in columns.
+    /// The value of an empty bucket; `none` leaves it out. Without `fill` it is `none`, and in columns `null`.
     #[param(inline)]
     fill: Option<Fill>,
     /// A series of each device.

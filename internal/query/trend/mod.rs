@@ -58,7 +58,7 @@ struct Trend<'a> {
 /// Trends of several sensors, of each device, or in columns.
 #[derive(Debug, Serialize, ToSchema)]
 struct Trends<'a> {
-    /// As of one trend, like the next two.
+    /// The beginning of the span. This member and the next two are those of the trend of one sensor.
     from: Time,
     to: Time,
     #[schema(required)]
@@ -73,7 +73,7 @@ struct Trends<'a> {
 /// The readings of a sensor, of one device or of all.
 #[derive(Debug, Serialize, ToSchema)]
 struct Series {
-    /// Null: all devices.
+    /// Null for all devices.
     #[schema(required)]
     device: Option<String>,
     sensor: String,
