@@ -164,7 +164,7 @@ fn admission(args: &Args) -> anyhow::Result<Admission> {
     };
     let admission = Admission::of(keys).limited(args.max_rate_per_key);
     if args.demo_users {
-        tracing::warn!("--demo-users lets everybody write under any name; take it away where others reach this port");
+        tracing::warn!("--demo-users lets everybody write under any name; leave it out if others reach this port");
         return Ok(admission.with_claims());
     }
     Ok(admission)

@@ -154,7 +154,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
     });
     let listener = if is_local {
         tracing::info!(
-            "no key is given, so only this machine is let in; give --api-key, or --open to let everybody in"
+            "no key is given, so only this machine may connect; give --api-key, or --open for every machine"
         );
         service.listen_locally("messages", args.port).await?
     } else {

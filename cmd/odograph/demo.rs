@@ -36,7 +36,7 @@ pub(crate) async fn drive(pool: Pool, url: String, key: String, stop: Cancellati
             Ok(span) => past::upload(&client, &url, &key, DEVICE, span.map(|(first, _)| first), &stop).await,
             Err(error) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(error, "the demo does not know its days, so it adds none");
+                tracing::warn!(error, "the demo cannot read which days it has, so it adds none");
                 Ok(())
             }
         }

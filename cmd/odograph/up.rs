@@ -297,7 +297,7 @@ async fn everything(
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "cannot open the port of subscriptions, so none are judged; choose another --notifier-port"
+                "cannot open the port of subscriptions, so none is judged; choose another --notifier-port"
             );
             None
         }
@@ -408,7 +408,7 @@ async fn messages(
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "cannot open the port of messages, so none are taken; choose another --messages-port"
+                "cannot open the port of messages, so they are not served; choose another --messages-port"
             );
             (None, all_ended)
         }

@@ -131,7 +131,7 @@ impl Ingest {
             tracing::warn!(
                 key,
                 max_series = self.limits.max_series,
-                "readings of new series are deferred: there is no room for their names; raise --max-series if they are meant"
+                "readings of new series are deferred: there is no room for their names; raise --max-series if these series are intended"
             );
         }
     }

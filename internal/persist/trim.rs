@@ -131,7 +131,7 @@ impl Trimmer {
                 bytes = now.bytes,
                 max_bytes = now.max_bytes,
                 unstored_messages = now.unacknowledged,
-                "the event bus is nearly full of readings that are not stored yet; full, it refuses more"
+                "the event bus is nearly full of readings that are not stored yet; once it is full, it refuses more"
             );
         }
         Ok(trimmed == 0)

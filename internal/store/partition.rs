@@ -105,10 +105,13 @@ pub async fn drop_partition(client: &mut Client, parent: &str, name: &str) -> Re
     match dropped {
         Ok(_) => {
             transaction.commit().await?;
-            tracing::info!(partition = name, "dropped what is past its time");
+            tracing::info!(partition = name, "dropped a partition that is past its time");
         }
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            tracing::info!(partition = name, "in use, such as by a backup; dropping it in an hour");
+            tracing::info!(
+                partition = name,
+                "a partition is in use, such as by a backup; dropping it in an hour"
+            );
         }
         Err(error) => return Err(error),
     }

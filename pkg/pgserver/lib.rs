@@ -190,7 +190,7 @@ impl Server {
         if timeout(deadline, self.child.wait()).await.is_err() {
             tracing::warn!(
                 ?deadline,
-                "PostgreSQL did not stop in time: stopping it hard, the next start recovers"
+                "PostgreSQL did not stop in time: ending it at once; it recovers at its next start"
             );
             self.signal(Signal::SIGQUIT);
             // It gives its workers five seconds, then kills them.

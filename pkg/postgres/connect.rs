@@ -152,7 +152,7 @@ fn cause(error: &Error) -> String {
     }
     if cause.contains("certificate") {
         format!(
-            "{cause}; name the file of the authority that signed the server's certificate with sslrootcert=FILE in the URL, and the host as the certificate has it; or say sslmode=prefer, if the network in between is safe"
+            "{cause}; name the file of the authority that signed the server's certificate with sslrootcert=FILE in the URL, and write the host as the certificate names it; or say sslmode=prefer, if the network in between is safe"
         )
     } else if cause.contains("does not support TLS") {
         format!(

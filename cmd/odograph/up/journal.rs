@@ -46,7 +46,7 @@ pub(super) async fn start(
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "cannot open the port of the journal, so there is none; choose another --journal-port"
+                "cannot open the port of the journal, so it is not served; choose another --journal-port"
             );
             return Ok(None);
         }

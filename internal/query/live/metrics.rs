@@ -27,7 +27,7 @@ impl Metrics {
         );
         registry.register(
             "api_live_polls",
-            "Looks at the database for what listeners are to be told",
+            "Looks at the database for changes, for all listeners",
             metrics.polls.clone(),
         );
         metrics

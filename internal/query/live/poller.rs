@@ -42,7 +42,7 @@ impl Poller {
             self.hub.wanted().await;
             if let Err(error) = self.follow(&mut pauses).await {
                 if WARNINGS.allows("live") {
-                    tracing::warn!(error = %Chain(&error), "cannot look for what listeners are to be told; trying again");
+                    tracing::warn!(error = %Chain(&error), "cannot look for changes; trying again");
                 }
                 sleep(pauses.grow()).await;
             }

@@ -13,7 +13,7 @@ pub(super) fn config(ca: Option<&str>) -> Result<ClientConfig, Error> {
         if should_log(&error) {
             tracing::error!(
                 error,
-                "the event bus's certificate cannot be verified; name the file of the authority that signed it with ?ca=FILE in the URL, and the host as the certificate has it"
+                "the event bus's certificate cannot be verified; name the file of the authority that signed it with ?ca=FILE in the URL, and write the host as the certificate names it"
             );
         }
     };
