@@ -1,5 +1,5 @@
 //! Real parts for tests: a fresh database, stream or prefix on the servers that `make test` starts (the
-//! program `with-servers`), private servers that a test may kill, and our own programs as real processes.
+//! program `with-servers`), private servers that a test may kill, our own programs as real processes, and a browser.
 //!
 //! ```no_run
 //! # async fn run() {
@@ -19,6 +19,7 @@
 //!
 //! Deliberately not here: mocks.
 
+pub mod browser;
 mod certificate;
 mod clock;
 mod cluster;

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod browser;
 mod first;
 mod keyboard;
 mod live;
@@ -12,3 +11,5 @@ mod looks;
 mod odograph;
 mod settings;
 mod sources;
+
+use testutil::browser;

@@ -1,26 +1,35 @@
-//! A Chromium of its own for a test, by the WebDriver protocol.
+//! A Chromium of its own, by the WebDriver protocol: Debian's, which `scripts/install-chromium.sh` installs.
 
-use crate::odograph::{LONG, client};
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use crate::{Running, poll, workspace};
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Duration;
 use tempfile::TempDir;
-use testutil::{Running, poll, workspace};
 use tokio::process::Command;
 
+/// Deadline of an answer, and of what is waited for.
+const LONG: Duration = Duration::from_secs(120);
+
 /// The key Tab, as WebDriver names it.
-pub(crate) const TAB: &str = "\u{e004}";
+pub const TAB: &str = "\u{e004}";
 /// The key Enter.
-pub(crate) const ENTER: &str = "\u{e007}";
+pub const ENTER: &str = "\u{e007}";
 /// The key Escape.
-pub(crate) const ESCAPE: &str = "\u{e00c}";
+pub const ESCAPE: &str = "\u{e00c}";
 /// The arrow to the right.
-pub(crate) const RIGHT: &str = "\u{e014}";
+pub const RIGHT: &str = "\u{e014}";
 
 /// Sizes of screens: a laptop's, a phone's, and a laptop's at 400 %.
-pub(crate) const SIZES: [(u32, u32); 3] = [(1440, 900), (390, 844), (320, 640)];
+pub const SIZES: [(u32, u32); 3] = [(1440, 900), (390, 844), (320, 640)];
 
 /// A browser without a window, with one page. It ends with its driver, which is killed when this is dropped.
-pub(crate) struct Browser {
+///
+/// # Panics
+/// All functions do where the browser or the page does not do what is asked for.
+#[derive(Debug)]
+pub struct Browser {
     http: reqwest::Client,
     session: String,
     _driver: Running,
@@ -28,8 +37,18 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one that finds no other machine, at the size of a laptop.
-    pub(crate) async fn start() -> Self {
+    /// Starts one that finds no other machine, at the size of a laptop. It keeps logs for [`Browser::console`] and
+    /// [`Browser::requests`].
+    pub async fn start() -> Self {
+        Self::logging(json!({"browser": "ALL", "performance": "ALL"})).await
+    }
+
+    /// As [`Browser::start`], without logs: keeping them would cost time that is measured.
+    pub async fn start_without_logs() -> Self {
+        Self::logging(json!({})).await
+    }
+
+    async fn logging(logs: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let install = "run scripts/install-chromium.sh, which `make tools` does";
@@ -55,7 +74,7 @@ impl Browser {
             "browserName": "chrome",
             "timeouts": {"script": 60_000, "pageLoad": 60_000},
             "goog:chromeOptions": {"args": arguments, "prefs": {"intl.accept_languages": "en-GB,en"}},
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+            "goog:loggingPrefs": logs,
         }}});
         let mut browser = Self {
             http: client(),
@@ -70,6 +89,12 @@ impl Browser {
         browser
     }
 
+    /// Ends it, and waits until it has ended.
+    pub async fn end(self) {
+        let answer = self.http.delete(&self.session).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
     async fn post(&self, path: &str, body: Value) -> Value {
         let asked = self.http.post(format!("{}{path}", self.session)).json(&body);
         let answer = asked.send().await.unwrap();
@@ -79,14 +104,14 @@ impl Browser {
         answer["value"].clone()
     }
 
-    /// Sends a command of the `DevTools` protocol.
-    async fn command(&self, name: &str, parameters: Value) -> Value {
+    /// Sends a command of the `DevTools` protocol, and returns its result.
+    pub async fn command(&self, name: &str, parameters: Value) -> Value {
         let body = json!({"cmd": name, "params": parameters});
         self.post("/goog/cdp/execute", body).await
     }
 
     /// Sets the size of the screen and the system's theme, `light` or `dark`.
-    pub(crate) async fn screen(&self, (width, height): (u32, u32), theme: &str) {
+    pub async fn screen(&self, (width, height): (u32, u32), theme: &str) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         self.command("Emulation.setDeviceMetricsOverride", metrics).await;
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
@@ -94,24 +119,24 @@ impl Browser {
     }
 
     /// Sets the viewer's time zone.
-    pub(crate) async fn zone(&self, zone: &str) {
+    pub async fn zone(&self, zone: &str) {
         let zone = json!({"timezoneId": zone});
         self.command("Emulation.setTimezoneOverride", zone).await;
     }
 
     /// Opens an address, and waits until the view there has a heading.
-    pub(crate) async fn open(&self, url: &str) {
+    pub async fn open(&self, url: &str) {
         self.post("/url", json!({"url": url})).await;
         self.until("return document.querySelector('main h1') !== null").await;
     }
 
     /// Runs the body of a function in the page. Returns what it returns, or what its promise resolves to.
-    pub(crate) async fn run(&self, script: &str) -> Value {
+    pub async fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", json!({"script": script, "args": []})).await
     }
 
     /// Runs such a body until it returns something that is neither false nor null.
-    pub(crate) async fn until(&self, script: &str) -> Value {
+    pub async fn until(&self, script: &str) -> Value {
         poll(LONG, async || {
             let value = self.run(script).await;
             (!value.is_null() && value != false).then_some(value)
@@ -120,7 +145,7 @@ impl Browser {
     }
 
     /// Presses and releases keys, one after the other.
-    pub(crate) async fn press(&self, keys: &[&str]) {
+    pub async fn press(&self, keys: &[&str]) {
         let presses = keys.iter().flat_map(|key| {
             let press = |kind: &str| json!({"type": kind, "value": key});
             [press("keyDown"), press("keyUp")]
@@ -131,7 +156,7 @@ impl Browser {
     }
 
     /// What the console said since the last time, violations of the policy included.
-    pub(crate) async fn console(&self) -> Vec<String> {
+    pub async fn console(&self) -> Vec<String> {
         let entries = self.log("browser").await;
         let texts = entries
             .iter()
@@ -140,7 +165,7 @@ impl Browser {
     }
 
     /// The addresses that were asked for since the last time.
-    pub(crate) async fn requests(&self) -> Vec<String> {
+    pub async fn requests(&self) -> Vec<String> {
         let entries = self.log("performance").await;
         let urls = entries.iter().filter_map(|entry| {
             let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
@@ -157,7 +182,7 @@ impl Browser {
     }
 
     /// What axe-core finds against WCAG 2.2 AA and its own good practices.
-    pub(crate) async fn inaccessible(&self) -> Vec<String> {
+    pub async fn inaccessible(&self) -> Vec<String> {
         let axe = workspace().join(".tools/axe/node_modules/axe-core/axe.min.js");
         let axe = fs::read_to_string(&axe)
             .unwrap_or_else(|error| panic!("{}: {error}: run scripts/install-chromium.sh", axe.display()));
@@ -172,4 +197,11 @@ impl Browser {
         let found = found.as_array().unwrap().iter();
         found.map(|one| one.as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// A client without a proxy of its own.
+fn client() -> reqwest::Client {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().timeout(LONG).build().unwrap()
 }
