@@ -91,7 +91,7 @@ bench: ## measure against the rivals on this machine and write BENCHMARKS.md: [Q
 	$(TARGET_DIR)/release/bench --write $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: ## install InfluxDB, VictoriaMetrics, graphile-worker, Redis and Datasette, for `make bench` to stand beside
+bench-peers: ## install InfluxDB, VictoriaMetrics, graphile-worker, Redis, Datasette and Chromium, for `make bench`
 	@scripts/install-bench-peers.sh
 
 .PHONY: micro

@@ -16,6 +16,7 @@ mod live;
 mod live_listeners;
 mod load;
 mod messages;
+mod page;
 mod peers;
 mod readings;
 mod rebuild;
@@ -78,6 +79,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             queued: 200_000,
             messages: 800_000,
             entries: 200_000,
+            heap_seconds: 30,
         }
     } else {
         Size {
@@ -94,6 +96,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             queued: 1_000_000,
             messages: 8_000_000,
             entries: 1_000_000,
+            heap_seconds: 1_800,
         }
     };
     let mut report = Report::new(size);
@@ -148,6 +151,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted("journal") {
         journal::measure(&servers, size, &mut report).await?;
+    }
+    if wanted("page") {
+        page::measure(&servers, size, &mut report).await?;
     }
     report.print();
     // One workload alone is no report.

@@ -98,6 +98,14 @@ impl Report {
         ));
     }
 
+    /// Adds a figure whose median may be as large as the limit. Without a unit, the text is empty.
+    pub(crate) fn at_most(&mut self, name: &str, unit: &str, ours: &Figure, limit: f64) {
+        let missed = missed(ours.median() > limit);
+        let [ours, limit] = [ours.cell(), limit.to_string()].map(|text| format!("{text} {unit}"));
+        let (ours, limit) = (ours.trim_end(), limit.trim_end());
+        self.add(format!("| {name} | {ours} | | | at most {limit}{missed} |"));
+    }
+
     fn row(
         &mut self,
         name: &str,
@@ -211,6 +219,7 @@ fn machine() -> String {
         ("nats-server", "--version"),
         ("influxd", "version"),
         ("wrk", "--version"),
+        ("chromium", "--version"),
     ];
     let versions: Vec<String> = versions
         .iter()

@@ -27,4 +27,6 @@ pub(crate) struct Size {
     pub(crate) messages: usize,
     /// Entries of the journal.
     pub(crate) entries: usize,
+    /// Seconds in which the heap of the page may grow.
+    pub(crate) heap_seconds: u64,
 }

@@ -2,7 +2,8 @@
 # Provides the peers of `make bench`. InfluxDB and VictoriaMetrics come from Debian or Ubuntu. They
 # are unpacked into .tools instead of installed, because their packages would start servers now and
 # at every boot; the benchmarks start private ones. graphile-worker comes from npm, with a Node.js
-# that is new enough for it. Datasette comes from PyPI.
+# that is new enough for it. Datasette comes from PyPI. Chromium, in which the page is measured, comes
+# from the package manager.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -70,6 +71,9 @@ if ! { found redis-server && found redis-benchmark; } && command -v apt-get >/de
     ln -sf "$(command -v redis-check-rdb)" .tools/bin/redis-server
     quietly .tools/bin/redis-server --version
 fi
+
+package chromium chromium chromium
+package chromedriver chromium-driver chromedriver
 
 if found influxd && found victoria-metrics; then exit 0; fi
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
