@@ -14,15 +14,19 @@ const HERE = 1000;
 
 const DIRECTIONS = ['n', 'ne', 'e', 'se', 's', 'sw', 'w', 'nw'];
 
-/** The units of the sensors that the server knows, as it writes them. @type {Record<string, string>} */
-const KNOWN = {
+/**
+ * The units of the sensors that the server knows, as it writes them. Without a prototype: a sensor may be called
+ * `constructor`.
+ * @type {Record<string, string>}
+ */
+const KNOWN = Object.assign(Object.create(null), {
   speed: 'km/h',
   fuel: '%',
   revolution: 'rpm',
   engine_temperature: 'degC',
   location_latitude: 'degrees',
   location_longitude: 'degrees',
-};
+});
 
 /** Digits behind the point, by unit; others have up to two. @type {Record<string, number>} */
 const DIGITS = { 'km/h': 0, mph: 0, '%': 0, rpm: 0, '°C': 0, '°F': 0, '°': 5 };
