@@ -46,7 +46,7 @@ function entry({ user, device, text, hashtags, timestamp, editedAt, place }) {
         </span>
         <span>${about.join(' · ')}</span>
       </p>
-      <p class="data-text">${text}${others.map((tag) => html` <span class="data-tag">#${tag}</span>`)}</p>
+      <p class="data-text"><bdi>${text}</bdi>${others.map((tag) => html` <span class="data-tag">#${tag}</span>`)}</p>
     </li>
   `;
 }
