@@ -5,6 +5,7 @@
 use crate::{Running, poll, workspace};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -18,8 +19,24 @@ pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
 /// The key Escape.
 pub const ESCAPE: &str = "\u{e00c}";
-/// The arrow to the right.
+/// The arrows.
+pub const LEFT: &str = "\u{e012}";
 pub const RIGHT: &str = "\u{e014}";
+pub const DOWN: &str = "\u{e015}";
+/// The key Home.
+pub const HOME: &str = "\u{e011}";
+
+/// The key Shift.
+const SHIFT: &str = "\u{e008}";
+
+/// Stops that Tab may make on the way to one.
+const STOPS: usize = 150;
+
+/// The name of what has the focus, as a screen reader says it.
+const FOCUSED: &str = "const element = document.activeElement;
+    if (element === document.body) return '';
+    const name = element.ariaLabel || element.labels?.[0]?.textContent || element.textContent;
+    return name.replace(/\\s+/g, ' ').trim()";
 
 /// Sizes of screens: a laptop's, a phone's, and a laptop's at 400 %.
 pub const SIZES: [(u32, u32); 3] = [(1440, 900), (390, 844), (320, 640)];
@@ -146,13 +163,45 @@ impl Browser {
 
     /// Presses and releases keys, one after the other.
     pub async fn press(&self, keys: &[&str]) {
-        let presses = keys.iter().flat_map(|key| {
-            let press = |kind: &str| json!({"type": kind, "value": key});
-            [press("keyDown"), press("keyUp")]
-        });
-        let presses: Vec<Value> = presses.collect();
+        self.keys(keys.iter().flat_map(|key| [down(key), up(key)]).collect())
+            .await;
+    }
+
+    /// As [`Browser::press`], while Shift is held.
+    pub async fn press_with_shift(&self, keys: &[&str]) {
+        let presses = keys.iter().flat_map(|key| [down(key), up(key)]);
+        let presses = [down(SHIFT)].into_iter().chain(presses).chain([up(SHIFT)]);
+        self.keys(presses.collect()).await;
+    }
+
+    async fn keys(&self, presses: Vec<Value>) {
         let actions = json!({"actions": [{"type": "key", "id": "keyboard", "actions": presses}]});
         self.post("/actions", actions).await;
+    }
+
+    /// Presses Tab until the focus is on what has this in its name.
+    pub async fn tab_to(&self, name: &str) {
+        let mut passed = Vec::new();
+        while passed.len() < STOPS {
+            self.press(&[TAB]).await;
+            let focused = self.run(FOCUSED).await;
+            if focused.as_str().unwrap().contains(name) {
+                return;
+            }
+            passed.push(focused);
+        }
+        panic!("Tab does not lead to {name:?}, only to {passed:?}");
+    }
+
+    /// Goes to the stop of Tab before this one.
+    pub async fn tab_back(&self) {
+        self.press_with_shift(&[TAB]).await;
+    }
+
+    /// Saves what is downloaded in this folder.
+    pub async fn save_in(&self, folder: &Path) {
+        let behavior = json!({"behavior": "allow", "downloadPath": folder});
+        self.command("Browser.setDownloadBehavior", behavior).await;
     }
 
     /// What the console said since the last time, violations of the policy included.
@@ -204,4 +253,12 @@ fn client() -> reqwest::Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().timeout(LONG).build().unwrap()
+}
+
+fn down(key: &str) -> Value {
+    json!({"type": "keyDown", "value": key})
+}
+
+fn up(key: &str) -> Value {
+    json!({"type": "keyUp", "value": key})
 }

@@ -11,5 +11,6 @@ mod looks;
 mod odograph;
 mod settings;
 mod sources;
+mod tasks;
 
 use testutil::browser;

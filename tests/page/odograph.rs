@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use testutil::{Process, Program};
@@ -55,12 +56,30 @@ impl Odograph {
         key.trim().to_owned()
     }
 
+    /// Its data folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Uploads a body. It is stored when this returns.
     pub(crate) async fn upload(&self, body: String) {
+        let (status, answer) = self.send(body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Uploads a body that may have lines to reject. Returns the status and the answer.
+    pub(crate) async fn send(&self, body: String) -> (u16, Value) {
         let asked = self.http.post(format!("{}/ingest", self.url)).bearer_auth(self.key());
         let answer = asked.body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// What a path of the API answers.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
         let (status, answer): (_, Value) = (answer.status(), answer.json().await.unwrap());
-        assert!(status.is_success(), "{answer}");
+        assert!(status.is_success(), "{path}: {answer}");
+        answer
     }
 
     /// Uploads values of sensors of the vehicle `lada`, measured now.
@@ -88,6 +107,30 @@ fn up(folder: &TempDir, flags: &[&str]) -> Program {
     let ports = ["--journal-port", "0", "--messages-port", "0", "--notifier-port", "0"];
     let up = Program::new("odograph").arg("up").args(ports).arg("--data-dir");
     up.arg(folder.path()).args(flags.iter().copied())
+}
+
+/// Lines of a drive to the north at one speed, which begins near Poreč: readings each five seconds.
+pub(crate) fn drive(device: &str, start: &str, minutes: i32, speed: f64) -> String {
+    let start: jiff::Timestamp = start.parse().unwrap();
+    let lines = (0..=minutes * 12).flat_map(|step| {
+        let (seconds, time) = (
+            f64::from(step) * 5.0,
+            start + jiff::SignedDuration::from_secs(i64::from(step) * 5),
+        );
+        let values = [
+            ("speed", speed),
+            ("revolution", speed * 40.0),
+            ("fuel", 50.0 - seconds / 600.0),
+            ("engine_temperature", 90.0),
+            ("location_latitude", 45.2 + speed / 3.6 * seconds / 111_195.0),
+            ("location_longitude", 13.6),
+        ];
+        values.map(|(sensor, value)| {
+            let reading = json!({"device": device, "sensor": sensor, "value": value, "timestamp": time.to_string()});
+            format!("{reading}\n")
+        })
+    });
+    lines.collect()
 }
 
 /// A client without a proxy of its own.
