@@ -198,10 +198,27 @@ impl Browser {
         self.press_with_shift(&[TAB]).await;
     }
 
+    /// Moves the mouse to a point of the window, in CSS pixels: `[x, y]`.
+    pub(crate) async fn point(&self, at: &Value) {
+        let step = json!({"type": "pointerMove", "duration": 0, "origin": "viewport", "x": at[0], "y": at[1]});
+        let mouse =
+            json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [step]});
+        self.post("/actions", json!({"actions": [mouse]})).await;
+    }
+
     /// Saves what is downloaded in this folder.
     pub async fn save_in(&self, folder: &Path) {
         let behavior = json!({"behavior": "allow", "downloadPath": folder});
         self.command("Browser.setDownloadBehavior", behavior).await;
+    }
+
+    /// Tells the page that it is hidden, or visible again.
+    pub(crate) async fn becomes(&self, state: &str) {
+        let script = format!(
+            "Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }});
+            document.dispatchEvent(new Event('visibilitychange'))"
+        );
+        self.run(&script).await;
     }
 
     /// What the console said since the last time, violations of the policy included.

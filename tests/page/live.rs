@@ -103,13 +103,7 @@ async fn a_hidden_page_listens_to_nothing() {
     browser.open(&format!("{}/", odograph.url)).await;
     figure(&browser, "Speed", "50 km/h").await;
     assert!(odograph.metric("api_live_listeners").await > 0.0);
-    let becomes = |state: &str| {
-        format!(
-            "Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }});
-            document.dispatchEvent(new Event('visibilitychange'))"
-        )
-    };
-    browser.run(&becomes("hidden")).await;
+    browser.becomes("hidden").await;
     poll(LONG, async || {
         // The server notices with its next event.
         odograph.measure(&[("speed", 60.0)]).await;
@@ -117,6 +111,6 @@ async fn a_hidden_page_listens_to_nothing() {
     })
     .await;
     assert_eq!(browser.run(FIGURES).await["Speed"], "50 km/h");
-    browser.run(&becomes("visible")).await;
+    browser.becomes("visible").await;
     figure(&browser, "Speed", "60 km/h").await;
 }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod browser;
+mod drives;
 mod first;
 mod keyboard;
 mod live;
