@@ -19,12 +19,16 @@ pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
 /// The key Escape.
 pub const ESCAPE: &str = "\u{e00c}";
-/// The arrows.
+/// The arrow to the left.
 pub const LEFT: &str = "\u{e012}";
+/// The arrow to the right.
 pub const RIGHT: &str = "\u{e014}";
+/// The arrow down.
 pub const DOWN: &str = "\u{e015}";
 /// The key Home.
 pub const HOME: &str = "\u{e011}";
+/// The key End.
+pub const END: &str = "\u{e010}";
 
 /// The key Shift.
 const SHIFT: &str = "\u{e008}";
@@ -199,7 +203,7 @@ impl Browser {
     }
 
     /// Moves the mouse to a point of the window, in CSS pixels: `[x, y]`.
-    pub(crate) async fn point(&self, at: &Value) {
+    pub async fn point(&self, at: &Value) {
         let step = json!({"type": "pointerMove", "duration": 0, "origin": "viewport", "x": at[0], "y": at[1]});
         let mouse =
             json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [step]});
@@ -213,7 +217,7 @@ impl Browser {
     }
 
     /// Tells the page that it is hidden, or visible again.
-    pub(crate) async fn becomes(&self, state: &str) {
+    pub async fn becomes(&self, state: &str) {
         let script = format!(
             "Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }});
             document.dispatchEvent(new Event('visibilitychange'))"

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod browser;
+mod clocks;
 mod drives;
 mod first;
 mod keyboard;
