@@ -7,6 +7,7 @@
 mod clocks;
 mod drives;
 mod first;
+mod hostile;
 mod keyboard;
 mod live;
 mod looks;
