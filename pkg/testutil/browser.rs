@@ -210,6 +210,16 @@ impl Browser {
         self.post("/actions", json!({"actions": [mouse]})).await;
     }
 
+    /// Goes on in a new window, as large as the first one. Closes the present one: browsers have six connections to a
+    /// server, and each page keeps one.
+    pub async fn new_window(&self) {
+        let window = self.post("/window/new", json!({"type": "window"})).await;
+        let closed = self.http.delete(format!("{}/window", self.session)).send();
+        assert!(closed.await.unwrap().status().is_success());
+        self.post("/window", json!({"handle": window["handle"]})).await;
+        self.screen(SIZES[0], "light").await;
+    }
+
     /// Saves what is downloaded in this folder.
     pub async fn save_in(&self, folder: &Path) {
         let behavior = json!({"behavior": "allow", "downloadPath": folder});

@@ -9,6 +9,7 @@ mod drives;
 mod first;
 mod hostile;
 mod keyboard;
+mod links;
 mod live;
 mod looks;
 mod odograph;
