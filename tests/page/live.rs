@@ -10,7 +10,7 @@ const FIGURES: &str = "return Object.fromEntries([...document.querySelectorAll('
     [figure.querySelector('dt').textContent, figure.querySelector('dd').textContent.replace(/\\s+/g, ' ').trim()]))";
 
 /// Waits until a figure has this text.
-async fn figure(browser: &Browser, name: &str, text: &str) {
+pub(crate) async fn figure(browser: &Browser, name: &str, text: &str) {
     poll(LONG, async || {
         let figures = browser.run(FIGURES).await;
         (figures[name] == text).then_some(())
