@@ -40,7 +40,7 @@ impl Page {
 /// Along which index a page is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Along {
-    /// The first hashtag of those that an entry has all.
+    /// The first hashtag of those that an entry has all, or another one where the planner finds it to be rarer.
     Hashtag,
     /// The first hashtag, of each author.
     HashtagOfAuthor,
@@ -169,9 +169,17 @@ impl Known {
         let others = self.all.iter().skip(1).map(|tag| vec![*tag]);
         let any = self.any.iter().filter(|_| along != Along::AnyHashtag).cloned();
         for tags in others.chain(any) {
+            let is_one = tags.len() == 1;
             let tags = question.parameter(Value::Numbers(tags));
+            // With one number, the planner knows that an entry is found once, and in which order. So it goes along the rarer
+            // hashtag, or along both at once.
+            let which = if is_one {
+                format!("({tags}::int[])[1]")
+            } else {
+                format!("ANY ({tags})")
+            };
             conditions.push(format!(
-                "EXISTS (SELECT FROM entry_hashtag AS other WHERE other.hashtag_id = ANY({tags}) AND other.entry_id = {id})"
+                "EXISTS (SELECT FROM entry_hashtag AS other WHERE other.hashtag_id = {which} AND other.entry_id = {id})"
             ));
         }
         let is_along = matches!(along, Along::Author | Along::HashtagOfAuthor);

@@ -2,6 +2,7 @@
 
 mod history;
 mod pages;
+mod plan;
 mod subscribers;
 mod twitter;
 
