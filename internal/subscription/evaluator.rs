@@ -9,6 +9,7 @@ mod tests;
 
 use crate::event::Event;
 use crate::judge::{Device, Judge};
+use crate::new_rows::NewRows;
 use crate::portion::Portion;
 use crate::rule::Rule;
 use crate::rules::Rules;
@@ -375,10 +376,15 @@ impl Evaluator {
         let seen = seen.filter(|_| origin.as_deref() == Some(&here));
         let mut events: Vec<Event> = Vec::new();
         let (mut rest_, mut behind) = (Spans::default(), self.behind);
-        if let Some(seen) = &seen {
+        let new = match &seen {
+            Some(seen) => Some(NewRows::find(&transaction, seen, &snapshot).await?),
+            None => None,
+        };
+        let is_all = new.as_ref().is_none_or(|new| new.is_all);
+        if let Some(new) = &new {
             let mut spans = Spans::default();
             spans.add_json(&rest);
-            let oldest = take::changes(&transaction, seen, &mut spans).await?;
+            let oldest = take::changes(&transaction, new, &mut spans).await?;
             let oldest = self.behind.into_iter().chain(oldest).min();
             self.metrics.took(oldest, now);
             let taken = take::judge(
@@ -393,8 +399,8 @@ impl Evaluator {
             .await?;
             events.extend(taken.events);
             rest_ = taken.rest;
-            behind = oldest.filter(|_| !rest_.is_empty());
-            events.extend(take::messages(&transaction, seen, &self.active).await?);
+            behind = oldest.filter(|_| !is_all || !rest_.is_empty());
+            events.extend(take::messages(&transaction, new, &self.active).await?);
         } else if origin.is_some() {
             tracing::warn!("this is another database than before; what it already holds is not judged");
         }
@@ -404,22 +410,23 @@ impl Evaluator {
         }
         // What was stored before a rule is no event of it, so it waits until that is judged.
         let waited = |entering: &Entering| entering.since.elapsed() >= ENTERED;
-        let enters = enters && (rest_.is_empty() || self.entering.as_ref().is_some_and(waited));
+        let enters = enters && (is_all && rest_.is_empty() || self.entering.as_ref().is_some_and(waited));
         let enters = enters || seen.is_none();
         if enters {
             self.enter(&transaction, seen.is_none(), now).await?;
         }
         let (count, gaps) = self.room.queue(&transaction, events, now).await?;
-        if let Some(seen) = &seen {
-            retell::step(&transaction, seen).await?;
+        if let Some(new) = &new {
+            retell::step(&transaction, new).await?;
         }
+        let upto = new.map_or(snapshot, |new| new.upto);
         let commit = format!(
             "UPDATE evaluator SET seen = $3::text::pg_snapshot, rest = $4, origin = $5, number = number + 1,
                 until = clock_timestamp() + interval '{LEASE}'
             WHERE shard = 0 AND owner = $1 AND number = $2"
         );
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&self.me, &term.number, &snapshot, &rest_.json(), &here];
+            [&self.me, &term.number, &upto, &rest_.json(), &here];
         // If another notifier took the lease meanwhile, this is a conflict, and the next look finds it out.
         if transaction.execute(&commit, &parameters).await? == 0 {
             return Err(Ended::Lost);

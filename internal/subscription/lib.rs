@@ -25,6 +25,7 @@ mod judge;
 mod lent;
 pub mod manage;
 mod message;
+mod new_rows;
 mod notifier;
 mod options;
 mod partition;

@@ -5,15 +5,15 @@
 //! evaluator sees both.
 
 use crate::message::KIND;
-use crate::take::NEW;
+use crate::new_rows::{NEW, NewRows};
 use tokio_postgres::{Error, Transaction};
 
 /// The topic of the journal.
 const JOURNAL: &str = "odograph.journal";
 
-/// Makes what is queued of entries that were edited or deleted since `seen` say what they say now, whichever rules
-/// there are. All messages of an entry say the same in one snapshot; the last one is taken.
-pub(crate) async fn step(transaction: &Transaction<'_>, seen: &str) -> Result<(), Error> {
+/// Makes what is queued of entries that were edited or deleted say what they say now, as far as that is new, whichever
+/// rules there are. All messages of an entry say the same in one snapshot; the last one is taken.
+pub(crate) async fn step(transaction: &Transaction<'_>, new: &NewRows) -> Result<(), Error> {
     let stale = |table: &str| {
         format!(
             "EXISTS (SELECT FROM {table} AS queued
@@ -32,5 +32,5 @@ pub(crate) async fn step(transaction: &Transaction<'_>, seen: &str) -> Result<()
         stale("delivery"),
         stale("gap"),
     );
-    transaction.execute(&retell, &[&seen]).await.map(drop)
+    transaction.execute(&retell, &[&new.seen, &new.last]).await.map(drop)
 }

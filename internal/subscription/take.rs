@@ -4,6 +4,7 @@ use crate::devices;
 use crate::event::{Columns, Event};
 use crate::judge::{Device, Judge, Span, Table};
 use crate::message::{self, Message};
+use crate::new_rows::{NEW, NewRows};
 use crate::portion::Portion;
 use crate::rule::Areas;
 use crate::rule::Rule;
@@ -16,10 +17,6 @@ use store::Timestamptz as Instant;
 use tokio_postgres::{Error, Transaction};
 use uuid::Uuid;
 
-/// Which rows a snapshot sees that `seen` does not. By these two conditions an index finds them, also while an old
-/// transaction holds the snapshot's least number back.
-pub(crate) const NEW: &str = "(xid >= pg_snapshot_xmax($1::text::pg_snapshot) OR xid = ANY(ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))))";
-
 /// Most rows of a device that are kept in memory from one piece of time to the next.
 const KEPT: usize = 250_000;
 
@@ -31,15 +28,15 @@ pub(crate) struct Taken {
     pub(crate) rest: Spans,
 }
 
-/// Reads the spans that are new since `seen`. Returns when the oldest of their changes was made.
+/// Reads the spans that are new. Returns when the oldest of their changes was made.
 pub(crate) async fn changes(
     transaction: &Transaction<'_>,
-    seen: &str,
+    new: &NewRows,
     spans: &mut Spans,
 ) -> Result<Option<i64>, Error> {
     let mut oldest: Option<i64> = None;
     let select = format!("SELECT series, firsts, lasts, at FROM change WHERE {NEW}");
-    for row in transaction.query(&select, &[&seen]).await? {
+    for row in transaction.query(&select, &[&new.seen, &new.last]).await? {
         let series: Vec<i32> = row.try_get(0)?;
         let (firsts, lasts): (Vec<Instant>, Vec<Instant>) = (row.try_get(1)?, row.try_get(2)?);
         let Instant(at) = row.try_get(3)?;
@@ -58,10 +55,10 @@ pub(crate) async fn changes(
     Ok(oldest)
 }
 
-/// Judges messages that are new since `seen`.
+/// Judges messages that are new.
 pub(crate) async fn messages(
     transaction: &Transaction<'_>,
-    seen: &str,
+    new: &NewRows,
     rules: &[Arc<Rule>],
 ) -> Result<Vec<Event>, Error> {
     let topics: HashSet<&str> = rules.iter().map(|rule| rule.subscription.topic.as_str()).collect();
@@ -71,9 +68,9 @@ pub(crate) async fn messages(
         return Ok(events);
     }
     let select = format!(
-        "SELECT topic, id, made, key, author, data::text, at FROM published WHERE {NEW} AND topic = ANY($2) ORDER BY at, id"
+        "SELECT topic, id, made, key, author, data::text, at FROM published WHERE {NEW} AND topic = ANY($3) ORDER BY at, id"
     );
-    for row in transaction.query(&select, &[&seen, &topics]).await? {
+    for row in transaction.query(&select, &[&new.seen, &new.last, &topics]).await? {
         let Instant(at) = row.try_get("at")?;
         let message = Message {
             topic: row.try_get("topic")?,

@@ -8,6 +8,13 @@ impl Setting {
         let rest = "SELECT jsonb_array_length(rest) FROM evaluator";
         self.client.query_one(rest, &[]).await.unwrap().get(0)
     }
+
+    /// How many deliveries a subscription has, and how many ids they have.
+    async fn told(&self, id: Uuid) -> (i64, i64) {
+        let count = "SELECT count(*), count(DISTINCT id) FROM delivery WHERE subscription = $1";
+        let row = self.client.query_one(count, &[&id]).await.unwrap();
+        (row.get(0), row.get(1))
+    }
 }
 
 /// A long run is judged in parts. Its end says when it began, not when the part began that the end is in.
@@ -99,4 +106,34 @@ async fn what_is_of_interest_is_written_by_the_holder_of_the_lease_alone() {
     assert!(matches!(read, Err(Ended::Lost)));
     let after: String = setting.client.query_one(interest, &[]).await.unwrap().get(0);
     assert_eq!(after, before);
+}
+
+/// What was published while no notifier worked is taken in parts, each message once: also one whose transaction ends late.
+#[tokio::test]
+async fn a_backlog_of_messages_is_taken_in_parts() {
+    let mut setting = Setting::start().await;
+    let before = setting.subscribe("topic", "'t1'").await;
+    store::make_day(&setting.client, "published", time::now())
+        .await
+        .unwrap();
+    let late = setting.evaluator.pool.get().await.unwrap();
+    let begin = "BEGIN; INSERT INTO published (topic, id, data) VALUES ('t1', 'late', '{}')";
+    late.batch_execute(begin).await.unwrap();
+    // Each in a transaction of its own.
+    let publish = "DO $$ BEGIN
+        FOR i IN 1..2500 LOOP
+            INSERT INTO published (topic, id, data) VALUES ('t1', 'mine-' || i, '{}');
+            COMMIT;
+        END LOOP;
+    END $$";
+    setting.client.batch_execute(publish).await.unwrap();
+    let stepped = setting.evaluator.tick(&mut setting.client, &mut setting.term).await;
+    assert!(matches!(stepped, Ok(true)));
+    assert_eq!(setting.told(before).await, (1000, 1000));
+    late.batch_execute("COMMIT").await.unwrap();
+    // It comes in the backlog, and is told nothing of it.
+    let after = setting.subscribe("topic", "'t1'").await;
+    setting.settle().await;
+    assert_eq!(setting.told(before).await, (2501, 2501));
+    assert_eq!(setting.told(after).await, (0, 0));
 }
