@@ -4,7 +4,7 @@ use super::Message;
 use ::postgres::Failure;
 use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, IsolationLevel};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,10 @@ pub(super) async fn attempt(
 ) -> Result<Stored, Failed> {
     let Message { topic, key, data, .. } = message;
     let made = message.id.is_none();
-    let transaction = client.transaction().await?;
+    // Whichever level is the database's default: a snapshot from before the lock would not show what the holder before
+    // committed.
+    let committed = IsolationLevel::ReadCommitted;
+    let transaction = client.build_transaction().isolation_level(committed).start().await?;
     if !made {
         // A statement of its own: the next one's snapshot has to see what the holder before committed.
         let lock = transaction.prepare_cached(LOCK).await?;

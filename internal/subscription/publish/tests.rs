@@ -181,7 +181,17 @@ async fn an_id_is_stored_once_by_value() {
 
 #[tokio::test]
 async fn of_twenty_at_once_one_is_stored() {
-    let notifier = Notifier::start().await;
+    let (database, pool) = database().await;
+    // Also where a transaction sees by default what was there at its first statement.
+    let default = "DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read');
+    END $$";
+    pool.get().await.unwrap().batch_execute(default).await.unwrap();
+    drop(pool);
+    let pool = ::postgres::open(&database.url(), 4, LONG).unwrap();
+    let notifier = Notifier::over(database, pool, Some(SECRET), DEADLINE).await;
+    // The partitions are there.
+    assert_eq!(notifier.publish(&json!({ "topic": "t1", "id": "a" })).await, new("a"));
     for (topic, is_equal) in [("same", true), ("other", false)] {
         let sent = (0..20).map(|number| {
             let body = json!({ "topic": topic, "id": "one", "body": if is_equal { 0 } else { number } });
@@ -204,7 +214,7 @@ async fn of_twenty_at_once_one_is_stored() {
             "{answers:?}"
         );
     }
-    assert_eq!(notifier.stored().await.len(), 2);
+    assert_eq!(notifier.stored().await.len(), 3);
 }
 
 #[tokio::test]
