@@ -12,7 +12,9 @@ const TOGETHER: i64 = 1000;
 
 /// Queues the next part of the oldest replay that is not done. Returns how many deliveries.
 pub(crate) async fn step(transaction: &Transaction<'_>, rules: &Rules, at: i64) -> Result<u64, Error> {
-    let select = "SELECT id, subscription, since, until, mode, cursor FROM replay
+    // What SQL alone can write, such as `infinity`, is cut: one row does not stop the evaluator.
+    let select = "SELECT id, subscription, greatest(since, timestamptz '0001-01-01 00:00:00Z') AS since,
+            least(until, timestamptz '9999-12-31 00:00:00Z') AS until, mode, cursor FROM replay
         WHERE state <> 'done' ORDER BY at, id LIMIT 1";
     let Some(replay) = transaction.query_opt(select, &[]).await? else {
         return Ok(0);

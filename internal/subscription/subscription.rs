@@ -166,7 +166,7 @@ pub const COLUMNS: &str = concat!(
     micros!("timeout"),
     " AS timeout, (SELECT array_agg(",
     micros!("wait"),
-    ") FROM unnest(retries) AS wait) AS retries, enabled, generation, ",
+    ") FROM unnest(retries) AS wait WHERE wait IS NOT NULL) AS retries, enabled, generation, ",
     micros!("previous_until"),
     " AS previous_until, problem, rule, in_force, gaps, ",
     micros!("created"),

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// A rate is spread over the second in parts of this length, which timers can keep.
 const PART: f64 = 0.01;
 
+/// A lower rate than one request in this time, as SQL alone can write it, is this one: the limiter panics at some.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How many requests of one subscription are sent at once: 1 at first, one more after each success, 1 after a failure.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -90,7 +93,10 @@ impl Pace {
 }
 
 fn limiter(rate: f64) -> Option<DefaultDirectRateLimiter> {
-    let period = Duration::try_from_secs_f64(1.0 / rate).ok()?;
+    if rate.is_nan() {
+        return None;
+    }
+    let period = Duration::try_from_secs_f64(1.0 / rate).map_or(LONGEST, |period| period.min(LONGEST));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -140,7 +146,16 @@ mod tests {
 
     #[test]
     fn a_rate_says_how_long_to_wait() {
-        for (rate, expected) in [(0.001, 900), (0.5, 1), (1e-300, 0), (1e300, 0), (f64::NAN, 0)] {
+        let year = 300 * 24 * 3600;
+        for (rate, expected) in [
+            (0.001, 900),
+            (0.5, 1),
+            (1e-9, year),
+            (1e-12, year),
+            (1e-300, year),
+            (1e300, 0),
+            (f64::NAN, 0),
+        ] {
             let pace = Pace::new(Some(rate));
             assert_eq!(pace.take(), Ok(()), "{rate}");
             let wait = pace.take().err().unwrap_or_default();

@@ -89,8 +89,14 @@ async fn one_row_stops_no_other() {
             'infinity', '{{300000 years}}')"
     );
     setting.client.execute(&odd, &[]).await.unwrap();
+    let holes = "INSERT INTO subscription (target_url, filter, rate, retries)
+        VALUES ('https://hooks.example.com', 'speed > 0', 1e-12, '{0 s, NULL}')";
+    setting.client.execute(holes, &[]).await.unwrap();
     let area = format!("INSERT INTO area VALUES ('odd', '{deep}')");
     setting.client.execute(&area, &[]).await.unwrap();
+    let replay = "INSERT INTO replay (subscription, since, until, mode) VALUES ($1, '-infinity', 'infinity', 'all')";
+    setting.client.execute(replay, &[&id]).await.unwrap();
+    setting.evaluator.looked = None;
     setting.store(&[("lada", "speed", 1, 130.0)]).await;
     setting.settle().await;
     assert_eq!(setting.noticed(id).await, [event("rise", "lada", 1)]);
