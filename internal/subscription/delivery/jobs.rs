@@ -89,7 +89,7 @@ impl Session<'_> {
                 })
             }
             Job::Read => {
-                let Some((asks, since)) = self.state.asks() else {
+                let Some((asks, since)) = self.state.asks(now) else {
                     self.state.hungry = false;
                     return None;
                 };

@@ -22,7 +22,7 @@ impl State {
     }
 
     /// What to read next, and since when it was made.
-    pub(super) fn asks(&mut self) -> Option<(Vec<Ask>, i64)> {
+    pub(super) fn asks(&mut self, now: Now) -> Option<(Vec<Ask>, i64)> {
         let most = self.most();
         let limits = self.limits;
         for feed in self.feeds.values_mut() {
@@ -61,7 +61,8 @@ impl State {
             None => Some(self.lane(ask)?.since),
         });
         let since = since.min().unwrap_or(0);
-        Some((asks, since))
+        // Where the clock was ahead for a while, what is made now is older than what was made then.
+        Some((asks, since.min(now.wall.saturating_sub(DAY))))
     }
 
     fn is_scarce(&self) -> bool {

@@ -161,3 +161,24 @@ async fn new_deliveries_and_edits_are_followed() {
     fixture.until("delivered", 6).await;
     assert_eq!((one.seqs(), other.seqs()), (vec![1, 2], vec![3, 4, 5, 7]));
 }
+
+/// Deliveries that were made while the clock was ahead hide none that is made once it is right.
+#[tokio::test]
+async fn a_clock_that_was_ahead_hides_nothing() {
+    let fixture = Fixture::new().await;
+    let endpoint = Endpoint::new(|_, _| Say::Status(200)).await;
+    let hot = fixture.subscribe("hot", &endpoint.url, &[]).await;
+    let ahead = jiff::Timestamp::now().as_microsecond() + 3 * reading::time::DAY;
+    let client = fixture.pool.get().await.unwrap();
+    store::make_day(&client, "delivery", ahead).await.unwrap();
+    drop(client);
+    fixture.deliver(hot, 0, (1, 1), "'lada'").await;
+    let move_ahead = format!("UPDATE delivery SET at = to_timestamp({ahead} / 1000000.0)");
+    fixture.query(&move_ahead).await;
+    let mut running = fixture.run(1).await;
+    fixture.until("delivered", 1).await;
+    fixture.deliver(hot, 0, (2, 2), "'lada'").await;
+    running.wake();
+    fixture.until("delivered", 2).await;
+    running.stopped().await;
+}
