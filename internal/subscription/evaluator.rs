@@ -359,13 +359,14 @@ impl Evaluator {
             .isolation_level(IsolationLevel::RepeatableRead)
             .start()
             .await?;
-        // Before the snapshot, so that no partition vanishes from it.
-        transaction
-            .batch_execute("LOCK TABLE reading IN ACCESS SHARE MODE")
-            .await?;
+        // Before the snapshot, so that no partition vanishes from it. Who stops within the transaction keeps the row of the
+        // lease no longer than this.
+        let begin = "SET LOCAL idle_in_transaction_session_timeout = '15s'; LOCK TABLE reading IN ACCESS SHARE MODE";
+        transaction.batch_execute(begin).await?;
         let select = "SELECT seen::text, rest, origin, pg_current_snapshot()::text,
                 (SELECT system_identifier::text FROM pg_control_system()) || '/' || 'reading'::regclass::oid::text
-            FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2";
+            FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2 FOR NO KEY UPDATE";
+        // Locked: others wait for the end, instead of taking the lease of one that has much to do.
         let row = transaction
             .query_opt(select, &[&self.me, &term.number])
             .await?

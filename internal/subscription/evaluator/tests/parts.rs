@@ -137,3 +137,44 @@ async fn a_backlog_of_messages_is_taken_in_parts() {
     assert_eq!(setting.told(before).await, (2501, 2501));
     assert_eq!(setting.told(after).await, (0, 0));
 }
+
+/// Others do not take a lease whose time is over while a transaction of its holder goes on.
+#[tokio::test]
+async fn a_long_transaction_keeps_the_lease() {
+    let mut setting = Setting::start().await;
+    setting.settle().await;
+    let pool = setting.evaluator.pool.clone();
+    let settings = Settings {
+        lookback: time::DAY,
+        allowed: Allowed::default(),
+    };
+    let (mut other, _outputs) = Evaluator::new(pool.clone(), settings, &mut Registry::default());
+    let over = "UPDATE evaluator SET until = '-infinity'";
+    setting.client.execute(over, &[]).await.unwrap();
+    let (blocker, watcher) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    let mut client = pool.get().await.unwrap();
+    let block = "BEGIN; LOCK TABLE change IN ACCESS EXCLUSIVE MODE";
+    blocker.batch_execute(block).await.unwrap();
+    let until_waiting = async |expected: i64| {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        testutil::poll(Duration::from_secs(60), async || {
+            let row = watcher.query_one(waiting, &[]).await.unwrap();
+            (row.get::<_, i64>(0) == expected).then_some(())
+        })
+        .await;
+    };
+    let (stepped, taken) = tokio::join!(
+        setting.evaluator.step(&mut setting.client, &mut setting.term, false),
+        async {
+            until_waiting(1).await;
+            let (taken, ()) = tokio::join!(other.acquire(&mut client), async {
+                until_waiting(2).await;
+                blocker.batch_execute("COMMIT").await.unwrap();
+            });
+            taken
+        }
+    );
+    assert!(stepped.is_ok());
+    assert!(matches!(taken, Ok(None)));
+}
