@@ -60,7 +60,8 @@ pub(in crate::manage) async fn dead(
 }
 
 /// Notes that dead deliveries, and those that wait for their next try, are to be tried at once: those of these ids, or
-/// all, at most `limit` of them, the oldest first. Returns their ids.
+/// all, at most `limit` of them, the oldest first. `at` is now; a try of a clock that is ahead is followed all the same.
+/// Returns their ids.
 pub(in crate::manage) async fn redrive(
     client: &impl GenericClient,
     subscription: Uuid,
@@ -70,12 +71,13 @@ pub(in crate::manage) async fn redrive(
 ) -> Result<Vec<Uuid>, Error> {
     let redrive = format!(
         "WITH chosen AS (
-            SELECT tried.lane, tried.seq, tried.try, delivery.id FROM attempt tried JOIN delivery ON {DELIVERY}
+            SELECT tried.lane, tried.seq, tried.try, tried.at, delivery.id FROM attempt tried JOIN delivery ON {DELIVERY}
             WHERE {DEAD_OR_WAITING} AND ($2::uuid[] IS NULL OR delivery.id = ANY($2))
             ORDER BY tried.at, tried.seq LIMIT $4
         ), noted AS (
             INSERT INTO attempt (subscription, lane, seq, number, try, at, ms, outcome, due)
-            SELECT $1, chosen.lane, chosen.seq, evaluator.number, chosen.try, $3, 0, 'redrive', $3
+            SELECT $1, chosen.lane, chosen.seq, evaluator.number, chosen.try,
+                greatest($3, chosen.at + interval '1 us'), 0, 'redrive', $3
             FROM chosen, evaluator WHERE evaluator.shard = 0
         )
         SELECT id FROM chosen"

@@ -125,6 +125,23 @@ async fn the_dead_are_redriven_once() {
     assert_eq!(waiting, json!({"redriven": 1, "more": false, "unknown": [delivery(1)]}));
 }
 
+/// Also one whose last try is of a sender with a clock that is ahead.
+#[tokio::test]
+async fn the_dead_of_a_clock_that_is_ahead_are_redriven_once() {
+    let (api, id) = queued().await;
+    api.execute(&format!(
+        "INSERT INTO attempt (subscription, seq, number, try, at, ms, status, outcome)
+         VALUES ('{id}', 2, 7, 3, now() + interval '1 h', 1, 500, 'dead')"
+    ))
+    .await;
+    for redriven in [1, 0] {
+        let answer = api
+            .ok(200, "POST", "/api/subscriptions/hot/redrive", json!({"all": true}))
+            .await;
+        assert_eq!(answer, json!({"redriven": redriven, "more": false}));
+    }
+}
+
 #[tokio::test]
 async fn a_replay_is_noted() {
     let (api, _) = queued().await;
