@@ -128,7 +128,9 @@ impl<'a> Values<'a> {
             First::Malformed(Malformed::Syntax(reason, cost)) => (reason, cost, true),
         };
         let near = &self.rest[..self.rest.len().min(BAD)];
-        if let Some(length) = Braces::default().end(near) {
+        // The end of an array around a torn value, with readings behind it, is not its end.
+        let end = Braces::default().end(near).filter(|end| near[..*end].ends_with(b"}"));
+        if let Some(length) = end {
             return Found::Bad(reason, length);
         }
         let next = next_object(self.rest);
@@ -258,6 +260,17 @@ mod tests {
         assert_eq!((good, bad.len()), (2, 101));
         assert_eq!(bad[0].0, torn);
         assert_eq!(judge("[7]").1.len(), 1);
+        // The end of an array is not the end of a reading that is torn in it.
+        for torn in [
+            r#"{"sensor":"x""#,
+            r#"{"sensor":"x","value":"#,
+            r#"{"sensor":"x","val"#,
+            "{",
+        ] {
+            let (good, bad) = judge(&format!("[{GOOD},{torn}{GOOD},{GOOD}]"));
+            assert_eq!((good, bad.len()), (3, 1), "{torn}: {bad:?}");
+            assert_eq!(bad[0].0, torn);
+        }
     }
 
     /// What is in a bad reading is no reading of its own.
