@@ -75,7 +75,11 @@ pub(crate) struct Rejects {
     /// Set once a line is not kept; from then on, none is kept.
     pub(crate) lost: Option<Lost>,
     /// The first value is no text.
-    pub(crate) is_binary: bool,
+    begins_binary: bool,
+    /// Bytes of the values before any was published, and of those among them that are no text.
+    looked_at: usize,
+    binary: usize,
+    published: bool,
     bytes: u64,
     /// Letters that are full, and the one being filled.
     letters: Vec<Vec<u8>>,
@@ -87,8 +91,11 @@ impl Rejects {
     pub(crate) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &ByteQuota, rejected: Rejected<'_>) {
         let Rejected { at, reason, raw, cut } = rejected;
         self.count += 1;
-        if self.count == 1 {
-            self.is_binary = is_binary(raw);
+        if !self.published {
+            let is_binary = is_binary(raw);
+            self.begins_binary |= is_binary && self.count == 1;
+            self.looked_at += raw.len();
+            self.binary += if is_binary { raw.len() } else { 0 };
         }
         let size = (raw.len() as u64).max(LEAST_BYTES);
         self.bytes += size;
@@ -131,6 +138,12 @@ impl Rejects {
         }
     }
 
+    /// Whether these are no lines of text: the first value is no text, or most of the first ones are none. A line end
+    /// may come by chance early in other data.
+    pub(crate) fn is_binary(&self) -> bool {
+        self.begins_binary || (self.binary > 0 && self.binary >= self.looked_at / 2)
+    }
+
     /// Whether the gathered lines fill a dead letter.
     pub(crate) fn full(&self) -> bool {
         !self.letters.is_empty()
@@ -142,6 +155,7 @@ impl Rejects {
         if !self.letter.is_empty() {
             self.letters.push(std::mem::take(&mut self.letter));
         }
+        self.published |= !self.letters.is_empty();
         for letter in std::mem::take(&mut self.letters) {
             let event = Event {
                 id: Uuid::now_v7().to_string(),

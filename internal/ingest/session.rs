@@ -316,11 +316,11 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Whether nothing was a reading so far, and the first value is no text: then no line is a bad line.
+    /// Whether nothing was a reading so far, and the values are no text: then no line is a bad line.
     fn is_binary(&self) -> bool {
         let counts = &self.counts;
         let others = counts.accepted + self.builder.readings() + counts.deferred + counts.forbidden;
-        counts.rejects.is_binary && others == 0 && self.under_way.is_empty()
+        counts.rejects.is_binary() && others == 0 && self.under_way.is_empty()
     }
 
     /// Judges a value of a document; its braces match.
