@@ -15,7 +15,7 @@ use reading::Point;
 use reading::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
 use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, UploadTotals};
-use reading::signature::{Foreign, foreign};
+use reading::signature::{Foreign, foreign, foreign_line};
 use reading::values::{READ_AGAIN, Value, Values, without_runs};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
         if self.present.number == number {
             return Ok(());
         }
-        if let Some(format) = foreign(bytes) {
+        if let Some(format) = foreign_line(bytes) {
             return Err(Stop::Foreign(format));
         }
         self.present = Present {

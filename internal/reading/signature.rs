@@ -40,8 +40,14 @@ const NOT_TAKEN: [&[u8]; 14] = [
     b"x\x9c",
     b"x\xda",
 ];
-/// `{"` and `[{` percent-encoded, and `{"` in base64.
-const CODED: [&[u8]; 5] = [b"%7B%", b"%7b%", b"%5B%", b"%5b%", b"eyJ"];
+/// `{` and `[` percent-encoded; in base64 `{` with a blank or a name, `[` with a blank or a `{`, a byte order mark with
+/// `{`, gzip and zstd.
+const CODED: [&[u8]; 18] = [
+    b"%7B%", b"%7b%", b"%5B%", b"%5b%", b"eyJ", b"eyAi", b"ewog", b"ewoi", b"ewoJ", b"ew0K", b"W3si", b"W3sK", b"WyB7",
+    b"Wwog", b"Wwp7", b"77u/e", b"H4sI", b"KLUv/",
+];
+/// Longest name of a field of a form.
+const FIELD: usize = 64;
 /// What follows 0x50 to 0x5f at the start of a skippable zstd frame.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
@@ -53,6 +59,12 @@ pub fn foreign(start: &[u8]) -> Option<Foreign> {
         [b'{', b'"', ..] => None,
         start => of(&start[blanks(start)..]),
     }
+}
+
+/// The foreign format at the start of a line that is no reading. It may also be the field of a form that holds
+/// percent-encoded JSON, such as `data=%7B%22`.
+pub fn foreign_line(start: &[u8]) -> Option<Foreign> {
+    foreign(start).or_else(|| is_field(&start[blanks(start)..]).then_some(Foreign::Coded))
 }
 
 /// How many bytes at `start` are blanks: white space, NULs and UTF-8 byte order marks.
@@ -101,6 +113,17 @@ fn of(start: &[u8]) -> Option<Foreign> {
         start if CODED.iter().any(|signature| start.starts_with(signature)) => Some(Foreign::Coded),
         _ => None,
     }
+}
+
+fn is_field(start: &[u8]) -> bool {
+    let near = &start[..start.len().min(FIELD)];
+    near.iter().position(|byte| *byte == b'=').is_some_and(|name| {
+        let value = &start[name + 1..];
+        let is_json = [b"%7B", b"%7b", b"%5B", b"%5b"]
+            .iter()
+            .any(|brace| value.starts_with(*brace));
+        is_json && name > 0 && near[..name].iter().all(u8::is_ascii_graphic)
+    })
 }
 
 /// Whether UTF-32 goes on like this behind a first sign and two of its zeros: with another sign between three zeros each,
@@ -165,6 +188,12 @@ mod tests {
             (b"%7B%22sensor".to_vec(), Some(Foreign::Coded)),
             (b"%5b%7b".to_vec(), Some(Foreign::Coded)),
             (b"eyJzZW5zb3Ii".to_vec(), Some(Foreign::Coded)),
+            (b"ewogICJzZW5zb3Ii".to_vec(), Some(Foreign::Coded)),
+            (b"W3sic2Vuc29yIjoi".to_vec(), Some(Foreign::Coded)),
+            (b"77u/eyJzZW5zb3Ii".to_vec(), Some(Foreign::Coded)),
+            (b"H4sIAAAAAAAAA6tW".to_vec(), Some(Foreign::Coded)),
+            (b"KLUv/SQNaQAAeyJz".to_vec(), Some(Foreign::Coded)),
+            (b"eyes".to_vec(), None),
             (b"%7".to_vec(), None),
             (b"{\0\0\0\"\0\0\0s\0\0\0".to_vec(), Some(Foreign::Utf16)),
             (b"{\0\0\0\"\0\0\0\0".to_vec(), None),
@@ -207,6 +236,25 @@ mod tests {
                     assert!(undecided(cut) || foreign(cut) == expected, "{cut:x?} of {padded:x?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn fields_of_forms() {
+        for field in [&b"data=%7B%22sensor"[..], b"\nx=%5b%7b", b"body=%7B+%22", b"eyJz"] {
+            assert_eq!(foreign_line(field), Some(Foreign::Coded), "{field:x?}");
+        }
+        let long = [&[b'x'; FIELD][..], b"=%7B"].concat();
+        for other in [
+            &b"data={\"a\":1}"[..],
+            b"=%7B",
+            b"a b=%7B",
+            b"speed=7",
+            b"data",
+            b"",
+            &long[..],
+        ] {
+            assert_eq!(foreign_line(other), None, "{other:x?}");
         }
     }
 

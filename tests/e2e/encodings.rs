@@ -128,8 +128,12 @@ async fn a_body_that_is_something_else_is_refused_whole() {
         // By chance, its first line is too short to tell.
         ([b"\x8b\n", &brotli[..]].concat(), "", "no text"),
         ([b"\x0b{", &brotli[..]].concat(), "", "no text"),
-        (percent, "", "as it is"),
+        (percent.clone(), "", "as it is"),
+        // As `curl --data-urlencode readings@FILE` sends it.
+        ([b"readings=", &percent[..]].concat(), "", "percent-encoded"),
         (b"eyJzZW5zb3IiOiJzcGVlZCIsInZhbHVlIjoxfQ==".to_vec(), "", "as it is"),
+        // Gzip in base64.
+        (b"H4sIAAAAAAAAA6tWKk7NK84vUrJSKi5ITU1RqgUA".to_vec(), "", "as it is"),
     ] {
         let (status, answer) = send(&system, body, encoding).await;
         assert_eq!((status, counts(&answer)), (415, (0, 0)), "{encoding}: {answer}");
