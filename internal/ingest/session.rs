@@ -95,6 +95,8 @@ pub(crate) struct Session<'a> {
     /// Live until the upload has filled a segment: a small upload never waits behind a large one.
     lane: Lane,
     bus_failed: bool,
+    /// Rejected values will be judged again by another session, and do not count towards the key's quota.
+    is_trial: bool,
     counts: Counts,
 }
 
@@ -113,6 +115,7 @@ impl<'a> Session<'a> {
             under_way: VecDeque::new(),
             lane: Lane::Live,
             bus_failed: false,
+            is_trial: false,
             counts: Counts::default(),
         }
     }
@@ -121,6 +124,7 @@ impl<'a> Session<'a> {
     /// was published, and the session must be dropped.
     pub(crate) fn take_small(&mut self, body: &Bytes) -> bool {
         let bounds = self.ingest.limits.times.bounds();
+        self.is_trial = true;
         let mut rest = &body[..];
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
         while let Some((number, token)) = scanner.next(&mut rest) {
@@ -344,6 +348,10 @@ impl<'a> Session<'a> {
     }
 
     fn reject(&mut self, at: At, reason: String, raw: &[u8], cut: bool) {
+        if self.is_trial {
+            self.counts.rejects.count += 1;
+            return;
+        }
         let (upload, quota) = (self.origin.upload, &self.ingest.quota);
         let rejected = Rejected { at, reason, raw, cut };
         self.counts.rejects.add(upload, self.caller, quota, rejected);

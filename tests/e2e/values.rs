@@ -275,6 +275,10 @@ async fn rejected_lines_of_a_key_are_bounded_by_the_hour() {
     let system = System::start_with(1, &["--max-rejected-per-key", "100KiB"]).await;
     let bad = "no reading, though a line of more than sixty-four characters, as most lines are\n";
     let body = |lines: usize, second: usize| bad.repeat(lines) + &reading(second);
+    // A small body counts once, too: then there is room for the next.
+    for _ in 0..2 {
+        assert_eq!(told(&system.post("x".repeat(8000)).await), (400, json!(0), json!(1)));
+    }
     assert_eq!(told(&system.post(body(1000, 0)).await), (400, json!(1), json!(1000)));
     let response = system.upload(body(1000, 1)).send().await.unwrap();
     let wait = system::retry_after(&response);
