@@ -153,8 +153,18 @@ fn several() -> impl Strategy<Value = BodyLine> {
 
 fn pieces() -> impl Strategy<Value = Vec<Ended>> {
     let wide = " ".repeat(LONGEST + 1).leak();
-    let blank = proptest::sample::select(vec!["", " ", "\t \t", "\r", "\u{c}", "\0", "\0\0 \u{feff}", wide])
-        .prop_map(BodyLine::Blank);
+    let blank = proptest::sample::select(vec![
+        "",
+        " ",
+        "\t \t",
+        "\r",
+        "\u{c}",
+        "\u{1e}",
+        "\0",
+        "\0\0 \u{feff}",
+        wide,
+    ])
+    .prop_map(BodyLine::Blank);
     let piece = prop_oneof![5 => good(), 3 => bad(), 2 => several(), 1 => blank];
     let end = prop_oneof![3 => Just("\n"), 1 => Just("\r\n")];
     vec((piece, end), 0..40)

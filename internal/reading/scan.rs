@@ -10,8 +10,8 @@
 //! Lines become a document where a line is only the beginning of an object and the next line goes on with it.
 //! A client may say that its body has lines alone.
 //!
-//! NULs, which a power cut leaves in files, and byte order marks are blanks between values. NULs count
-//! towards no limit.
+//! NULs, which a power cut leaves in files, record separators and byte order marks are blanks between values.
+//! NULs count towards no limit.
 
 mod document;
 mod found;

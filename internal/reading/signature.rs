@@ -67,7 +67,7 @@ pub fn foreign_line(start: &[u8]) -> Option<Foreign> {
     foreign(start).or_else(|| is_field(&start[blanks(start)..]).then_some(Foreign::Coded))
 }
 
-/// How many bytes at `start` are blanks: white space, NULs and UTF-8 byte order marks.
+/// How many bytes at `start` are blanks: white space, NULs, record separators and UTF-8 byte order marks.
 pub fn blanks(start: &[u8]) -> usize {
     let mut rest = start;
     loop {
@@ -79,9 +79,10 @@ pub fn blanks(start: &[u8]) -> usize {
     }
 }
 
-/// Whether this byte alone is a blank: white space or a NUL.
+/// Whether this byte alone is a blank: white space, a NUL, or the record separator that begins each value of a JSON text
+/// sequence (RFC 7464).
 pub fn is_blank(byte: u8) -> bool {
-    byte == 0 || byte.is_ascii_whitespace()
+    matches!(byte, 0 | 0x1e) || byte.is_ascii_whitespace()
 }
 
 /// Whether the bytes after `start` may still change the result of [`foreign`].
@@ -227,6 +228,7 @@ mod tests {
                 b" \t\r\n",
                 b"\xef\xbb\xbf",
                 b"\xef\xbb\xbf\n\0",
+                b"\x1e",
             ] {
                 let padded = [before, &start].concat();
                 assert_eq!(foreign(&padded), expected, "{padded:x?}");
