@@ -35,6 +35,7 @@ tools: ## install what the tests need and this machine lacks
 	@scripts/install-pgbouncer.sh
 	@scripts/install-kubectl.sh
 	@scripts/install-faketime.sh
+	@scripts/install-gpsbabel.sh
 	@scripts/install-chromium.sh
 	@scripts/install-nextest.sh
 

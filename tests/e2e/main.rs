@@ -21,6 +21,7 @@ mod dumps;
 mod encodings;
 mod end;
 mod faults;
+mod gps;
 mod help;
 mod history;
 mod host;

@@ -1,13 +1,12 @@
 //! A post made offline on a recorded drive, and sent a day later: it stands where an independent computation has it.
 
 use super::{journal, post};
+use crate::gps::{gpsbabel, gpxpy};
 use crate::source::bodies;
 use crate::system::System;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::Command;
 
 /// Of the two readings of a place, and of a place before a post: as the programs have them.
 const PAIRING: i64 = 10_000_000;
@@ -133,10 +132,9 @@ async fn a_late_post_stands_where_its_device_was() {
     }
     assert!(placed > 10, "{placed} entries have a place");
     // As a map has it.
-    let script = testutil::workspace().join("tests/e2e/journal/gpx.py");
     let url = format!("{}/journal?hashtag=track&limit=100&format=gpx", system.api_url);
     let gpx = system.http.get(url).send().await.unwrap().text().await.unwrap();
-    let read = testutil::python(&script, &json!({ "gpx": gpx })).await;
+    let read = gpxpy(&gpx).await;
     assert_eq!(read["waypoints"], json!(placed));
     // The track of all of it, as GPS tools read it.
     let span = [first, last + 1].map(|time| Timestamp::from_microsecond(time).unwrap().to_string());
@@ -150,27 +148,7 @@ async fn a_late_post_stands_where_its_device_was() {
     assert!(points > 10, "{points} points");
     let url = format!("{}/{asked}&format=gpx", system.api_url);
     let gpx = system.http.get(url).send().await.unwrap().text().await.unwrap();
-    let read = testutil::python(&script, &json!({ "gpx": gpx })).await;
+    let read = gpxpy(&gpx).await;
     assert_eq!(read["points"], json!(points));
-    if let Some(read) = gpsbabel(&gpx) {
-        assert_eq!(read, points);
-    }
-}
-
-/// How many points of tracks gpsbabel reads. Says so where it is missing.
-fn gpsbabel(gpx: &str) -> Option<usize> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(gpx.as_bytes()).unwrap();
-    let path = file.path().to_str().unwrap();
-    let output = Command::new("gpsbabel")
-        .args(["-t", "-i", "gpx", "-f", path, "-o", "unicsv", "-F", "-"])
-        .output();
-    let Ok(output) = output else {
-        let notice = "\n*** NOT TESTED WITH GPSBABEL: it is not installed ***\n\n";
-        let _written = std::io::stderr().write_all(notice.as_bytes());
-        return None;
-    };
-    assert!(output.status.success(), "{output:?}");
-    // A heading, then a line for each point.
-    Some(String::from_utf8(output.stdout).unwrap().lines().count() - 1)
+    assert_eq!(gpsbabel(&gpx).len(), points);
 }
