@@ -40,6 +40,7 @@ mod pooler;
 mod readings;
 mod rebuild;
 mod receipts;
+mod recorded;
 mod replay;
 mod roles;
 mod secrets;

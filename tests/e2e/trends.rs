@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 #[path = "../../internal/query/trend/tests/plain.rs"]
-mod plain;
+pub(crate) mod plain;
 
 /// The sensors that are compared.
 const SENSORS: [&str; 3] = ["speed", "revolution", "location_latitude"];
