@@ -15,14 +15,14 @@ folder=.tools/page-vendor
 out=$PWD/page/site/vendor
 rm -rf "$folder" "$out"
 mkdir -p "$folder" "$out"
-cp page/vendor/* scripts/page-vendor.js "$folder"
+cp page/vendor/*.js page/deno.json page/deno.lock scripts/page-vendor.js "$folder"
 cd "$folder"
 quietly "$deno" install --frozen --node-modules-dir=auto
 
 for entry in "$OLDPWD"/page/vendor/*.js; do
     entry=$(basename "$entry")
     quietly "$deno" run --frozen --node-modules-dir=auto --allow-all page-vendor.js "$entry" "$out/$entry"
-    # The types are those of the packages, which `deno check --config page/vendor/deno.json` finds.
+    # The types are those of the packages, which page/deno.json names.
     cp "$entry" "$out/${entry%.js}.d.ts"
 done
 
