@@ -142,7 +142,9 @@ function preferred() {
 /** @param {Device[]} all */
 function newest(all) {
   const seen = all.filter(({ lastSeen }) => lastSeen !== null);
-  const last = seen.reduce((a, b) => (a && Date.parse(a.lastSeen ?? '') >= Date.parse(b.lastSeen ?? '') ? a : b), seen[0]);
+  const last = seen.reduce(
+    (a, b) => (a && Date.parse(a.lastSeen ?? '') >= Date.parse(b.lastSeen ?? '') ? a : b),
+    seen[0],
+  );
   return last?.device ?? all[0]?.device ?? null;
 }
-

@@ -39,7 +39,7 @@ function open() {
     setServerTime(JSON.parse(event.data).time);
     connection.value = 'live';
     // The browser says which event was the last one where it opens the stream again itself. A new stream knows none.
-    if (wasOpen) for (const kind of /** @type {const} */ (['day', 'upload', 'journal'])) changed({ kind });
+    if (wasOpen) { for (const kind of /** @type {const} */ (['day', 'upload', 'journal'])) changed({ kind }); }
     wasOpen = true;
   });
   opened.addEventListener('latest', (event) => {

@@ -26,10 +26,11 @@ test('a wall time that comes twice is the earlier one, a skipped one is moved on
 });
 
 test('marks of a day on which clocks change are on round hours, in order', () => {
-  for (const [from, to] of [
+  const days = [
     ['2026-03-28T23:00:00Z', '2026-03-29T22:00:00Z'],
     ['2026-10-24T22:00:00Z', '2026-10-25T23:00:00Z'],
-  ]) {
+  ];
+  for (const [from, to] of days) {
     const marks = ticks(at(from), at(to), 30, BERLIN, 'de');
     assert.ok(marks.length >= 23 && marks.length <= 26);
     marks.forEach((mark, index) => {

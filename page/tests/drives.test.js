@@ -22,7 +22,9 @@ test('days are as long as the zone makes them', () => {
 });
 
 test('dates that the calendar does not have are none', () => {
-  for (const text of ['2026-02-29', '2026-13-01', '2026-6-1', 'today', '', null]) assert.equal(isDay(text), false, text);
+  for (const text of ['2026-02-29', '2026-13-01', '2026-6-1', 'today', '', null]) {
+    assert.equal(isDay(text), false, text ?? 'null');
+  }
   assert.equal(isDay('2028-02-29'), true);
   assert.equal(isMonth('2026-13'), false);
   assert.equal(addDays('2026-12-31', 1), '2027-01-01');
@@ -40,7 +42,8 @@ test('a month has all its days, in weeks that begin as the language says', () =>
 });
 
 test('an address says what it says, and nothing wrong', () => {
-  const text = 'device=lada&day=2026-06-01&trip=2026-06-01T08:02:00Z&from=2026-06-01T08:05:00Z&to=2026-06-01T08:10:00.5Z&sensors=speed,fuel';
+  const text =
+    'device=lada&day=2026-06-01&trip=2026-06-01T08:02:00Z&from=2026-06-01T08:05:00Z&to=2026-06-01T08:10:00.5Z&sensors=speed,fuel';
   const address = read(new URLSearchParams(text));
   assert.deepEqual(address, {
     day: '2026-06-01',
@@ -50,7 +53,9 @@ test('an address says what it says, and nothing wrong', () => {
     sensors: ['speed', 'fuel'],
   });
   assert.equal(iso(address.span.to), '2026-06-01T08:10:00.500Z');
-  const wrong = read(new URLSearchParams('day=2026-02-30&month=x&trip=now&from=2026-06-02T00:00:00Z&to=2026-06-01T00:00:00Z'));
+  const wrong = read(
+    new URLSearchParams('day=2026-02-30&month=x&trip=now&from=2026-06-02T00:00:00Z&to=2026-06-01T00:00:00Z'),
+  );
   assert.deepEqual(wrong, { day: null, month: null, trip: null, span: null, sensors: null });
 });
 

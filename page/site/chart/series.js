@@ -92,8 +92,7 @@ export function runs({ timestamp, mean, width = 0 }) {
   for (let at = 0; at < mean.length; at++) {
     if (mean[at] === null || mean[at] === undefined) continue;
     // Days of 25 hours, and weeks with one, are still neighbours: a filled answer tells by its empty buckets.
-    const follows =
-      first >= 0 &&
+    const follows = first >= 0 &&
       (width > 0 ? at === last + 1 && timestamp[at] - timestamp[last] <= gap : timestamp[at] - timestamp[last] <= gap);
     if (!follows) {
       if (first >= 0) found.push([first, last]);

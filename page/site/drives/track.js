@@ -33,7 +33,8 @@ export function placeAt(segments, ms) {
 function timesOf(points) {
   let times = moments.get(points);
   if (!times) {
-    times = points.timestamp.map((/** @type {string | number} */ time) => (typeof time === 'number' ? time : Date.parse(time)));
+    const ms = (/** @type {string | number} */ time) => (typeof time === 'number' ? time : Date.parse(time));
+    times = points.timestamp.map(ms);
     moments.set(points, /** @type {number[]} */ (times));
   }
   return /** @type {number[]} */ (times);

@@ -102,7 +102,7 @@ export class History {
   put(sensor, ms, value) {
     const step = Math.floor(ms / STEP);
     let known = this.values.get(sensor);
-    if (!known) this.values.set(sensor, (known = new Map()));
+    if (!known) this.values.set(sensor, known = new Map());
     known.set(step, value);
     this.newest = Math.max(this.newest, step);
     for (const old of known.keys()) {

@@ -86,12 +86,14 @@ export const texts = {
   // One chart
   'chart.empty': 'Keine Messwerte in diesem Zeitraum',
   'chart.greatest': 'Maximum',
-  'chart.keys': 'Pfeiltasten bewegen den Cursor, mit Umschalt wählen sie einen Bereich aus. Eingabe vergrößert, Escape geht zurück.',
+  'chart.keys':
+    'Pfeiltasten bewegen den Cursor, mit Umschalt wählen sie einen Bereich aus. Eingabe vergrößert, Escape geht zurück.',
   'chart.least': 'Minimum',
   'chart.mean': 'Mittel',
   'chart.nowhere': 'Kein Zeitpunkt gewählt',
   'chart.summary': '{from} bis {to}. Minimum {least}, Mittel {mean}, Maximum {greatest} {unit}.',
-  'chart.summary.counted': '{from} bis {to}. Minimum {least}, Mittel {mean}, Maximum {greatest} {unit}. Messwerte: {readings}.',
+  'chart.summary.counted':
+    '{from} bis {to}. Minimum {least}, Mittel {mean}, Maximum {greatest} {unit}. Messwerte: {readings}.',
   'chart.table': 'Tabelle',
   'chart.time': 'Zeit',
   'chart.value': 'Wert',
@@ -237,7 +239,8 @@ export const texts = {
   'map.follow': 'Dem Fahrzeug folgen',
   'map.geonames': 'GeoNames (CC BY 4.0)',
   'map.in': 'Vergrößern',
-  'map.keys': 'Pfeiltasten verschieben die Karte, Plus und Minus ändern die Zoomstufe, Komma und Punkt gehen die Fahrt entlang.',
+  'map.keys':
+    'Pfeiltasten verschieben die Karte, Plus und Minus ändern die Zoomstufe, Komma und Punkt gehen die Fahrt entlang.',
   'map.label': 'Karte',
   'map.naturalearth': 'Natural Earth',
   'map.near': 'Bei {place}, Zoomstufe {zoom}.',

@@ -91,7 +91,8 @@ export const texts = {
   'chart.mean': 'Average',
   'chart.nowhere': 'No time chosen',
   'chart.summary': '{from} to {to}. Least {least}, average {mean}, greatest {greatest} {unit}.',
-  'chart.summary.counted': '{from} to {to}. Least {least}, average {mean}, greatest {greatest} {unit}. Readings: {readings}.',
+  'chart.summary.counted':
+    '{from} to {to}. Least {least}, average {mean}, greatest {greatest} {unit}. Readings: {readings}.',
   'chart.table': 'Table',
   'chart.time': 'Time',
   'chart.value': 'Value',
