@@ -170,6 +170,14 @@ export function placeName({ name, distance: metres, bearing }) {
 }
 
 /**
+ * @param {{ latitude: number, longitude: number }} position
+ * @returns {string}
+ */
+export function coordinates({ latitude, longitude }) {
+  return `${number(latitude, 4)}°, ${number(longitude, 4)}°`;
+}
+
+/**
  * @param {number} value
  * @param {number} digits
  */

@@ -2,11 +2,12 @@
 // Vehicles: when each was heard of last, and where it was then.
 
 import { html, nothing } from '../vendor/view.js';
+import { placeWords } from '../map/places.js';
 import { href } from '../route.js';
 import { t } from '../text.js';
 import { age, dateTime } from '../time.js';
+import { coordinates } from '../units.js';
 import { section, showMore } from './parts.js';
-import { coordinates, placeWords } from './places.js';
 
 /** @typedef {import('../store.js').Device} Device */
 

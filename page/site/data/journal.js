@@ -2,12 +2,13 @@
 // The journal: what people wrote on the way, with where and when that was.
 
 import { html, nothing } from '../vendor/view.js';
+import { placeWords } from '../map/places.js';
 import { href } from '../route.js';
 import { devices, nameOf } from '../store.js';
 import { t } from '../text.js';
 import { date, dateTime } from '../time.js';
+import { coordinates } from '../units.js';
 import { list, section } from './parts.js';
-import { coordinates, placeWords } from './places.js';
 
 /**
  * @typedef {object} Entry

@@ -2,13 +2,14 @@
 // The drives of a day: where they led, how far, how long, how fast, and what they took from the tank.
 
 import { html, nothing, repeat } from '../vendor/view.js';
+import { nearPlace } from '../map/places.js';
 import { href } from '../route.js';
 import { t } from '../text.js';
 import { clock } from '../time.js';
 import { distance, duration, number, speed } from '../units.js';
 import { iso } from './address.js';
-import { fromTo } from './places.js';
 
+/** @typedef {{ latitude: number, longitude: number } | null} Place */
 
 /**
  * @param {any[]} trips
@@ -51,4 +52,22 @@ function words({ text, unit }) {
 /** @param {string[]} all */
 function facts(all) {
   return all.filter(Boolean).map((fact) => html`<span>${fact}</span>`);
+}
+
+/**
+ * Where a drive led.
+ * @param {{ start: Place, end: Place }} trip
+ */
+export function fromTo({ start, end }) {
+  const [from, to] = [placeName(start), placeName(end)];
+  return from === to && from.length > 1 ? t('drives.round', { place: from }) : t('drives.fromTo', { from, to });
+}
+
+/**
+ * The nearest place's name; a dash where there is none.
+ * @param {Place} place
+ */
+function placeName(place) {
+  const found = place && nearPlace(place);
+  return found === undefined ? '…' : (found?.name ?? '–');
 }
