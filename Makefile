@@ -23,7 +23,7 @@ run: ## install what is missing, build, and watch a simulated drive arrive (Ctrl
 # ---- testing ----
 
 .PHONY: test
-test: tools build-tests ## the whole suite against a real PostgreSQL, nats-server, S3 server and browser
+test: tools build-tests page-tests ## the whole suite against a real PostgreSQL, nats-server, S3 server and browser
 	$(TARGET_DIR)/debug/with-servers cargo nextest run --locked --workspace $(ARGS)
 
 .PHONY: tools
@@ -37,6 +37,7 @@ tools: ## install what the tests need and this machine lacks
 	@scripts/install-faketime.sh
 	@scripts/install-gpsbabel.sh
 	@scripts/install-chromium.sh
+	@scripts/install-deno.sh
 	@scripts/install-nextest.sh
 
 # Programs and tests in one build: in two, cargo would choose other features and compile the
@@ -122,10 +123,27 @@ advisories: ## known vulnerabilities of the dependencies; needs a network
 	cargo deny --locked check advisories
 
 .PHONY: fmt
-fmt: ## format the code
+fmt: ## format the Rust code
 	cargo fmt --all
 
 # ---- the page ----
+
+# deno keeps what it downloads and what it has checked beside itself.
+DENO = cd page && DENO_DIR=$(CURDIR)/.tools/deno/cache NO_COLOR=1 $(CURDIR)/.tools/deno/bin/deno
+
+.PHONY: page page-tests page-fmt
+page: page-tests ## format, lint, types and tests of the page's JavaScript, by deno
+	$(DENO) fmt --check
+	$(DENO) lint
+	$(DENO) check --quiet
+
+page-tests:
+	@scripts/install-deno.sh
+	$(DENO) test --quiet --no-check --allow-read
+
+page-fmt: ## format the page's JavaScript
+	@scripts/install-deno.sh
+	$(DENO) fmt
 
 .PHONY: page-vendor
 page-vendor: ## bundle the page's foreign code again, byte for byte: page/site/vendor

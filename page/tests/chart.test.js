@@ -1,3 +1,4 @@
+// @ts-check
 // What charts compute before they draw: wall clocks, marks of the axis, figures, runs.
 
 import assert from 'node:assert/strict';
@@ -7,7 +8,7 @@ import { ticks } from '../site/chart/ticks.js';
 import { field, fieldMoment, moment, wall } from '../site/chart/zone.js';
 
 const BERLIN = 'Europe/Berlin';
-const at = (text) => Date.parse(text);
+const at = (/** @type {string} */ text) => Date.parse(text);
 
 test('a wall clock shows what the zone says, and leads back', () => {
   for (const text of ['2026-01-15T12:00:00Z', '2026-03-29T00:59:59Z', '2026-03-29T01:00:00Z', '2026-10-25T03:00:00Z']) {

@@ -1,3 +1,4 @@
+// @ts-check
 // What Drives computes: days of zones, what addresses say, spans of the buttons, places of moments.
 
 import assert from 'node:assert/strict';
@@ -7,8 +8,9 @@ import { addDays, addMonths, beginOf, isDay, isMonth, weeksOf } from '../site/dr
 import { placeAt } from '../site/drives/track.js';
 import { around, shifted, zoomed } from '../site/drives/zoom.js';
 
-const at = (text) => Date.parse(text);
-const hours = (day, zone) => (beginOf(addDays(day, 1), zone) - beginOf(day, zone)) / 3_600_000;
+const at = (/** @type {string} */ text) => Date.parse(text);
+const hours = (/** @type {string} */ day, /** @type {string} */ zone) =>
+  (beginOf(addDays(day, 1), zone) - beginOf(day, zone)) / 3_600_000;
 
 test('days are as long as the zone makes them', () => {
   assert.equal(beginOf('2026-06-01', 'Europe/Berlin'), at('2026-05-31T22:00:00Z'));
@@ -32,7 +34,7 @@ test('dates that the calendar does not have are none', () => {
 });
 
 test('a month has all its days, in weeks that begin as the language says', () => {
-  for (const [firstDay, begin] of [[1, '2026-06-01'], [7, null]]) {
+  for (const [firstDay, begin] of /** @type {const} */ ([[1, '2026-06-01'], [7, null]])) {
     const weeks = weeksOf('2026-06', firstDay);
     assert.equal(weeks[0][0], begin);
     assert.deepEqual(weeks.flat().filter(Boolean).length, 30);

@@ -1,27 +1,37 @@
+// @ts-check
 // What the map computes before it draws: the car between two readings, the colours and the moments of a track.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dom } from './dom.js';
 
-// What the car asks the browser.
-globalThis.matchMedia ??= () => ({ matches: false });
-globalThis.document ??= { hidden: false };
+dom();
 const { Car, Track } = await import('../site/map/layers.js');
 
-const place = (longitude, heading) => ({ latitude: 45, longitude, heading });
+const place = (/** @type {number} */ longitude, /** @type {number} */ heading = 0) => ({
+  latitude: 45,
+  longitude,
+  heading,
+});
+
+/** @param {InstanceType<typeof Car>} car */
+function eastOf({ place }) {
+  assert.ok(place);
+  return place[0];
+}
 
 test('a car glides for as long as the readings are apart, and turns the shorter way', () => {
   const car = new Car();
   car.set(place(13, 350), 0);
-  const [begin] = car.place;
+  const begin = eastOf(car);
   car.set(place(13.001, 10), 1000);
   const end = begin + 0.001 * 111319.49079327358;
 
   assert.equal(car.advance(1500), true);
-  assert.ok(Math.abs(car.place[0] - (begin + end) / 2) < 0.01);
+  assert.ok(Math.abs(eastOf(car) - (begin + end) / 2) < 0.01);
   assert.equal(car.heading, 370);
   assert.equal(car.advance(2000), false);
-  assert.ok(Math.abs(car.place[0] - end) < 0.01);
+  assert.ok(Math.abs(eastOf(car) - end) < 0.01);
 });
 
 test('a car is put where it cannot have driven to', () => {
@@ -29,12 +39,17 @@ test('a car is put where it cannot have driven to', () => {
   car.set(place(13), 0);
   car.set(place(14), 1000);
   assert.equal(car.advance(1000), false);
-  assert.ok(Math.abs(car.place[0] - 14 * 111319.49079327358) < 0.01);
+  assert.ok(Math.abs(eastOf(car) - 14 * 111319.49079327358) < 0.01);
 
   car.set(null, 2000);
   assert.equal(car.place, null);
 });
 
+/**
+ * @param {number[]} longitude
+ * @param {(number | string)[]} timestamp
+ * @param {(number | null)[]} [value]
+ */
 const segment = (longitude, timestamp, value) => ({
   points: { longitude, latitude: longitude.map(() => 45), timestamp, value },
 });
@@ -60,13 +75,13 @@ test('a place beside a track is a moment of it', () => {
   track.set([segment([13, 13.1], [0, 1000]), segment([14, 14.1], [60_000, 61_000])], 'metric');
   const [x, y] = track.points[0];
   const width = track.points[1][0] - x;
-  assert.equal(Math.round(track.at([x + width / 4, y + 20], 24).time), 250);
+  assert.equal(Math.round(track.at([x + width / 4, y + 20], 24)?.time ?? NaN), 250);
   assert.equal(track.at([x + width / 4, y + 25], 24), null);
   assert.equal(track.at([(track.points[1][0] + track.points[2][0]) / 2, y], 24), null, 'no line between segments');
 
-  assert.equal(track.step(null, 1).time, 0);
-  assert.equal(track.step(0, 1).time, 1000);
-  assert.equal(track.step(61_000, 10).time, 61_000);
-  assert.equal(track.step(null, -1).time, 61_000);
+  assert.equal(track.step(null, 1)?.time, 0);
+  assert.equal(track.step(0, 1)?.time, 1000);
+  assert.equal(track.step(61_000, 10)?.time, 61_000);
+  assert.equal(track.step(null, -1)?.time, 61_000);
   assert.equal(new Track().step(null, 1), null);
 });
