@@ -131,10 +131,11 @@ fmt: ## format the Rust code
 # deno keeps what it downloads and what it has checked beside itself.
 DENO = cd page && DENO_DIR=$(CURDIR)/.tools/deno/cache NO_COLOR=1 $(CURDIR)/.tools/deno/bin/deno
 
-.PHONY: page page-tests page-fmt
-page: page-tests ## format, lint, types and tests of the page's JavaScript, by deno
+.PHONY: page page-tests page-fmt page-types
+page: page-tests ## tests, format, lint and types of the page's JavaScript, by deno
 	$(DENO) fmt --check
 	$(DENO) lint
+	@scripts/build-page-types.sh --check
 	$(DENO) check --quiet
 
 page-tests:
@@ -144,6 +145,11 @@ page-tests:
 page-fmt: ## format the page's JavaScript
 	@scripts/install-deno.sh
 	$(DENO) fmt
+
+# A test writes the description, since the API's own code makes it.
+page-types: build-tests ## make the types of the API's answers again: page/openapi.json, page/api.d.ts
+	WRITE_OPENAPI=1 cargo nextest run --locked --workspace -E 'test(the_page_has_the_description)'
+	scripts/build-page-types.sh
 
 .PHONY: page-vendor
 page-vendor: ## bundle the page's foreign code again, byte for byte: page/site/vendor

@@ -17,13 +17,35 @@ export class ApiError extends Error {
   }
 }
 
-/** @typedef {string | number | boolean | null | undefined} Value */
-/** @typedef {Record<string, Value | Value[]>} Params */
+/** @typedef {import('../api.d.ts').operations} Operations */
+/** @typedef {import('../api.d.ts').components['schemas']} Answers */
+
+/**
+ * What a question takes. Null and undefined are left out.
+ * @template {keyof Operations} Question
+ * @typedef {{ [Name in keyof NonNullable<Operations[Question]['parameters']['query']>]?:
+ *   NonNullable<Operations[Question]['parameters']['query']>[Name] | null }} Params
+ */
+
+/**
+ * @template {keyof Operations} Question
+ * @template Answer
+ * @typedef {(params?: Params<Question>, signal?: AbortSignal) => Promise<Answer>} Ask
+ */
+
+/** Columns, which the page asks for, and no rows. @typedef {Exclude<Answers['Buckets'], unknown[]>} Columns */
+/** @typedef {Omit<Answers['Series'], 'buckets'> & { buckets: Columns }} Series */
+/** @typedef {Omit<Answers['Trends'], 'series'> & { series: Series[] }} Trends */
+/** @typedef {Answers['PointColumns'] & { value: (number | null)[] }} Points */
+/** @typedef {Omit<Answers['Segment'], 'points'> & { points: Points }} Segment */
+/** @typedef {Omit<Answers['Track'], 'segments'> & { segments: Segment[] }} Track */
+/** @typedef {Answers['Trip']} Trip */
+/** @typedef {Answers['Receipt']} Receipt */
 
 /**
  * Asks a path. Arrays repeat a parameter; null and undefined are left out.
  * @param {string} path
- * @param {Params} [params]
+ * @param {Record<string, any>} [params]
  * @param {AbortSignal} [signal]
  * @returns {Promise<any>}
  */
@@ -55,7 +77,7 @@ const PAGES = 10;
 /**
  * All devices, up to 10,000.
  * @param {AbortSignal} [signal]
- * @returns {Promise<import('./store.js').Device[]>}
+ * @returns {Promise<Answers['Device'][]>}
  */
 export async function devices(signal) {
   const all = [];
@@ -72,34 +94,42 @@ export async function devices(signal) {
 /**
  * @param {string | null} [device]
  * @param {AbortSignal} [signal]
+ * @returns {Promise<Answers['Sensor'][]>}
  */
 export async function sensors(device, signal) {
   return (await get('/api/sensors', { device }, signal)).sensors;
 }
 
-/** @type {(params: Params, signal?: AbortSignal) => Promise<any>} */
-export const track = (params, signal) => get('/api/location/track', params, signal);
+/**
+ * A track in columns, with the speed at each point.
+ * @type {Ask<'track', Track>}
+ */
+export const track = (params, signal) =>
+  get('/api/location/track', { ...params, with: 'speed', layout: 'columns' }, signal);
 
-/** @type {(params: Params, signal?: AbortSignal) => Promise<any>} */
+/** @type {Ask<'trips', Answers['Trips']>} */
 export const trips = (params, signal) => get('/api/trips', params, signal);
 
-/** @type {(params: Params, signal?: AbortSignal) => Promise<any>} */
+/** @type {Ask<'daysOfTrips', Answers['DaysOfTrips']>} */
 export const tripDays = (params, signal) => get('/api/trips/days', params, signal);
 
-/** @type {(params: Params, signal?: AbortSignal) => Promise<any>} */
-export const trends = (params, signal) => get('/api/trends', params, signal);
+/**
+ * Series in columns.
+ * @type {Ask<'trends', Trends>}
+ */
+export const trends = (params, signal) => get('/api/trends', { ...params, layout: 'columns' }, signal);
 
-/** @type {(params?: Params, signal?: AbortSignal) => Promise<any>} */
+/** @type {Ask<'receipts', Answers['Receipts']>} */
 export const ingests = (params, signal) => get('/api/ingests', params, signal);
 
-/** @type {(id: string, signal?: AbortSignal) => Promise<any>} */
+/** @type {(id: string, signal?: AbortSignal) => Promise<Answers['Receipt']>} */
 export const receipt = (id, signal) => get(`/api/ingests/${encodeURIComponent(id)}`, {}, signal);
 
-/** @type {(params?: Params, signal?: AbortSignal) => Promise<any>} */
+/** @type {Ask<'dumps', Answers['Dumps']>} */
 export const dumps = (params, signal) => get('/api/dumps', params, signal);
 
-/** @type {(params?: Params, signal?: AbortSignal) => Promise<any>} */
+/** @type {Ask<'messages', Answers['Messages']>} */
 export const journal = (params, signal) => get('/api/journal', params, signal);
 
-/** @type {(signal?: AbortSignal) => Promise<any>} */
+/** @type {(signal?: AbortSignal) => Promise<Answers['Status']>} */
 export const status = (signal) => get('/api/status', {}, signal);

@@ -5,10 +5,7 @@ import { computed, effect, signal } from './vendor/view.js';
 import { route } from './route.js';
 
 /** @typedef {{ latitude: number, longitude: number, timestamp: string }} Place */
-/**
- * @typedef {{ device: string, name: string | null, firstSeen: string | null, lastSeen: string | null,
- *   place: Place | null }} Device
- */
+/** @typedef {import('./api.js').Answers['Device']} Device */
 /** @typedef {{ value: number, unit: string | null, timestamp: string }} Latest */
 /** @typedef {{ kind: 'day' | 'upload' | 'journal', device?: string, day?: string }} Change */
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json as value};
 use service::Service;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use std::{env, fs};
 
 /// A stream without an end, which waits for the database.
 const STREAM: &str = "/api/live";
@@ -86,6 +87,21 @@ async fn every_route_is_described() {
     let described: BTreeSet<&str> = operations(&document).map(|(path, _)| path.as_str()).collect();
     assert!(described.len() > 20, "{described:?}");
     assert_eq!(paths, described);
+}
+
+/// `make page-types` makes the types of the page's answers from this file.
+#[tokio::test]
+async fn the_page_has_the_description() {
+    let path = testutil::workspace().join("page/openapi.json");
+    let document = document().await;
+    if env::var_os("WRITE_OPENAPI").is_some() {
+        fs::write(&path, format!("{document:#}\n")).unwrap();
+    }
+    let kept: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(
+        kept == document,
+        "page/openapi.json is not what the API says of itself now: run `make page-types`"
+    );
 }
 
 #[tokio::test]

@@ -38,21 +38,24 @@ export function widthOf(aggregation) {
 
 /**
  * The series of an answer in columns.
- * @param {any} answer
+ * @param {Pick<import('../api.js').Trends, 'aggregation'> & { series: Omit<import('../api.js').Series, 'device'>[] }} answer with {@link FUNCTIONS}
  * @returns {Series[]}
  */
 export function seriesOf(answer) {
   const width = widthOf(answer.aggregation ?? '');
-  return answer.series.map((/** @type {any} */ each) => ({
-    name: each.sensor,
-    unit: each.unit ?? null,
-    timestamp: each.buckets.timestamp.map((/** @type {string} */ at) => Date.parse(at)),
-    min: each.buckets.min,
-    max: each.buckets.max,
-    mean: each.buckets.avg,
-    count: each.buckets.count,
-    width: each.raw ? 0 : width,
-  }));
+  return answer.series.map(({ sensor, unit, raw, buckets }) => {
+    const { timestamp, min, max, avg, count } = /** @type {Required<import('../api.js').Columns>} */ (buckets);
+    return {
+      name: sensor,
+      unit: unit ?? null,
+      timestamp: timestamp.map((at) => Date.parse(at)),
+      min,
+      max,
+      mean: avg,
+      count,
+      width: raw ? 0 : width,
+    };
+  });
 }
 
 /**

@@ -7,19 +7,7 @@ import { dateTime } from '../time.js';
 import { bytes, number } from '../units.js';
 import { facts, list, row, section } from './parts.js';
 
-/**
- * @typedef {object} Dump
- * @property {string} date
- * @property {number} revision
- * @property {number} readings
- * @property {number} devices
- * @property {string | null} firstTimestamp
- * @property {string | null} lastTimestamp
- * @property {number} bytes
- * @property {string} sha256
- * @property {string} file
- * @property {string} url
- */
+/** @typedef {import('../api.js').Answers['Dump']} Dump */
 
 /**
  * @param {ReturnType<typeof import('./pages.js').pages> | null} pages none without a blob store

@@ -10,17 +10,7 @@ import { date, dateTime } from '../time.js';
 import { coordinates } from '../units.js';
 import { list, section } from './parts.js';
 
-/**
- * @typedef {object} Entry
- * @property {string} id
- * @property {{ name: string }} user
- * @property {string | null} device
- * @property {string} text
- * @property {string[]} hashtags
- * @property {string} timestamp
- * @property {string | null} editedAt
- * @property {{ latitude: number, longitude: number } | null} place
- */
+/** @typedef {import('../api.js').Answers['Message']} Entry */
 
 /** Nothing where there is no entry: most people have no journal. @param {ReturnType<typeof import('./pages.js').pages>} pages */
 export function journal(pages) {

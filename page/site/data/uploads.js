@@ -7,18 +7,7 @@ import { age, dateTime } from '../time.js';
 import { number } from '../units.js';
 import { facts, list, row, section } from './parts.js';
 
-/**
- * @typedef {object} Receipt
- * @property {string} id
- * @property {'pending' | 'persisted' | 'failed' | 'incomplete'} status
- * @property {number | null} accepted
- * @property {number | null} rejected
- * @property {number} persisted
- * @property {number} duplicates
- * @property {number} conflicts
- * @property {number} failed
- * @property {{ line: number, value?: number, reason: string, reading: string }[]} [invalid]
- */
+/** @typedef {import('../api.js').Answers['Receipt']} Receipt */
 
 /** @param {ReturnType<typeof import('./pages.js').pages>} pages */
 export function uploads(pages) {
@@ -74,7 +63,7 @@ function rejectedLines(lines, all) {
           <li>
             <p>
               <span class="muted">
-                ${value === undefined ? t('data.line', { line }) : t('data.lineValue', { line, value })}
+                ${value === undefined || value === null ? t('data.line', { line }) : t('data.lineValue', { line, value })}
               </span>
               ${reason}
             </p>

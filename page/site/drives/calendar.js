@@ -8,7 +8,7 @@ import { locale, t } from '../text.js';
 import { distance } from '../units.js';
 import { addDays, addMonths, monthOf, weeksOf } from './days.js';
 
-/** @typedef {{ date: string, trips: number, distance: number }} Day */
+/** @typedef {import('../api.js').Answers['DayOfTrips']} Day */
 
 /** Shades of a day with drives. */
 const SHADES = 4;

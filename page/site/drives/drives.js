@@ -21,6 +21,8 @@ import { placeAt } from './track.js';
 import { around, shifted, zoomed } from './zoom.js';
 
 /** @typedef {{ from: number, to: number }} Span */
+/** @typedef {Awaited<ReturnType<typeof askSpan>>} Answer */
+/** @typedef {Omit<Answer, 'figures'> & { span: Span, figures: import('./figures.js').Figures }} Shown */
 
 await addStyles(new URL('./drives.css', import.meta.url));
 
@@ -55,10 +57,10 @@ class Drives {
   constructor(host, context) {
     this.host = host;
     this.context = context;
-    this.days = signal(/** @type {{ key: string, days: Map<string, any> }} */ ({ key: '', days: new Map() }));
-    this.trips = signal(/** @type {{ key: string, trips: any[] }} */ ({ key: '', trips: [] }));
-    this.shown = signal(/** @type {any} */ (null));
-    this.sensors = signal(/** @type {any[]} */ ([]));
+    this.days = signal(/** @type {{ key: string, days: Map<string, import('./calendar.js').Day> }} */ ({ key: '', days: new Map() }));
+    this.trips = signal(/** @type {{ key: string, trips: import('../api.js').Trip[] }} */ ({ key: '', trips: [] }));
+    this.shown = signal(/** @type {Shown | null} */ (null));
+    this.sensors = signal(/** @type {import('../api.js').Answers['Sensor'][]} */ ([]));
     this.cursor = signal(/** @type {number | null} */ (null));
     /** The day of the calendar that Tab leads to, where it is not the chosen one. */
     this.focus = signal(/** @type {string | null} */ (null));
@@ -141,7 +143,7 @@ class Drives {
     const of = device.value;
     if (of === null) return undefined;
     return this.ask((signal) => api.sensors(of, signal), (sensors) => {
-      this.sensors.value = sensors.filter((/** @type {any} */ one) => !one.sensor.startsWith('location_'));
+      this.sensors.value = sensors.filter((one) => !one.sensor.startsWith('location_'));
     });
   }
 
@@ -161,7 +163,7 @@ class Drives {
   /**
    * An address without a day gets the newest one with drives, or that of the newest reading.
    * @param {string} month
-   * @param {Map<string, any>} days
+   * @param {Map<string, import('./calendar.js').Day>} days
    */
   chooseNewest(month, days) {
     const newest = [...days.keys()].sort().at(-1) ?? (month === monthOf(this.lastDay()) ? this.lastDay() : null);
@@ -287,7 +289,7 @@ class Drives {
 
   /** The day's other drives lie below the track in grey. */
   showRoads() {
-    const paths = this.trips.value.trips.map((trip) => trip.path).filter((path) => path?.longitude?.length > 1);
+    const paths = this.trips.value.trips.map((trip) => trip.path).filter((path) => (path?.longitude.length ?? 0) > 1);
     this.map.setRoads(paths);
   }
 
@@ -360,7 +362,7 @@ class Drives {
   isEmpty() {
     const shown = this.shown.value;
     if (!shown || shown.span !== this.span.value || this.trips.value.trips.length > 0) return false;
-    return shown.series.every((/** @type {any} */ one) => one.mean.every((/** @type {any} */ value) => value === null));
+    return shown.series.every((one) => one.mean.every((value) => value === null));
   }
 
   dayBar() {
@@ -470,7 +472,7 @@ class Drives {
     const remove = (/** @type {string} */ sensor) =>
       set({ sensors: charts.filter((one) => one !== sensor).join(',') || 'none' }, { replace: true });
     return repeat(charts, (sensor) => sensor, (sensor) => {
-      const series = shown?.series.find((/** @type {any} */ one) => one.name === sensor) ?? null;
+      const series = shown?.series.find((one) => one.name === sensor) ?? null;
       return html`<div class="drives-chart">
         <odo-chart .series=${series} .span=${shown?.span ?? null} .label=${sensorName(sensor)} @odo-cursor=${cursor}
           @odo-zoom=${(/** @type {CustomEvent<Span>} */ event) => this.zoom(event.detail)}
@@ -485,7 +487,7 @@ class Drives {
 
 /**
  * The drive that began at a moment. A late upload may move its beginning: then the one that goes on at that moment.
- * @param {any[]} trips
+ * @param {import('../api.js').Trip[]} trips
  * @param {number | null} begin
  */
 function chosen(trips, begin) {

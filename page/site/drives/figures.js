@@ -14,13 +14,17 @@ import { distance, duration, number, speed } from '../units.js';
  * @property {number | null} fuel percent of the tank
  */
 
+/** @typedef {import('../api.js').Trip} Trip */
+/** @typedef {import('../api.js').Segment} Segment */
+/** @typedef {import('../api.js').Columns} Columns */
+
 /**
  * The figures of drives.
- * @param {any[]} trips
+ * @param {Trip[]} trips
  * @returns {Figures}
  */
 export function ofTrips(trips) {
-  const sum = (/** @type {string} */ name) => {
+  const sum = (/** @type {'distance' | 'duration' | 'movingTime' | 'fuel'} */ name) => {
     const known = trips.map((trip) => trip[name]).filter((value) => value !== null && value !== undefined);
     return known.length > 0 ? known.reduce((all, value) => all + value, 0) : null;
   };
@@ -37,13 +41,14 @@ export function ofTrips(trips) {
 /**
  * The figures of a part of drives.
  * @param {{ from: number, to: number }} span
- * @param {any[]} segments of the track
- * @param {any[]} series columns of `first`, `last` and `max` in one bucket
+ * @param {Segment[]} segments of the track
+ * @param {import('../api.js').Series[]} series columns of `first`, `last` and `max` in one bucket
  * @returns {Figures}
  */
 export function ofSpan({ from, to }, segments, series) {
-  const sum = (/** @type {string} */ name) => segments.reduce((all, segment) => all + (segment[name] ?? 0), 0);
-  const of = (/** @type {string} */ sensor, /** @type {string} */ column) =>
+  const sum = (/** @type {'distance' | 'movingTime'} */ name) =>
+    segments.reduce((all, segment) => all + (segment[name] ?? 0), 0);
+  const of = (/** @type {string} */ sensor, /** @type {'first' | 'last' | 'max'} */ column) =>
     series.find((one) => one.sensor === sensor)?.buckets[column]?.[0] ?? null;
   const [first, last] = [of('fuel', 'first'), of('fuel', 'last')];
   return {

@@ -12,8 +12,8 @@ import { iso } from './address.js';
 /** @typedef {{ latitude: number, longitude: number } | null} Place */
 
 /**
- * @param {any[]} trips
- * @param {{ day: string, chosen: any, sensors: string[] | null, isBusy: boolean }} state
+ * @param {import('../api.js').Trip[]} trips
+ * @param {{ day: string, chosen: import('../api.js').Trip | null, sensors: string[] | null, isBusy: boolean }} state
  */
 export function list(trips, { day, chosen, sensors, isBusy }) {
   const to = (/** @type {string | null} */ trip) => href('drives', { day, trip, sensors: sensors?.join(',') ?? null });

@@ -20,14 +20,14 @@ const POINTS = 600;
  */
 export async function askDays({ device, month, tz }, signal) {
   const answer = await api.tripDays({ device, from: `${month}-01`, to: `${addMonths(month, 1)}-01`, tz }, signal);
-  return new Map(answer.days.map((/** @type {import('./calendar.js').Day} */ day) => [day.date, day]));
+  return new Map(answer.days.map((day) => [day.date, day]));
 }
 
 /**
  * The drives that began on a day, each with its path.
  * @param {{ device: string, day: string, tz: string }} question
  * @param {AbortSignal} signal
- * @returns {Promise<any[]>}
+ * @returns {Promise<import('../api.js').Trip[]>}
  */
 export async function askTrips({ device, day, tz }, signal) {
   return (await api.trips({ device, from: day, to: addDays(day, 1), tz, with: 'path' }, signal)).trips;
@@ -37,11 +37,13 @@ export async function askTrips({ device, day, tz }, signal) {
  * The track and the series of a span, and with `withFigures` the ends and the greatest of speed and fuel in it.
  * @param {{ device: string, span: Span, sensors: string[], withFigures: boolean }} question
  * @param {AbortSignal} signal
+ * @returns {Promise<{ segments: import('../api.js').Segment[], series: import('../chart/series.js').Series[],
+ *   figures: import('../api.js').Series[] | null }>}
  */
 export async function askSpan({ device, span, sensors, withFigures }, signal) {
-  const common = { device, from: iso(span.from), to: iso(span.to), layout: 'columns' };
+  const common = { device, from: iso(span.from), to: iso(span.to) };
   const [track, series, figures] = await Promise.all([
-    api.track({ ...common, points: PLACES, with: 'speed' }, signal),
+    api.track({ ...common, points: PLACES }, signal),
     sensors.length > 0 ? api.trends({ ...common, sensor: sensors, points: POINTS, function: FUNCTIONS }, signal) : null,
     withFigures
       ? api.trends({ ...common, sensor: ['speed', 'fuel'], aggregation: 'all', function: 'first,last,max' }, signal)

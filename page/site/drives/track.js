@@ -1,6 +1,8 @@
 // @ts-check
 // Moments of a track.
 
+/** @typedef {{ timestamp: (number | string)[], latitude: number[], longitude: number[] }} Points */
+
 /** A moment further away from every place of the track has no place, in milliseconds. */
 const TOLERANCE = 60_000;
 
@@ -9,7 +11,7 @@ const moments = new WeakMap();
 
 /**
  * The place of a moment: between two points of a segment, on the line between them.
- * @param {any[]} segments columns of the track
+ * @param {{ points: Points }[]} segments of the track
  * @param {number} ms
  * @returns {{ latitude: number, longitude: number } | null}
  */
@@ -29,7 +31,7 @@ export function placeAt(segments, ms) {
   return near;
 }
 
-/** @param {any} points */
+/** @param {Points} points */
 function timesOf(points) {
   let times = moments.get(points);
   if (!times) {
@@ -56,7 +58,7 @@ function firstFrom(times, ms) {
 }
 
 /**
- * @param {any} points
+ * @param {Points} points
  * @param {number[]} times
  * @param {number} next
  * @param {number} ms

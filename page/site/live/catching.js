@@ -50,7 +50,7 @@ export class CatchingUp {
   /** Receipts that were counted; null before the first look. @type {Set<string> | null} */
   counted = null;
 
-  /** The newest upload, or the newest that went wrong. @type {any} */
+  /** The newest upload, or the newest that went wrong. @type {import('../api.js').Receipt | null} */
   upload = null;
 
   /** @type {Note | null} */
@@ -157,8 +157,8 @@ export class CatchingUp {
     this.looked = performance.now();
     const [found, receipts] = await Promise.all([this.late(days, signal), hasUpload ? this.receipts(signal) : []]);
     if (signal.aborted) return;
-    const sum = (/** @type {string} */ name) =>
-      receipts.reduce((/** @type {number} */ all, /** @type {any} */ one) => all + (one[name] ?? 0), 0);
+    const sum = (/** @type {'persisted' | 'rejected' | 'failed'} */ name) =>
+      receipts.reduce((all, one) => all + (one[name] ?? 0), 0);
     const rejected = sum('rejected');
     const failed = sum('failed');
     if (found) {
@@ -168,7 +168,7 @@ export class CatchingUp {
       this.note.rejected += rejected;
       this.note.failed += failed;
     }
-    const wrong = receipts.find((/** @type {any} */ one) => one.rejected > 0 || one.failed > 0);
+    const wrong = receipts.find((one) => (one.rejected ?? 0) > 0 || one.failed > 0);
     if (wrong) this.upload = wrong;
     this.changed();
   }
@@ -203,18 +203,18 @@ export class CatchingUp {
   /**
    * Receipts that were not counted yet. The first look counts what was there before, and keeps the newest.
    * @param {AbortSignal} signal
-   * @returns {Promise<any[]>}
+   * @returns {Promise<import('../api.js').Receipt[]>}
    */
   async receipts(signal) {
     const { ingests: all } = await ingests({ limit: RECEIPTS }, signal);
-    const done = all.filter((/** @type {any} */ one) => one.status !== 'pending');
+    const done = all.filter((one) => one.status !== 'pending');
     if (!this.counted) {
-      this.counted = new Set(done.map((/** @type {any} */ one) => one.id));
+      this.counted = new Set(done.map((one) => one.id));
       this.upload = done[0] ?? null;
       return [];
     }
     const counted = this.counted;
-    const fresh = done.filter((/** @type {any} */ one) => !counted.has(one.id));
+    const fresh = done.filter((one) => !counted.has(one.id));
     for (const { id } of fresh) counted.add(id);
     for (const id of counted) {
       if (counted.size <= 10 * RECEIPTS) break;

@@ -32,7 +32,7 @@ const DAY = 86_400_000;
 
 /** @typedef {{ timestamp: (number | string)[], latitude: number[], longitude: number[], value: (number | null)[] }} Points */
 /** @typedef {{ device: string, points: Points }} Segment */
-/** @typedef {{ device: string, from: string, to: string, distance: number, open: boolean, path?: any }} Trip */
+/** @typedef {import('../api.js').Trip} Trip */
 
 export class Drive {
   /** @type {any} */
@@ -131,8 +131,6 @@ export class Drive {
       from: trip.from,
       to: new Date(to).toISOString(),
       points: POINTS,
-      with: 'speed',
-      layout: 'columns',
     }, signal);
     this.segments = answer.segments;
     this.isKnown = true;

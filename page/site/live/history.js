@@ -118,14 +118,15 @@ export class History {
     const end = this.newest > 0 ? (this.newest + 1) * STEP : serverNow();
     const from = new Date(end - STEPS * STEP).toISOString();
     const to = new Date(end).toISOString();
-    const question = { device, sensor, from, to, points: STEPS, layout: 'columns' };
+    const question = { device, sensor, from, to, points: STEPS };
     const answer = await trends(question, this.abort.signal).catch(() => null);
     if (!answer) return;
-    for (const one of answer.series ?? []) {
+    for (const one of answer.series) {
       const seen = this.values.get(one.sensor) ?? new Map();
       this.values.set(one.sensor, new Map());
-      one.buckets.timestamp.forEach((/** @type {string} */ time, /** @type {number} */ at) => {
-        const value = one.buckets.avg[at];
+      const { timestamp, avg = [] } = one.buckets;
+      timestamp.forEach((time, at) => {
+        const value = avg[at];
         if (value !== null) this.put(one.sensor, Date.parse(time), value);
       });
       for (const [step, value] of seen) this.put(one.sensor, step * STEP, value);
