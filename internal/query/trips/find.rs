@@ -82,14 +82,14 @@ pub(super) async fn find(
 }
 
 /// A pass over the readings of a device.
-struct Pass<'a> {
-    readings: Readings<'a>,
+struct Pass {
+    readings: Readings,
     places: Places,
     moving: Moving,
     machine: Machine,
 }
 
-impl Pass<'_> {
+impl Pass {
     /// Reads the next window. Returns whether there was one.
     async fn read(&mut self) -> Result<bool, Refusal> {
         let Some(window) = self.readings.next().await? else {

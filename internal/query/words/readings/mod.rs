@@ -1,7 +1,8 @@
 //! Readings of a device in order of time, in constant memory.
 //!
 //! They are read in windows of time, of all sensors at once. A window is as wide as its readings are sparse, so an
-//! answer of the database has a bounded number of them, and a long silence costs few statements.
+//! answer of the database has a bounded number of them, and a long silence costs few statements. The database reads the
+//! next window while the caller works on the last one.
 
 mod postgres;
 
@@ -11,7 +12,9 @@ use super::Database;
 use super::places::Reading;
 use ::postgres::Error;
 use reading::time::{DAY, SECOND};
+use std::panic::resume_unwind;
 use std::vec::IntoIter;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Most readings of a sensor in a window.
 const MOST: usize = 16_384;
@@ -20,9 +23,12 @@ const MOST: usize = 16_384;
 const FIRST: i64 = 3600 * SECOND;
 const WIDEST: i64 = 32 * DAY;
 
+/// The readings of a sensor in a window: times in microseconds, and values.
+type Page = Vec<(i64, f64)>;
+
 /// Reads a span of a device.
-pub(crate) struct Readings<'a> {
-    database: &'a Database,
+pub(crate) struct Readings {
+    database: Database,
     /// The number of each sensor, and its series; only sensors that the device has.
     sensors: Vec<(usize, i32)>,
     /// Everything before this was read.
@@ -31,29 +37,44 @@ pub(crate) struct Readings<'a> {
     before: i64,
     width: i64,
     count: usize,
+    /// The next window, while it is read ahead.
+    asked: Option<Asked>,
+    /// Whether windows are read ahead.
+    ahead: bool,
 }
 
-impl<'a> Readings<'a> {
+/// A window that the database is asked for.
+struct Asked {
+    /// Exclusive.
+    until: i64,
+    /// A dropped question is cancelled.
+    pages: AbortOnDropHandle<Result<Vec<Page>, Error>>,
+}
+
+impl Readings {
     /// Reads these series, each by the number of its sensor, from `since` up to but not including `before`.
-    pub(crate) fn new(database: &'a Database, series: &[Option<i32>], since: i64, before: i64) -> Self {
+    pub(crate) fn new(database: &Database, series: &[Option<i32>], since: i64, before: i64) -> Self {
         let sensors = series.iter().enumerate();
         Self {
-            database,
+            database: database.clone(),
             sensors: sensors.filter_map(|(sensor, id)| Some((sensor, (*id)?))).collect(),
             since,
             before,
             width: FIRST,
             count: 0,
+            asked: None,
+            ahead: true,
         }
     }
 
-    /// Goes on up to a later moment.
+    /// Goes on up to a later moment. Few of these windows will be wanted, so none is read ahead.
     pub(crate) fn extend(&mut self, before: i64) {
         self.before = self.before.max(before);
         self.width = FIRST;
+        self.ahead = false;
     }
 
-    /// How many readings were read.
+    /// How many readings were read, without those that are read ahead.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -68,13 +89,15 @@ impl<'a> Readings<'a> {
     /// # Errors
     /// As [`Database::query`].
     pub(crate) async fn next(&mut self) -> Result<Option<Window>, Error> {
-        if self.since >= self.before || self.sensors.is_empty() {
+        let Some(Asked { until, pages }) = self.asked.take().or_else(|| self.ask()) else {
             self.since = self.since.max(self.before);
             return Ok(None);
-        }
-        let until = self.before.min(self.since.saturating_add(self.width));
-        let series: Vec<i32> = self.sensors.iter().map(|(_, series)| *series).collect();
-        let pages = postgres::pages(self.database, &series, self.since, until, MOST).await?;
+        };
+        let pages = match pages.await {
+            Ok(pages) => pages?,
+            // It is not aborted while it is awaited.
+            Err(panicked) => resume_unwind(panicked.into_panic()),
+        };
         let longest = pages.iter().map(Vec::len).max().unwrap_or(0);
         // Behind the last reading of a full page, some are missing.
         let full = pages.iter().filter(|page| page.len() >= MOST);
@@ -82,11 +105,14 @@ impl<'a> Readings<'a> {
         let known = ends.min().unwrap_or(until).min(until);
         if longest >= MOST {
             self.width = (self.width / 2).max(SECOND);
-        } else if longest < MOST / 4 {
+        } else if longest < MOST / 2 {
             self.width = (self.width * 2).min(WIDEST);
         }
         self.since = known;
         self.count += pages.iter().map(Vec::len).sum::<usize>();
+        if self.ahead {
+            self.asked = self.ask();
+        }
         let numbers = self.sensors.iter().map(|(sensor, _)| *sensor);
         Ok(Some(Window {
             pages: numbers
@@ -95,6 +121,21 @@ impl<'a> Readings<'a> {
                 .collect(),
             until: known,
         }))
+    }
+
+    /// Asks for the next window, in a task of its own; none at the end of the span.
+    fn ask(&self) -> Option<Asked> {
+        if self.since >= self.before || self.sensors.is_empty() {
+            return None;
+        }
+        let (database, since) = (self.database.clone(), self.since);
+        let until = self.before.min(since.saturating_add(self.width));
+        let series: Vec<i32> = self.sensors.iter().map(|(_, series)| *series).collect();
+        let read = async move { postgres::pages(&database, &series, since, until, MOST).await };
+        Some(Asked {
+            until,
+            pages: AbortOnDropHandle::new(tokio::spawn(read)),
+        })
     }
 }
 
@@ -132,6 +173,60 @@ impl Iterator for Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::Api;
+    use jiff::Timestamp;
+    use service::Service;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    /// Ten readings of one sensor each second, which fill pages, and one of another each minute.
+    #[tokio::test]
+    async fn each_reading_once_with_windows_read_ahead() {
+        let api = Api::start().await;
+        api.add(&[("other", "rpm", "2021-03-01T00:00:00Z", 1.0)]).await;
+        let start = "2021-03-01T00:00:00Z".parse::<Timestamp>().unwrap().as_microsecond();
+        let series = |count: i32, step: i64| -> BTreeMap<i64, f64> {
+            let points = (0..count).map(|at| (start + i64::from(at) * step, f64::from(at)));
+            points.collect()
+        };
+        let (speeds, fuel) = (series(40_000, SECOND / 10), series(67, 60 * SECOND));
+        api.add_series("lada", "speed", &speeds).await;
+        api.add_series("lada", "fuel", &fuel).await;
+        let pool = ::postgres::open(&api.database_url(), 2, Duration::from_secs(30)).unwrap();
+        let database = Database::new(pool, Service::new("test", Duration::from_secs(25)));
+        let sensors = ["speed", "fuel"];
+        let found = devices(&database, Some("lada"), &sensors, &sensors, start, 1)
+            .await
+            .unwrap();
+
+        let (middle, end) = (start + 3000 * SECOND, start + DAY);
+        let mut readings = Readings::new(&database, &found[0].series, start, middle);
+        let (mut told, mut windows) = (Vec::new(), 0);
+        while let Some(window) = readings.next().await.unwrap() {
+            assert_eq!(window.until, readings.reached());
+            assert_eq!(readings.asked.is_some(), window.until < middle);
+            told.extend(window);
+            windows += 1;
+        }
+        assert!(windows > 1 && readings.count() >= told.len(), "{windows} windows");
+        assert_eq!(readings.reached(), middle);
+        readings.extend(end);
+        while let Some(window) = readings.next().await.unwrap() {
+            assert!(readings.asked.is_none());
+            told.extend(window);
+        }
+        let mut expected: Vec<Reading> = Vec::new();
+        for (sensor, points) in [&speeds, &fuel].into_iter().enumerate() {
+            expected.extend(points.iter().map(|(time, value)| Reading {
+                sensor,
+                time: *time,
+                value: *value,
+            }));
+        }
+        expected.sort_by_key(|reading| (reading.time, reading.sensor));
+        assert!(told == expected, "{} readings, not {}", told.len(), expected.len());
+        assert_eq!(readings.reached(), end);
+    }
 
     #[test]
     fn a_window_is_in_order_and_ends() {
