@@ -114,6 +114,9 @@ pub fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
+/// Bytes of a timestamp as text: `2012-04-23T18:25:43.511999Z`.
+const LONGEST: usize = 27;
+
 /// A timestamp as text for people, to the second.
 pub fn text(moment: i64) -> String {
     exact(moment - moment.rem_euclid(SECOND))
@@ -121,26 +124,43 @@ pub fn text(moment: i64) -> String {
 
 /// A timestamp as RFC 3339 in UTC with 0, 3 or 6 digits of a second, the shortest that is exact.
 pub fn exact(moment: i64) -> String {
-    let mut text = date(moment).into_bytes();
+    // A track has one for each point: one allocation, and no formatter.
+    let mut text = Vec::with_capacity(LONGEST);
+    write_date(moment, &mut text);
     write_time_of_day(moment.rem_euclid(DAY), &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The date of a timestamp, and the `T` behind it.
 pub(crate) fn date(moment: i64) -> String {
+    let mut text = Vec::with_capacity(LONGEST);
+    write_date(moment, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+fn write_date(moment: i64, to: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(moment.div_euclid(DAY));
-    format!("{year:04}-{month:02}-{day:02}T")
+    if (0..=9999).contains(&year) {
+        digits(year, 4, to);
+    } else {
+        to.extend_from_slice(format!("{year:04}").as_bytes());
+    }
+    to.push(b'-');
+    two_digits(month, to);
+    to.push(b'-');
+    two_digits(day, to);
+    to.push(b'T');
 }
 
 /// `18:25:43.511Z` for microseconds since midnight.
 pub(crate) fn write_time_of_day(microseconds: i64, to: &mut Vec<u8>) {
     debug_assert!((0..DAY).contains(&microseconds), "{microseconds}");
     let (seconds, fraction) = (microseconds / SECOND, microseconds % SECOND);
-    digits(seconds / 3600, 2, to);
+    two_digits(seconds / 3600, to);
     to.push(b':');
-    digits(seconds / 60 % 60, 2, to);
+    two_digits(seconds / 60 % 60, to);
     to.push(b':');
-    digits(seconds % 60, 2, to);
+    two_digits(seconds % 60, to);
     if fraction != 0 {
         to.push(b'.');
         if fraction % 1000 == 0 {
@@ -150,6 +170,12 @@ pub(crate) fn write_time_of_day(microseconds: i64, to: &mut Vec<u8>) {
         }
     }
     to.push(b'Z');
+}
+
+/// Writes a number below 100.
+fn two_digits(number: i64, to: &mut Vec<u8>) {
+    let number = u8::try_from(number).unwrap_or(0);
+    to.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
 }
 
 fn digits(mut number: i64, width: usize, to: &mut Vec<u8>) {
@@ -258,6 +284,10 @@ mod tests {
             (1_335_205_543_511_100, "2012-04-23T18:25:43.511100Z"),
             (-500_000, "1969-12-31T23:59:59.500Z"),
             (DAY - 1, "1970-01-01T23:59:59.999999Z"),
+            (days_from_civil(33, 4, 3) * DAY, "0033-04-03T00:00:00Z"),
+            (days_from_civil(9999, 12, 31) * DAY, "9999-12-31T00:00:00Z"),
+            (days_from_civil(10_000, 1, 1) * DAY, "10000-01-01T00:00:00Z"),
+            (days_from_civil(-1, 1, 1) * DAY, "-001-01-01T00:00:00Z"),
         ] {
             assert_eq!(exact(moment), expected);
         }
