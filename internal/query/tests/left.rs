@@ -91,7 +91,9 @@ async fn statements_end_with_the_clients_that_asked() {
     let place = "/api/location/latest".to_owned();
     let receipt = format!("/api/ingests/{}", uuid::Uuid::now_v7());
     let held = format!("{receipt}?wait=30s");
-    let each = [trend, day, filled, place.clone(), receipt, held];
+    // By a task of its own.
+    let track = format!("/api/location/track?{span}");
+    let each = [trend, day, filled, place.clone(), receipt, held, track];
     for (locked, paths) in [
         ("LOCK TABLE series", vec![latest.clone(), status, place]),
         ("SELECT", each.to_vec()),
@@ -100,6 +102,7 @@ async fn statements_end_with_the_clients_that_asked() {
         ("SELECT", each[3..4].to_vec()),
         ("SELECT", each[4..5].to_vec()),
         ("SELECT", each[5..6].to_vec()),
+        ("SELECT", each[6..].to_vec()),
     ] {
         of_series.batch_execute(&format!("BEGIN; {locked}")).await.unwrap();
         let asking = ask(address, &paths);
