@@ -87,7 +87,8 @@ export interface paths {
         };
         /**
          * The receipt of an upload: what became of its readings.
-         * @description With `wait`, the answer is held while the receipt is pending, and not beyond the program's end.
+         * @description With `wait`, the API answers once the receipt is no longer pending, once this time is over, or when the program
+         *     ends.
          */
         get: operations["receipt"];
         put?: never;
@@ -178,8 +179,8 @@ export interface paths {
         };
         /**
          * What changes, as it changes: server-sent events until the client leaves or the program ends.
-         * @description Each event is a state: `hello` with the server's time, then `latest` for each latest value, and `upload`, `day` and
-         *     `journal` for what happened after `Last-Event-ID`; after that, what changes.
+         * @description Each event holds a state. First come `hello` with the server's time, `latest` for each latest value, and `upload`,
+         *     `day` and `journal` for what happened after `Last-Event-ID`. Then come the changes.
          */
         get: operations["live"];
         put?: never;
@@ -630,7 +631,7 @@ export interface components {
             longitude: number;
             timestamp: components["schemas"]["Time"];
         };
-        /** @description An entry as this API tells it. */
+        /** @description An entry, as this API answers it. */
         Message: {
             device: string | null;
             editedAt: components["schemas"]["Time"] | null;
@@ -673,7 +674,7 @@ export interface components {
             longitude: number;
             timestamp: components["schemas"]["Time"];
         };
-        /** @description Where an entry stands. */
+        /** @description The place of an entry. */
         PlaceOfMessage: {
             /**
              * Format: double
@@ -736,7 +737,7 @@ export interface components {
             /** Format: double */
             value: number;
         };
-        /** @description What a sensor said last, at an entry's moment or a while before. */
+        /** @description The last value of a sensor at an entry's moment, or shortly before. */
         ReadingOfMessage: {
             timestamp: components["schemas"]["Time"];
             /** @description Null for a sensor whose unit the platform does not know. */
@@ -846,7 +847,7 @@ export interface components {
         /** @description The readings of a sensor, of one device or of all. */
         Series: {
             buckets: components["schemas"]["Buckets"];
-            /** @description Null: all devices. */
+            /** @description Null for all devices. */
             device: string | null;
             /** @description The buckets are single readings. */
             raw: boolean;
@@ -859,7 +860,7 @@ export interface components {
             to: components["schemas"]["Time"];
         };
         /**
-         * @description Who says where an entry stands.
+         * @description Where the place of an entry comes from.
          * @enum {string}
          */
         Source: "message" | "readings";
@@ -926,7 +927,7 @@ export interface components {
             aggregation: string | null;
             /** @description As of one trend. */
             dropped?: components["schemas"]["DroppedDay"][];
-            /** @description As of one trend, like the next two. */
+            /** @description The beginning of the span. This member and the next two are those of the trend of one sensor. */
             from: components["schemas"]["Time"];
             /** @description In the order of the sensors in the request, then of device. */
             series: components["schemas"]["Series"][];
@@ -1541,7 +1542,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `nextCursor` of the page before; the first page without it. */
                 cursor?: string;
-                /** @description Adds what the device's sensors said last. */
+                /** @description Adds the last values of the device's sensors. */
                 with?: "readings";
                 /** @description The form of the answer; `json` without it. */
                 format?: "json" | "geojson" | "gpx";
@@ -1780,7 +1781,7 @@ export interface operations {
                 /** @description Entries with this hashtag; may be given several times, for all of them. */
                 hashtag?: string[];
                 /**
-                 * @description `zero` counts empty buckets, too; `none`, which leaves them out, without it.
+                 * @description `none` leaves empty buckets out, `zero` counts them as 0; `none` without it.
                  * @example zero
                  */
                 fill?: string;
@@ -1876,7 +1877,7 @@ export interface operations {
     message: {
         parameters: {
             query?: {
-                /** @description Adds what the device's sensors said last. */
+                /** @description Adds the last values of the device's sensors. */
                 with?: "readings";
             };
             header?: never;
@@ -2229,7 +2230,7 @@ export interface operations {
                 tz?: string;
                 /** @description So many points at most; each segment keeps both ends. */
                 points?: number;
-                /** @description Leaves out points from which the line is at most so many metres away. */
+                /** @description Leaves out points that are at most so many metres from the line. */
                 simplify?: number;
                 /** @description A sensor: each point has its nearest value, or null. */
                 with?: string;
@@ -2972,13 +2973,16 @@ export interface operations {
                 to?: string;
                 /** @description The width of a bucket, such as `30s`, `15m`, `1h`, `1d` or `1mo`; or `all`. `15m` without it. */
                 aggregation?: string;
-                /** @description The greatest number of points instead: up to as many readings as they are, or else buckets. */
+                /**
+                 * @description Instead of `aggregation`: the greatest number of points. The points are the readings themselves if these are
+                 *     no more, or else buckets. 2,000 at the most, unless this server has another limit.
+                 */
                 points?: number;
                 /** @description The zone in which dates, days, weeks, months and years begin; UTC without it. */
                 tz?: string;
                 /** @description Functions of a bucket, each once, with commas; `avg` without it. */
                 function?: string;
-                /** @description What an empty bucket has. `none` leaves it out; that is so without it, and `null` in columns. */
+                /** @description The value of an empty bucket; `none` leaves it out. Without `fill` it is `none`, and in columns `null`. */
                 fill?: "zero" | "null" | "previous" | "linear" | "none";
                 /** @description A series of each device. */
                 by?: "device";
