@@ -141,48 +141,38 @@ pub(crate) fn date(moment: i64) -> String {
 fn write_date(moment: i64, to: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(moment.div_euclid(DAY));
     if (0..=9999).contains(&year) {
-        digits(year, 4, to);
+        let mut text = *b"0000-00-00T";
+        digits(year, &mut text[..4]);
+        digits(month, &mut text[5..7]);
+        digits(day, &mut text[8..10]);
+        to.extend_from_slice(&text);
     } else {
-        to.extend_from_slice(format!("{year:04}").as_bytes());
+        to.extend_from_slice(format!("{year:04}-{month:02}-{day:02}T").as_bytes());
     }
-    to.push(b'-');
-    two_digits(month, to);
-    to.push(b'-');
-    two_digits(day, to);
-    to.push(b'T');
 }
 
-/// `18:25:43.511Z` for microseconds since midnight.
-pub(crate) fn write_time_of_day(microseconds: i64, to: &mut Vec<u8>) {
+/// Appends `18:25:43.511Z` for microseconds since midnight.
+pub fn write_time_of_day(microseconds: i64, to: &mut Vec<u8>) {
     debug_assert!((0..DAY).contains(&microseconds), "{microseconds}");
     let (seconds, fraction) = (microseconds / SECOND, microseconds % SECOND);
-    two_digits(seconds / 3600, to);
-    to.push(b':');
-    two_digits(seconds / 60 % 60, to);
-    to.push(b':');
-    two_digits(seconds % 60, to);
-    if fraction != 0 {
-        to.push(b'.');
-        if fraction % 1000 == 0 {
-            digits(fraction / 1000, 3, to);
-        } else {
-            digits(fraction, 6, to);
-        }
-    }
-    to.push(b'Z');
+    let mut text = *b"00:00:00.000000Z";
+    digits(seconds / 3600, &mut text[..2]);
+    digits(seconds / 60 % 60, &mut text[3..5]);
+    digits(seconds % 60, &mut text[6..8]);
+    digits(fraction, &mut text[9..15]);
+    let end = match fraction {
+        0 => 8,
+        fraction if fraction % 1000 == 0 => 12,
+        _ => 15,
+    };
+    text[end] = b'Z';
+    to.extend_from_slice(&text[..=end]);
 }
 
-/// Writes a number below 100.
-fn two_digits(number: i64, to: &mut Vec<u8>) {
-    let number = u8::try_from(number).unwrap_or(0);
-    to.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
-}
-
-fn digits(mut number: i64, width: usize, to: &mut Vec<u8>) {
-    let end = to.len() + width;
-    to.resize(end, b'0');
-    for digit in to[end - width..].iter_mut().rev() {
-        *digit += u8::try_from(number % 10).unwrap_or(0);
+/// Fills these digits with the last ones of a number.
+fn digits(mut number: i64, to: &mut [u8]) {
+    for digit in to.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
     }
 }
