@@ -5,11 +5,11 @@ use super::lines::Kind;
 use super::page::{Asked, page};
 use super::reader::Reader;
 use super::stream::Export;
-use super::{END, Filter, Key, Order, Page, Reading, Series, Span, postgres};
+use super::{END, Filter, Key, Order, Page, Series, Span, answer, postgres};
 use crate::words::page::{cut, limit};
 use crate::words::reach::BEGINNING;
-use crate::words::{Database, Device, EMPTY, Ends, Name, Time, When, Zone, dropped, places, problem, unit};
-use axum::Json;
+use crate::words::{Database, Device, EMPTY, Ends, Name, When, Zone, dropped, problem};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -179,39 +179,25 @@ impl ReadingsState {
         // One more shows whether another page follows.
         let mut rows = page(&self.database, &asked, limit + 1).await.map_err(problem)?;
         let goes_on = cut(&mut rows, limit);
-        let readings: Vec<(&Series, i64, f64)> = rows
-            .iter()
-            .filter_map(|row| Some((series.get(row.series)?, row.timestamp, row.value)))
-            .collect();
-        let next = readings
-            .last()
-            .filter(|_| goes_on)
-            .map(|(series, timestamp, _)| Cursor {
-                question,
-                span,
-                last: Key {
-                    timestamp: *timestamp,
-                    device: series.device.clone(),
-                    sensor: series.sensor.clone(),
-                },
-            });
-        let readings = readings.into_iter().map(|(series, timestamp, value)| Reading {
-            device: &series.device,
-            sensor: &series.sensor,
-            timestamp: Time(places::timestamp(timestamp)),
-            value,
-            unit: unit(&series.sensor),
+        let last = rows.last().filter(|_| goes_on);
+        let last = last.and_then(|row| Some((row, series.get(row.series)?)));
+        let next = last.map(|(row, series)| Cursor {
+            question,
+            span,
+            last: Key {
+                timestamp: row.timestamp,
+                device: series.device.clone(),
+                sensor: series.sensor.clone(),
+            },
         });
         // Days before the first reading count as well, where no beginning is asked for.
         let first = of.from.map_or(BEGINNING, |_| span.from);
         let last = next.as_ref().map(|next| next.last.timestamp);
         let covered = covered(first..span.to, order, asked.after.map(|after| after.timestamp), last);
-        let page = Page {
-            readings: readings.collect(),
-            next_cursor: next.map(|next| next.to_string()),
-            dropped: dropped(&self.database, covered).await.map_err(problem)?,
-        };
-        Ok(([(header::VARY, "accept")], Json(page)).into_response())
+        let dropped = dropped(&self.database, covered).await.map_err(problem)?;
+        let page = answer::json(&series, &rows, next.map(|next| next.to_string()), dropped)?;
+        let headers = [(header::CONTENT_TYPE, "application/json"), (header::VARY, "accept")];
+        Ok((headers, Body::from(page)).into_response())
     }
 
     /// The span of a first page. Without ends, it has all readings.

@@ -8,6 +8,7 @@
 //!
 //! Deliberately not here: functions of readings (`trend`), and other orders.
 
+mod answer;
 mod cursor;
 mod http;
 mod lines;
