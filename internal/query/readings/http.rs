@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Digest};
 use super::lines::Kind;
-use super::page::{Asked, page};
+use super::page::{Asked, lasted, page};
 use super::reader::Reader;
 use super::stream::Export;
 use super::{END, Filter, Key, Order, Page, Series, Span, answer, postgres};
@@ -175,6 +175,7 @@ impl ReadingsState {
             span,
             order,
             after: cursor.as_ref().map(|cursor| &cursor.last),
+            lasted: cursor.as_ref().map_or(0, |cursor| cursor.lasted),
         };
         // One more shows whether another page follows.
         let mut rows = page(&self.database, &asked, limit + 1).await.map_err(problem)?;
@@ -189,6 +190,7 @@ impl ReadingsState {
                 device: series.device.clone(),
                 sensor: series.sensor.clone(),
             },
+            lasted: lasted(&rows),
         });
         // Days before the first reading count as well, where no beginning is asked for.
         let first = of.from.map_or(BEGINNING, |_| span.from);
@@ -381,6 +383,7 @@ mod tests {
                 device: "lada".to_owned(),
                 sensor: "speed".to_owned(),
             },
+            lasted: 0,
         };
         let question = "/api/readings?from=-1d&to=2021-02-28T11:00:00Z";
         let page = api.ok(&format!("{question}&cursor={cursor}")).await;

@@ -124,6 +124,56 @@ pub(super) async fn merged(
     rows(&database.query(&statement, &parameters).await?)
 }
 
+/// The first readings of each of these series within a span, at most `most` of a series, series by series.
+///
+/// A row for each series, of two arrays, costs PostgreSQL a third of [`merged`]: it sorts nothing, and names no
+/// series for each reading.
+pub(super) async fn of_each(
+    database: &Database,
+    series: &[i32],
+    span: Span,
+    order: Order,
+    most: usize,
+) -> Result<Vec<Row>, Error> {
+    let direction = match order {
+        Order::Asc => "ASC",
+        Order::Desc => "DESC",
+    };
+    let statement = format!(
+        "SELECT place::int4, times, measured
+         FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
+         CROSS JOIN LATERAL (
+             SELECT array_agg(timestamp), array_agg(value)
+             FROM (
+                 SELECT timestamp, value FROM reading
+                 WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
+                 ORDER BY timestamp {direction} LIMIT {most}
+             ) AS of_series
+         ) AS arrays (times, measured)
+         WHERE times IS NOT NULL"
+    );
+    let (from, to) = (Timestamptz(span.from), Timestamptz(span.to));
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&series, Type::INT4_ARRAY),
+        (&from, Type::TIMESTAMPTZ),
+        (&to, Type::TIMESTAMPTZ),
+    ];
+    let mut rows = Vec::new();
+    for row in database.query(&statement, &parameters).await? {
+        let place: i32 = row.try_get(0)?;
+        let times: Vec<Timestamptz> = row.try_get(1)?;
+        let values: Vec<f64> = row.try_get(2)?;
+        let series = usize::try_from(place - 1).unwrap_or(usize::MAX);
+        let readings = times.into_iter().zip(values);
+        rows.extend(readings.map(|(Timestamptz(timestamp), value)| Row {
+            series,
+            timestamp,
+            value,
+        }));
+    }
+    Ok(rows)
+}
+
 /// The first readings of these series within a span, at most `most`: series by series, each in order of time.
 ///
 /// SQL promises no order without ORDER BY, which would make the server sort. The join is a loop, so the rows come

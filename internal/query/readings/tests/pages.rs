@@ -1,6 +1,7 @@
 //! Pages: their order, filters and spans.
 
 use super::*;
+use crate::readings::cursor::Cursor;
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -57,6 +58,58 @@ async fn pages_have_each_reading_once_and_in_order() {
     // A hundred unless told.
     let page = api.ok("/api/readings").await;
     assert_eq!(read(&page["readings"]), held[..100]);
+}
+
+/// One of 200 series has 4,000 readings within four seconds, the others one each: more in a window than its share.
+#[tokio::test]
+async fn series_may_be_uneven() {
+    let api = Api::with(&[("d1", "x", "2021-02-28T10:00:00Z", 0.0)]).await;
+    api.execute(
+        "INSERT INTO series (device, sensor) SELECT 'd' || n, 'x' FROM generate_series(2, 200) AS n;
+         INSERT INTO reading
+         SELECT id, timestamptz '2021-02-28 10:00Z' + n * interval '1 millisecond', n
+         FROM series, generate_series(1, 3999) AS n WHERE device = 'd1';
+         INSERT INTO reading
+         SELECT id, timestamptz '2021-02-28 10:00Z' + substr(device, 2)::int * interval '20 milliseconds', -1
+         FROM series WHERE device <> 'd1'",
+    )
+    .await;
+    let start = parsed("2021-02-28T10:00:00Z");
+    let of = |device: i64, millisecond: i64, value: f64| {
+        (start + millisecond * 1000, format!("d{device}"), "x".to_owned(), value)
+    };
+    let dense = (0_i32..4000).map(|n| of(1, n.into(), f64::from(n)));
+    let mut expected: Vec<Held> = dense.chain((2..=200).map(|n| of(n, 20 * n, -1.0))).collect();
+    expected.sort_by(|one, other| identity(one).cmp(&identity(other)));
+    for order in ["asc", "desc"] {
+        for limit in [100, 1000, 10_000] {
+            let question = format!("order={order}&limit={limit}");
+            let told = pages(&api, &question).await.concat();
+            assert!(told == expected, "{question}: {} readings", told.len());
+        }
+        expected.reverse();
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_tells_another_density_leads_to_the_same_readings() {
+    let (api, held) = (Api::start().await, held());
+    store(&api, &held).await;
+    for order in ["asc", "desc"] {
+        let question = format!("/api/readings?limit=40&order={order}");
+        let page = api.ok(&question).await;
+        let cursor: Cursor = page["nextCursor"].as_str().unwrap().parse().unwrap();
+        let expected = api.ok(&format!("{question}&cursor={cursor}")).await;
+        assert_eq!(read(&expected["readings"]).len(), 40);
+        for lasted in [i64::MIN, -1, 0, 1, SECOND, i64::MAX] {
+            let cursor = Cursor {
+                lasted,
+                ..cursor.clone()
+            };
+            let told = api.ok(&format!("{question}&cursor={cursor}")).await;
+            assert_eq!(told["readings"], expected["readings"], "{order} {lasted}");
+        }
+    }
 }
 
 fn parsed(text: &str) -> i64 {
