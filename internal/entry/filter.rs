@@ -96,6 +96,7 @@ impl Filter {
             "SELECT false, name, id FROM author WHERE name = ANY({authors})
              UNION ALL SELECT true, name, id FROM hashtag WHERE name = ANY({hashtags})"
         );
+        question.fixed = true;
         Some(question)
     }
 

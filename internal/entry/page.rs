@@ -202,7 +202,10 @@ impl Known {
 
 /// Asks for one entry; also where it is deleted, which its last column says.
 pub(crate) fn one(id: Id) -> Question {
-    let mut question = Question::default();
+    let mut question = Question {
+        fixed: true,
+        ..Question::default()
+    };
     let id = question.parameter(Value::Id(id.uuid()));
     question.sql = format!(
         "SELECT {COLUMNS}, deleted IS NOT NULL FROM entry JOIN author ON author.id = author_id WHERE entry.id = {id}"

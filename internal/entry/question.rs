@@ -29,12 +29,15 @@ impl Value {
     }
 }
 
-/// A statement and its parameters. It is planned for these very parameters: a hashtag that many entries have and one
-/// that few have are found in different ways.
+/// A statement and its parameters. It is planned for these very parameters, unless it is `fixed`: two hashtags that many
+/// entries have and two that few have are found in different ways.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Question {
     pub(crate) sql: String,
     pub(crate) values: Vec<Value>,
+    /// Whether one plan serves all parameters. Then a connection parses and plans the statement once, which costs more
+    /// than to run it. Each connection keeps these statements, so they have few texts.
+    pub(crate) fixed: bool,
 }
 
 impl Question {
@@ -53,7 +56,12 @@ impl Question {
     /// # Errors
     /// Those of the database.
     pub(crate) async fn ask(&self, database: &Database) -> Result<Vec<Row>, Error> {
-        match database.query(&self.sql, &self.parameters()).await {
+        let answer = if self.fixed {
+            database.query_typed_planned(&self.sql, &self.parameters()).await
+        } else {
+            database.query(&self.sql, &self.parameters()).await
+        };
+        match answer {
             Err(Error::Refused(error)) if Failure::of(&error) == Failure::Data => Ok(Vec::new()),
             answer => answer,
         }

@@ -80,6 +80,25 @@ impl Database {
         client.answered(answer)
     }
 
+    /// As [`Database::query_planned`], for parameters whose types the server cannot find by itself.
+    ///
+    /// # Errors
+    /// As [`Database::query`].
+    pub async fn query_typed_planned(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let (values, types): (Vec<&(dyn ToSql + Sync)>, Vec<Type>) = parameters.iter().cloned().unzip();
+        let client = self.lend().await?;
+        let asked = async {
+            let statement = client.prepare_typed_cached(statement, &types).await?;
+            client.query(&statement, &values).await
+        };
+        let answer = timeout(TIMEOUT, asked).await;
+        client.answered(answer)
+    }
+
     /// Runs one statement.
     ///
     /// It is planned for these very parameters: a plan for any parameters would have to lock and examine every
