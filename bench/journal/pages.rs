@@ -42,12 +42,12 @@ SELECT * FROM (
         latitude, longitude, received, edited, count(*) OVER () AS found,
         coalesce(sum(octet_length(body) + 200) OVER (ORDER BY entry.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
     FROM (
-        SELECT DISTINCT found.id FROM unnest(ARRAY[:author]::int[]) AS one (value), LATERAL (
+        SELECT id FROM (
             SELECT tagged.entry_id AS id FROM entry_hashtag AS tagged
-            WHERE tagged.hashtag_id = (ARRAY[:tag]::int[])[1] AND tagged.author_id = one.value
+            WHERE tagged.hashtag_id = (ARRAY[:tag]::int[])[1] AND tagged.author_id = (ARRAY[:author]::int[])[1]
                 AND tagged.entry_id >= '<since>' AND tagged.entry_id < '<before>'
-            ORDER BY tagged.entry_id DESC LIMIT 21
-        ) AS found ORDER BY found.id DESC LIMIT 21
+            ORDER BY tagged.entry_id DESC LIMIT 101
+        ) AS newest ORDER BY id DESC LIMIT 21
     ) AS page JOIN entry ON entry.id = page.id JOIN author ON author.id = author_id
 ) AS told WHERE before < 1048576 ORDER BY id DESC;
 ";

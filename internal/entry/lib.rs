@@ -33,6 +33,7 @@ mod page;
 mod question;
 mod read;
 mod record;
+mod search;
 mod store;
 #[cfg(test)]
 mod tests;

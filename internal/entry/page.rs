@@ -2,17 +2,19 @@
 //!
 //! A page is found along one index that has the entries of one hashtag, author or device in order, so that it costs as
 //! much among a million entries as among few. What else is asked for is looked at on the way. Words have an index
-//! without an order: the planner uses it where they are rare.
+//! without an order: `search` finds pages by words.
 
 use crate::entry::COLUMNS;
 use crate::filter::Known;
-use crate::hashtag::fold;
 use crate::question::{Question, Value};
 use crate::{Entry, Id};
 use tokio_postgres::{Error, Row};
 
 /// About how many bytes the texts of a page have at the most. Bounds the memory of an answer.
 const MOST_BYTES: usize = 1 << 20;
+
+/// The rows that a page of the usual length asks for.
+const SHORT: usize = 101;
 
 /// Some entries, the newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,9 +39,19 @@ impl Page {
     }
 }
 
+/// The length of a page in the text of a statement, for its plan: `most` or above. It takes few values, so that the
+/// statement has few texts.
+pub(crate) fn bound(most: usize) -> usize {
+    if most <= SHORT {
+        SHORT
+    } else {
+        most.checked_next_power_of_two().unwrap_or(most)
+    }
+}
+
 /// Along which index a page is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Along {
+pub(crate) enum Along {
     /// The first hashtag of those that an entry has all, or another one where the planner finds it to be rarer.
     Hashtag,
     /// The first hashtag, of each author.
@@ -65,55 +77,17 @@ impl Along {
 impl Known {
     /// Asks for the newest entries before `cursor`, `limit` at the most: see [`Page::of_rows`].
     pub(crate) fn page(&self, cursor: Option<Id>, limit: usize) -> Question {
-        let mut question = Question::default();
+        let mut question = Question {
+            fixed: self.is_fixed(),
+            ..Question::default()
+        };
         // One more tells whether there is another page.
-        let limit = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let limit = question.parameter(Value::Count(limit));
-        let along = self.along();
-        let filter = self.filter(along, cursor, &mut question);
-        let from = match along {
-            Along::Hashtag | Along::HashtagOfAuthor | Along::AnyHashtag if self.asks_of_entries() => {
-                "entry_hashtag AS tagged JOIN entry ON entry.id = tagged.entry_id"
-            }
-            Along::Hashtag | Along::HashtagOfAuthor | Along::AnyHashtag => "entry_hashtag AS tagged",
-            Along::Author | Along::Device | Along::Entry => "entry",
-        };
-        let id = along.id();
-        let newest = |condition: &str| {
-            format!("SELECT {id} AS id FROM {from} WHERE {condition} {filter} ORDER BY {id} DESC LIMIT {limit}")
-        };
-        // Each value has its newest entries; of these, the newest are the page.
-        let of_each = |values: &str, condition: &str| {
-            format!(
-                "SELECT DISTINCT found.id FROM unnest({values}) AS one (value), LATERAL ({}) AS found
-                 ORDER BY found.id DESC LIMIT {limit}",
-                newest(condition)
-            )
-        };
-        let ids = match along {
-            Along::Hashtag => {
-                let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
-                newest(&format!("tagged.hashtag_id = ({first}::int[])[1]"))
-            }
-            Along::HashtagOfAuthor => {
-                let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
-                let authors = question.parameter(Value::Numbers(self.authors.clone().unwrap_or_default()));
-                let condition = format!("tagged.hashtag_id = ({first}::int[])[1] AND tagged.author_id = one.value");
-                of_each(&authors, &condition)
-            }
-            Along::AnyHashtag => {
-                let any = question.parameter(Value::Numbers(self.any.clone().unwrap_or_default()));
-                of_each(&any, "tagged.hashtag_id = one.value")
-            }
-            Along::Author => {
-                let authors = question.parameter(Value::Numbers(self.authors.clone().unwrap_or_default()));
-                of_each(&authors, "author_id = one.value AND deleted IS NULL")
-            }
-            Along::Device => {
-                let devices = question.parameter(Value::Texts(self.devices.clone().unwrap_or_default()));
-                of_each(&devices, "device = one.value AND deleted IS NULL")
-            }
-            Along::Entry => newest("deleted IS NULL"),
+        let most = limit.saturating_add(1);
+        let limit = question.parameter(Value::Count(i64::try_from(most).unwrap_or(i64::MAX)));
+        let ids = if self.words.is_some() {
+            self.search(cursor, most, &limit, &mut question)
+        } else {
+            self.newest(cursor, most, &limit, &mut question)
         };
         // Of long texts, a page has fewer; the first is always there.
         question.sql = format!(
@@ -126,6 +100,101 @@ impl Known {
         question
     }
 
+    /// The ids of the newest entries, found along an index that has them in order.
+    fn newest(&self, cursor: Option<Id>, most: usize, limit: &str, question: &mut Question) -> String {
+        let along = self.along();
+        let filter = self.range(along.id(), cursor, question) + &self.filter(along, question);
+        let from = match along {
+            Along::Hashtag | Along::HashtagOfAuthor | Along::AnyHashtag if self.asks_of_entries() => {
+                "entry_hashtag AS tagged JOIN entry ON entry.id = tagged.entry_id"
+            }
+            Along::Hashtag | Along::HashtagOfAuthor | Along::AnyHashtag => "entry_hashtag AS tagged",
+            Along::Author | Along::Device | Along::Entry => "entry",
+        };
+        let id = along.id();
+        let newest = |condition: &str, limit: &str| {
+            format!("SELECT {id} AS id FROM {from} WHERE {condition} {filter} ORDER BY {id} DESC LIMIT {limit}")
+        };
+        let is_fixed = question.fixed;
+        let of_one = |condition: &str| {
+            if is_fixed {
+                // PostgreSQL takes a plan for all parameters only if the length of the page is not one of them.
+                let newest = newest(condition, &bound(most).to_string());
+                format!("SELECT id FROM ({newest}) AS newest ORDER BY id DESC LIMIT {limit}")
+            } else {
+                newest(condition, limit)
+            }
+        };
+        // Each value has its newest entries; of these, the newest are the page.
+        let of_each = |values: &str, count: usize, condition: &dyn Fn(&str) -> String| {
+            if count == 1 {
+                return of_one(&condition(&format!("({values})[1]")));
+            }
+            format!(
+                "SELECT DISTINCT found.id FROM unnest({values}) AS one (value), LATERAL ({}) AS found
+                 ORDER BY found.id DESC LIMIT {limit}",
+                newest(&condition("one.value"), limit)
+            )
+        };
+        match along {
+            Along::Hashtag => {
+                let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
+                of_one(&format!("tagged.hashtag_id = ({first}::int[])[1]"))
+            }
+            Along::HashtagOfAuthor => {
+                let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
+                let authors = self.authors.clone().unwrap_or_default();
+                let count = authors.len();
+                let authors = question.parameter(Value::Numbers(authors));
+                of_each(&authors, count, &|author| {
+                    format!("tagged.hashtag_id = ({first}::int[])[1] AND tagged.author_id = {author}")
+                })
+            }
+            Along::AnyHashtag => {
+                let any = self.any.clone().unwrap_or_default();
+                let count = any.len();
+                let any = question.parameter(Value::Numbers(any));
+                of_each(&any, count, &|tag| format!("tagged.hashtag_id = {tag}"))
+            }
+            Along::Author => {
+                let authors = self.authors.clone().unwrap_or_default();
+                let count = authors.len();
+                let authors = question.parameter(Value::Numbers(authors));
+                of_each(&authors, count, &|author| {
+                    format!("author_id = {author} AND deleted IS NULL")
+                })
+            }
+            Along::Device => {
+                let devices = self.devices.clone().unwrap_or_default();
+                let count = devices.len();
+                let devices = question.parameter(Value::Texts(devices));
+                of_each(&devices, count, &|device| {
+                    format!("device = {device} AND deleted IS NULL")
+                })
+            }
+            Along::Entry => of_one("deleted IS NULL"),
+        }
+    }
+
+    /// Whether one plan serves all filters of this form. It does where the index along which a page is found has all that
+    /// is asked for, in the page's order; and for words, see [`Self::search`]. There are few such forms.
+    fn is_fixed(&self) -> bool {
+        if self.all.len() > 1 {
+            return false;
+        }
+        if self.words.is_some() {
+            return self.any.is_none();
+        }
+        let is_of_author = self.along() == Along::HashtagOfAuthor;
+        let others = [
+            self.any.is_some(),
+            self.devices.is_some(),
+            self.authors.is_some() && !is_of_author,
+            !self.all.is_empty(),
+        ];
+        others.into_iter().filter(|is_asked| *is_asked).count() <= 1
+    }
+
     fn along(&self) -> Along {
         if !self.all.is_empty() {
             if self.authors.is_some() {
@@ -135,9 +204,6 @@ impl Known {
             }
         } else if self.any.is_some() {
             Along::AnyHashtag
-        } else if self.words.is_some() {
-            // Their own index, or all entries.
-            Along::Entry
         } else if self.authors.is_some() {
             Along::Author
         } else if self.devices.is_some() {
@@ -149,23 +215,31 @@ impl Known {
 
     /// Whether something of an entry is asked for that is not beside its hashtag.
     fn asks_of_entries(&self) -> bool {
-        self.devices.is_some() || self.words.is_some()
+        self.devices.is_some()
     }
 
-    /// What is asked of an entry beside the index along which it is found.
-    fn filter(&self, along: Along, cursor: Option<Id>, question: &mut Question) -> String {
-        let id = along.id();
-        let mut conditions = Vec::new();
+    /// Between which ids an entry is asked for.
+    pub(crate) fn range(&self, id: &str, cursor: Option<Id>, question: &mut Question) -> String {
+        let mut range = Vec::new();
         let upper = match (self.before, cursor.map(Id::uuid)) {
             (Some(before), Some(cursor)) => Some(before.min(cursor)),
             (before, cursor) => before.or(cursor),
         };
         if let Some(since) = self.since {
-            conditions.push(format!("{id} >= {}", question.parameter(Value::Id(since))));
+            range.push(format!(" AND {id} >= {}", question.parameter(Value::Id(since))));
         }
         if let Some(upper) = upper {
-            conditions.push(format!("{id} < {}", question.parameter(Value::Id(upper))));
+            range.push(format!(" AND {id} < {}", question.parameter(Value::Id(upper))));
         }
+        range.concat()
+    }
+
+    /// What is asked of an entry beside its range, its words and the index along which it is found.
+    pub(crate) fn filter(&self, along: Along, question: &mut Question) -> String {
+        let id = along.id();
+        let mut conditions = Vec::new();
+        // Beside words, each entry is looked up in its hashtags. Else the planner may read all entries of a hashtag.
+        let fence = if self.words.is_some() { " OFFSET 0" } else { "" };
         let others = self.all.iter().skip(1).map(|tag| vec![*tag]);
         let any = self.any.iter().filter(|_| along != Along::AnyHashtag).cloned();
         for tags in others.chain(any) {
@@ -179,7 +253,7 @@ impl Known {
                 format!("ANY ({tags})")
             };
             conditions.push(format!(
-                "EXISTS (SELECT FROM entry_hashtag AS other WHERE other.hashtag_id = {which} AND other.entry_id = {id})"
+                "EXISTS (SELECT FROM entry_hashtag AS other WHERE other.hashtag_id = {which} AND other.entry_id = {id}{fence})"
             ));
         }
         let is_along = matches!(along, Along::Author | Along::HashtagOfAuthor);
@@ -191,10 +265,6 @@ impl Known {
         if let Some(devices) = self.devices.as_ref().filter(|_| along != Along::Device) {
             let devices = question.parameter(Value::Texts(devices.clone()));
             conditions.push(format!("entry.device = ANY({devices})"));
-        }
-        if let Some(words) = &self.words {
-            let words = question.parameter(Value::Text(fold(words)));
-            conditions.push(format!("entry.words @@ websearch_to_tsquery('simple', {words})"));
         }
         conditions.iter().map(|condition| format!(" AND {condition}")).collect()
     }

@@ -198,6 +198,23 @@ fn filters() -> Vec<Filter> {
             ..none()
         },
         Filter {
+            words: ferry.clone(),
+            devices: names(&["lada"]),
+            since: Some(START + SPAN / 4),
+            ..none()
+        },
+        Filter {
+            words: ferry.clone(),
+            authors: names(&["bob"]),
+            all: names(&["road"]),
+            ..none()
+        },
+        Filter {
+            words: ferry.clone(),
+            all: names(&["cres", "road"]),
+            ..none()
+        },
+        Filter {
             since: Some(START),
             before: Some(START + SHARED + 1),
             authors: names(&["anna", "bob"]),
