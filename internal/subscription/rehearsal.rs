@@ -57,6 +57,10 @@ impl Rehearsals {
                 StatusCode::BAD_REQUEST,
                 "There are more than 5,000,000 readings from \"from\" to \"to\": choose a shorter span, or one device.",
             )),
+            Rehearsed::NoArea(area) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("There is no area {area}: set it, or name another one."),
+            )),
             Rehearsed::Done(events) => {
                 let shown = events.iter().take(SHOWN).map(|(device, firing)| {
                     let event = Event::of_reading(&rule.subscription, device, firing, firing.moment);

@@ -27,6 +27,8 @@ pub(crate) enum Rehearsed {
     Done(Vec<(String, Firing)>),
     /// The span holds too many readings.
     TooMuch,
+    /// A filter names this area, which is not there.
+    NoArea(String),
 }
 
 /// Judges all devices of a rule between two times. Begins `lookback` earlier, so that runs are known.
@@ -37,6 +39,9 @@ pub(crate) async fn rehearse(
     span: Span,
     lookback: i64,
 ) -> Result<Rehearsed, Error> {
+    if let Some(area) = rule.missing_area(areas) {
+        return Ok(Rehearsed::NoArea(area.to_owned()));
+    }
     let mut events = Vec::new();
     let mut rows = 0;
     for (name, series) in devices::all(transaction, &rule.watched()).await? {

@@ -4,6 +4,25 @@ use super::{START, Setting};
 use crate::judge::{Rehearsed, Span, rehearse};
 use reading::time::DAY;
 
+/// Without the area, no moment has a result. An empty answer would look as if the vehicle had never been there.
+#[tokio::test]
+async fn a_missing_area_is_told() {
+    let mut setting = Setting::start().await;
+    let id = setting.subscribe("filter", r#"'inside("home")'"#).await;
+    let rules = &setting.evaluator.rules;
+    let rule = rules
+        .all
+        .iter()
+        .find(|rule| rule.subscription.id == id)
+        .unwrap()
+        .clone();
+    let areas = rules.areas.clone();
+    let transaction = setting.client.transaction().await.unwrap();
+    let span = Span { first: 0, last: START };
+    let rehearsed = rehearse(&transaction, &rule, &areas, span, DAY).await.unwrap();
+    assert!(matches!(rehearsed, Rehearsed::NoArea(area) if area == "home"));
+}
+
 /// A span of centuries costs no more than the readings in it.
 #[tokio::test]
 async fn years_without_readings_cost_nothing() {
