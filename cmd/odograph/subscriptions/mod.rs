@@ -153,9 +153,9 @@ enum Command {
         /// The subscription's name
         name: String,
         /// IDs, as the lists show them
-        #[arg(value_name = "ID", required_unless_present = "all")]
+        #[arg(value_name = "ID")]
         ids: Vec<String>,
-        /// All that were given up
+        /// All that were given up, and all that wait for a retry
         #[arg(long, conflicts_with = "ids")]
         all: bool,
     },
@@ -315,6 +315,7 @@ async fn perform(api: &Api, command: Command, json: bool) -> anyhow::Result<Stri
             lists::attempts,
         ),
         Command::Redrive { name, ids, all } => {
+            anyhow::ensure!(all || !ids.is_empty(), "name deliveries by their ids, or all by --all");
             let body = if all { json!({"all": true}) } else { json!({"ids": ids}) };
             (api.redrive(&name, &body).await?, lists::redriven)
         }

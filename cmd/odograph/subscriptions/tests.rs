@@ -140,6 +140,8 @@ async fn subscriptions_are_created_edited_listed_and_deleted() {
         notifier.say(&["redrive", "hot", "--all"]).await.unwrap(),
         "0 deliveries are sent once more\n"
     );
+    let nothing = notifier.say(&["redrive", "hot"]).await.unwrap_err();
+    assert!(nothing.contains("--all"), "{nothing}");
     let replay = notifier.say(&["replay", "hot", "--from", "30d"]).await.unwrap();
     assert!(replay.starts_with("The replay is queued"), "{replay}");
     let json = notifier.say(&["list", "--json"]).await.unwrap();
