@@ -82,7 +82,7 @@ async fn the_data_outlives_the_process_however_it_ends() {
     let mut next = || answers.next().unwrap_or_else(|| panic!("{output:?}")).unwrap();
     let (answer, posted) = (next(), next());
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.ends_with("1 messages are stored\n"), "{said}");
+    assert!(said.ends_with("1 message is stored\n"), "{said}");
     assert!(posted["data"]["id"].is_string(), "{posted}");
     assert_eq!(
         (answer["accepted"].as_u64(), answer["rejected"].as_u64()),

@@ -113,7 +113,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Command::Clean => {
             let count = server()?.call(async |client| client.clean().await).await?;
-            print(&format!("{count} messages are gone from the disk"))?;
+            let what = if count == 1 { "message is" } else { "messages are" };
+            print(&format!("{count} {what} gone from the disk"))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::List(list) => list::run(&list).await,

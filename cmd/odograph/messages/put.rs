@@ -56,11 +56,13 @@ pub(super) async fn run(server: &mut Server, files: &[PathBuf]) -> anyhow::Resul
         bar.finish_and_clear();
     }
     let (put, conflicts) = (putter.put, putter.conflicts);
-    let _unread = writeln!(io::stdout(), "{put} messages are stored");
+    let what = if put == 1 { "message is" } else { "messages are" };
+    let _unread = writeln!(io::stdout(), "{put} {what} stored");
     if conflicts == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let _unread = writeln!(io::stderr(), "{conflicts} are not");
+    let are = if conflicts == 1 { "is" } else { "are" };
+    let _unread = writeln!(io::stderr(), "{conflicts} {are} not");
     Ok(ExitCode::FAILURE)
 }
 

@@ -139,7 +139,9 @@ pub(super) fn event_line(event: &Value, zone: &TimeZone) -> String {
 
 /// What a redrive did.
 pub(super) fn redriven(answer: &Value) -> String {
-    let mut text = format!("{} deliveries are sent once more\n", text_of(&answer["redriven"]));
+    let count = text_of(&answer["redriven"]);
+    let what = if count == "1" { "delivery is" } else { "deliveries are" };
+    let mut text = format!("{count} {what} sent once more\n");
     for id in rows_of(&answer["unknown"]) {
         text += &format!("{}: no delivery that was given up\n", text_of(id));
     }

@@ -204,7 +204,7 @@ async fn a_webhook_that_never_answers_is_seen_first() {
     let id = "00000000-0000-8000-8000-000000000001";
     assert_eq!(
         notifier.say(&["redrive", "hot", id]).await.unwrap(),
-        "1 deliveries are sent once more\n"
+        "1 delivery is sent once more\n"
     );
     let unknown = notifier.say(&["redrive", "hot", id]).await.unwrap();
     assert!(unknown.contains("no delivery that was given up"), "{unknown}");

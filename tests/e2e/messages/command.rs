@@ -128,7 +128,7 @@ async fn tls_silence_and_other_protocols() {
     let ca = ca.to_str().unwrap();
     let line = lines([("a".to_owned(), "1".to_owned())].into_iter());
     let (code, said, error) = odograph(&["--url", &url, "--ca", ca, "put", "-"], &line).await;
-    assert_eq!((code, &*said), (Some(0), "1 messages are stored\n"), "{error}");
+    assert_eq!((code, &*said), (Some(0), "1 message is stored\n"), "{error}");
     let untrusting = ["--url", &url, "--max-retry-time", "0s", "put", "-"];
     assert_eq!(odograph(&untrusting, &line).await.0, Some(1));
 
