@@ -3,25 +3,33 @@
 mod ended;
 mod look;
 mod metrics;
+mod new_rows;
+mod portion;
+mod quiet;
+mod retell;
 mod room;
+mod spans;
+mod take;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use take::is_judged;
+
 use crate::event::Event;
 use crate::judge::{Device, Judge};
-use crate::new_rows::NewRows;
-use crate::portion::Portion;
 use crate::rule::Rule;
 use crate::rules::Rules;
-use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS, Subscription};
-use crate::{Term, devices, quiet, replay, retell, take};
+use crate::{Term, devices, replay};
 use ::postgres::Pool;
 use ended::Ended;
 use metrics::Metrics;
+use new_rows::NewRows;
+use portion::Portion;
 use prometheus_client::registry::Registry;
 use reading::{pattern, time};
 use room::Room;
+use spans::Spans;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -458,7 +466,7 @@ impl Evaluator {
             if !all && !entering.rules.contains(&id) {
                 continue;
             }
-            if take::is_judged(rule) {
+            if is_judged(rule) {
                 for (device, series) in devices::all(transaction, &rule.watched()).await? {
                     if pattern::fits(&rule.subscription.device, &device) {
                         let device = Device {

@@ -1,13 +1,13 @@
 //! Testing a definition over stored readings, apart from what is under way.
 
 use crate::Subscription;
+use crate::evaluator::is_judged;
 use crate::event::{self, Event};
 use crate::judge::{Rehearsed, Span, rehearse};
 use crate::lent::Lent;
 use crate::manage::Matched;
 use crate::rule::Rule;
 use crate::rules::Rules;
-use crate::take;
 use ::postgres::Pool;
 use axum::http::StatusCode;
 use serde_json::json;
@@ -46,7 +46,7 @@ impl Rehearsals {
         };
         let rule = Rule::compile(subscription)
             .map_err(|invalid| Problem::new(StatusCode::BAD_REQUEST, invalid.to_string()))?;
-        if !take::is_judged(&rule) {
+        if !is_judged(&rule) {
             return Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "Only rules over stored readings can be tested: not \"quiet\", and not those of messages.",

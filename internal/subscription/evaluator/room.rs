@@ -1,7 +1,8 @@
 //! How much room the queues of subscriptions have.
 
+use super::take;
 use crate::event::Event;
-use crate::{gap, take};
+use crate::gap;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;

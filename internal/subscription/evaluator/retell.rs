@@ -4,8 +4,8 @@
 //! events of messages, replays and gaps that it had read with the text of before. The next transaction of the
 //! evaluator sees both.
 
+use super::new_rows::{NEW, NewRows};
 use crate::message::KIND;
-use crate::new_rows::{NEW, NewRows};
 use tokio_postgres::{Error, Transaction};
 
 /// The topic of the journal.

@@ -1,14 +1,14 @@
 //! Takes what has changed since the last snapshot, judges it, and commits what is to be told.
 
+use super::new_rows::{NEW, NewRows};
+use super::portion::Portion;
+use super::spans::Spans;
 use crate::devices;
 use crate::event::{Columns, Event};
 use crate::judge::{Device, Judge, Span, Table};
 use crate::message::{self, Message};
-use crate::new_rows::{NEW, NewRows};
-use crate::portion::Portion;
 use crate::rule::Areas;
 use crate::rule::Rule;
-use crate::spans::Spans;
 use crate::subscription::{Fire, READINGS};
 use reading::pattern;
 use std::collections::{HashMap, HashSet};
