@@ -3,7 +3,6 @@
 use anyhow::Context;
 use std::io::Write;
 
-/// Prints a line.
 pub(crate) fn print(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("write to the standard output")
 }

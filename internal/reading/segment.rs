@@ -184,7 +184,6 @@ pub fn runs(payload: &[u8]) -> usize {
     found
 }
 
-/// The head of a segment.
 fn head<'a>(segment: &mut Cursor<'a>, version: u8) -> Result<Head<'a>, Malformed> {
     let upload = Uuid::from_slice(segment.bytes(16)?).map_err(|_| Malformed("no upload id"))?;
     let (correlation, traceparent) = (segment.text()?, segment.text()?);

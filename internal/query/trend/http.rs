@@ -96,7 +96,6 @@ enum By {
 }
 
 impl TrendOf {
-    /// The span.
     fn span(&self) -> Result<(Timestamp, Timestamp), Problem> {
         let utc = Zone::default();
         Ends::of(self.from, self.to, self.tz.as_ref().unwrap_or(&utc))?.span(1)

@@ -32,7 +32,6 @@ impl Told {
         !near.is_empty() && self.events.range(near).next().is_some()
     }
 
-    /// Forgets moments before this one.
     pub(super) fn forget_before(&mut self, moment: i64) {
         for moments in self.moments.values_mut() {
             *moments = moments.split_off(&moment);
