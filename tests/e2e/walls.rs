@@ -1,5 +1,8 @@
 //! Allowed dependencies between packages and modules.
 
+mod circles;
+mod modules;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

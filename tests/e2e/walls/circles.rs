@@ -1,6 +1,6 @@
 //! No circles between the modules of a crate.
 
-use crate::modules::Modules;
+use super::modules::Modules;
 use std::fs;
 use std::path::PathBuf;
 use testutil::workspace;
