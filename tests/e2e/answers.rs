@@ -1,10 +1,10 @@
 //! The answers that people read, word for word: of the ingestor, and of the API.
 
 use crate::snapshot::settings;
+use crate::source::gzip;
 use crate::system::System;
 use reqwest::{Method, RequestBuilder};
 use std::fmt::Write;
-use std::io::Write as _;
 
 /// Questions with their answers, one after the other.
 #[derive(Default)]
@@ -30,12 +30,6 @@ impl Told {
         let body = response.text().await.unwrap();
         writeln!(self.0, "# {what}\n{status}{headers}\n{body}\n").unwrap();
     }
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text.as_bytes()).unwrap();
-    gzip.finish().unwrap()
 }
 
 const GOOD: &str = r#"{"sensor":"speed","value":55.5,"timestamp":"2012-04-23T18:25:43.511Z","device":"lada"}"#;
@@ -73,7 +67,7 @@ async fn of_the_ingestor() {
         "gzip that is cut",
         system
             .upload({
-                let mut bytes = gzip(&format!("{GOOD}\n").repeat(1000));
+                let mut bytes = gzip(format!("{GOOD}\n").repeat(1000));
                 bytes.truncate(bytes.len() - 4);
                 bytes
             })

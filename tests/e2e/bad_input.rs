@@ -1,9 +1,7 @@
 //! Bad input gets a clear answer, and nothing is lost.
 
-use crate::system::{self, KEY, LONG, System, retry_after};
-use flate2::write::GzEncoder;
-use serde_json::Value;
-use std::io::Write;
+use crate::source::{best_gzip, gzip};
+use crate::system::{self, KEY, LONG, System, counts, retry_after};
 use testutil::{Program, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,19 +28,6 @@ fn goods(count: usize) -> String {
     (0..count).map(good).collect::<Vec<_>>().join("\n")
 }
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// The best gzip compression: to a thousandth.
-fn best(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
-
 async fn zstd(plain: &[u8], window: u32) -> Vec<u8> {
     use async_compression::tokio::bufread::ZstdEncoder;
     use async_compression::{Level, zstd::CParameter};
@@ -50,14 +35,6 @@ async fn zstd(plain: &[u8], window: u32) -> Vec<u8> {
     let mut coded = Vec::new();
     encoder.read_to_end(&mut coded).await.unwrap();
     coded
-}
-
-fn counts(answer: &Value) -> (u64, u64) {
-    assert!(answer["id"].is_string(), "{answer}");
-    (
-        answer["accepted"].as_u64().unwrap(),
-        answer["rejected"].as_u64().unwrap(),
-    )
 }
 
 /// Each kind of bad line is rejected with its number and reason, and no good line with it.
@@ -141,7 +118,7 @@ async fn compressed_bodies_and_bombs() {
     }
     system.wait_for_rows(20_000).await;
 
-    let (status, answer) = send(best(&vec![b'\n'; 64 << 20]), "gzip").await;
+    let (status, answer) = send(best_gzip(&vec![b'\n'; 64 << 20]), "gzip").await;
     assert_eq!(
         (status, answer["title"].as_str()),
         (413, Some("Payload Too Large")),

@@ -1,10 +1,9 @@
 //! Bodies in another encoding than their head names: read all the same, or refused with an error that says
 //! what to do; never taken for bad lines.
 
-use crate::system::{self, KEY, LONG, System};
-use flate2::write::GzEncoder;
+use crate::source::gzip;
+use crate::system::{self, KEY, LONG, System, counts};
 use serde_json::Value;
-use std::io::Write;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -17,12 +16,6 @@ fn readings(first: usize, count: usize) -> String {
         )
     };
     (first..first + count).map(line).collect()
-}
-
-fn gzip(plain: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(plain.as_ref()).unwrap();
-    encoder.finish().unwrap()
 }
 
 async fn zstd(plain: impl AsRef<[u8]>) -> Vec<u8> {
@@ -39,14 +32,6 @@ fn utf16(plain: &str) -> Vec<u8> {
 
 fn utf32(plain: &str) -> Vec<u8> {
     plain.chars().flat_map(|sign| u32::from(sign).to_le_bytes()).collect()
-}
-
-fn counts(answer: &Value) -> (u64, u64) {
-    assert!(answer["id"].is_string(), "{answer}");
-    (
-        answer["accepted"].as_u64().unwrap(),
-        answer["rejected"].as_u64().unwrap(),
-    )
 }
 
 /// Uploads, with `Content-Encoding` unless it is empty.

@@ -1,9 +1,11 @@
 //! Bodies to upload: real recordings where available, and the simulator's drives.
 
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use testutil::{Program, recordings};
 
 /// A body and its contents.
@@ -52,6 +54,22 @@ pub(crate) async fn drives() -> Vec<Body> {
         });
     }
     bodies
+}
+
+/// A body in gzip.
+pub(crate) fn gzip(plain: impl AsRef<[u8]>) -> Vec<u8> {
+    compress(plain.as_ref(), Compression::fast())
+}
+
+/// A body in gzip at its best: a body of equal bytes becomes a thousandth.
+pub(crate) fn best_gzip(plain: &[u8]) -> Vec<u8> {
+    compress(plain, Compression::best())
+}
+
+fn compress(plain: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// The output of `odograph simulate` with these flags.

@@ -255,6 +255,15 @@ pub(crate) async fn answer(response: Response) -> (u16, Value) {
     )
 }
 
+/// How many readings of an upload were accepted, and how many lines rejected.
+pub(crate) fn counts(answer: &Value) -> (u64, u64) {
+    assert!(answer["id"].is_string(), "{answer}");
+    (
+        answer["accepted"].as_u64().unwrap(),
+        answer["rejected"].as_u64().unwrap(),
+    )
+}
+
 /// A connection to a database.
 pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();

@@ -3,11 +3,9 @@
 use super::exchange::{End, Exchange};
 use super::protocol;
 use super::random::Random;
+use crate::source::best_gzip;
 use crate::system::KEY;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -28,13 +26,7 @@ pub(crate) fn stored_as(reading: u64) -> String {
 }
 
 /// Newlines that gzip compresses to a thousandth; made once.
-static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b'\n'; 32 << 20]));
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| best_gzip(&vec![b'\n'; 32 << 20]));
 
 /// The next exchange with an ingestor; readings are numbered from `sent` on.
 pub(crate) fn exchange(random: &mut Random, sent: &mut u64) -> Exchange {
@@ -133,7 +125,11 @@ fn chunked(random: &mut Random, sent: &mut u64, last: bool) -> Framed {
 fn compressed(random: &mut Random, sent: &mut u64, last: bool) -> Framed {
     let (body, readings) = lines(random, sent);
     // Several members, cut anywhere, are one body.
-    let coded: Vec<u8> = random.cut(body.as_bytes()).iter().flat_map(|part| gzip(part)).collect();
+    let coded: Vec<u8> = random
+        .cut(body.as_bytes())
+        .iter()
+        .flat_map(|part| best_gzip(part))
+        .collect();
     let (length, coded) = if random.once_in(2) {
         (format!("content-length: {}\r\n", coded.len()), coded)
     } else {
@@ -264,17 +260,17 @@ fn undecodable(random: &mut Random, sent: &mut u64) -> Exchange {
     let body = match random.below(5) {
         0 => noise,
         1 => {
-            let whole = gzip(lines(random, sent).0.repeat(random.between(1, 200)).as_bytes());
+            let whole = best_gzip(lines(random, sent).0.repeat(random.between(1, 200)).as_bytes());
             whole[..random.below(whole.len())].to_vec()
         }
         // Without readings, since damaged ones could become other readings.
         2 => {
-            let mut coded = gzip(&noise);
+            let mut coded = best_gzip(&noise);
             let at = random.below(coded.len());
             coded[at] ^= 1 << random.below(8);
             coded
         }
-        3 => [gzip(lines(random, sent).0.as_bytes()), noise].concat(),
+        3 => [best_gzip(lines(random, sent).0.as_bytes()), noise].concat(),
         _ => [&b"\x28\xb5\x2f\xfd"[..], &noise].concat(),
     };
     let encoding = random.pick(&[
