@@ -28,16 +28,6 @@ export function href(view, params = {}) {
 }
 
 /**
- * Shows a view. Its parameters replace those of the address, but for the device.
- * @param {View} view
- * @param {URLSearchParams | Record<string, string | number | null | undefined>} [params]
- * @param {{ replace?: boolean }} [options]
- */
-export function go(view, params = {}, options = {}) {
-  move(href(view, params), options);
-}
-
-/**
  * Merges parameters into the address of the present view. Null or undefined removes one.
  * @param {URLSearchParams | Record<string, string | string[] | number | null | undefined>} params
  * @param {{ replace?: boolean }} [options]

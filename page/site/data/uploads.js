@@ -80,6 +80,6 @@ function rejectedLines(lines, all) {
  * @param {string} id
  * @returns {number | null}
  */
-export function momentOf(id) {
+function momentOf(id) {
   return /^[\da-f]{8}-[\da-f]{4}-7/i.test(id) ? parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : null;
 }
