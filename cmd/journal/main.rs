@@ -130,14 +130,7 @@ async fn run(mut args: Args, service: Service) -> anyhow::Result<()> {
     let admission = admission(&args)?;
     let pool = postgres::open(&url, Journal::CONNECTIONS, STATEMENT_TIMEOUT).map_err(service::usage)?;
     postgres::register(&mut service.metrics());
-    let options = entry::Options {
-        max_body: usize::try_from(args.max_body).unwrap_or(usize::MAX),
-        max_text: usize::try_from(args.max_text).unwrap_or(usize::MAX),
-        oldest: args.oldest,
-        max_future: args.max_future,
-        event_retention: args.event_retention,
-    };
-    let journal = Journal::new(pool.clone(), options, admission, &service);
+    let journal = Journal::new(pool.clone(), options(&args), admission, &service);
     let migrate = args.migrate && args.forerunner.may_migrate();
     service.keep("database", async move |latch| {
         schema::prepare(&pool, migrate).await.context("prepare the database")?;
@@ -168,4 +161,25 @@ fn admission(args: &Args) -> anyhow::Result<Admission> {
         return Ok(admission.with_claims());
     }
     Ok(admission)
+}
+
+fn options(args: &Args) -> entry::Options {
+    entry::Options {
+        max_body: usize::try_from(args.max_body).unwrap_or(usize::MAX),
+        max_text: usize::try_from(args.max_text).unwrap_or(usize::MAX),
+        oldest: args.oldest,
+        max_future: args.max_future,
+        event_retention: args.event_retention,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `odograph up` takes the defaults without the flags.
+    #[test]
+    fn the_defaults_are_those_of_the_flags() {
+        assert_eq!(options(&Args::parse_from(["journal"])), entry::Options::default());
+    }
 }

@@ -131,17 +131,7 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         )));
     }
     let is_local = admission.is_open() && !args.open;
-    let options = message::Options {
-        retention: args.retention,
-        max_request: args.max_request,
-        max_answer: args.max_answer,
-        max_batch: usize::try_from(args.max_batch).unwrap_or(usize::MAX),
-        max_message: args.max_message,
-        max_in_flight: usize::from(args.max_in_flight),
-        max_store: args.max_store,
-        strict: args.strict,
-    };
-    let messages = Messages::new(pool.clone(), options, admission, &service);
+    let messages = Messages::new(pool.clone(), options(&args), admission, &service);
     let (migrated, is_migrated) = oneshot::channel();
     service.keep("database", async move |latch| {
         schema::prepare(&pool, args.migrate)
@@ -165,4 +155,28 @@ async fn run(args: Args, service: Service) -> anyhow::Result<()> {
         let _ended = is_migrated.await;
     };
     messages.serve(listener, front, migrated).await
+}
+
+fn options(args: &Args) -> message::Options {
+    message::Options {
+        retention: args.retention,
+        max_request: args.max_request,
+        max_answer: args.max_answer,
+        max_batch: usize::try_from(args.max_batch).unwrap_or(usize::MAX),
+        max_message: args.max_message,
+        max_in_flight: usize::from(args.max_in_flight),
+        max_store: args.max_store,
+        strict: args.strict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `odograph up` takes the defaults without the flags.
+    #[test]
+    fn the_defaults_are_those_of_the_flags() {
+        assert_eq!(options(&Args::parse_from(["messages"])), message::Options::default());
+    }
 }

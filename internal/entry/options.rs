@@ -5,7 +5,7 @@ use reading::Bounds;
 use std::time::Duration;
 
 /// What a server of the journal takes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Most bytes of a request's body.
     pub max_body: usize,
