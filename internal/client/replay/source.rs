@@ -162,7 +162,9 @@ impl InputReader {
         self.ended = Some(End::Broken);
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("it is a JSON document with a syntax error on line {line}; the readings before it were sent"),
+            format!(
+                "it is a JSON document with a syntax error in the value that begins on line {line}; the readings before it were sent"
+            ),
         ))
     }
 

@@ -177,12 +177,13 @@ impl Document {
     }
 
     fn syntax(&mut self) -> Found {
+        if self.expect != Expect::Stray {
+            self.partial.clear();
+        }
         let number = match self.expect {
-            Expect::Stray => self.begun.0,
-            _ => {
-                self.partial.clear();
-                self.number
-            }
+            // Where the value began that breaks off, however far away the body's end is.
+            Expect::Inside | Expect::Stray => self.begun.0,
+            _ => self.number,
         };
         self.expect = Expect::Nothing;
         self.mark = 0;

@@ -122,7 +122,8 @@ fn what_is_no_document() {
     check("[{}]\nabcdef", 9, &["1.1 {}", "2 syntax abcd"]);
     check("[1]", 9, &["1 syntax 1]"]);
     check("[{}{}]", 9, &["1.1 {}", "1 syntax {}]"]);
-    check("{\n\"a\":", 9, &["2 syntax "]);
+    check("{\n\"a\":", 9, &["1 syntax "]);
+    check("[{},\n\n{\n\"a\":\n1,\n", 20, &["1.1 {}", "3 syntax "]);
     check("{\n}\n]", 9, &["1.1 {\n}", "3 syntax ]"]);
 }
 
@@ -147,7 +148,7 @@ fn lines_become_a_document_where_a_line_goes_on_with_an_object() {
         &["1 \"a\":1", "2 }", "3.1 {\n\"b\":1\n}", "6.1 {\n\"c\":\n1}", "9.1 {}"],
     );
     check("{\"a\n{\n\n\n\"b\":1\n}\n", 12, &["1 {\"a", "2.1 {\n\"b\":1\n}"]);
-    check("{}\n{\n\"b\":", 12, &["1 {}", "3 syntax "]);
+    check("{}\n{\n\"b\":", 12, &["1 {}", "2 syntax "]);
     // A torn line, and text that no object goes on with.
     check("{}\n{\"a\nxyz\n{}", 12, &["1 {}", "2 {\"a", "3 xyz", "4 {}"]);
     check("{}\n{\"a\":\n{\"b\n{}", 12, &["1 {}", "2 {\"a\":", "3 {\"b", "4 {}"]);
