@@ -324,7 +324,7 @@ fn authenticate(keys: &Keys, headers: &HeaderMap, device: Option<&str>) -> Resul
     keys.authenticate(given, device).ok_or_else(|| {
         Problem::new(
             StatusCode::UNAUTHORIZED,
-            "A valid key is needed: as the user name (curl -u KEY:), as the password of a device (curl -u DEVICE:KEY), or as a bearer token.",
+            "A valid key is needed: as the user name (curl -u KEY:), as the password of a device (curl -u DEVICE:KEY), or as a bearer token. If the request names a device, its name must be valid, and the key must be one for it.",
         )
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"odograph\", charset=\"UTF-8\""))
     })

@@ -45,6 +45,13 @@ async fn of_the_ingestor() {
     told.ask("no key", http.post(url).body(GOOD)).await;
     told.ask("a wrong key", http.post(url).basic_auth("wrong", Some("")).body(GOOD))
         .await;
+    told.ask(
+        "a device that is no name",
+        http.post(format!("{url}?device=a+b"))
+            .basic_auth("test-key", Some(""))
+            .body(GOOD),
+    )
+    .await;
     told.ask("GET", http.get(url)).await;
     told.ask("another path", http.post(url.replace("/ingest", "/upload")).body(GOOD))
         .await;
@@ -63,6 +70,8 @@ async fn of_the_ingestor() {
     )
     .await;
     told.ask("UTF-16", system.upload(b"{\0\"\0s\0".to_vec())).await;
+    told.ask("a field of a form", system.upload("readings=%7B%22sensor%22%3A"))
+        .await;
     told.ask(
         "gzip that is cut",
         system
@@ -89,6 +98,16 @@ async fn of_the_ingestor() {
     told.ask(
         "a document with a syntax error",
         system.upload(format!("[{GOOD},\n{GOOD}\n{GOOD}]")),
+    )
+    .await;
+    told.ask(
+        "a document with a value that is no object",
+        system.upload(format!("[{GOOD},\nnull,\n{GOOD}]")),
+    )
+    .await;
+    told.ask(
+        "a document that breaks off",
+        system.upload(format!("[{GOOD},\n{{\n\"sensor\":\n\"speed\",\n")),
     )
     .await;
     for line in [

@@ -111,7 +111,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
                     "A line is in UTF-16 or UTF-32. Readings before it are accepted; send the rest in UTF-8."
                 }
                 Foreign::Coded => {
-                    "A line is percent-encoded or in base64. Readings before it are accepted; send the rest as it was before that."
+                    "A line is percent-encoded or in base64. Readings before it are accepted; send the rest as it is (curl --data-binary @FILE)."
                 }
                 Foreign::Binary => {
                     "No line is a reading, and the body is no text. Is it compressed or encrypted? Send lines of JSON, plain, or with Content-Encoding gzip or zstd."
@@ -127,7 +127,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         End::Stopped(Stop::Syntax(line)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
-                "The JSON document has a syntax error in the value that begins on line {line}. Readings before it are accepted; correct it, or send one reading a line."
+                "The value that begins on line {line} breaks off, is no object, or has a syntax error, and the JSON document cannot be read behind it. Readings before it are accepted; correct it, or send one reading a line."
             ),
         ),
         End::Body(body::Error::Broken | body::Error::Undecodable) => Problem::new(
