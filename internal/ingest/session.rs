@@ -16,7 +16,7 @@ use reading::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_
 use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, UploadTotals};
 use reading::signature::{Foreign, foreign, foreign_line};
-use reading::values::{READ_AGAIN, Value, Values, without_runs};
+use reading::values::{READ_AGAIN, Value, Values, without_runs, wraps};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -338,12 +338,31 @@ impl<'a> Session<'a> {
                 self.add(&reading);
                 return Ok(());
             }
+            First::Whole(Err(_), _) if wraps(bytes) => return self.judge_within(number, ordinal, bytes, bounds),
             First::Whole(Err(reason), _) | First::Malformed(Malformed::Field(reason)) => reason,
             First::Malformed(Malformed::Syntax(..)) => return Err(Stop::Syntax(number)),
             First::Open => breaks_off(bytes.len()),
         };
         let value = Some(ordinal);
         self.reject(At { line: number, value }, reason, bytes, false);
+        Ok(())
+    }
+
+    /// Judges what a long bad object of a document holds, as on a line.
+    fn judge_within(&mut self, number: u64, ordinal: u64, bytes: &[u8], bounds: Bounds) -> Result<(), Stop> {
+        let mut values = Values::new(bytes, bounds, READ_AGAIN);
+        for Value { raw, verdict } in values.by_ref() {
+            match verdict {
+                Ok(reading) => self.add(&reading),
+                Err(reason) => {
+                    let value = Some(ordinal);
+                    self.reject(At { line: number, value }, reason, raw, false);
+                }
+            }
+        }
+        if values.is_exhausted() {
+            return Err(Stop::Torn(number));
+        }
         Ok(())
     }
 

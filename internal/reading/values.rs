@@ -1,7 +1,8 @@
 //! The values of a line, each a reading or the reason for its rejection.
 //!
 //! A client that was cut off leaves half a value, and may write its next value on the same line. So judging
-//! resumes at the next `{`. Where the braces of a bad value match, it is one value with all that is in it.
+//! resumes at the next `{`. Where the braces of a bad value match, it is one value with all that is in it. A longer one
+//! than dead letters keep is judged inside as well: clients wrap batches of readings in an object.
 
 use super::bounds::{ANY, Bounds};
 use super::braces::Braces;
@@ -13,7 +14,7 @@ use std::borrow::Cow;
 /// beginnings alone would be read as often as it has braces.
 pub const READ_AGAIN: usize = 1 << 20;
 
-/// Within how many bytes a bad value must end for its braces to count.
+/// Within how many bytes a bad value must end for its braces to count. A dead letter keeps as many.
 const BAD: usize = 4096;
 
 /// A value of a line.
@@ -121,6 +122,7 @@ impl<'a> Values<'a> {
             return Found::None(None, 0);
         }
         let (reason, cost, is_syntax) = match first(text, self.bounds) {
+            First::Whole(Err(reason), length) if wraps(&self.rest[..length]) => (reason, length, false),
             First::Whole(verdict, length) => return Found::Value(verdict, length),
             First::Open if self.whole => return Found::Open,
             First::Open => (not_utf8(text.len()), text.len(), false),
@@ -206,6 +208,12 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
+/// Whether a bad object may hold readings and is too long to be kept whole: judging goes on inside it, as in a batch of
+/// readings that an object wraps.
+pub fn wraps(object: &[u8]) -> bool {
+    object.len() > BAD && next_object(object).is_some()
+}
+
 /// Bytes before the next object in `rest`, behind its first byte.
 fn next_object(rest: &[u8]) -> Option<usize> {
     Some(memchr::memchr(b'{', rest.get(1..)?)? + 1)
@@ -287,6 +295,21 @@ mod tests {
             assert_eq!((good, found.len()), (2, 1), "{found:?}");
             assert_eq!(found[0].0, bad);
         }
+    }
+
+    /// Of a longer one, a dead letter keeps the beginning alone.
+    #[test]
+    fn readings_in_a_long_bad_object_are_kept() {
+        let many = vec![GOOD; 100].join(",");
+        let (good, bad) = judge(&format!(r#"{GOOD}{{"readings":[{many}],"more":1}}{GOOD}"#));
+        assert_eq!((good, bad.len()), (102, 2), "{bad:?}");
+        assert_eq!(bad[0].0, r#"{"readings":["#);
+        assert_eq!(bad[1].0, r#"],"more":1}"#);
+        // Without an object in it, it is one value.
+        let long = format!(r#"{{"sensor":"x","note":"{}"}}"#, "y".repeat(BAD));
+        let (good, bad) = judge(&format!("{long}{GOOD}"));
+        assert_eq!((good, bad.len()), (1, 1));
+        assert_eq!(bad[0].0, long);
     }
 
     /// A line of beginnings alone is not read as often as it has braces.

@@ -92,6 +92,20 @@ async fn a_bad_line_costs_no_good_one() {
     }
 }
 
+/// Clients wrap batches of readings in an object, on a line or over several lines. Of a long one, a dead letter keeps
+/// the beginning alone.
+#[tokio::test]
+async fn readings_in_a_long_wrapper_are_kept() {
+    let system = System::start(1).await;
+    for blank in ["", "\n"] {
+        let readings = goods(100).replace('\n', &format!(",{blank}"));
+        let body = format!("{{{blank}\"readings\":[{blank}{readings}]}}\n");
+        let (status, answer) = system.post(body).await;
+        assert_eq!((status, counts(&answer)), (400, (100, 2)), "{answer}");
+    }
+    system.wait_for_rows(100).await;
+}
+
 #[tokio::test]
 async fn compressed_bodies_and_bombs() {
     let system = System::start(1).await;

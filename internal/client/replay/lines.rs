@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use reading::ANY;
 use reading::scan::{self, Scanner};
-use reading::values::{READ_AGAIN, Values};
+use reading::values::{READ_AGAIN, Values, wraps};
 
 /// Bytes kept of a value that is too long, to recognise it by.
 const SHOWN: usize = 1024;
@@ -109,6 +109,12 @@ impl Lines {
                 if !part && memchr::memchr_iter(b'{', bytes).take(2).count() < 2 {
                     return self.line(number, bytes);
                 }
+                for value in Values::new(bytes, ANY, READ_AGAIN) {
+                    self.line(number, value.raw);
+                }
+            }
+            // The ingestor judges what it holds, so that each part has a line of its own.
+            scan::Token::Value { bytes, .. } if wraps(bytes) => {
                 for value in Values::new(bytes, ANY, READ_AGAIN) {
                     self.line(number, value.raw);
                 }
