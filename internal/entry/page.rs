@@ -126,8 +126,10 @@ impl Known {
             }
         };
         // Each value has its newest entries; of these, the newest are the page.
-        let of_each = |values: &str, count: usize, condition: &dyn Fn(&str) -> String| {
-            if count == 1 {
+        let of_each = |question: &mut Question, values: Value, condition: &dyn Fn(&str) -> String| {
+            let is_one = values.count() == 1;
+            let values = question.parameter(values);
+            if is_one {
                 return of_one(&condition(&format!("({values})[1]")));
             }
             format!(
@@ -143,32 +145,19 @@ impl Known {
             }
             Along::HashtagOfAuthor => {
                 let first = question.parameter(Value::Numbers(self.all.iter().take(1).copied().collect()));
-                let authors = self.authors.clone().unwrap_or_default();
-                let count = authors.len();
-                let authors = question.parameter(Value::Numbers(authors));
-                of_each(&authors, count, &|author| {
+                of_each(question, numbers(self.authors.as_deref()), &|author| {
                     format!("tagged.hashtag_id = ({first}::int[])[1] AND tagged.author_id = {author}")
                 })
             }
-            Along::AnyHashtag => {
-                let any = self.any.clone().unwrap_or_default();
-                let count = any.len();
-                let any = question.parameter(Value::Numbers(any));
-                of_each(&any, count, &|tag| format!("tagged.hashtag_id = {tag}"))
-            }
-            Along::Author => {
-                let authors = self.authors.clone().unwrap_or_default();
-                let count = authors.len();
-                let authors = question.parameter(Value::Numbers(authors));
-                of_each(&authors, count, &|author| {
-                    format!("author_id = {author} AND deleted IS NULL")
-                })
-            }
+            Along::AnyHashtag => of_each(question, numbers(self.any.as_deref()), &|tag| {
+                format!("tagged.hashtag_id = {tag}")
+            }),
+            Along::Author => of_each(question, numbers(self.authors.as_deref()), &|author| {
+                format!("author_id = {author} AND deleted IS NULL")
+            }),
             Along::Device => {
-                let devices = self.devices.clone().unwrap_or_default();
-                let count = devices.len();
-                let devices = question.parameter(Value::Texts(devices));
-                of_each(&devices, count, &|device| {
+                let devices = Value::Texts(self.devices.clone().unwrap_or_default());
+                of_each(question, devices, &|device| {
                     format!("device = {device} AND deleted IS NULL")
                 })
             }
@@ -268,6 +257,11 @@ impl Known {
         }
         conditions.iter().map(|condition| format!(" AND {condition}")).collect()
     }
+}
+
+/// The numbers of a filter, as a parameter.
+fn numbers(of: Option<&[i32]>) -> Value {
+    Value::Numbers(of.unwrap_or_default().to_vec())
 }
 
 /// Asks for one entry; also where it is deleted, which its last column says.

@@ -17,6 +17,16 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// How many values these are: those of an array, or one.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Texts(texts) => texts.len(),
+            Self::Id(_) | Self::Text(_) | Self::Count(_) => 1,
+        }
+    }
+
     fn as_sql(&self) -> (&(dyn ToSql + Sync), Type) {
         match self {
             Self::Id(id) => (id, Type::UUID),
