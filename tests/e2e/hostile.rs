@@ -8,12 +8,11 @@ mod exchange;
 mod ingest;
 mod protocol;
 mod questions;
-mod random;
 
+use crate::random::Random;
 use crate::system::{KEY, LONG, System, connect};
 use exchange::{Answer, End, Exchange, Outcome};
 use futures_util::StreamExt;
-use random::Random;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -35,6 +35,7 @@ mod messages;
 mod notifier;
 mod openapi;
 mod pooler;
+mod random;
 mod readings;
 mod rebuild;
 mod receipts;

@@ -2,7 +2,7 @@
 
 use super::exchange::{End, Exchange};
 use super::protocol;
-use super::random::Random;
+use crate::random::Random;
 use crate::source::best_gzip;
 use crate::system::KEY;
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Malformed HTTP, to either program.
 
 use super::exchange::{End, Exchange};
-use super::random::Random;
+use crate::random::Random;
 use std::fmt::Write;
 
 /// An exchange that breaks HTTP itself. `path` exists; `headers` are whole lines that make a request to it

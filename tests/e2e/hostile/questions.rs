@@ -2,7 +2,7 @@
 
 use super::exchange::{End, Exchange};
 use super::protocol;
-use super::random::Random;
+use crate::random::Random;
 use std::fmt::Write;
 
 /// The next exchange with an API.

@@ -7,6 +7,7 @@ mod rules;
 
 use super::endpoint::Endpoint;
 use super::{KEY, notifier, subscribe};
+use crate::random::Random;
 use crate::source::bodies;
 use crate::system::{LONG, System, answer, connect};
 use jiff::Timestamp;
@@ -41,32 +42,12 @@ const PIECE: i64 = 300 * SECOND;
 /// A reading: microseconds since 1970, sensor, value.
 type Reading = (i64, String, f64);
 
-/// Random numbers that are the same each time (Steele, Lea and Flood, `SplitMix`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn shuffle<T>(&mut self, all: &mut [T]) {
-        for at in (1..all.len()).rev() {
-            let other = self.below(at as u64 + 1);
-            all.swap(at, usize::try_from(other).unwrap());
-        }
-    }
-}
-
 /// The readings of the recordings that rules name, by recording, each in order of time.
 ///
 /// Of the throttle, which is read with the others, every third is left, a quarter of a second late: so rules over two
 /// sensors meet values that are old, and no moment has two readings.
 async fn recordings() -> Vec<Vec<Reading>> {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let mut all = Vec::new();
     for body in bodies().await {
         let mut readings: Vec<Reading> = Vec::new();
@@ -308,11 +289,11 @@ async fn events_of_recordings() {
     let pieces: Vec<Reading> = pieces.collect();
     for (order, size) in (0..orders).zip(UPLOADS.into_iter().cycle()) {
         let mut shuffled = pieces.clone();
-        Random(order).shuffle(&mut shuffled);
+        Random::new(order).shuffle(&mut shuffled);
         let device = format!("random-{order}");
         setting.post(&device, &shuffled, size, false).await;
         if order % 2 == 0 {
-            Random(order + 1).shuffle(&mut shuffled);
+            Random::new(order + 1).shuffle(&mut shuffled);
             setting.post(&device, &shuffled, size, false).await;
         }
         setting.judged().await;

@@ -5,6 +5,7 @@
 //! moment after its latitudes, and sends a reading again with another value.
 
 use super::{SECOND, zones};
+use crate::random::Random;
 use crate::source::bodies;
 use crate::system::System;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ impl Fleet {
         let half: Vec<Reading> = whole.iter().rev().step_by(2).cloned().collect();
         self.post("late", &half, (half.len(), 0, 0)).await;
         let mut rest = whole.clone();
-        shuffle(&mut rest);
+        Random::new(1).shuffle(&mut rest);
         rest.extend_from_within(..AGAIN);
         let duplicates = half.len() + AGAIN;
         self.post("late", &rest, (count - half.len(), duplicates, 0)).await;
@@ -228,16 +229,4 @@ fn without_middle(readings: &[Reading]) -> Vec<Reading> {
         kept.push((sensor.clone(), time, *value));
     }
     kept
-}
-
-/// Brings readings into an order that is the same in each run.
-fn shuffle(readings: &mut [Reading]) {
-    let mut state = 88_172_645_463_325_252_u64;
-    for at in (1..readings.len()).rev() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let below = u64::try_from(at).unwrap() + 1;
-        readings.swap(at, usize::try_from(state % below).unwrap());
-    }
 }

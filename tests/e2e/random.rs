@@ -38,6 +38,13 @@ impl Random {
         (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 
+    /// Brings things into a random order.
+    pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
+        for at in (1..things.len()).rev() {
+            things.swap(at, self.below(at + 1));
+        }
+    }
+
     /// Cuts bytes into random pieces.
     pub(crate) fn cut(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut cuts: Vec<usize> = (0..self.below(5)).map(|_| self.below(bytes.len() + 1)).collect();
