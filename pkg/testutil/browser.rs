@@ -279,8 +279,11 @@ impl Browser {
     }
 }
 
-/// A client without a proxy of its own.
-fn client() -> reqwest::Client {
+/// A client of HTTP for tests, with a deadline.
+///
+/// # Panics
+/// Where TLS cannot be set up.
+pub fn client() -> reqwest::Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().timeout(LONG).build().unwrap()

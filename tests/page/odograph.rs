@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
+use testutil::browser::client;
 use testutil::{Process, Program};
 
 /// Deadline of long operations.
@@ -131,11 +132,4 @@ pub(crate) fn drive(device: &str, start: &str, minutes: i32, speed: f64) -> Stri
         })
     });
     lines.collect()
-}
-
-/// A client without a proxy of its own.
-pub(crate) fn client() -> reqwest::Client {
-    // Another test of this process may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(LONG).build().unwrap()
 }
