@@ -5,7 +5,7 @@ mod list;
 mod put;
 mod server;
 
-use crate::output::print;
+use crate::output::{counted, print};
 use access::Secret;
 use anyhow::Context;
 use json::Events;
@@ -113,8 +113,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Command::Clean => {
             let count = server()?.call(async |client| client.clean().await).await?;
-            let what = if count == 1 { "message is" } else { "messages are" };
-            print(&format!("{count} {what} gone from the disk"))?;
+            print(&format!(
+                "{} gone from the disk",
+                counted(count, "message is", "messages are")
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::List(list) => list::run(&list).await,

@@ -2,6 +2,7 @@
 
 use super::json::{Event, Events};
 use super::server::Server;
+use crate::output::counted;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use message::Failure;
@@ -56,8 +57,7 @@ pub(super) async fn run(server: &mut Server, files: &[PathBuf]) -> anyhow::Resul
         bar.finish_and_clear();
     }
     let (put, conflicts) = (putter.put, putter.conflicts);
-    let what = if put == 1 { "message is" } else { "messages are" };
-    let _unread = writeln!(io::stdout(), "{put} {what} stored");
+    let _unread = writeln!(io::stdout(), "{} stored", counted(put, "message is", "messages are"));
     if conflicts == 0 {
         return Ok(ExitCode::SUCCESS);
     }
