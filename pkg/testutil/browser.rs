@@ -36,6 +36,9 @@ const SHIFT: &str = "\u{e008}";
 /// Stops that Tab may make on the way to one.
 const STOPS: usize = 150;
 
+/// Moves of a drag.
+const STEPS: i32 = 30;
+
 /// The name of what has the focus, as a screen reader says it.
 const FOCUSED: &str = "const element = document.activeElement;
     if (element === document.body) return '';
@@ -208,6 +211,29 @@ impl Browser {
         let mouse =
             json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [step]});
         self.post("/actions", json!({"actions": [mouse]})).await;
+    }
+
+    /// Presses at a point, moves in steps by so many pixels, and releases: by `mouse` or `touch`.
+    pub async fn drag(&self, pointer: &str, [x, y]: [i32; 2], [right, down]: [i32; 2]) {
+        let to = |step: i32| {
+            let (x, y) = (x + right * step / STEPS, y + down * step / STEPS);
+            json!({"type": "pointerMove", "duration": 20, "origin": "viewport", "x": x, "y": y})
+        };
+        let press = json!({"type": "pointerDown", "button": 0});
+        let release = json!({"type": "pointerUp", "button": 0});
+        let moves = (1..=STEPS).map(to);
+        let actions: Vec<Value> = [to(0), press].into_iter().chain(moves).chain([release]).collect();
+        let finger =
+            json!({"type": "pointer", "id": pointer, "parameters": {"pointerType": pointer}, "actions": actions});
+        self.post("/actions", json!({"actions": [finger]})).await;
+    }
+
+    /// Turns the wheel of the mouse at a point, up by so many pixels.
+    pub async fn wheel(&self, [x, y]: [i32; 2], up: i32) {
+        let turn =
+            json!({"type": "scroll", "duration": 0, "origin": "viewport", "x": x, "y": y, "deltaX": 0, "deltaY": -up});
+        let wheel = json!({"type": "wheel", "id": "wheel", "actions": [turn]});
+        self.post("/actions", json!({"actions": [wheel]})).await;
     }
 
     /// Goes on in a new window, as large as the first one. Closes the present one: browsers have six connections to a

@@ -12,6 +12,7 @@ mod keyboard;
 mod links;
 mod live;
 mod looks;
+mod map;
 mod numbers;
 mod odograph;
 mod settings;

@@ -93,7 +93,10 @@ export class OdoMap extends HTMLElement {
     this.ends = [];
     this.words = `map-words-${count += 1}`;
     this.canvas.on('postrender', (/** @type {any} */ event) => this.arrange(event.frameState));
-    this.canvas.on('pointerdrag', () => this.follow = false);
+    this.canvas.on('pointerdrag', () => {
+      // As a statement: a listener that returns false would keep the drag from the map.
+      this.follow = false;
+    });
     this.canvas.on('pointermove', (/** @type {any} */ event) => event.dragging || this.hover(event.coordinate));
     this.canvas.on('click', (/** @type {any} */ event) => this.pick(event.coordinate));
     this.canvas.on('moveend', () => this.tell());
