@@ -2,6 +2,8 @@
 
 use anyhow::Context;
 use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// Where the file is, unless a flag or a variable says so.
@@ -32,7 +34,7 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the file that the command line, the variable or the usual place names; without one, nothing.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let path = named(std::env::args()).or_else(|| std::env::var_os("CONFIG_FILE").map(PathBuf::from));
+        let path = named(std::env::args_os()).or_else(|| std::env::var_os("CONFIG_FILE").map(PathBuf::from));
         let path = match path {
             Some(path) => path,
             None if std::path::Path::new(USUAL).exists() => PathBuf::from(USUAL),
@@ -87,13 +89,16 @@ impl Config {
     }
 }
 
-/// The file that a command line names.
-fn named(arguments: impl Iterator<Item = String>) -> Option<PathBuf> {
+/// The file that a command line names. Other arguments may be no UTF-8: clap refuses them later.
+fn named(arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let mut arguments = arguments.skip(1);
     while let Some(argument) = arguments.next() {
-        match argument.strip_prefix("--config_file") {
-            Some("") => return arguments.next().map(PathBuf::from),
-            Some(value) => return value.strip_prefix('=').map(PathBuf::from),
+        match argument.as_bytes().strip_prefix(b"--config_file") {
+            Some([]) => return arguments.next().map(PathBuf::from),
+            Some(value) => {
+                let path = value.strip_prefix(b"=");
+                return path.map(|path| PathBuf::from(OsStr::from_bytes(path)));
+            }
             None => {}
         }
     }
@@ -130,9 +135,15 @@ mod tests {
 
     #[test]
     fn a_command_line_names_the_file() {
-        let file = |line: &str| named(line.split(' ').map(str::to_owned)).map(|path| path.display().to_string());
+        let file = |line: &str| named(line.split(' ').map(OsString::from)).map(|path| path.display().to_string());
         assert_eq!(file("journal --config_file a.yaml").as_deref(), Some("a.yaml"));
         assert_eq!(file("journal --port 1 --config_file=b.yaml").as_deref(), Some("b.yaml"));
         assert_eq!(file("journal --port 1"), None);
+        let bytes = [&b"journal"[..], b"--\xff", b"--config_file=\xff.yaml"];
+        let arguments = bytes.map(|bytes| OsStr::from_bytes(bytes).to_owned());
+        assert_eq!(
+            named(arguments.into_iter()),
+            Some(OsStr::from_bytes(b"\xff.yaml").into())
+        );
     }
 }

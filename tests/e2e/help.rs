@@ -1,6 +1,19 @@
-//! What every program and every command of `odograph` says of itself, word for word.
+//! What every program and every command of `odograph` says of itself, word for word, and of arguments that are no text.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
+
+/// The programs, but for `odograph`.
+const PROGRAMS: [&str; 7] = [
+    "ingestor",
+    "persistor",
+    "api",
+    "dumper",
+    "notifier",
+    "messages",
+    "journal",
+];
 
 /// What `--help` prints, with an empty environment, so that no variable of the developer's shows as set.
 fn help(program: &str, arguments: &[&str]) -> String {
@@ -25,15 +38,7 @@ fn commands(help: &str) -> Vec<String> {
 
 #[test]
 fn of_each_program() {
-    for program in [
-        "ingestor",
-        "persistor",
-        "api",
-        "dumper",
-        "notifier",
-        "messages",
-        "journal",
-    ] {
+    for program in PROGRAMS {
         insta::assert_snapshot!(program, help(program, &[]));
     }
 }
@@ -53,4 +58,22 @@ fn of_each_command() {
     }
     insta::assert_snapshot!("odograph", top);
     assert!(names.len() > 8, "{names:?}");
+}
+
+#[test]
+fn an_argument_that_is_no_utf_8_is_refused() {
+    let wrong = OsStr::from_bytes(b"\xff");
+    let programs = PROGRAMS.map(|program| vec![program]);
+    let commands = [
+        vec!["odograph"],
+        vec!["odograph", "journal"],
+        vec!["odograph", "tail", "--device"],
+    ];
+    for words in programs.into_iter().chain(commands) {
+        let mut command = Command::new(testutil::built(words[0]));
+        let output = command.args(&words[1..]).arg(wrong).env_clear().output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.starts_with("error: "), "{words:?}: {said}");
+    }
 }
