@@ -106,8 +106,11 @@ impl Format {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("listen for signals")?;
+    let is_standard = args.output.is_none();
     tokio::select! {
         done = export(args) => done.map(|()| ExitCode::SUCCESS),
+        // While the api is silent, no write fails.
+        () = crate::output::closed(), if is_standard => Ok(ExitCode::SUCCESS),
         _signal = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
     }
 }

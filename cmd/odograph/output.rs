@@ -1,7 +1,10 @@
 //! What commands print.
 
 use anyhow::Context;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
 pub(crate) fn print(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("write to the standard output")
@@ -10,4 +13,53 @@ pub(crate) fn print(line: &str) -> anyhow::Result<()> {
 /// A number and its words: those of one, or those of others.
 pub(crate) fn counted(count: u64, one: &str, others: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { others })
+}
+
+/// Waits until the reader of the standard output is gone, as `head` is after its last line. Waits for ever where the
+/// standard output is no pipe. Inside a runtime only.
+pub(crate) async fn closed() {
+    closed_pipe(std::io::stdout().as_fd()).await;
+}
+
+async fn closed_pipe(output: BorrowedFd<'_>) {
+    // A terminal that is closed sends SIGHUP. A file cannot be watched.
+    if !output.is_terminal()
+        && let Ok(copy) = output.try_clone_to_owned()
+        // Unchecked: the check would make the pipe non-blocking for all who write to it. Nothing is written here.
+        && let Ok(pipe) = Sender::from_owned_fd_unchecked(copy)
+    {
+        while let Ok(ready) = pipe.ready(Interest::ERROR).await {
+            if ready.is_error() {
+                return;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_pipe_is_closed_once_its_reader_is_gone() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        assert_eq!(closed_pipe(writer.as_fd()).now_or_never(), None);
+        let (gone, ()) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(60), closed_pipe(writer.as_fd())),
+            async { drop(reader) }
+        );
+        assert_eq!(gone, Ok(()));
+        // A reader that was gone before is noticed as well.
+        let gone = tokio::time::timeout(Duration::from_secs(60), closed_pipe(writer.as_fd())).await;
+        assert_eq!(gone, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_never_closed() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(closed_pipe(file.as_fd()).now_or_never(), None);
+    }
 }

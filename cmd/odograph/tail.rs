@@ -5,6 +5,7 @@ mod screen;
 mod value;
 
 use crate::api::{Api, Source};
+use crate::output::closed;
 use anyhow::{Context, bail};
 use events::Events;
 use jiff::tz::TimeZone;
@@ -78,6 +79,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let ended = tokio::select! {
         ended = follow(&api, &filter, &mut output) => ended,
+        // While no value comes, no write fails.
+        () = closed() => Ok(()),
         _signal = signals.next() => Ok(()),
     };
     if let Output::Screen(screen) = output {

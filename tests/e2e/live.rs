@@ -1,10 +1,12 @@
 //! The live stream, through faults: no last value is missed. And its end: of the program, of a slow listener, of a pipe.
 
 use crate::system::{KEY, LONG, System, answer, client, connect, ingestor, persistor};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use testutil::{Nats, Postgres, Process, Program, Signal, built, nats, poll};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 /// A reading of this second, with the second as its value.
 fn line(second: u8) -> String {
@@ -175,19 +177,36 @@ async fn a_listener_that_takes_nothing_is_dropped() {
 #[tokio::test]
 async fn a_tail_ends_with_its_pipe() {
     let mut system = System::start(1).await;
-    let mut tail = Command::new(built("odograph"))
-        .args(["tail", "--url", &system.api.url().await])
+    let url = system.api.url().await;
+    assert_eq!(system.post(line(1)).await.0, 200);
+    let first = first_line_alone(&["tail", "--url", &url]).await;
+    assert_eq!(first, "default speed 1 km/h 2024-05-01T12:00:01Z\n");
+}
+
+#[tokio::test]
+async fn a_receiver_of_deliveries_ends_with_its_pipe() {
+    let first = first_line_alone(&["subscriptions", "listen", "--port", "0"]).await;
+    assert!(first.starts_with("Listening on http://127.0.0.1:"), "{first}");
+}
+
+/// The first line of a command of `odograph` that would wait for more. Its reader is gone behind this line, as `head -1`
+/// is, and the command has to end well although it has nothing to write.
+async fn first_line_alone(command: &[&str]) -> String {
+    let mut running = Command::new(built("odograph"))
+        .args(command)
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .unwrap();
-    drop(tail.stdout.take());
-    assert_eq!(system.post(line(1)).await.0, 200);
-    let ended = poll(LONG, || {
-        let ended = tail.try_wait().unwrap();
-        async move { ended }
-    })
-    .await;
-    assert!(ended.success(), "{ended}");
+    let mut lines = BufReader::new(running.stdout.take().unwrap());
+    let mut first = String::new();
+    timeout(LONG, lines.read_line(&mut first)).await.unwrap().unwrap();
+    drop(lines);
+    let ended = timeout(LONG, running.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{ended:?}");
+    first
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::lists;
 use super::text::text_of;
+use crate::output::closed;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Bytes;
@@ -80,8 +81,14 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
         done: stop.clone(),
     };
     let serving = web::serve(listener, routes(receiver), web::Front::default(), stop.clone());
+    let asked = async {
+        tokio::select! {
+            _signal = signals.next() => {}
+            () = closed() => {}
+        }
+    };
     let ending = async {
-        if stop.run_until_cancelled(signals.next()).await.is_some() {
+        if stop.run_until_cancelled(asked).await.is_some() {
             stop.cancel();
         }
     };
