@@ -15,6 +15,16 @@ pub(crate) fn counted(count: u64, one: &str, others: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { others })
 }
 
+/// What a server says is wrong, in the words of the command line. If it begins with the name of a parameter, as in
+/// `q: too long`, the name of the flag takes its place.
+pub(crate) fn in_flags(detail: &str, flags: &[(&str, &str)]) -> String {
+    let named = detail.split_once(": ").and_then(|(name, rest)| {
+        let (_, flag) = flags.iter().find(|(known, _)| *known == name)?;
+        Some(format!("{flag}: {rest}"))
+    });
+    named.unwrap_or_else(|| detail.to_owned())
+}
+
 /// Waits until the reader of the standard output is gone, as `head` is after its last line. Waits for ever where the
 /// standard output is no pipe. Inside a runtime only.
 pub(crate) async fn closed() {
@@ -42,6 +52,19 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
     use std::time::Duration;
+
+    #[test]
+    fn flags_take_the_place_of_parameters() {
+        let flags = [("q", "--words"), ("from_date", "--since")];
+        for (detail, expected) in [
+            ("q: longer than it may be: 3", "--words: longer than it may be: 3"),
+            ("from_date: write a date", "--since: write a date"),
+            ("device: q: not known", "device: q: not known"),
+            ("There is no q.", "There is no q."),
+        ] {
+            assert_eq!(in_flags(detail, &flags), expected);
+        }
+    }
 
     #[tokio::test]
     async fn a_pipe_is_closed_once_its_reader_is_gone() {

@@ -66,6 +66,15 @@ pub fn plain_time(text: &str) -> Option<DateTime> {
     text.parse().ok()
 }
 
+impl std::str::FromStr for Moment {
+    /// What to write.
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Self::parse(text).ok_or(HELP)
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&reading::time::exact(self.0.saturating_mul(1000)))

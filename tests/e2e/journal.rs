@@ -116,5 +116,15 @@ async fn people_post_and_read() {
     assert_eq!(listed.trim(), "2026-06-01 10:00  anna  ferry to #Cres, 14 euros");
     let (code, _, said) = run(&["post", "a", "--hashtag", "b c"]).await;
     assert_eq!(code, 1);
-    assert!(said.contains("hashtags: write letters"), "{said}");
+    assert!(said.contains("--hashtag: write letters"), "{said}");
+    for line in [
+        ["journal", "--since", "x"],
+        ["journal", "--until", "x"],
+        ["post", "--time", "x"],
+    ] {
+        let (code, _, said) = run(&line).await;
+        assert_eq!(code, 2, "{said}");
+        let expected = format!("error: invalid value 'x' for '{} <TIME>': write a date", line[1]);
+        assert!(said.contains(&expected), "{said}");
+    }
 }

@@ -37,11 +37,11 @@ pub(crate) struct Args {
     words: Option<String>,
 
     /// Only entries of this time and later: 2026-11-26, in this machine's zone, or 2026-11-26T18:30:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = super::time, value_name = "TIME")]
     since: Option<String>,
 
     /// Only entries before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = super::time, value_name = "TIME")]
     until: Option<String>,
 
     /// How many entries at the most

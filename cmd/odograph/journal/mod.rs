@@ -10,6 +10,7 @@ pub(crate) use post::Args as PostArgs;
 pub(crate) use post::run as post;
 
 use crate::http::Server;
+use crate::output::in_flags;
 use anyhow::bail;
 use jiff::tz::TimeZone;
 use reqwest::{RequestBuilder, StatusCode, Url};
@@ -23,6 +24,22 @@ const JOURNAL: Server = Server {
     name: "journal",
     usual: "http://127.0.0.1:9000",
 };
+
+/// The journal's names of parameters and members, and the flags that give them.
+const FLAGS: [(&str, &str); 12] = [
+    ("hashtag", "--hashtag"),
+    ("hashtags", "--hashtag"),
+    ("user", "--user"),
+    ("user_name", "--user"),
+    ("device", "--device"),
+    ("q", "--words"),
+    ("from_date", "--since"),
+    ("to_date", "--until"),
+    ("limit", "--limit"),
+    ("created_at", "--time"),
+    ("latitude", "--place"),
+    ("longitude", "--place"),
+];
 
 /// A client, and the address of the journal's entries.
 fn client(url: &str) -> anyhow::Result<(reqwest::Client, Url)> {
@@ -46,15 +63,20 @@ fn data(status: StatusCode, json: &Value) -> anyhow::Result<Value> {
         return Ok(json["data"].clone());
     }
     match json["detail"].as_str() {
-        Some(detail) => bail!("{}", shown(detail)),
+        Some(detail) => bail!("{}", in_flags(&shown(detail), &FLAGS)),
         None => bail!("the journal answered {status}"),
     }
+}
+
+/// The text of a time, checked here: the journal does not know the flag's name.
+fn time(text: &str) -> Result<String, String> {
+    let checked: Result<entry::Moment, _> = text.parse();
+    checked.map(|_moment| text.to_owned()).map_err(str::to_owned)
 }
 
 /// A time as it is sent. One without an offset is of this machine's zone, as the times are that are shown.
 fn sent(text: &str, zone: &TimeZone) -> String {
     let zoned = entry::plain_time(text).and_then(|plain| plain.to_zoned(zone.clone()).ok());
-    // What is wrong with another text, the journal says.
     zoned.map_or_else(|| text.to_owned(), |zoned| zoned.timestamp().to_string())
 }
 
@@ -67,6 +89,19 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_of_a_flag() {
+        let told = |detail: &str| {
+            let problem = serde_json::json!({"detail": detail});
+            data(StatusCode::BAD_REQUEST, &problem).unwrap_err().to_string()
+        };
+        assert_eq!(told("to_date: write a date"), "--until: write a date");
+        assert_eq!(told("latitude: not on earth"), "--place: not on earth");
+        assert_eq!(told("There is no entry."), "There is no entry.");
+        assert!(time("2026-11-26 18:30").is_ok());
+        assert!(time("tomorrow").unwrap_err().starts_with("write a date"));
+    }
 
     #[test]
     fn times_are_of_this_machines_zone_unless_they_say_otherwise() {

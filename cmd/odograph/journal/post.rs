@@ -32,7 +32,7 @@ pub(crate) struct Args {
     device: Option<String>,
 
     /// When it happened: 2026-11-26 18:30, in this machine's zone, or 2026-11-26T18:30:00Z [default: now]
-    #[arg(long)]
+    #[arg(long, value_parser = super::time)]
     time: Option<String>,
 
     /// Where it happened, in degrees: LATITUDE,LONGITUDE
