@@ -55,13 +55,10 @@ impl Plan {
 pub(super) async fn apply(api: &Api, plan: &Plan, prune: bool) -> anyhow::Result<Value> {
     let mut done = Vec::new();
     for (name, geojson) in plan.areas.iter().flatten() {
-        let (_, new) = areas::set(api, name, geojson)
+        let (_, what) = areas::set(api, name, geojson)
             .await
             .with_context(|| format!("area {name}"))?;
-        done.push(json!([
-            if new { "created" } else { "replaced" },
-            format!("area {name}")
-        ]));
+        done.push(json!([what, format!("area {name}")]));
     }
     let before = api.get(&["subscriptions"]).await?;
     let before = before["subscriptions"].as_array().cloned().unwrap_or_default();

@@ -45,19 +45,21 @@ pub(super) async fn perform(api: &Api, command: Command) -> anyhow::Result<(Valu
     })
 }
 
-/// Makes an area, or replaces it. Returns whether it is new.
-pub(super) async fn set(api: &Api, name: &str, geojson: &Value) -> anyhow::Result<(Value, bool)> {
+/// Makes an area, or replaces it. Returns it, and what was done: `created`, `replaced`, or `unchanged`.
+pub(super) async fn set(api: &Api, name: &str, geojson: &Value) -> anyhow::Result<(Value, &'static str)> {
     let all = api.get(&["areas"]).await?;
     let known = all["areas"]
         .as_array()
         .is_some_and(|areas| areas.iter().any(|area| area["name"] == name));
     if known {
-        return Ok((api.put(&["areas", name], &json!({"geojson": geojson})).await?, false));
+        let before = api.get(&["areas", name]).await?;
+        let after = api.put(&["areas", name], &json!({"geojson": geojson})).await?;
+        // The file may hold more than the geometry, so it is not compared itself.
+        let is_same = before["geojson"] == after["geojson"];
+        return Ok((after, if is_same { "unchanged" } else { "replaced" }));
     }
-    Ok((
-        api.post(&["areas"], &json!({"name": name, "geojson": geojson})).await?,
-        true,
-    ))
+    let body = json!({"name": name, "geojson": geojson});
+    Ok((api.post(&["areas"], &body).await?, "created"))
 }
 
 fn listed(answer: &Value) -> String {

@@ -234,8 +234,17 @@ async fn a_file_is_applied() {
     };
     let before = ids().await;
     let second = notifier.say(&["apply", path]).await.unwrap();
-    assert_eq!(second, "replaced   area home\nunchanged  home\nreplaced   hot\n");
+    assert_eq!(second, "unchanged  area home\nunchanged  home\nreplaced   hot\n");
     assert_eq!(ids().await, before);
+    // As an editor of maps writes it: the same borders are no change, others are.
+    for (east, what) in [(json!(1), "unchanged"), (json!(1.5), "replaced ")] {
+        let square = json!({"type": "Polygon", "coordinates": [[[0, 0], [east, 0], [east, 1], [0, 0]]]});
+        let feature = json!({"type": "Feature", "properties": {"name": "Home"}, "geometry": square});
+        let plan = json!({"areas": {"home": feature}, "subscriptions": []});
+        std::fs::write(&file, plan.to_string()).unwrap();
+        let told = notifier.say(&["apply", path]).await.unwrap();
+        assert_eq!(told, format!("{what}  area home\n"));
+    }
     let less = json!({"areas": {}, "subscriptions": [{"name": "hot", "filter": "speed > 2", "targetUrl": target}]});
     std::fs::write(&file, less.to_string()).unwrap();
     assert_eq!(notifier.say(&["apply", path]).await.unwrap(), "replaced   hot\n");
