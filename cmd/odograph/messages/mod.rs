@@ -105,10 +105,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Delete { ids } => {
-            let mut server = server()?;
+            let (mut server, mut deleted) = (server()?, 0_u64);
             for ids in chunks(ids)? {
-                server.call(async |client| client.delete(ids.clone()).await).await?;
+                let count = server.call(async |client| client.delete(ids.clone()).await).await?;
+                deleted += u64::from(count);
             }
+            // The server counts the ids that it was sent, missing ones too, and no messages.
+            print(&format!(
+                "the messages of {} are deleted",
+                counted(deleted, "id", "ids")
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Clean => {

@@ -66,8 +66,14 @@ async fn people_put_get_list_and_delete() {
     let expected = lines((0..3000).map(|number| (number.to_string(), format!("text {number}"))));
     assert_eq!(code, Some(0), "{error}");
     assert!(said == expected, "{} lines", said.lines().count());
-    let (code, ..) = odograph(&["--url", &url, "delete", "-"], &ids).await;
-    assert_eq!(code, Some(0));
+    let (code, said, error) = odograph(&["--url", &url, "delete", "-"], &ids).await;
+    assert_eq!(
+        (code, &*said),
+        (Some(0), "the messages of 3000 ids are deleted\n"),
+        "{error}"
+    );
+    let (_, said, _) = odograph(&["--url", &url, "delete", "missing"], "").await;
+    assert_eq!(said, "the messages of 1 id are deleted\n");
     assert_eq!(
         odograph(&["--url", &url, "get", "1", "2"], "").await,
         (Some(0), String::new(), String::new())
