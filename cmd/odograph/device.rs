@@ -1,6 +1,7 @@
 //! `odograph device`: names of devices for display.
 
 use crate::dead::prepared;
+use crate::output::print;
 use postgres::Pool;
 use std::io::Write;
 use std::process::ExitCode;
@@ -55,11 +56,22 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Name { device, name } => {
             let name = Some(&*name).filter(|name| !name.is_empty());
-            device_names::set(&pool, &device, name).await?;
+            let is_changed = device_names::set(&pool, &device, name).await?;
+            print(&done(&device, name, is_changed))?;
         }
         Command::List => list(&pool).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What naming a device has done.
+fn done(device: &str, name: Option<&str>, is_changed: bool) -> String {
+    match (name, is_changed) {
+        (Some(name), true) => format!("{device} is shown as {name}"),
+        (Some(name), false) => format!("{device} is shown as {name}, as before"),
+        (None, true) => format!("the name of {device} is removed"),
+        (None, false) => format!("{device} had no name"),
+    }
 }
 
 async fn list(pool: &Pool) -> anyhow::Result<()> {
@@ -90,4 +102,25 @@ fn name(text: &str) -> Result<String, String> {
 fn wrong(what: &str) -> anyhow::Result<ExitCode> {
     writeln!(std::io::stderr(), "odograph device: {what}")?;
     Ok(ExitCode::from(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_done_is_said() {
+        let database = testutil::database().await;
+        let pool = postgres::open(&database.url(), 1, STATEMENT_TIMEOUT).unwrap();
+        schema::prepare(&pool, true).await.unwrap();
+        for (name, expected) in [
+            (None, "lada had no name"),
+            (Some("Grandpa's Lada"), "lada is shown as Grandpa's Lada"),
+            (Some("Grandpa's Lada"), "lada is shown as Grandpa's Lada, as before"),
+            (None, "the name of lada is removed"),
+        ] {
+            let is_changed = device_names::set(&pool, "lada", name).await.unwrap();
+            assert_eq!(done("lada", name, is_changed), expected);
+        }
+    }
 }
