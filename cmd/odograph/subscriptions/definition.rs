@@ -1,6 +1,53 @@
 //! The flags that define a subscription, as members of its JSON.
 
+use crate::output::in_flags;
+use anyhow::anyhow;
 use serde_json::{Map, Value, json};
+
+/// The notifier's names of what the command line gives, and the flags or arguments that give it.
+const FLAGS: [(&str, &str); 26] = [
+    ("name", "NAME"),
+    ("device", "--device"),
+    ("filter", "--filter"),
+    ("for", "--for"),
+    ("clear", "--clear"),
+    ("fire", "--fire"),
+    ("every", "--every"),
+    ("maxAge", "--max-age"),
+    ("silence", "--silence"),
+    ("tolerance", "--tolerance"),
+    ("topic", "--topic"),
+    ("targetUrl", "--to"),
+    ("format", "--format"),
+    ("body", "--body"),
+    ("method", "--method"),
+    ("headers", "--header"),
+    ("ordering", "--ordering"),
+    ("parallel", "--parallel"),
+    ("rate", "--rate"),
+    ("timeout", "--timeout"),
+    ("retries", "--retries"),
+    // Of a span of time: `--to` is a URL.
+    ("from", "--from"),
+    ("to", "--to-time"),
+    ("limit", "--limit"),
+    ("ids", "ID"),
+    ("overlap", "--overlap"),
+];
+
+/// What the notifier says to write in JSON, and the same on a command line.
+const EXAMPLES: [(&str, &str); 2] = [("\"format\":\"text\"", "--format text"), ("[\"0s\",\"30s\"]", "0s,30s")];
+
+/// What the notifier says is wrong, in the words of the command line.
+pub(super) fn of_flags(error: anyhow::Error) -> anyhow::Error {
+    let told = error.to_string();
+    let named = in_flags(&told, &FLAGS);
+    if named == told {
+        return error;
+    }
+    let examples = EXAMPLES.iter();
+    anyhow!(examples.fold(named, |text, (json, flag)| text.replace(json, flag)))
+}
 
 /// What is noticed, and how it is sent. An empty text takes a member away.
 #[derive(clap::Args, Default)]

@@ -273,6 +273,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Does what a command says. Returns what to print.
 async fn perform(api: &Api, command: Command, json: bool) -> anyhow::Result<String> {
+    // A file of `apply` has the notifier's names.
+    let has_flags = !matches!(command, Command::Apply { .. } | Command::Areas { .. });
+    let answered = answer(api, command).await;
+    let (answer, text) = answered.map_err(|error| if has_flags { definition::of_flags(error) } else { error })?;
+    Ok(if json { format!("{answer}\n") } else { text(&answer) })
+}
+
+/// The notifier's answer to a command, and what writes it for people.
+async fn answer(api: &Api, command: Command) -> anyhow::Result<(Value, fn(&Value) -> String)> {
     let (answer, text): (Value, fn(&Value) -> String) = match command {
         Command::List => (api.get(&["subscriptions"]).await?, lists::subscriptions),
         Command::Create {
@@ -349,7 +358,7 @@ async fn perform(api: &Api, command: Command, json: bool) -> anyhow::Result<Stri
         Command::Areas { command } => areas::perform(api, command).await?,
         Command::Listen(_) => (Value::Null, |_| String::new()),
     };
-    Ok(if json { format!("{answer}\n") } else { text(&answer) })
+    Ok((answer, text))
 }
 
 /// JSON for people.

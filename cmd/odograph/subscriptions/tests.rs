@@ -166,8 +166,70 @@ async fn a_bad_filter_is_pointed_at() {
     ];
     let told = notifier.say(&bad).await.unwrap_err();
     let (sentence, place) = told.split_once("\n\n").unwrap();
-    assert!(sentence.starts_with("filter: line 1, column 14: "), "{told}");
+    assert!(sentence.starts_with("--filter: line 1, column 14: "), "{told}");
     assert_eq!(place, "  speed > 1 && outside(\"home\")\n               ^");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_of_a_flag() {
+    let notifier = Notifier::start().await;
+    let target = ["--to", "http://127.0.0.1:5003/"];
+    let create = ["create", "hot", "--filter", "speed > 1"];
+    let line = |more: &[&'static str]| [&create[..], &target[..], more].concat();
+    for (line, expected) in [
+        (create.to_vec(), "--to: it is missing"),
+        (line(&["--max-age", "x"]), "--max-age: "),
+        (line(&["--header", "a b: c"]), "--header: "),
+        (
+            line(&["--body", "device"]),
+            "--body: it is for the format text; add --format text",
+        ),
+        (line(&["--retries", "0s,x"]), "--retries: "),
+        (
+            vec![
+                "create",
+                "a b",
+                "--filter",
+                "speed > 1",
+                "--to",
+                "http://127.0.0.1:5003/",
+            ],
+            "NAME: write",
+        ),
+    ] {
+        let told = notifier.say(&line).await.unwrap_err();
+        assert!(told.starts_with(expected), "{line:?}: {told}");
+    }
+    notifier.say(&line(&[])).await.unwrap();
+    for (line, expected) in [
+        (vec!["attempts", "hot", "--limit", "0"], "--limit: "),
+        (vec!["redrive", "hot", "x"], "ID: "),
+        (vec!["rotate", "hot", "--overlap", "x"], "--overlap: "),
+        (vec!["edit", "hot", "--to", "ftp://127.0.0.1"], "--to: "),
+        (
+            vec!["test", "hot", "--from", "1h", "--to-time", "2h"],
+            "--to-time: it is not after",
+        ),
+        (
+            vec!["replay", "hot", "--from", "1h", "--to-time", "2h"],
+            "--to-time: it is not after",
+        ),
+    ] {
+        let told = notifier.say(&line).await.unwrap_err();
+        assert!(told.starts_with(expected), "{line:?}: {told}");
+    }
+    // A file has the notifier's names.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let plan = json!({"subscriptions": [{"name": "fast", "filter": "speed > 1"}]});
+    std::fs::write(file.path(), plan.to_string()).unwrap();
+    let told = notifier
+        .say(&["apply", file.path().to_str().unwrap()])
+        .await
+        .unwrap_err();
+    assert!(
+        told.starts_with("subscription fast: targetUrl: it is missing"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
