@@ -1,6 +1,7 @@
 //! Asks the API for streams.
 
 use crate::http::Server;
+use crate::output::in_flags;
 use anyhow::{Context, anyhow};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,15 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// What the API says of times to those who write URLs.
 const OF_URLS: &str = ", whose + is %2B in a URL";
+
+/// The API's names of parameters, and the flags that give them.
+const FLAGS: [(&str, &str); 5] = [
+    ("from", "--from"),
+    ("to", "--to"),
+    ("from is not before to", "--from is not before --to"),
+    ("device", "--device"),
+    ("sensor", "--sensor"),
+];
 
 const API: Server = Server {
     name: "api",
@@ -107,18 +117,43 @@ impl Api {
 async fn refused(status: StatusCode, answer: Response) -> anyhow::Error {
     let problem: Option<Value> = answer.json().await.ok();
     let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-    let detail = detail.map_or_else(
-        || format!("the api answered {status}."),
-        |detail| shown(detail).replace(OF_URLS, ""),
-    );
+    let detail = detail.map_or_else(|| format!("the api answered {status}."), of_flags);
     if status == StatusCode::UNAUTHORIZED {
         return anyhow!("{detail} The variable READ_KEY gives it.");
     }
     anyhow!("{detail}")
 }
 
+/// What the API says is wrong, in the words of the command line.
+fn of_flags(detail: &str) -> String {
+    in_flags(&shown(detail).replace(OF_URLS, ""), &FLAGS)
+}
+
 /// A text without characters that a terminal would obey.
 pub(crate) fn shown(text: &str) -> String {
     let shown = |ch: char| if ch.is_control() { '\u{fffd}' } else { ch };
     text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_of_a_flag() {
+        for (detail, expected) in [
+            (
+                "to: write it as 2021-02-28T10:00:00Z, or with an offset, whose + is %2B in a URL; or write a date",
+                "--to: write it as 2021-02-28T10:00:00Z, or with an offset; or write a date",
+            ),
+            (
+                "from is not before to: swap them, or ask for a longer span",
+                "--from is not before --to: swap them, or ask for a longer span",
+            ),
+            ("sensor: not a name", "--sensor: not a name"),
+            ("A key is needed.", "A key is needed."),
+        ] {
+            assert_eq!(of_flags(detail), expected);
+        }
+    }
 }
