@@ -1,5 +1,6 @@
 //! `odograph dead`: lists, shows, redrives or purges dead letters.
 
+use crate::output::{print, written};
 use anyhow::Context;
 use event::Writer;
 use ingest::EventTimes;
@@ -187,7 +188,6 @@ async fn list(
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
-    let mut out = std::io::stdout().lock();
     let (mut rows, mut number) = (0, 0);
     while let Some(letter) = letters.after(number).await? {
         number = letter.number;
@@ -201,8 +201,8 @@ async fn list(
             }
             rows += 1;
             match format {
-                Format::Json => writeln!(out, "{}", row.json)?,
-                Format::Text => writeln!(out, "{}", row.text)?,
+                Format::Json => print(&row.json.to_string())?,
+                Format::Text => print(&row.text)?,
             }
         }
     }
@@ -288,9 +288,8 @@ async fn show(letters: &DeadLetters, id: u64, payload: bool) -> anyhow::Result<E
         .get(id)
         .await?
         .with_context(|| format!("there is no dead letter {id}"))?;
-    let mut out = std::io::stdout().lock();
     if payload {
-        out.write_all(&letter.letter.payload)?;
+        written(std::io::stdout().write_all(&letter.letter.payload))?;
         return Ok(ExitCode::SUCCESS);
     }
     let shown = match content(&letter) {
@@ -300,7 +299,7 @@ async fn show(letters: &DeadLetters, id: u64, payload: bool) -> anyhow::Result<E
             "source": letter.letter.source, "reason": letter.letter.reason, "lines": lines,
         }),
     };
-    writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+    print(&serde_json::to_string_pretty(&shown)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -78,11 +78,9 @@ async fn list(pool: &Pool) -> anyhow::Result<()> {
     let mut after: Option<String> = None;
     loop {
         let page = device_names::list(pool, after.as_deref(), PAGE).await?;
-        let mut out = std::io::stdout().lock();
         for (device, name) in &page {
-            writeln!(out, "{device}\t{}", name.as_deref().unwrap_or_default())?;
+            print(&format!("{device}\t{}", name.as_deref().unwrap_or_default()))?;
         }
-        drop(out);
         match page.into_iter().next_back() {
             Some((last, _)) => after = Some(last),
             None => return Ok(()),

@@ -154,6 +154,9 @@ fn tool(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
             ended
         });
     ended.unwrap_or_else(|error| {
+        if error.is::<output::Closed>() {
+            return ExitCode::SUCCESS;
+        }
         let _unread = writeln!(std::io::stderr(), "odograph: {error:#}");
         ExitCode::FAILURE
     })

@@ -1,13 +1,35 @@
 //! What commands print.
 
 use anyhow::Context;
-use std::io::{IsTerminal, Write};
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
+/// The reader of the standard output is gone, as `head` is after its last line. A command then ends well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader of the standard output is gone")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// Prints a line. The error is [`Closed`] if the reader is gone.
 pub(crate) fn print(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("write to the standard output")
+    written(writeln!(std::io::stdout(), "{line}"))
+}
+
+/// What became of a write to the standard output. The error is [`Closed`] if its reader is gone.
+pub(crate) fn written(outcome: io::Result<()>) -> anyhow::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
+        outcome => outcome.context("write to the standard output"),
+    }
 }
 
 /// A number and its words: those of one, or those of others.
@@ -52,6 +74,16 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
     use std::time::Duration;
+
+    #[test]
+    fn a_reader_that_is_gone_is_told_apart() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let gone = written(writer.write_all(b"x")).unwrap_err();
+        assert!(gone.is::<Closed>(), "{gone}");
+        let full = written(Err(ErrorKind::StorageFull.into())).unwrap_err();
+        assert!(!full.is::<Closed>(), "{full}");
+    }
 
     #[test]
     fn flags_take_the_place_of_parameters() {

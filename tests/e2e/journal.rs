@@ -9,7 +9,10 @@ mod track;
 use crate::system::{LONG, System, answer};
 use reqwest::Method;
 use serde_json::{Value, json};
-use testutil::{Database, Process, Program};
+use std::process::Stdio;
+use testutil::{Database, Process, Program, built};
+use tokio::process::Command;
+use tokio::time::timeout;
 
 /// A journal with no more rights than it needs, in which everybody writes under any name.
 fn journal(database: &Database) -> Program {
@@ -112,6 +115,18 @@ async fn people_post_and_read() {
         listed.trim(),
         "2026-06-01 14:00  anna  lada  flat tyre  #help\n2026-06-01 10:00  anna  ferry to #Cres, 14 euros"
     );
+    // A reader that is gone, as `head` is after its last line, is no failure.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = Command::new(built("odograph"))
+        .args(["journal", "--url", &url])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let unread = timeout(LONG, unread.wait_with_output()).await.unwrap().unwrap();
+    assert!(unread.status.success() && unread.stderr.is_empty(), "{unread:?}");
     let (_, listed, _) = run(&["journal", "--hashtag", "CRES", "--words", "ferry"]).await;
     assert_eq!(listed.trim(), "2026-06-01 10:00  anna  ferry to #Cres, 14 euros");
     let (code, _, said) = run(&["post", "a", "--hashtag", "b c"]).await;
