@@ -1,6 +1,6 @@
 //! `odograph dead`: lists, shows, redrives or purges dead letters.
 
-use crate::output::{print, written};
+use crate::output::{none, print, written};
 use anyhow::Context;
 use event::Writer;
 use ingest::EventTimes;
@@ -205,6 +205,9 @@ async fn list(
                 Format::Text => print(&row.text)?,
             }
         }
+    }
+    if rows == 0 {
+        none("such dead letters");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `odograph device`: names of devices for display.
 
 use crate::dead::prepared;
-use crate::output::print;
+use crate::output::{none, print};
 use postgres::Pool;
 use std::io::Write;
 use std::process::ExitCode;
@@ -83,7 +83,12 @@ async fn list(pool: &Pool) -> anyhow::Result<()> {
         }
         match page.into_iter().next_back() {
             Some((last, _)) => after = Some(last),
-            None => return Ok(()),
+            None => {
+                if after.is_none() {
+                    none("devices");
+                }
+                return Ok(());
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ impl std::error::Error for Closed {}
 
 /// Prints a line. The error is [`Closed`] if the reader is gone.
 pub(crate) fn print(line: &str) -> anyhow::Result<()> {
-    written(writeln!(std::io::stdout(), "{line}"))
+    written(writeln!(io::stdout(), "{line}"))
 }
 
 /// What became of a write to the standard output. The error is [`Closed`] if its reader is gone.
@@ -30,6 +30,11 @@ pub(crate) fn written(outcome: io::Result<()>) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
         outcome => outcome.context("write to the standard output"),
     }
+}
+
+/// Says on the standard error that a list has no rows, so that a wrong filter is seen. Programs that read rows read none.
+pub(crate) fn none(what: &str) {
+    let _unread = writeln!(io::stderr(), "odograph: there are no {what}");
 }
 
 /// A number and its words: those of one, or those of others.
@@ -50,7 +55,7 @@ pub(crate) fn in_flags(detail: &str, flags: &[(&str, &str)]) -> String {
 /// Waits until the reader of the standard output is gone, as `head` is after its last line. Waits for ever where the
 /// standard output is no pipe. Inside a runtime only.
 pub(crate) async fn closed() {
-    closed_pipe(std::io::stdout().as_fd()).await;
+    closed_pipe(io::stdout().as_fd()).await;
 }
 
 async fn closed_pipe(output: BorrowedFd<'_>) {
@@ -66,7 +71,7 @@ async fn closed_pipe(output: BorrowedFd<'_>) {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]
@@ -77,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_gone_is_told_apart() {
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = io::pipe().unwrap();
         drop(reader);
         let gone = written(writer.write_all(b"x")).unwrap_err();
         assert!(gone.is::<Closed>(), "{gone}");
@@ -100,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pipe_is_closed_once_its_reader_is_gone() {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
         assert_eq!(closed_pipe(writer.as_fd()).now_or_never(), None);
         let (gone, ()) = tokio::join!(
             tokio::time::timeout(Duration::from_secs(60), closed_pipe(writer.as_fd())),

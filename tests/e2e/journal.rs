@@ -129,6 +129,8 @@ async fn people_post_and_read() {
     assert!(unread.status.success() && unread.stderr.is_empty(), "{unread:?}");
     let (_, listed, _) = run(&["journal", "--hashtag", "CRES", "--words", "ferry"]).await;
     assert_eq!(listed.trim(), "2026-06-01 10:00  anna  ferry to #Cres, 14 euros");
+    let (code, listed, said) = run(&["journal", "--user", "bob"]).await;
+    assert_eq!((code, &*listed, &*said), (0, "", "odograph: there are no such entries"));
     let (code, _, said) = run(&["post", "a", "--hashtag", "b c"]).await;
     assert_eq!(code, 1);
     assert!(said.contains("--hashtag: write letters"), "{said}");

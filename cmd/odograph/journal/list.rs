@@ -1,7 +1,7 @@
 //! `odograph journal`: reads the journal.
 
 use super::{answer, client, sent, shown};
-use crate::output::print;
+use crate::output::{none, print};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             query.extend_pairs(value.iter().map(|value| (name, value)));
         }
     }
-    let (mut left, mut cursor) = (args.limit, None::<String>);
+    let (mut left, mut cursor, mut is_empty) = (args.limit, None::<String>, args.limit > 0);
     while left > 0 {
         let mut page = url.clone();
         page.query_pairs_mut().append_pair("limit", &left.min(PAGE).to_string());
@@ -84,12 +84,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let entries = data["messages"].as_array().cloned().unwrap_or_default();
         for entry in &entries {
             print(&line(entry, &zone))?;
+            is_empty = false;
         }
         left -= entries.len().min(left);
         cursor = data["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() || entries.is_empty() {
             break;
         }
+    }
+    if is_empty {
+        none("such entries");
     }
     Ok(ExitCode::SUCCESS)
 }

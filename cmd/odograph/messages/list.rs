@@ -1,6 +1,6 @@
 //! Lists messages from the database.
 
-use crate::output::print;
+use crate::output::{none, print};
 use anyhow::Context;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -35,9 +35,14 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&args.since, &args.source];
     let rows = client.query_raw(select, parameters).await;
     let mut rows = pin!(rows.context("list the messages; does the role have rights on them?")?);
+    let mut is_empty = true;
     while let Some(row) = rows.try_next().await.context("list the messages")? {
         let (received, id, source): (Timestamp, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         print(&format!("{received:.3}\t{id}\t{source}"))?;
+        is_empty = false;
+    }
+    if is_empty {
+        none("such messages");
     }
     Ok(ExitCode::SUCCESS)
 }

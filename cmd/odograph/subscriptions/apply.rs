@@ -101,9 +101,13 @@ pub(super) async fn apply(api: &Api, plan: &Plan, prune: bool) -> anyhow::Result
 /// What was done, a line each.
 pub(super) fn done(answer: &Value) -> String {
     let lines = answer["done"].as_array().into_iter().flatten();
-    lines
+    let text: String = lines
         .map(|line| format!("{:9}  {}\n", text_of(&line[0]), text_of(&line[1])))
-        .collect()
+        .collect();
+    if text.is_empty() {
+        return "The file names nothing, so nothing is done.\n".to_owned();
+    }
+    text
 }
 
 /// A subscription without what changes by itself.

@@ -313,6 +313,9 @@ async fn a_file_is_applied() {
     let pruned = notifier.say(&["apply", path, "--prune"]).await.unwrap();
     assert_eq!(pruned, "unchanged  hot\ndeleted    home\ndeleted    area home\n");
     assert_eq!(ids().await, before[1..]);
+    std::fs::write(&file, r#"{"subscriptions": []}"#).unwrap();
+    let nothing = notifier.say(&["apply", path]).await.unwrap();
+    assert_eq!(nothing, "The file names nothing, so nothing is done.\n");
     let missing = notifier.say(&["apply", "/nonexistent"]).await.unwrap_err();
     assert!(missing.starts_with("read /nonexistent"), "{missing}");
 }

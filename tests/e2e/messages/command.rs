@@ -91,6 +91,7 @@ async fn people_put_get_list_and_delete() {
     let later = ["list", "--since", "2999-01-01T00:00:00Z", "--database-url"];
     let (code, said, error) = odograph(&[&later[..], &[&database.url()]].concat(), "").await;
     assert_eq!((code, &*said), (Some(0), ""), "{error}");
+    assert_eq!(error, "odograph: there are no such messages\n");
     let list = [
         "list",
         "--source",
