@@ -178,3 +178,32 @@ async fn functions_beyond_the_range_of_a_double() {
         }
     }
 }
+
+#[tokio::test]
+async fn percentiles_lie_between_values_of_any_size() {
+    let least = f64::from_bits(1);
+    // The first two buckets are asked for together, and so are the last two.
+    let api = Api::with(&[
+        ("lada", "x", "2021-02-28T00:00:00Z", f64::MIN),
+        ("lada", "x", "2021-02-28T00:00:01Z", f64::MAX),
+        ("lada", "x", "2021-02-28T00:01:00Z", least),
+        ("lada", "x", "2021-02-28T00:01:01Z", 3.0 * least),
+        ("lada", "x", "2021-02-28T00:02:00Z", least),
+        ("lada", "x", "2021-02-28T00:02:01Z", 3.0 * least),
+        ("lada", "x", "2021-02-28T00:03:00Z", 0.1),
+        ("lada", "x", "2021-02-28T00:03:01Z", 0.3),
+    ])
+    .await;
+    let span = "sensor=x&from=2021-02-28T00:00:00Z&to=2021-02-28T00:04:00Z&aggregation=1m&function=min,max,p50,p95";
+    let buckets = buckets_of(&api, span).await;
+    assert_eq!(buckets.len(), 4);
+    for bucket in &buckets {
+        let [min, max, p50, p95] = ["min", "max", "p50", "p95"].map(|name| bucket[name].as_f64().unwrap());
+        assert!(min <= p50 && p50 <= p95 && p95 <= max, "{bucket}");
+    }
+    // A neighbour that needs halves changes nothing here.
+    for name in ["min", "max", "p50", "p95"] {
+        assert_eq!(buckets[1][name], buckets[2][name], "{name}");
+    }
+    assert_eq!(buckets[1]["p50"].as_f64(), Some(2.0 * least));
+}

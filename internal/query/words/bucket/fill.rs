@@ -70,12 +70,22 @@ fn linear(values: &[Option<f64>]) -> Vec<Option<f64>> {
         let [(from, first), (to, last)] = *pair else { continue };
         let steps = share(to - from);
         for (step, value) in filled[from + 1..to].iter_mut().enumerate() {
-            let way = share(step + 1) / steps;
-            // Weigh each end: the difference of two large ones may overflow.
-            *value = Some(first * (1.0 - way) + last * way);
+            *value = Some(between(first, last, share(step + 1) / steps));
         }
     }
     filled
+}
+
+/// The point on the straight line between two values, this share of the way. Rounding never leads beyond them.
+fn between(first: f64, last: f64, way: f64) -> f64 {
+    let distance = last - first;
+    let point = if distance.is_finite() {
+        first + distance * way
+    } else {
+        // Weighs each end: a double holds no such distance.
+        first * (1.0 - way) + last * way
+    };
+    point.max(first.min(last)).min(first.max(last))
 }
 
 /// A count of buckets, at most thousands, as a number to divide by.
@@ -189,6 +199,27 @@ mod tests {
         ] {
             let found = super::filled(function, &values, &held, fill, Some(7.0));
             assert_eq!(found, expected, "{function:?} {fill:?}");
+        }
+    }
+
+    #[test]
+    fn points_lie_between_values_of_any_size() {
+        let least = f64::from_bits(1);
+        let sizes = [0.0, least, 3.0 * least, 1e-310, 0.1, 0.3, 1e16, f64::MAX];
+        let values: Vec<f64> = sizes.into_iter().flat_map(|value| [-value, value]).collect();
+        for first in &values {
+            for last in &values {
+                let mut filled = filled(
+                    Function::Avg,
+                    &[Some(*first), None, None, Some(*last)],
+                    Fill::Linear,
+                    None,
+                );
+                if first > last {
+                    filled.reverse();
+                }
+                assert!(filled.is_sorted(), "{first:e} to {last:e}: {filled:?}");
+            }
         }
     }
 

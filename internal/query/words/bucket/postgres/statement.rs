@@ -87,14 +87,16 @@ fn number(function: &str, range: Range) -> String {
 /// The value that this share of the values is below, interpolated. The database sorts the values of one bucket at a
 /// time, on disk if they are many.
 fn percentile(share: &str, range: Range) -> String {
+    let plain = format!("percentile_cont({share}) WITHIN GROUP (ORDER BY value)");
     match range {
-        Range::OfDoubles => format!("percentile_cont({share}) WITHIN GROUP (ORDER BY value)"),
-        // The distance between halves is no infinity. Half of the least double would be refused as too small; beside
-        // such distances it is none.
+        Range::OfDoubles => plain,
+        // An infinity comes of two values whose distance is none that a double holds. The distance between their
+        // halves is one. Values close to zero are neither of the two: their halves would be refused as too small.
         Range::Wider => format!(
-            "2 * percentile_cont({share}) WITHIN GROUP (
-                 ORDER BY CASE WHEN abs(value) < 1e-300 THEN 0 ELSE value / 2 END
-             )"
+            "CASE WHEN {plain} <> 'Infinity' THEN {plain}
+                 ELSE 2 * percentile_cont({share}) WITHIN GROUP (
+                     ORDER BY CASE WHEN abs(value) < 1e-300 THEN 0 ELSE value / 2 END
+                 ) END"
         ),
     }
 }
