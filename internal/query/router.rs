@@ -103,6 +103,7 @@ pub fn routes(pool: Pool, options: Options, service: &Service) -> Router {
         // Within the next one: the tag is of the bytes as they are before.
         .layer(axum::middleware::from_fn(web::tag))
         .layer(compression())
+        .layer(axum::middleware::map_request(web::permit_identity))
         .layer(axum::middleware::from_fn_with_state(options.admission, admit))
         .layer(axum::middleware::map_response(web::must_be_asked_again));
     match cors(&options.origins) {

@@ -92,6 +92,27 @@ async fn a_tag_is_of_every_encoding() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_encoding_is_for_every_client() {
+    let api = with_many_sensors().await;
+    for (accepted, expected) in [
+        ("*;q=0", None),
+        ("identity;q=0", None),
+        ("br, identity;q=0, *;q=0", None),
+        ("gzip;q=0, zstd;q=0, *;q=0", None),
+        ("gzip, *;q=0", Some("gzip")),
+        ("gzip, identity;q=0", Some("gzip")),
+    ] {
+        let accept = [("accept-encoding", accepted)];
+        let answer = api.ask(Method::GET, "/api/sensors", &accept).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{accepted}");
+        let encoding = answer.headers().get(header::CONTENT_ENCODING);
+        assert_eq!(encoding.map(|name| name.to_str().unwrap()), expected, "{accepted}");
+        let problem = api.ask(Method::GET, "/api/sensors?x=1", &accept).await;
+        assert_eq!(json(problem).await["status"], 400, "{accepted}");
+    }
+}
+
+#[tokio::test]
 async fn head_has_the_headers_of_get() {
     let api = with_many_sensors().await;
     let get = api.ask(Method::GET, "/api/sensors", &[]).await;
