@@ -190,16 +190,16 @@ fn exists(conflicts: &[Conflict]) -> Status {
     status::exists(&text, named.collect())
 }
 
-/// `UNAVAILABLE`: the database did not answer; `INTERNAL`: it refused, and would again. The log says why.
+/// `UNAVAILABLE`: the database did not answer; `INTERNAL`: the same call would fail again. The log says why.
 fn unanswered(error: &Error) -> Status {
     if FAILURES.allows("database") {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(%error, cause, "a call failed at the database");
     }
-    if matches!(error, Error::Refused(_)) {
-        return status::internal();
+    if error.is_outage() {
+        return status::unavailable("The database does not answer now. Send the same again.", SOON);
     }
-    status::unavailable("The database does not answer now. Send the same again.", SOON)
+    status::internal()
 }
 
 #[tonic::async_trait]

@@ -14,6 +14,7 @@
 //!
 //! Deliberately not here: the bus, the language of filters (`filter`), and the client that sends (`webhook`).
 
+mod answer;
 pub mod area;
 mod cost;
 pub mod delivery;

@@ -1,6 +1,7 @@
 //! Testing a definition over stored readings, apart from what is under way.
 
 use crate::Subscription;
+use crate::answer::problem;
 use crate::evaluator::is_judged;
 use crate::event::{self, Event};
 use crate::judge::{Rehearsed, Span, rehearse};
@@ -52,7 +53,7 @@ impl Rehearsals {
                 "Only rules over stored readings can be tested: not \"quiet\", and not those of messages.",
             ));
         }
-        match self.rehearse(&rule, span).await.map_err(Problem::unavailable)? {
+        match self.rehearse(&rule, span).await.map_err(problem)? {
             Rehearsed::TooMuch => Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "There are more than 5,000,000 readings from \"from\" to \"to\": choose a shorter span, or one device.",

@@ -30,15 +30,20 @@ pub enum Error {
     /// The server answered with an error that would come again.
     #[error("the database refused")]
     Refused(#[source] tokio_postgres::Error),
+    /// The server has a value that this program cannot read; a person has to correct it.
+    #[error(
+        "the database holds a value that this program cannot read, such as the time infinity; find it by SQL and correct it"
+    )]
+    Unreadable(#[source] tokio_postgres::Error),
 }
 
 impl Error {
-    /// Whether the database is at fault, and may be there again later; else this program is.
+    /// Whether the database is at fault, and may be there again later. Otherwise the same fails again.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::SharedSessions | Self::Busy => true,
-            Self::Url(_) | Self::Migrate(_) | Self::MayNotMigrate(_) | Self::Refused(_) => false,
+            Self::Url(_) | Self::Migrate(_) | Self::MayNotMigrate(_) | Self::Refused(_) | Self::Unreadable(_) => false,
         }
     }
 }
@@ -52,7 +57,7 @@ pub enum Failure {
     /// The data itself is at fault (classes 22 and 23): a retry fails again.
     Data,
     /// Anything else: a lost connection, a full disk, a missing privilege, a lock or statement
-    /// timeout. Not the data's fault; try again later, without end.
+    /// timeout, a stored value that cannot be read. Not the fault of this data; try again later, without end.
     Unavailable,
 }
 
@@ -77,11 +82,19 @@ impl Failure {
 
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
+        if is_unreadable(&error) {
+            return Self::Unreadable(error);
+        }
         match Failure::of(&error) {
             Failure::Data => Self::Refused(error),
             Failure::Conflict | Failure::Unavailable => Self::Unavailable(error.into()),
         }
     }
+}
+
+/// Whether a value cannot be read. The driver shows this kind of error in its text alone.
+fn is_unreadable(error: &tokio_postgres::Error) -> bool {
+    error.to_string().starts_with("error deserializing column ")
 }
 
 impl From<PoolError> for Error {
@@ -92,5 +105,32 @@ impl From<PoolError> for Error {
             PoolError::Backend(error) => Self::Unavailable(error.into()),
             error => Self::Unavailable(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_value_that_cannot_be_read_is_no_outage() {
+        let server = testutil::database().await;
+        let pool = crate::open(&server.url(), 1, Duration::from_secs(30)).unwrap();
+        let client = pool.get().await.unwrap();
+        let row = client.query_one("SELECT 1, NULL::int8", &[]).await.unwrap();
+        for column in [0, 1] {
+            let error = Error::from(row.try_get::<_, i64>(column).unwrap_err());
+            assert!(matches!(error, Error::Unreadable(_)), "{error:?}");
+            assert!(!error.is_outage());
+        }
+        let closed = async {
+            client
+                .execute("SELECT pg_terminate_backend(pg_backend_pid())", &[])
+                .await?;
+            client.execute("SELECT", &[]).await
+        };
+        let error = Error::from(closed.await.unwrap_err());
+        assert!(error.is_outage(), "{error:?}");
     }
 }

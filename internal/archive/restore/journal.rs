@@ -130,7 +130,7 @@ impl Restorer {
         loop {
             match entry::restore(&self.pool, records).await {
                 Ok(stored) => return Ok(stored),
-                Err(error) if matches!(error, ::postgres::Error::Refused(_)) || begun.elapsed() > TIMEOUT => {
+                Err(error) if !error.is_outage() || begun.elapsed() > TIMEOUT => {
                     return Err(error).context("the restore stopped; fix the cause and start it again");
                 }
                 Err(error) => {

@@ -63,6 +63,19 @@ async fn errors_have_no_tag() {
 }
 
 #[tokio::test]
+async fn a_stored_value_that_cannot_be_read_is_no_outage() {
+    let path = "/api/statistics/latest";
+    let api = Api::with(&[("lada", "speed", "2021-02-28T10:00:00Z", 1.0)]).await;
+    for time in ["infinity", "9999-12-31 23:00:00+00"] {
+        api.execute(&format!("UPDATE series SET latest_timestamp = '{time}'"))
+            .await;
+        let answer = api.ask(Method::GET, path, &[]).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{time}");
+        assert!(!answer.headers().contains_key(header::RETRY_AFTER), "{time}");
+    }
+}
+
+#[tokio::test]
 async fn a_tag_is_of_every_encoding() {
     let api = with_many_sensors().await;
     let plain = api.ask(Method::GET, "/api/sensors", &[]).await;

@@ -1,5 +1,6 @@
 //! Work on the database, each within a deadline.
 
+use crate::answer::problem;
 use ::postgres::{Error, Pool, Timer};
 use deadpool_postgres::Object;
 use futures_util::future::BoxFuture;
@@ -76,13 +77,5 @@ impl Database {
             }
         });
         working.await.unwrap_or_else(|panic| Err(Problem::internal(panic)))
-    }
-}
-
-fn problem(error: Error) -> Problem {
-    if error.is_outage() {
-        Problem::unavailable(error)
-    } else {
-        Problem::internal(error)
     }
 }

@@ -1,6 +1,7 @@
 //! `POST /publish` and `GET /refresh`.
 
 use super::{Claims, Invalid, LARGEST, Message, NotStored, Publisher, Refused};
+use crate::answer::problem;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -163,7 +164,7 @@ fn not_stored(error: NotStored) -> Problem {
                 "The database cannot hold this message: a number has too many digits, or a text has characters that the database's encoding lacks.",
             )
         }
-        NotStored::Unavailable(error) => Problem::unavailable(error),
+        NotStored::Unavailable(error) => problem(error),
     }
 }
 
