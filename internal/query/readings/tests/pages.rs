@@ -112,6 +112,25 @@ async fn a_cursor_that_tells_another_density_leads_to_the_same_readings() {
     }
 }
 
+#[tokio::test]
+async fn names_that_only_sql_writes_are_on_pages() {
+    let start = parsed("2021-02-28T10:00:00Z");
+    let long = "x".repeat(300);
+    let mut held: Vec<Held> = Vec::new();
+    for device in ["", " ", "1/2 \"Škoda\"", &long] {
+        for sensor in ["9", "speed (km/h)", &long] {
+            held.push((start, device.to_owned(), sensor.to_owned(), 1.0));
+        }
+    }
+    let api = Api::start().await;
+    store(&api, &held).await;
+    for order in ["asc", "desc"] {
+        let pages = pages(&api, &format!("limit=1&order={order}")).await;
+        assert_eq!(pages.concat(), held, "{order}");
+        held.reverse();
+    }
+}
+
 fn parsed(text: &str) -> i64 {
     time::parse(text).unwrap()
 }
