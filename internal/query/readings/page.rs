@@ -8,7 +8,7 @@
 //! bounded, each gives a share of [`ROWS`]. If one has more, the window ends there, and PostgreSQL merges the next
 //! ones: of uneven series, it returns no more than is missing.
 
-use super::postgres::{self, Earlier};
+use super::postgres::{Earlier, Selection};
 use super::{Key, Order, Row, Series, Span};
 use crate::words::Database;
 use ::postgres::Error;
@@ -57,10 +57,20 @@ pub(super) async fn page(database: &Database, asked: &Asked<'_>, most: usize) ->
             },
         };
         let missing = most - page.len();
+        let selection = Selection {
+            series: &ids,
+            span: window,
+            order: asked.order,
+            most: missing,
+        };
         let found = if is_even {
             // One more, which an earlier page may have had.
             let of_each = (missing + 1).min(ROWS / ids.len());
-            let mut found = postgres::of_each(database, &ids, window, asked.order, of_each).await?;
+            let each = Selection {
+                most: of_each,
+                ..selection
+            };
+            let mut found = each.of_each(database).await?;
             if let Some(end) = end(&found, asked.order, of_each) {
                 is_even = false;
                 match asked.order {
@@ -72,7 +82,7 @@ pub(super) async fn page(database: &Database, asked: &Asked<'_>, most: usize) ->
             found.truncate(missing);
             found
         } else {
-            postgres::merged(database, &ids, window, asked.order, earlier, missing).await?
+            selection.merged(database, earlier).await?
         };
         width = next_width(window.to - window.from, found.len(), missing - found.len());
         page.extend(found);

@@ -9,6 +9,9 @@ use ::postgres::Error;
 use store::Timestamptz;
 use tokio_postgres::types::{ToSql, Type};
 
+/// A parameter and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// The series of a filter after the one of this device and sensor, at most `most`, in order of device and then
 /// sensor.
 pub(super) async fn series(
@@ -80,125 +83,119 @@ pub(super) struct Earlier {
     pub(super) series: usize,
 }
 
-/// The first readings of these series within a span, at most `most`, in this order, without those of `earlier`.
-pub(super) async fn merged(
-    database: &Database,
-    series: &[i32],
-    span: Span,
-    order: Order,
-    earlier: Earlier,
-    most: usize,
-) -> Result<Vec<Row>, Error> {
-    let (direction, known) = match order {
-        Order::Asc => ("ASC", "<="),
-        Order::Desc => ("DESC", ">"),
-    };
-    // The condition on `earlier` is no bound of the index, so that the planner knows how many rows the bounds hold.
-    let statement = format!(
-        "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
-         FROM (
-             SELECT place::int4, timestamp, value
-             FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
-             CROSS JOIN LATERAL (
-                 SELECT timestamp, value FROM reading
-                 WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
-                     AND NOT (timestamp = $4 AND place {known} $5)
-                 ORDER BY timestamp {direction} LIMIT {most}
-             ) AS of_series
-             ORDER BY timestamp {direction}, place {direction} LIMIT {most}
-         ) AS merged"
-    );
-    let (from, to, moment) = (
-        Timestamptz(span.from),
-        Timestamptz(span.to),
-        Timestamptz(earlier.moment),
-    );
-    let places = i64::try_from(earlier.series).unwrap_or(i64::MAX);
-    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
-        (&series, Type::INT4_ARRAY),
-        (&from, Type::TIMESTAMPTZ),
-        (&to, Type::TIMESTAMPTZ),
-        (&moment, Type::TIMESTAMPTZ),
-        (&places, Type::INT8),
-    ];
-    rows(&database.query(&statement, &parameters).await?)
+/// Some series' readings within a span, of which one statement reads the first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selection<'a> {
+    /// Ids. A row's number of its series is that among these.
+    pub(super) series: &'a [i32],
+    pub(super) span: Span,
+    pub(super) order: Order,
+    /// The most readings, of all series together or of each.
+    pub(super) most: usize,
 }
 
-/// The first readings of each of these series within a span, at most `most` of a series, series by series.
-///
-/// A row for each series, of two arrays, costs PostgreSQL a third of [`merged`]: it sorts nothing, and names no
-/// series for each reading.
-pub(super) async fn of_each(
-    database: &Database,
-    series: &[i32],
-    span: Span,
-    order: Order,
-    most: usize,
-) -> Result<Vec<Row>, Error> {
-    let direction = match order {
-        Order::Asc => "ASC",
-        Order::Desc => "DESC",
-    };
-    let statement = format!(
-        "SELECT place::int4, times, measured
-         FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
-         CROSS JOIN LATERAL (
-             SELECT array_agg(timestamp), array_agg(value)
+impl Selection<'_> {
+    /// At most `most` of all series together, in order of time and series, without those of `earlier`.
+    pub(super) async fn merged(&self, database: &Database, earlier: Earlier) -> Result<Vec<Row>, Error> {
+        let Self { most, .. } = self;
+        let (direction, known) = match self.order {
+            Order::Asc => ("ASC", "<="),
+            Order::Desc => ("DESC", ">"),
+        };
+        // The condition on `earlier` is no bound of the index, so that the planner knows how many rows the bounds hold.
+        let first = self.first(&format!("AND NOT (timestamp = $4 AND place {known} $5)"));
+        let statement = format!(
+            "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
              FROM (
-                 SELECT timestamp, value FROM reading
-                 WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
-                 ORDER BY timestamp {direction} LIMIT {most}
-             ) AS of_series
-         ) AS arrays (times, measured)
-         WHERE times IS NOT NULL"
-    );
-    let (from, to) = (Timestamptz(span.from), Timestamptz(span.to));
-    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
-        (&series, Type::INT4_ARRAY),
-        (&from, Type::TIMESTAMPTZ),
-        (&to, Type::TIMESTAMPTZ),
-    ];
-    let mut rows = Vec::new();
-    for row in database.query(&statement, &parameters).await? {
-        let place: i32 = row.try_get(0)?;
-        let times: Vec<Timestamptz> = row.try_get(1)?;
-        let values: Vec<f64> = row.try_get(2)?;
-        let series = usize::try_from(place - 1).unwrap_or(usize::MAX);
-        let readings = times.into_iter().zip(values);
-        rows.extend(readings.map(|(Timestamptz(timestamp), value)| Row {
-            series,
-            timestamp,
-            value,
-        }));
+                 SELECT place::int4, timestamp, value
+                 FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
+                 CROSS JOIN LATERAL ({first}) AS of_series
+                 ORDER BY timestamp {direction}, place {direction} LIMIT {most}
+             ) AS merged"
+        );
+        let moment = Timestamptz(earlier.moment);
+        let places = i64::try_from(earlier.series).unwrap_or(i64::MAX);
+        let earlier: [Parameter<'_>; 2] = [(&moment, Type::TIMESTAMPTZ), (&places, Type::INT8)];
+        rows(&self.ask(database, &statement, &earlier).await?)
     }
-    Ok(rows)
-}
 
-/// The first readings of these series within a span, at most `most`: series by series, each in order of time.
-///
-/// SQL promises no order without ORDER BY, which would make the server sort. The join is a loop, so the rows come
-/// in order, and the caller checks it.
-pub(super) async fn in_turn(database: &Database, series: &[i32], span: Span, most: usize) -> Result<Vec<Row>, Error> {
-    let statement = format!(
-        "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
-         FROM (
-             SELECT place::int4, timestamp, value
+    /// At most `most` of each series, series by series.
+    ///
+    /// A row for each series, of two arrays, costs PostgreSQL a third of [`Self::merged`]: it sorts nothing, and names
+    /// no series for each reading.
+    pub(super) async fn of_each(&self, database: &Database) -> Result<Vec<Row>, Error> {
+        let first = self.first("");
+        let statement = format!(
+            "SELECT place::int4, times, measured
              FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
              CROSS JOIN LATERAL (
-                 SELECT timestamp, value FROM reading
-                 WHERE series_id = id AND timestamp >= $2 AND timestamp < $3
-                 ORDER BY timestamp LIMIT {most}
-             ) AS of_series
-             LIMIT {most}
-         ) AS in_turn"
-    );
-    let (from, to) = (Timestamptz(span.from), Timestamptz(span.to));
-    let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
-        (&series, Type::INT4_ARRAY),
-        (&from, Type::TIMESTAMPTZ),
-        (&to, Type::TIMESTAMPTZ),
-    ];
-    rows(&database.query(&statement, &parameters).await?)
+                 SELECT array_agg(timestamp), array_agg(value) FROM ({first}) AS of_series
+             ) AS arrays (times, measured)
+             WHERE times IS NOT NULL"
+        );
+        let mut rows = Vec::new();
+        for row in self.ask(database, &statement, &[]).await? {
+            let place: i32 = row.try_get(0)?;
+            let times: Vec<Timestamptz> = row.try_get(1)?;
+            let values: Vec<f64> = row.try_get(2)?;
+            let series = usize::try_from(place - 1).unwrap_or(usize::MAX);
+            let readings = times.into_iter().zip(values);
+            rows.extend(readings.map(|(Timestamptz(timestamp), value)| Row {
+                series,
+                timestamp,
+                value,
+            }));
+        }
+        Ok(rows)
+    }
+
+    /// At most `most` of all series together: series by series, each in order of time.
+    ///
+    /// SQL promises no order without ORDER BY, which would make the server sort. The join is a loop, so the rows come
+    /// in order, and the caller checks it.
+    pub(super) async fn in_turn(&self, database: &Database) -> Result<Vec<Row>, Error> {
+        let (first, most) = (self.first(""), self.most);
+        let statement = format!(
+            "SELECT array_agg(place), array_agg(timestamp), array_agg(value)
+             FROM (
+                 SELECT place::int4, timestamp, value
+                 FROM unnest($1::int[]) WITH ORDINALITY AS asked (id, place)
+                 CROSS JOIN LATERAL ({first}) AS of_series
+                 LIMIT {most}
+             ) AS in_turn"
+        );
+        rows(&self.ask(database, &statement, &[]).await?)
+    }
+
+    /// Selects the first readings of the series `id` that meet a condition.
+    fn first(&self, condition: &str) -> String {
+        let Self { most, .. } = self;
+        let direction = match self.order {
+            Order::Asc => "ASC",
+            Order::Desc => "DESC",
+        };
+        format!(
+            "SELECT timestamp, value FROM reading
+             WHERE series_id = id AND timestamp >= $2 AND timestamp < $3 {condition}
+             ORDER BY timestamp {direction} LIMIT {most}"
+        )
+    }
+
+    /// Runs a statement. `$1` are the series, `$2` and `$3` the span; `more` come after these.
+    async fn ask(
+        &self,
+        database: &Database,
+        statement: &str,
+        more: &[Parameter<'_>],
+    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+        let (from, to) = (Timestamptz(self.span.from), Timestamptz(self.span.to));
+        let bounds: [Parameter<'_>; 3] = [
+            (&self.series, Type::INT4_ARRAY),
+            (&from, Type::TIMESTAMPTZ),
+            (&to, Type::TIMESTAMPTZ),
+        ];
+        database.query(statement, &[&bounds[..], more].concat()).await
+    }
 }
 
 /// The readings of a row of three arrays, which are null without readings.

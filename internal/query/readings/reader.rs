@@ -4,8 +4,8 @@
 //! series, or a part of a large one. The rest of a large one is read in windows that hold about a chunk, so
 //! that a statement touches the partitions of few months.
 
-use super::postgres::{in_turn, series};
-use super::{Filter, Row, Series, Span};
+use super::postgres::{Selection, series};
+use super::{Filter, Order, Row, Series, Span};
 use crate::words::reach::Reach;
 use crate::words::{Database, problem};
 use web::Problem;
@@ -129,7 +129,13 @@ impl Reader {
     /// The first readings within a span of the series from one number up to another.
     async fn read(&self, first: usize, end: usize, span: Span) -> Result<Vec<Row>, Problem> {
         let ids: Vec<i32> = self.page[first..end].iter().map(|series| series.id).collect();
-        let mut rows = in_turn(&self.database, &ids, span, CHUNK).await.map_err(problem)?;
+        let selection = Selection {
+            series: &ids,
+            span,
+            order: Order::Asc,
+            most: CHUNK,
+        };
+        let mut rows = selection.in_turn(&self.database).await.map_err(problem)?;
         for row in &mut rows {
             row.series = row.series.saturating_add(first);
         }
