@@ -1,5 +1,5 @@
 //! Connections to PostgreSQL: a pool opened from a URL, each connection with a session of its own,
-//! TLS by its `sslmode`, transactions by name, and errors by their meaning for the caller.
+//! TLS by its `sslmode`, transactions by name, snapshots, and errors by their meaning for the caller.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,6 +16,7 @@ mod database;
 mod error;
 mod reclaim;
 mod sessions;
+mod snapshot;
 mod tls;
 mod transaction;
 mod version;
@@ -23,5 +24,6 @@ mod version;
 pub use connect::{Pool, open, reach};
 pub use database::Database;
 pub use error::{Error, Failure};
+pub use snapshot::Snapshot;
 pub use transaction::{Timer, Tries, register};
 pub use version::wait_for_version;

@@ -1,5 +1,6 @@
 //! Positions in the history of a database: the ids of events.
 
+use ::postgres::Snapshot;
 use std::fmt;
 
 /// Most bytes of a position; a longer one is unknown.
@@ -18,16 +19,6 @@ pub(super) struct Position {
     snapshot: Snapshot,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Snapshot {
-    /// Every transaction below has ended.
-    xmin: u64,
-    /// No transaction from here on has ended.
-    xmax: u64,
-    /// Those in between that had not ended, in order.
-    running: Vec<u64>,
-}
-
 impl Position {
     /// Parses what a client or the database says; none if it is no position.
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -42,13 +33,13 @@ impl Position {
 
     /// What it has not seen, as PostgreSQL reads it: all transactions from the first number on, and these below it.
     pub(super) fn unseen(&self) -> (String, Vec<String>) {
-        let running = self.snapshot.running.iter().map(u64::to_string).collect();
-        (self.snapshot.xmax.to_string(), running)
+        let running = self.snapshot.running().iter().map(u64::to_string).collect();
+        (self.snapshot.xmax().to_string(), running)
     }
 
     /// Whether a database that is at `now` has been at this position.
     pub(super) fn is_known_at(&self, now: &Self) -> bool {
-        self.origin == now.origin && self.snapshot.xmax <= now.snapshot.xmax
+        self.origin == now.origin && self.snapshot.xmax() <= now.snapshot.xmax()
     }
 
     /// The position of this snapshot in the same database; none if it is no snapshot.
@@ -65,27 +56,6 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (system, timeline, table) = self.origin;
         write!(f, "{system}-{timeline}-{table}-{}", self.snapshot)
-    }
-}
-
-impl Snapshot {
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, ':');
-        let (xmin, xmax) = (number(parts.next()?)?, number(parts.next()?)?);
-        let running = match parts.next()? {
-            "" => Vec::new(),
-            list => list.split(',').map(number).collect::<Option<Vec<u64>>>()?,
-        };
-        let is_within = running.iter().all(|it| (xmin..xmax).contains(it));
-        let is_whole = 0 < xmin && xmin <= xmax && is_within && running.is_sorted_by(|one, next| one < next);
-        is_whole.then_some(Self { xmin, xmax, running })
-    }
-}
-
-impl fmt::Display for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let running: Vec<String> = self.running.iter().map(u64::to_string).collect();
-        write!(f, "{}:{}:{}", self.xmin, self.xmax, running.join(","))
     }
 }
 
