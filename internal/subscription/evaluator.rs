@@ -371,6 +371,8 @@ impl Evaluator {
         // lease no longer than this.
         let begin = "SET LOCAL idle_in_transaction_session_timeout = '15s'; LOCK TABLE reading IN ACCESS SHARE MODE";
         transaction.batch_execute(begin).await?;
+        // The origin has no timeline, unlike ids of the live stream: `seen` is in the database itself, so a recovery takes
+        // it back as well. After a failover the timeline is another, and what is new must not be skipped.
         let select = "SELECT seen::text, rest, origin, pg_current_snapshot()::text,
                 (SELECT system_identifier::text FROM pg_control_system()) || '/' || 'reading'::regclass::oid::text
             FROM evaluator WHERE shard = 0 AND owner = $1 AND number = $2 FOR NO KEY UPDATE";
