@@ -1,7 +1,7 @@
 //! Follows one request through every service: `X-Correlation-Id` and the W3C `traceparent`.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
@@ -57,11 +57,17 @@ fn is_traceparent(value: &str) -> bool {
         && parts[0] != "ff"
 }
 
-/// Middleware: gives every request a [`Correlation`] and sends it back with the answer.
+/// Middleware: gives every request a [`Correlation`] and sends it back with the answer. Logs which request was answered
+/// with 500.
 pub async fn correlate(mut request: Request, next: Next) -> Response {
     let correlation = Correlation::of(request.headers());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     request.extensions_mut().insert(correlation.clone());
     let mut response = next.run(request).await;
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        // The error was logged where it arose, which knows no request.
+        tracing::error!(correlation_id = %correlation.id, %method, %uri, "answered 500; an error above says why");
+    }
     correlation.tell(response.headers_mut());
     response
 }

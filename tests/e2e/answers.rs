@@ -2,9 +2,10 @@
 
 use crate::snapshot::settings;
 use crate::source::gzip;
-use crate::system::System;
+use crate::system::{LONG, System, connect};
 use reqwest::{Method, RequestBuilder};
 use std::fmt::Write;
+use testutil::poll;
 
 /// Questions with their answers, one after the other.
 #[derive(Default)]
@@ -180,4 +181,30 @@ async fn of_the_api() {
         .request(Method::POST, format!("{}/statistics/latest", system.api_url));
     told.ask("POST", post).await;
     settings().bind(|| insta::assert_snapshot!("api-answers", told.0));
+}
+
+/// The log says which question failed, and why.
+#[tokio::test]
+async fn a_stored_value_that_cannot_be_read_is_in_the_log() {
+    let system = System::start(1).await;
+    assert_eq!(system.post(GOOD).await.0, 200);
+    system.wait_for_rows(1).await;
+    let client = connect(&system.database.url()).await;
+    let spoil = "UPDATE series SET latest_timestamp = 'infinity'";
+    assert_eq!(client.execute(spoil, &[]).await.unwrap(), 1);
+    let request = system
+        .http
+        .get(format!("{}/statistics/latest?device=lada", system.api_url));
+    let response = request.header("x-correlation-id", "trip-7").send().await.unwrap();
+    assert_eq!(response.status(), 500);
+    let is_logged = |texts: &[&str]| {
+        let lines = system.api.output();
+        lines.iter().any(|line| texts.iter().all(|text| line.contains(text)))
+    };
+    poll(LONG, async || {
+        let is_all = is_logged(&["trip-7", "/api/statistics/latest?device=lada"])
+            && is_logged(&["holds a value that this program cannot read", "column 3"]);
+        is_all.then_some(())
+    })
+    .await;
 }
