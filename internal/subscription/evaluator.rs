@@ -158,7 +158,8 @@ impl Evaluator {
                     Err(Ended::Again) => {}
                     Err(Ended::Lost) => tracing::info!("another notifier has taken over"),
                     Err(Ended::Failed(error)) => {
-                        tracing::warn!(%error, "cannot look for new readings; trying again");
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::warn!(%error, cause, "cannot look for new readings; trying again");
                     }
                 }
                 self.lose();
