@@ -1,5 +1,6 @@
 //! Removes what is past its time: whole epochs.
 
+use super::epoch::DUE;
 use super::session::{alone, is_locked};
 use super::{CLEANS, Store};
 use ::postgres::{Error, Timer};
@@ -59,9 +60,10 @@ impl Store {
     /// Those of the database.
     pub(crate) async fn roll_if_due(&self) -> Result<(), Error> {
         // Also one whose messages were all deleted: they still fill the disk.
-        let select = "SELECT number FROM epoch WHERE closed IS NULL AND clock_timestamp() >= opened + retention / 7
-            AND pg_relation_size('message_' || number) > 0";
-        let due = self.pool.get().await?.query_opt(select, &[]).await?;
+        let select = format!(
+            "SELECT number FROM epoch WHERE closed IS NULL AND {DUE} AND pg_relation_size('message_' || number) > 0"
+        );
+        let due = self.pool.get().await?.query_opt(&select, &[]).await?;
         match due {
             Some(row) => self.roll(Some(row.try_get(0)?)).await,
             None => Ok(()),

@@ -3,6 +3,7 @@
 use super::session::{alone, is_locked};
 use super::{PUTS, Store};
 use ::postgres::{Error, Timer};
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::Client;
@@ -14,11 +15,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Tries to roll: some ten seconds. A put whose server has stopped may keep its lock for longer.
 const TRIES: usize = 22;
 
-/// The open epoch; none before the first. `is_due`: it is older than a seventh of its retention, or keeps its messages
-/// for less than this time in seconds: another server opened it, and this one promises more.
-pub(super) const OPEN: &str = "SELECT number, clock_timestamp(),
-        clock_timestamp() >= opened + retention / 7 OR retention < make_interval(secs => $1::float8) AS is_due
-    FROM epoch WHERE closed IS NULL";
+/// Whether the open epoch is older than a seventh of its retention, or was opened so far ahead that the clock was set back
+/// since: it would be open, and fill the disk, until the clock is there again.
+pub(super) const DUE: &str =
+    "(clock_timestamp() >= opened + retention / 7 OR clock_timestamp() + retention / 7 < opened)";
+
+/// The open epoch; none before the first. `is_due`: see [`DUE`]; or it keeps its messages for less than this time in
+/// seconds: another server opened it, and this one promises more.
+pub(super) static OPEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT number, clock_timestamp(), {DUE} OR retention < make_interval(secs => $1::float8) AS is_due
+         FROM epoch WHERE closed IS NULL"
+    )
+});
+
+/// Closes the open epoch, at the end of its time at the earliest: each message in it was received before. So it is kept
+/// until the last of them is past its time, also where it is closed early or the clock was set back.
+const CLOSE: &str =
+    "UPDATE epoch SET closed = greatest(clock_timestamp(), opened + retention / 7) WHERE closed IS NULL";
 
 impl Store {
     /// Opens the next epoch, unless another one than `open` is open by now. Waits for puts under way.
@@ -67,8 +81,7 @@ impl Store {
         if now_open != open {
             return Ok(false);
         }
-        let close = "UPDATE epoch SET closed = clock_timestamp() WHERE closed IS NULL";
-        transaction.execute(close, &[]).await?;
+        transaction.execute(CLOSE, &[]).await?;
         let insert = "INSERT INTO epoch (number, opened, retention)
             VALUES ($1, clock_timestamp(), make_interval(secs => $2::float8))";
         transaction

@@ -75,7 +75,7 @@ async fn try_put(client: &Object, puts: &[Arc<Vec<Message>>], retention: Duratio
     let (find, open, insert, copy) = tokio::try_join!(
         biased;
         client.prepare_cached(find),
-        client.prepare_cached(OPEN),
+        client.prepare_cached(&OPEN),
         client.prepare_cached(INSERT),
         client.prepare_cached(COPY)
     )?;

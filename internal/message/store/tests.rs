@@ -224,6 +224,43 @@ async fn an_idle_store_opens_no_epochs_and_empty_ones_go() {
     assert_eq!(size.epochs, 1);
 }
 
+/// A message keeps its time where the clock is set back before its epoch is closed.
+#[tokio::test]
+async fn a_clock_that_is_set_back_removes_nothing_early() {
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    put(store, &[("a", "x", "1")]).await.unwrap();
+    // What was received is now two hours ahead.
+    setting.pass("-2 hours").await;
+    store.roll(Some(1)).await.unwrap();
+    setting.pass("7 days 1 hour").await;
+    assert_eq!(store.clean().await.unwrap(), 0);
+    assert_eq!(get(store, &["a"]).await, ["1"]);
+    setting.pass("2 days").await;
+    assert!(get(store, &["a"]).await.is_empty());
+    assert_eq!(store.clean().await.unwrap(), 1);
+}
+
+/// An epoch that was opened a year ahead would be open for a year, and nothing would leave the disk.
+#[tokio::test]
+async fn an_epoch_from_the_future_is_closed() {
+    let setting = Setting::start().await;
+    let store = &setting.store;
+    put(store, &[("ahead", "x", "1")]).await.unwrap();
+    setting.pass("-1 year").await;
+    put(store, &[("a", "x", "1")]).await.unwrap();
+    assert_eq!(setting.epochs().await, [1, 2]);
+    // A small step back opens no epoch.
+    setting.pass("-1 hour").await;
+    put(store, &[("b", "x", "1")]).await.unwrap();
+    assert_eq!(setting.epochs().await, [1, 2]);
+    // The cleaner sees it, too.
+    setting.pass("-2 days").await;
+    store.roll_if_due().await.unwrap();
+    assert_eq!(setting.epochs().await, [1, 2, 3]);
+    assert_eq!(get(store, &["ahead", "a", "b"]).await, ["1", "1", "1"]);
+}
+
 /// Each epoch keeps its messages for the time that held when it was opened.
 #[tokio::test]
 async fn another_retention_holds_from_the_next_epoch_on() {
