@@ -1,4 +1,4 @@
-//! How an epoch that is past its time goes from the disk, beside DELETE and VACUUM; and puts meanwhile.
+//! How an epoch that is past its time goes from the disk, beside DELETE and VACUUM, each with puts meanwhile.
 
 use super::events::{Copy, event};
 use super::server::{Server, load};
@@ -29,11 +29,16 @@ pub(super) async fn measure(
             fill(&client, database, epoch, count).await?;
         }
         quiet.add(put(server, run, "quiet").await?);
-        // What a table without epochs would do.
-        let begin = Instant::now();
-        client.batch_execute(&format!("DELETE FROM message_{first}")).await?;
-        client.batch_execute(&format!("VACUUM message_{first}")).await?;
-        deleting.add_rate(count, begin.elapsed());
+        // What a table without epochs would do, beside the same puts.
+        let name = format!("deleting-{run}");
+        let deleted = async {
+            let begin = Instant::now();
+            client.batch_execute(&format!("DELETE FROM message_{first}")).await?;
+            client.batch_execute(&format!("VACUUM message_{first}")).await?;
+            Ok::<_, anyhow::Error>(begin.elapsed())
+        };
+        let (took, _slow) = tokio::try_join!(deleted, put(server, run, &name))?;
+        deleting.add_rate(count, took);
         client
             .batch_execute(&format!(
                 "SELECT drop_partition('message', 'message_{first}'); DELETE FROM epoch WHERE number = {first}"
@@ -89,6 +94,9 @@ async fn fill(client: &Client, database: &Database, epoch: i32, count: usize) ->
         (id, event)
     });
     load(database, &Copy::write(epoch, rows)?)?;
+    // As it is when its last message is past its time, days after the last one came.
+    client.batch_execute(&format!("VACUUM message_{epoch}")).await?;
+    client.batch_execute("CHECKPOINT").await?;
     Ok(())
 }
 

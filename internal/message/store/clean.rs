@@ -2,7 +2,7 @@
 
 use super::epoch::DUE;
 use super::session::{alone, is_locked};
-use super::{CLEANS, Store};
+use super::{CLEANS, Store, is_passing};
 use ::postgres::{Error, Timer};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -32,9 +32,21 @@ impl Store {
         let mut connection = self.pool.get().await?;
         let client: &mut Client = &mut connection;
         let (mut gone, mut failed) = (0, None);
-        let select = "SELECT number FROM epoch WHERE closed IS NOT NULL ORDER BY number";
-        let closed: Vec<i32> = client.query(select, &[]).await?.iter().map(|row| row.get(0)).collect();
-        for number in closed {
+        let select = "SELECT number, closed + retention <= clock_timestamp() FROM epoch WHERE closed IS NOT NULL ORDER BY number";
+        let rows = client.query(select, &[]).await?;
+        let closed: Vec<(i32, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for (number, is_due) in closed {
+            // Most epochs are to stay, which is known without a transaction and its locks.
+            if !is_due {
+                match is_empty(client, number).await {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        continue;
+                    }
+                }
+            }
             for _ in 0..TRIES {
                 let _timer = Timer::of("drop_epoch");
                 match drop_epoch(client, number).await {
@@ -86,6 +98,16 @@ impl Store {
     }
 }
 
+/// Whether an epoch holds no message; of one that another server drops at this moment, it is not known.
+async fn is_empty(client: &Client, number: i32) -> Result<bool, Failed> {
+    let select = format!("SELECT NOT EXISTS (SELECT FROM message_{number})");
+    match client.query_one(&select, &[]).await {
+        Ok(row) => row.try_get(0),
+        Err(error) if is_passing(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Drops a closed epoch if it is due. Returns how many messages went with it.
 async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
     let transaction = alone(client, CLEANS).await?;
@@ -96,8 +118,7 @@ async fn drop_epoch(client: &mut Client, number: i32) -> Result<u64, Failed> {
     let Some(row) = transaction.query_opt(due, &[&number]).await? else {
         return Ok(0);
     };
-    let empty = format!("SELECT NOT EXISTS (SELECT FROM message_{number})");
-    if !row.try_get::<_, bool>(0)? && !transaction.query_one(&empty, &[]).await?.try_get::<_, bool>(0)? {
+    if !row.try_get::<_, bool>(0)? && !is_empty(transaction.client(), number).await? {
         return Ok(0);
     }
     // A long reader, such as a backup, keeps the epoch from going. Then it is not counted in vain.

@@ -196,7 +196,14 @@ async fn what_is_past_its_time_is_gone_at_once_and_its_epoch_soon_after() {
     assert_eq!(setting.epochs().await, [1, 2, 3]);
     setting.pass("1 day 1 minute").await;
     assert_eq!(get(store, &["same day"]).await.len(), 0);
+    let client = store.pool.get().await.unwrap();
+    let file = "SELECT pg_relation_filepath('message_1')";
+    let file: String = client.query_one(file, &[]).await.unwrap().get(0);
     assert_eq!(store.clean().await.unwrap(), 3);
+    // An empty file stays until the next checkpoint.
+    let left = "SELECT (pg_stat_file($1, true)).size";
+    let left: Option<i64> = client.query_one(left, &[&file]).await.unwrap().get(0);
+    assert_eq!(left.unwrap_or_default(), 0);
     assert_eq!(setting.epochs().await, [2, 3]);
     assert_eq!(get(store, &["old", "again", "same day"]).await, ["2"]);
 }
