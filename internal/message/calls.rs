@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 use tonic::{Request, Response, Status};
 
 /// Faults that a status names.
@@ -190,8 +191,15 @@ fn exists(conflicts: &[Conflict]) -> Status {
     status::exists(&text, named.collect())
 }
 
-/// `UNAVAILABLE`: the database did not answer; `INTERNAL`: the same call would fail again. The log says why.
+/// `UNAVAILABLE`: the database did not answer; `INVALID_ARGUMENT`: it cannot write an id or a source; `INTERNAL`: the
+/// same call would fail again. The log says why.
 fn unanswered(error: &Error) -> Status {
+    if let Error::Refused(cause) = error
+        && cause.code() == Some(&SqlState::UNTRANSLATABLE_CHARACTER)
+    {
+        let text = "The encoding of the store's database lacks a character of an id or a source; use other characters.";
+        return status::invalid(text, Vec::new());
+    }
     if FAILURES.allows("database") {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(%error, cause, "a call failed at the database");

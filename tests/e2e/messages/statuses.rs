@@ -182,6 +182,24 @@ async fn statuses_have_their_texts() {
     check(port(&mut waiting).await, &cases).await;
 }
 
+/// A database in another encoding than UTF-8 may lack a character of an id. Its client is told; data is bytes.
+#[tokio::test]
+async fn an_id_that_the_database_cannot_write_is_refused() {
+    let database = testutil::database_in("LATIN1").await;
+    let mut server = server(&database).start().await;
+    let port = port(&mut server).await;
+    let text = "The encoding of the store's database lacks a character of an id or a source; use other characters.";
+    let delete = json!({"method": "DeleteBatch", "ids": ["größe", "速度"]});
+    let cases = [
+        (put("größe", "速度 🚗"), "0", ""),
+        (put("速度", "x"), "3", text),
+        (get(&["größe", "速度"]), "3", text),
+        (delete, "3", text),
+        (get(&["größe"]), "0", ""),
+    ];
+    check(port, &cases).await;
+}
+
 /// While another session holds the tables, calls end at the deadline that their client asks for. What was put then is
 /// stored or not, and the same again is harmless.
 #[tokio::test]
