@@ -303,6 +303,37 @@ async fn what_is_wrong_is_said() {
     }
 }
 
+/// With a higher limit, a text may have more words than PostgreSQL indexes: to send it again would not help.
+#[tokio::test]
+async fn a_text_of_too_many_words_is_refused() {
+    let mut setting = Setting::start().await;
+    let options = Options {
+        max_text: 100_000,
+        max_body: 1 << 20,
+        ..Options::default()
+    };
+    setting.routes = routes(&setting.pool, options);
+    // Compared, each sign is four letters.
+    let word = |number: u8| char::from(b'a' + number).to_string();
+    let words = |count: u8| -> Vec<String> {
+        let all = (0..count).flat_map(|one| (0..25).flat_map(move |two| (0..3).map(move |three| (one, two, three))));
+        all.map(|(one, two, three)| word(one) + &word(two) + &word(three) + &"\u{3300}".repeat(58))
+            .collect()
+    };
+    let (many, too_many) = (words(10).join(" "), words(21).join(" "));
+    let (status, id) = setting.post("anna", None, &json!({"text": many})).await;
+    assert_eq!(status, 201);
+    let too_many = json!({"text": too_many});
+    assert_eq!(setting.post("anna", None, &too_many).await.0, 400);
+    let (status, answer) = setting.change(Method::PATCH, "anna", &id, None, &too_many).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(
+        answer["error"].as_str().unwrap().contains("write several entries"),
+        "{answer}"
+    );
+    assert_eq!(setting.told().await.len(), 1);
+}
+
 #[tokio::test]
 async fn entries_are_found_by_all_that_is_asked() {
     let setting = Setting::start().await;

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio_postgres::error::SqlState;
 use web::Problem;
 
 /// A failure.
@@ -64,7 +65,11 @@ impl From<NotStored> for Failed {
             NotStored::Data(error) => {
                 let code = error.code().map_or("", |state| state.code());
                 tracing::info!(code, "refused an entry that the database cannot hold");
-                let text = "The database cannot hold this entry: its encoding lacks some of the characters.";
+                let text = if error.code() == Some(&SqlState::PROGRAM_LIMIT_EXCEEDED) {
+                    "The database cannot hold this entry: its text has too many words; write several entries."
+                } else {
+                    "The database cannot hold this entry: its encoding lacks some of the characters."
+                };
                 Self(Problem::bad_request(text))
             }
             NotStored::Unavailable(error) => error.into(),

@@ -14,6 +14,7 @@ pub use restoring::{may_restore, restore};
 use ::postgres::{Error, Pool};
 use deadpool_postgres::Object;
 use tokio_postgres::Error as Failed;
+use tokio_postgres::error::SqlState;
 
 /// Why something was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,10 @@ impl Store {
 /// Closes a connection whose transaction is open, and says why.
 fn broken(client: Object, error: Failed) -> NotStored {
     drop(Object::take(client));
+    // A text may have more different words than PostgreSQL indexes, and would have them again.
+    if error.code() == Some(&SqlState::PROGRAM_LIMIT_EXCEEDED) {
+        return NotStored::Data(error);
+    }
     match ::postgres::Failure::of(&error) {
         ::postgres::Failure::Data => NotStored::Data(error),
         ::postgres::Failure::Conflict | ::postgres::Failure::Unavailable => NotStored::Unavailable(error.into()),
