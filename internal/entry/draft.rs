@@ -272,12 +272,12 @@ mod tests {
         }
         assert!(draft(r#"{"text":"a","latitude":91,"longitude":0}"#).is_err());
         assert!(draft(r#"{"text":"a","device":"-"}"#).is_err());
-        let many: Vec<String> = (0..33).map(|at| format!("t{at}")).collect();
-        let many = serde_json::json!({"hashtags": many}).to_string();
-        assert_eq!(
-            draft(&many).unwrap_err(),
-            "hashtags: more than 32; write several entries"
-        );
+        let many = |count: usize| {
+            let many: Vec<String> = (0..count).map(|at| format!("t{at}")).collect();
+            draft(&serde_json::json!({"hashtags": many, "text": "#t0 #last"}).to_string())
+        };
+        assert_eq!(many(31).unwrap().hashtags.len(), 32);
+        assert_eq!(many(32).unwrap_err(), "hashtags: more than 32; write several entries");
         assert!(draft(r#"{"text":"a","colour":"red"}"#).unwrap_err().contains("colour"));
     }
 

@@ -38,6 +38,9 @@ pub(crate) const LONGEST: usize = 100;
 /// Most hashtags of a message.
 pub(crate) const MOST: usize = 32;
 
+/// Most bytes of the scheme of a URL. Behind each dot of a word, a scheme may begin.
+const LONGEST_SCHEME: usize = 64;
+
 /// A hashtag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hashtag {
@@ -101,7 +104,7 @@ impl Hashtag {
     }
 }
 
-/// The hashtags of a text, in its order, each name once.
+/// The hashtags of a text, in its order, each name once; of more than [`MOST`], the first ones.
 ///
 /// # Errors
 /// [`Malformed::TooLong`].
@@ -128,6 +131,10 @@ pub(crate) fn of_text(text: &str) -> Result<Vec<Hashtag>, Malformed> {
             && !found.iter().any(|known| known.name == hashtag.name)
         {
             found.push(hashtag);
+            // One too many: the others would be compared in vain.
+            if found.len() > MOST {
+                break;
+            }
         }
         at = end;
         before = text[..at].chars().next_back();
@@ -217,9 +224,12 @@ fn url(text: &str, before: Option<char>) -> Option<usize> {
     if !first.is_ascii_alphabetic() {
         return None;
     }
-    let scheme = text.find(|ch: char| !(ch.is_ascii_alphanumeric() || "+.-".contains(ch)))?;
-    let is_mail = text[..scheme].eq_ignore_ascii_case("mailto") && text[scheme..].starts_with(':');
-    let has_scheme = is_mail || text[scheme..].starts_with("://");
+    let mut bytes = text.bytes().take(LONGEST_SCHEME + 1);
+    let scheme = bytes.position(|byte| !(byte.is_ascii_alphanumeric() || b"+.-".contains(&byte)));
+    let has_scheme = scheme.is_some_and(|end| {
+        let is_mail = text[..end].eq_ignore_ascii_case("mailto") && text[end..].starts_with(':');
+        is_mail || text[end..].starts_with("://")
+    });
     let is_bare = text.len() > 4 && text.is_char_boundary(4) && text[..4].eq_ignore_ascii_case("www.");
     if !has_scheme && !is_bare {
         return None;
@@ -264,9 +274,27 @@ mod tests {
             ("#🇭🇷 #👩‍👩‍👧 #👍🏽", &["🇭🇷", "👩‍👩‍👧", "👍🏽"]),
             ("#日本語、#道", &["日本語", "道"]),
             ("#नमस्ते #Žižek", &["नमस्ते", "žižek"]),
+            (
+                "#שלום #سيارة \u{202e}#abc\u{202c} #a\u{200f}b",
+                &["שלום", "سيارة", "abc", "a"],
+            ),
+            ("#١٢٣ #１２ #🇭 #🇭🇷🇸", &["🇭🇷"]),
+            ("e\u{301}#no #e\u{301}te\u{301} #\u{301}", &["été"]),
+            ("#𝐀𝐁 #ẞ #Σίσυφος", &["ab", "ss", "σίσυφοσ"]),
+            ("a.b+c-d://x#no #yes", &["yes"]),
         ] {
             assert_eq!(names(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn schemes_are_short_and_hashtags_few() {
+        let long = "a".repeat(LONGEST_SCHEME);
+        assert!(names(&format!("{long}://x#no www.{long}#no")).is_empty());
+        assert!(names(&format!("{long}://(#no")).is_empty());
+        assert_eq!(names(&format!("a{long}://(#yes")), ["yes"]);
+        let many: Vec<String> = (0..100).map(|number| format!("#t{number}")).collect();
+        assert_eq!(names(&many.join(" ")).len(), MOST + 1);
     }
 
     #[test]
@@ -295,6 +323,9 @@ mod tests {
         }
         assert!(name(&"x".repeat(LONGEST)).is_ok());
         assert_eq!(name(&"x".repeat(LONGEST + 1)), Err(Malformed::TooLong));
+        assert!(name(&"🚗".repeat(LONGEST)).is_ok());
+        assert_eq!(name(&"🚗".repeat(LONGEST + 1)), Err(Malformed::TooLong));
+        assert_eq!(name(&"1".repeat(LONGEST + 1)), Err(Malformed::Form));
         // It is three characters when it is compared.
         assert_eq!(name(&"ﬃ".repeat(34)), Err(Malformed::TooLong));
         assert_eq!(
