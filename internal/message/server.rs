@@ -157,16 +157,22 @@ async fn keep(calls: &Calls, health: Health, latch: &Latch) {
 
 async fn look(calls: &Calls, is_open: &mut bool) -> Result<Size, Error> {
     let store = &calls.store;
+    let rolled = open_next(store, is_open).await;
+    // Also if none can be opened: the disk may be full of what is past its time. And puts and gets go on while an epoch
+    // cannot be removed.
+    if let Err(error) = store.clean().await {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "cannot remove an epoch that is past its time; trying again");
+    }
+    rolled?;
+    store.size().await
+}
+
+async fn open_next(store: &Store, is_open: &mut bool) -> Result<(), Error> {
     // Once: servers that keep messages for different times must not close each other's epochs for ever.
     if !*is_open {
         store.open().await?;
         *is_open = true;
     }
-    store.roll_if_due().await?;
-    // Puts and gets go on while an epoch cannot be removed.
-    if let Err(error) = store.clean().await {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(%error, cause, "cannot remove an epoch that is past its time; trying again");
-    }
-    store.size().await
+    store.roll_if_due().await
 }

@@ -167,6 +167,34 @@ async fn without_its_database_a_server_waits() {
     assert_eq!(waiting.wait(LONG).await, 0);
 }
 
+/// A disk that is full of messages that are past their time has no room for the next epoch. They go all the same.
+#[tokio::test]
+async fn epochs_go_while_none_can_be_opened() {
+    let database = testutil::database().await;
+    // Looked at every eight seconds.
+    let mut server = server(&database).args(["--retention", "10m"]).start().await;
+    let port = port(&mut server).await;
+    let client = client(&database).await;
+    let put = async |id: &str| {
+        let answers = calls(port, json!([{"method": "PutBatch", "id": id}])).await;
+        assert_eq!(answers[0]["status"], "OK", "{answers:?}");
+    };
+    put("old").await;
+    let due = "UPDATE epoch SET opened = opened - interval '1 hour', closed = closed - interval '1 hour'";
+    client.batch_execute(due).await.unwrap();
+    put("new").await;
+    let full = "CREATE OR REPLACE FUNCTION make_partition(parent regclass, child text, since text, until text)
+        RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'no space is left' USING ERRCODE = 'disk_full'; END $$;";
+    client.batch_execute(&format!("{full} {due}")).await.unwrap();
+    testutil::poll(LONG, async || {
+        let select = "SELECT to_regclass('message_1') IS NULL AND EXISTS (SELECT FROM message)";
+        let is_gone: bool = client.query_one(select, &[]).await.unwrap().get(0);
+        is_gone.then_some(())
+    })
+    .await;
+}
+
 /// Four writers, each of which notes what was acknowledged, while the server is killed: all of it is there, once.
 #[tokio::test]
 async fn what_was_acknowledged_survives_kills() {
