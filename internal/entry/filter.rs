@@ -70,12 +70,12 @@ impl Filter {
             }
         }
         // PostgreSQL has no texts with a NUL, so nothing is found under them.
-        let mut texts = self.authors.iter().chain(&self.devices).chain(&self.words);
-        if texts.any(|text| text.contains('\0')) {
-            return Err((
-                "user",
-                "it holds a character that is no text, U+0000; leave it out".to_owned(),
-            ));
+        let of = |parameter: &'static str| move |text: &String| text.contains('\0').then_some(parameter);
+        let authors = self.authors.iter().find_map(of("user"));
+        let devices = || self.devices.iter().find_map(of("device"));
+        if let Some(parameter) = authors.or_else(devices).or_else(|| self.words.iter().find_map(of("q"))) {
+            let text = "it holds a character that is no text, U+0000; leave it out";
+            return Err((parameter, text.to_owned()));
         }
         if self.words.as_ref().is_some_and(|words| words.len() > LONGEST_WORDS) {
             return Err(("q", format!("longer than {LONGEST_WORDS} bytes; look for fewer words")));
@@ -134,5 +134,109 @@ impl Filter {
             any,
             words: self.words.clone(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let texts = |text: &str, count: usize| vec![text.to_owned(); count];
+        let numbered = |count: usize| (0..count).map(|number| format!("t{number}")).collect::<Vec<_>>();
+        let none = Filter::default;
+        let long = |bytes: usize| Some("w".repeat(bytes));
+        for (filter, expected) in [
+            (none(), None),
+            (
+                Filter {
+                    authors: texts("a\0", 1),
+                    ..none()
+                },
+                Some("user"),
+            ),
+            (
+                Filter {
+                    devices: texts("a\0", 1),
+                    ..none()
+                },
+                Some("device"),
+            ),
+            (
+                Filter {
+                    words: Some("a\0".to_owned()),
+                    ..none()
+                },
+                Some("q"),
+            ),
+            (
+                Filter {
+                    words: long(LONGEST_WORDS),
+                    ..none()
+                },
+                None,
+            ),
+            (
+                Filter {
+                    words: long(LONGEST_WORDS + 1),
+                    ..none()
+                },
+                Some("q"),
+            ),
+            (
+                Filter {
+                    authors: texts("a", MOST_NAMES),
+                    ..none()
+                },
+                None,
+            ),
+            (
+                Filter {
+                    authors: texts("a", MOST_NAMES + 1),
+                    ..none()
+                },
+                Some("user"),
+            ),
+            (
+                Filter {
+                    devices: texts("a", MOST_NAMES + 1),
+                    ..none()
+                },
+                Some("device"),
+            ),
+            // One hashtag, however often it is named.
+            (
+                Filter {
+                    all: texts("Cres", MOST_NAMES + 1),
+                    ..none()
+                },
+                None,
+            ),
+            (
+                Filter {
+                    all: numbered(MOST_NAMES + 1),
+                    ..none()
+                },
+                Some("hashtag"),
+            ),
+            (
+                Filter {
+                    any: numbered(MOST_NAMES + 1),
+                    ..none()
+                },
+                Some("hashtag"),
+            ),
+            (
+                Filter {
+                    any: texts("a b", 1),
+                    ..none()
+                },
+                Some("hashtag"),
+            ),
+        ] {
+            let found = filter.clone().checked().err().map(|(parameter, _)| parameter);
+            assert_eq!(found, expected, "{filter:?}");
+        }
     }
 }
