@@ -303,6 +303,55 @@ async fn what_is_wrong_is_said() {
     }
 }
 
+/// Edits and a delete at one moment: the delete is the last change, and nothing of the entry stays.
+#[tokio::test]
+async fn of_edits_and_a_delete_at_one_moment_the_delete_stays() {
+    let setting = Setting::start().await;
+    for round in 0..8 {
+        let (status, id) = setting.post("anna", None, &json!({"text": "a #first text"})).await;
+        assert_eq!(status, 201);
+        let edits = (0..3).map(|number| json!({"text": format!("edit {number} #edited"), "hashtags": ["beside"]}));
+        let edits: Vec<Value> = edits.collect();
+        let editing = edits
+            .iter()
+            .map(|edit| setting.change(Method::PATCH, "anna", &id, None, edit));
+        let no_body = json!({});
+        let (edited, (deleted, _)) = tokio::join!(
+            futures_util::future::join_all(editing),
+            setting.change(Method::DELETE, "anna", &id, None, &no_body)
+        );
+        assert_eq!(deleted, 204, "round {round}");
+        assert!(
+            edited.iter().all(|(status, _)| matches!(status, 200 | 410)),
+            "{edited:?}"
+        );
+        assert_eq!(setting.change(Method::GET, "anna", &id, None, &no_body).await.0, 410);
+    }
+    let left = "SELECT (SELECT count(*) FROM entry_hashtag) + (SELECT count(*) FROM published WHERE data ? 'text')
+            + (SELECT count(*) FROM entry WHERE body <> '' OR words <> '')";
+    let client = setting.pool.get().await.unwrap();
+    assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+/// Of edits that have read one version, the first one is taken.
+#[tokio::test]
+async fn of_edits_of_one_version_at_one_moment_one_is_taken() {
+    let setting = Setting::start().await;
+    let (_, id) = setting.post("anna", None, &json!({"text": "a"})).await;
+    let (_, version, _) = setting.ask(Method::GET, &format!("/message/{id}"), &[], "").await;
+    let edits: Vec<Value> = (0..4).map(|number| json!({"text": format!("edit {number}")})).collect();
+    let editing = edits
+        .iter()
+        .map(|edit| setting.change(Method::PATCH, "anna", &id, Some(&version), edit));
+    let mut statuses: Vec<u16> = futures_util::future::join_all(editing)
+        .await
+        .iter()
+        .map(|(status, _)| *status)
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412]);
+}
+
 /// With a higher limit, a text may have more words than PostgreSQL indexes: to send it again would not help.
 #[tokio::test]
 async fn a_text_of_too_many_words_is_refused() {
