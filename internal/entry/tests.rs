@@ -1,5 +1,6 @@
 //! The journal over its HTTP, on a database of its own.
 
+mod again;
 mod history;
 mod pages;
 mod plan;
