@@ -187,10 +187,11 @@ fn exists(conflicts: &[Conflict]) -> Status {
         // Short, so that a hundred fit.
         fault: "other content".to_owned(),
     });
-    let text = format!(
-        "Nothing was stored: {} of the messages have the id and the source of another message, with other content.",
-        conflicts.len()
-    );
+    let which = match conflicts.len() {
+        1 => "one of the messages has".to_owned(),
+        count => format!("{count} of the messages have"),
+    };
+    let text = format!("Nothing was stored: {which} the id and the source of another message, with other content.");
     status::exists(&text, named.collect())
 }
 

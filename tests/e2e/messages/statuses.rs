@@ -113,7 +113,7 @@ async fn statuses_have_their_texts() {
         (
             put("a", "other"),
             "6",
-            "Nothing was stored: 1 of the messages have the id and the source of another message, with other content.",
+            "Nothing was stored: one of the messages has the id and the source of another message, with other content.",
         ),
         (
             put("", "x"),
