@@ -1,4 +1,5 @@
 mod model;
+mod shared;
 mod together;
 
 use super::*;
