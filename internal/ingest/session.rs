@@ -32,6 +32,9 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 /// Segments of one upload that may be published at once.
 const UNDER_WAY: usize = 8;
 
+/// Objects on a line, each longer than a value may be, inside which judging goes on.
+const WRAPPERS: usize = 16;
+
 /// Why an upload ends early. What was read before counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
@@ -259,13 +262,20 @@ impl<'a> Session<'a> {
                 self.judge_values(number, bytes, part, bounds)
             }
             Token::Value { bytes, ordinal } => self.judge_object(number, ordinal, bytes, bounds),
-            Token::TooLong { bytes, ordinal } => {
+            Token::Within { bytes, ordinal } => self.judge_within(number, ordinal, bytes, bounds),
+            Token::TooLong { bytes, ordinal, wraps } => {
+                self.begin(number, bytes)?;
+                if wraps {
+                    // The scanner reads again what it keeps.
+                    let again = self.present.again.checked_sub(READ_AGAIN / WRAPPERS);
+                    self.present.again = again.ok_or(Stop::Torn(number))?;
+                }
                 let reason = format!("longer than {} bytes", self.ingest.limits.max_line());
                 let value = match ordinal {
                     None => {
-                        self.begin(number, bytes)?;
                         self.present.values += 1;
-                        (self.present.values > 1).then_some(self.present.values)
+                        let value = self.present.values;
+                        (wraps || value > 1).then_some(value)
                     }
                     ordinal => ordinal,
                 };
@@ -348,7 +358,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Judges what a long bad object of a document holds, as on a line.
+    /// Judges what a long bad object of a document holds, or a part of it, as on a line.
     fn judge_within(&mut self, number: u64, ordinal: u64, bytes: &[u8], bounds: Bounds) -> Result<(), Stop> {
         let mut values = Values::new(bytes, bounds, READ_AGAIN);
         for Value { raw, verdict } in values.by_ref() {

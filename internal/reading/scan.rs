@@ -10,6 +10,8 @@
 //! Lines become a document where a line is only the beginning of an object and the next line goes on with it.
 //! A client may say that its body has lines alone.
 //!
+//! An object that is longer than a value may be is cut at the objects in it: clients wrap batches of readings in one.
+//!
 //! NULs, which a power cut leaves in files, record separators and byte order marks are blanks between values.
 //! NULs count towards no limit.
 
@@ -92,6 +94,15 @@ pub enum Token<'a> {
         bytes: &'a [u8],
         /// In a document, its number among the values that begin on the same line.
         ordinal: Option<u64>,
+        /// It is the beginning of an object that holds others, which may be readings; the next tokens hold these.
+        wraps: bool,
+    },
+    /// In a document, a part of a value that is longer than allowed: objects that it holds, and text around them.
+    Within {
+        /// Never blank.
+        bytes: &'a [u8],
+        /// The value's number among the values that begin on the same line.
+        ordinal: u64,
     },
     /// From here on the document is not JSON. No token follows.
     Syntax(&'a [u8]),
@@ -350,7 +361,8 @@ impl Scanner {
         let token = match found.kind {
             Kind::Line { part } => Token::Line { bytes, part },
             Kind::Value { ordinal } => Token::Value { bytes, ordinal },
-            Kind::TooLong { ordinal } => Token::TooLong { bytes, ordinal },
+            Kind::TooLong { ordinal, wraps } => Token::TooLong { bytes, ordinal, wraps },
+            Kind::Within { ordinal } => Token::Within { bytes, ordinal },
             Kind::Syntax => Token::Syntax(bytes),
         };
         (found.number, token)

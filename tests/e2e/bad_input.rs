@@ -93,17 +93,30 @@ async fn a_bad_line_costs_no_good_one() {
 }
 
 /// Clients wrap batches of readings in an object, on a line or over several lines. Of a long one, a dead letter keeps
-/// the beginning alone.
+/// the beginning alone. It may be longer than `--max-line`, too, which bounds a single reading.
 #[tokio::test]
 async fn readings_in_a_long_wrapper_are_kept() {
     let system = System::start(1).await;
-    for blank in ["", "\n"] {
-        let readings = goods(100).replace('\n', &format!(",{blank}"));
-        let body = format!("{{{blank}\"readings\":[{blank}{readings}]}}\n");
-        let (status, answer) = system.post(body).await;
-        assert_eq!((status, counts(&answer)), (400, (100, 2)), "{answer}");
+    for (count, blank) in [(100, ""), (100, "\n"), (3000, ""), (3000, "\n")] {
+        let readings = goods(count).replace('\n', &format!(",{blank}"));
+        let object = format!("{{{blank}\"readings\":[{blank}{readings}]}}");
+        let told = (400, (count as u64, 2));
+        let (status, answer) = system.post(format!("{object}\n")).await;
+        assert_eq!((status, counts(&answer)), told, "{count}{blank:?}: {answer}");
+        // As an element of a document.
+        let (status, answer) = system.post(format!("[{object}]")).await;
+        assert_eq!((status, counts(&answer)), told, "[{count}{blank:?}]: {answer}");
     }
-    system.wait_for_rows(100).await;
+    // A document that breaks off within the object: what is before the break is safe, and the device keeps its file.
+    let broken = format!("[{{\"readings\":[{},{{\"sensor\":\"sp", goods(3000).replace('\n', ","));
+    let (status, answer) = system.post(broken).await;
+    assert_eq!((status, counts(&answer)), (422, (3000, 1)), "{answer}");
+    // More such objects on a line than are looked into: the device keeps its file.
+    let object = format!("{{\"readings\":[{}]}}", goods(1100).replace('\n', ","));
+    let (status, answer) = system.post(object.repeat(20)).await;
+    assert_eq!(status, 422, "{answer}");
+    assert!(counts(&answer).0 >= 10_000, "{answer}");
+    system.wait_for_rows(3000).await;
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Cuts a stream of bytes, arriving in blocks of any size, into chunks with one value a line.
 //!
 //! Values are found as the ingestor finds them: an input may hold lines, several values on a line, or a
-//! document. No chunk is longer than the limit. A longer value is skipped, and only its beginning is
-//! returned: no ingestor accepts a value of that length.
+//! document. No chunk is longer than the limit. Of a longer value, its beginning is returned, and the objects in
+//! it: no ingestor accepts a value of that length.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -115,6 +115,11 @@ impl Lines {
             }
             // The ingestor judges what it holds, so that each part has a line of its own.
             scan::Token::Value { bytes, .. } if wraps(bytes) => {
+                for value in Values::new(bytes, ANY, READ_AGAIN) {
+                    self.line(number, value.raw);
+                }
+            }
+            scan::Token::Within { bytes, .. } => {
                 for value in Values::new(bytes, ANY, READ_AGAIN) {
                     self.line(number, value.raw);
                 }
@@ -256,6 +261,18 @@ mod tests {
         check("[{\"a\":\n1},{}]", &[(1, "{\"a\": 1}"), (2, "{}")]);
         check("{\n}\n{\n\n}\n", &[(1, "{ }"), (3, "{  }")]);
         check("[{},x", &[(1, "{}"), (1, "syntax")]);
+        // Of a value that is too long, the objects in it.
+        check(
+            "{\"a\":[{\"b\":1},{\"b\":2},{}]}\n{}",
+            &[
+                (1, "too long {\"a\":["),
+                (1, "{\"b\":1}"),
+                (1, "{\"b\":2}"),
+                (1, "{}"),
+                (1, "]}"),
+                (2, "{}"),
+            ],
+        );
         let long = "x".repeat(30);
         check(
             &format!("one\n{long}\nthree"),

@@ -121,7 +121,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         End::Stopped(Stop::Torn(line)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
-                "Line {line} has too many beginnings of readings to judge each. Readings before that are accepted; send one reading a line."
+                "Line {line} has too many beginnings of readings, or of long objects around readings, to judge each. Readings before that are accepted; send one reading a line."
             ),
         ),
         End::Stopped(Stop::Syntax(line)) => Problem::new(

@@ -1,9 +1,10 @@
 //! The values of a document: objects one after the other, or one array of objects.
 //!
-//! Each byte is read once here, to find where an object ends; the decoder judges its content. A value that is
-//! too long is skipped, and the next ones are kept.
+//! Each byte is read once here, to find where an object ends; the decoder judges its content. Of a value that is
+//! too long, the objects in it are returned. The next values are kept.
 
 use super::found::{Found, Kind, Place};
+use super::line::Lines;
 use crate::braces::Braces;
 use crate::signature::{MARK, is_blank};
 
@@ -28,6 +29,8 @@ pub(super) struct Document {
     begun: (u64, u64),
     braces: Braces,
     long: bool,
+    /// The objects in the present value, which is longer than allowed: they are found as on a line.
+    within: Option<Lines>,
     /// How many bytes of a byte order mark have come.
     mark: usize,
 }
@@ -48,6 +51,8 @@ enum Expect {
     End,
     /// More of a value.
     Inside,
+    /// More of a value that is too long, and of the objects in it.
+    Within,
     /// More text that is no JSON.
     Stray,
     /// Nothing: the text was no JSON.
@@ -67,6 +72,7 @@ impl Document {
             begun: (0, 0),
             braces: Braces::default(),
             long: false,
+            within: None,
             mark: 0,
         }
     }
@@ -84,7 +90,10 @@ impl Document {
 
     /// The first kept bytes.
     pub(super) fn kept(&self, length: usize) -> &[u8] {
-        &self.partial[..length]
+        match &self.within {
+            Some(within) if !self.given => within.kept(length),
+            _ => &self.partial[..length],
+        }
     }
 
     /// Returns the next value that ends in `chunk`; shortens `chunk` by the bytes read.
@@ -93,18 +102,52 @@ impl Document {
         let all = chunk.len();
         loop {
             match self.expect {
+                Expect::Inside if self.long => {
+                    let end = self.braces.end_or_object(chunk);
+                    let length = end.unwrap_or(chunk.len());
+                    self.pass_over(chunk, length);
+                    end?;
+                    return Some(if self.braces.is_outside() {
+                        self.value(None)
+                    } else {
+                        self.open(self.partial.len())
+                    });
+                }
                 Expect::Inside => {
                     let start = all - chunk.len();
-                    let end = self.braces.end(chunk);
-                    let (part, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
-                    *chunk = rest;
-                    let here = self.partial.is_empty() && !self.long && end.is_some() && part.len() <= self.max;
-                    if !here {
-                        self.keep(part);
+                    let room = self.max - self.partial.len();
+                    if room == 0 && !chunk.is_empty() {
+                        self.long = true;
+                        if let Some(object) = Braces::default().end_or_object(&self.partial) {
+                            return Some(self.open(object));
+                        }
+                        continue;
                     }
-                    self.count(part);
-                    end?;
-                    return Some(self.value(here.then(|| start..start + part.len())));
+                    let near = &chunk[..chunk.len().min(room)];
+                    let end = self.braces.end(near);
+                    if self.partial.is_empty()
+                        && let Some(end) = end
+                    {
+                        self.pass_over(chunk, end);
+                        return Some(self.value(Some(start..start + end)));
+                    }
+                    let near = &near[..end.unwrap_or(near.len())];
+                    self.partial.extend_from_slice(near);
+                    self.pass_over(chunk, near.len());
+                    if end.is_some() {
+                        return Some(self.value(None));
+                    }
+                    if chunk.is_empty() {
+                        return None;
+                    }
+                }
+                Expect::Within => {
+                    if chunk.is_empty() {
+                        return None;
+                    }
+                    if let Some(found) = self.objects(chunk) {
+                        return Some(found);
+                    }
                 }
                 Expect::Stray => {
                     let (part, rest) = chunk.split_at(chunk.len().min(STRAY - self.partial.len()));
@@ -121,9 +164,15 @@ impl Document {
         }
     }
 
-    /// The error at the document's end, if any.
+    /// What is left at the document's end, and the error there, if any.
     pub(super) fn finish(&mut self) -> Option<Found> {
         self.forget();
+        if self.expect == Expect::Within {
+            self.expect = Expect::Inside;
+            if let Some(found) = self.within.as_mut().and_then(Lines::decided) {
+                return Some(self.part(found));
+            }
+        }
         let whole = matches!(self.expect, Expect::Value | Expect::End | Expect::Nothing) && self.mark == 0;
         (!whole).then(|| self.syntax())
     }
@@ -164,16 +213,83 @@ impl Document {
     }
 
     fn value(&mut self, here: Option<std::ops::Range<usize>>) -> Found {
-        self.expect = if self.array { Expect::Comma } else { Expect::Value };
+        self.expect = self.behind();
         let (number, ordinal) = self.begun;
         let kind = if std::mem::take(&mut self.long) {
-            Kind::TooLong { ordinal: Some(ordinal) }
+            Kind::TooLong {
+                ordinal: Some(ordinal),
+                wraps: false,
+            }
         } else {
             Kind::Value { ordinal }
         };
         self.given = true;
         let place = here.map_or(Place::Kept(self.partial.len()), Place::Here);
         Found { number, kind, place }
+    }
+
+    /// The beginning of a value that is too long, up to an object in it, which begins behind so many kept bytes.
+    fn open(&mut self, object: usize) -> Found {
+        let mut within = Lines::new(self.max);
+        within.put(&self.partial[object..]);
+        self.within = Some(within);
+        self.partial.truncate(object);
+        self.expect = Expect::Within;
+        self.given = true;
+        Found {
+            number: self.begun.0,
+            kind: Kind::TooLong {
+                ordinal: Some(self.begun.1),
+                wraps: true,
+            },
+            place: Place::Kept(object),
+        }
+    }
+
+    /// Reads on in a value that is too long, and returns objects that it holds.
+    fn objects(&mut self, chunk: &mut &[u8]) -> Option<Found> {
+        let within = self.within.as_mut()?;
+        let room = within.room();
+        if room == 0 {
+            let found = within.part();
+            return Some(self.part(found));
+        }
+        let end = self.braces.end(&chunk[..chunk.len().min(room)]);
+        let mut near = &chunk[..end.unwrap_or(chunk.len().min(room))];
+        let length = near.len();
+        within.gather(&mut near);
+        let found = end.and_then(|_| within.end());
+        self.pass_over(chunk, length);
+        if end.is_some() {
+            self.expect = self.behind();
+            self.long = false;
+        }
+        found.map(|found| self.part(found))
+    }
+
+    /// A part of a value, found as on a line.
+    fn part(&self, found: Found) -> Found {
+        let (number, ordinal) = self.begun;
+        let kind = match found.kind {
+            Kind::TooLong { wraps, .. } => Kind::TooLong {
+                ordinal: Some(ordinal),
+                wraps,
+            },
+            _ => Kind::Within { ordinal },
+        };
+        Found { number, kind, ..found }
+    }
+
+    /// What follows a value.
+    fn behind(&self) -> Expect {
+        if self.array { Expect::Comma } else { Expect::Value }
+    }
+
+    /// Shortens `chunk` by bytes of a value.
+    fn pass_over(&mut self, chunk: &mut &[u8], length: usize) {
+        let (part, rest) = chunk.split_at(length);
+        self.count(part);
+        *chunk = rest;
     }
 
     fn syntax(&mut self) -> Found {
@@ -195,12 +311,6 @@ impl Document {
         }
     }
 
-    fn keep(&mut self, part: &[u8]) {
-        let room = self.max - self.partial.len();
-        self.long |= part.len() > room;
-        self.partial.extend_from_slice(&part[..part.len().min(room)]);
-    }
-
     /// Counts the lines that end in `bytes`.
     fn count(&mut self, bytes: &[u8]) {
         let ends = memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -213,6 +323,10 @@ impl Document {
     fn forget(&mut self) {
         if std::mem::take(&mut self.given) {
             self.partial.clear();
+        }
+        match &mut self.within {
+            Some(within) if self.expect == Expect::Within => within.forget(),
+            _ => self.within = None,
         }
     }
 }

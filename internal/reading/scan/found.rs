@@ -14,7 +14,8 @@ pub(super) struct Found {
 pub(super) enum Kind {
     Line { part: bool },
     Value { ordinal: u64 },
-    TooLong { ordinal: Option<u64> },
+    TooLong { ordinal: Option<u64>, wraps: bool },
+    Within { ordinal: u64 },
     Syntax,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Lines {
 /// What is skipped of a line.
 #[derive(Clone, Copy, Debug)]
 enum Skipping {
-    /// An object, to its end.
+    /// An object, to its end or to an object in it.
     Object(Braces),
     /// Other text, to the next object.
     Text,
@@ -39,10 +39,10 @@ impl Skipping {
         }
     }
 
-    /// Where it ends in `bytes`.
+    /// Where it ends in `bytes`, or where the next object in it begins.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Object(braces) => braces.end(bytes),
+            Self::Object(braces) => braces.end_or_object(bytes),
             Self::Text => memchr::memchr(b'{', bytes),
         }
     }
@@ -146,6 +146,17 @@ impl Lines {
         }
     }
 
+    /// How many bytes [`Lines::gather`] certainly has room for.
+    pub(super) fn room(&self) -> usize {
+        self.max.saturating_sub(self.partial.len())
+    }
+
+    /// The whole values of the present line, where it breaks off.
+    pub(super) fn decided(&mut self) -> Option<Found> {
+        self.given = Values::decided(&self.partial);
+        (self.given > 0).then(|| self.line(Place::Kept(self.given)))
+    }
+
     /// Returns the last line, when the body does not end with a line end.
     pub(super) fn finish(&mut self) -> Option<Found> {
         self.forget();
@@ -154,7 +165,7 @@ impl Lines {
     }
 
     /// Returns the rest of the line that has just ended.
-    fn end(&mut self) -> Option<Found> {
+    pub(super) fn end(&mut self) -> Option<Found> {
         self.skipping = None;
         if blanks(&self.partial) == self.partial.len() {
             self.partial.clear();
@@ -174,17 +185,24 @@ impl Lines {
         }
     }
 
-    /// The whole values in a line that has just proved longer than a value may be.
-    fn part(&mut self) -> Found {
+    /// The whole values in a line that has just proved longer than a value may be. Of a value that is too long itself, its
+    /// beginning, up to the first object in it.
+    pub(super) fn part(&mut self) -> Found {
         self.given = Values::decided(&self.partial);
         self.parted = true;
         let kind = if self.given == 0 {
             let mut skipping = Skipping::of(&self.partial);
-            // It began here, and does not end here.
-            let _open = skipping.end(&self.partial);
-            self.skipping = Some(skipping);
-            self.given = self.partial.len();
-            Kind::TooLong { ordinal: None }
+            let end = skipping.end(&self.partial);
+            let next = end.filter(|next| self.partial.get(*next) == Some(&b'{'));
+            if next.is_none() {
+                // Behind the end of an object, other text follows.
+                self.skipping = Some(end.map_or(skipping, |_| Skipping::Text));
+            }
+            self.given = next.unwrap_or(self.partial.len());
+            Kind::TooLong {
+                ordinal: None,
+                wraps: next.is_some(),
+            }
         } else {
             Kind::Line { part: true }
         };
@@ -197,7 +215,7 @@ impl Lines {
 
     /// Keeps `part` of the present line, and shortens it by the bytes kept or skipped. Returns false where
     /// there is no room for all of it.
-    fn gather(&mut self, part: &mut &[u8]) -> bool {
+    pub(super) fn gather(&mut self, part: &mut &[u8]) -> bool {
         if let Some(skipping) = &mut self.skipping {
             let Some(end) = skipping.end(part) else {
                 *part = &[];
@@ -241,7 +259,8 @@ impl Lines {
         true
     }
 
-    fn forget(&mut self) {
+    /// Drops the bytes that were returned.
+    pub(super) fn forget(&mut self) {
         if self.given == self.partial.len() {
             self.partial.clear();
         } else {

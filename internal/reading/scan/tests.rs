@@ -12,7 +12,8 @@ fn show((number, token): (u64, Token<'_>)) -> String {
         Token::Line { bytes, part: false } => format!("{number} {}", text(bytes)),
         Token::Line { bytes, part: true } => format!("{number} part {}", text(bytes)),
         Token::Value { bytes, ordinal } => format!("{number}.{ordinal} {}", text(bytes)),
-        Token::TooLong { bytes, ordinal } => format!("{number} {ordinal:?} too long {}", text(bytes)),
+        Token::Within { bytes, ordinal } => format!("{number}.{ordinal} within {}", text(bytes)),
+        Token::TooLong { bytes, ordinal, .. } => format!("{number} {ordinal:?} too long {}", text(bytes)),
         Token::Syntax(bytes) => format!("{number} syntax {}", text(bytes)),
     }
 }
@@ -88,7 +89,7 @@ fn long_lines_are_cut_between_values() {
     check(
         "{\"}\\\"}}}\":{}}{}{}",
         8,
-        &["1 None too long {\"}\\\"}}}", "1 part {}{}"],
+        &["1 None too long {\"}\\\"}}}", "1 part {}}{}{}"],
     );
     check("xxxxxxxxxxxxxxx{}{}\n", 8, &["1 None too long xxxxxxxx", "1 part {}{}"]);
     check(
@@ -102,6 +103,43 @@ fn long_lines_are_cut_between_values() {
         &["1 part {}{}", "1 None too long {\"abcdef", "2 {}"],
     );
     check("xxxxxxxxxxxxxxxxxxxx\n{}", 8, &["1 None too long xxxxxxxx", "2 {}"]);
+}
+
+/// Clients wrap batches of readings in an object.
+#[test]
+fn objects_in_a_value_that_is_too_long_are_found() {
+    check(
+        "{\"a\":[{},{},{}],\"b\":{}}{}\n{}",
+        8,
+        &[
+            "1 None too long {\"a\":[",
+            "1 part {},{},{}",
+            "1 part ],\"b\":{}",
+            "1 part }{}",
+            "2 {}",
+        ],
+    );
+    check(
+        "[{\"a\":[{},{}]},\n{}]",
+        8,
+        &["1 Some(1) too long {\"a\":[", "1.1 within {},{}]}", "2.1 {}"],
+    );
+    check(
+        "[{\"abcdefgh\":[{}]},{}]",
+        8,
+        &["1 Some(1) too long {\"abcdef", "1.1 within {}]}", "1.2 {}"],
+    );
+    // A text that looks like objects is none.
+    check(
+        "[{\"a\":\"{}{}{}{}\"},{}]",
+        8,
+        &["1 Some(1) too long {\"a\":\"{}", "1.2 {}"],
+    );
+    check(
+        "[{\"a\":[{},{}",
+        8,
+        &["1 Some(1) too long {\"a\":[", "1.1 within {},{}", "1 syntax "],
+    );
 }
 
 #[test]
