@@ -75,7 +75,7 @@ pub(crate) struct Rejects {
     /// Set once a line is not kept; from then on, none is kept.
     pub(crate) lost: Option<Lost>,
     /// The first value is no text.
-    begins_binary: bool,
+    pub(crate) begins_binary: bool,
     /// Bytes of the values before any was published, and of those among them that are no text.
     looked_at: usize,
     binary: usize,

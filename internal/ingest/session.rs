@@ -15,7 +15,7 @@ use reading::Point;
 use reading::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_utf8};
 use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, UploadTotals};
-use reading::signature::{Foreign, foreign, foreign_line};
+use reading::signature::{Foreign, foreign, foreign_line, foreign_value};
 use reading::values::{READ_AGAIN, Value, Values, without_runs, wraps};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -100,6 +100,8 @@ pub(crate) struct Session<'a> {
     bus_failed: bool,
     /// Rejected values will be judged again by another session, and do not count towards the key's quota.
     is_trial: bool,
+    /// The clock was wrong while some values were judged, though it may be right now.
+    by_wrong_clock: bool,
     counts: Counts,
 }
 
@@ -119,6 +121,7 @@ impl<'a> Session<'a> {
             lane: Lane::Live,
             bus_failed: false,
             is_trial: false,
+            by_wrong_clock: false,
             counts: Counts::default(),
         }
     }
@@ -177,7 +180,14 @@ impl<'a> Session<'a> {
 
     /// Whether values were rejected by a clock that may be wrong.
     fn is_misjudged(&self) -> bool {
-        self.counts.rejects.count > 0 && !self.ingest.clock.is_plausible()
+        self.counts.rejects.count > 0 && (self.by_wrong_clock || !self.ingest.clock.is_plausible())
+    }
+
+    /// The event times that are taken now. A clock may be set back and forth during an upload.
+    fn bounds(&mut self) -> Bounds {
+        let bounds = self.ingest.limits.times.bounds();
+        self.by_wrong_clock |= self.ingest.clock.is_wrong();
+        bounds
     }
 
     async fn publish_rejects(&mut self) {
@@ -204,7 +214,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Where the rest must not be read.
     pub(crate) async fn take(&mut self, chunk: &Bytes) -> Result<(), Stop> {
-        let bounds = self.ingest.limits.times.bounds();
+        let bounds = self.bounds();
         let mut rest = &chunk[..];
         // Moved out for now, so that a line borrowed from it does not borrow all of `self`.
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
@@ -244,7 +254,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::take`].
     pub(crate) fn last(&mut self) -> Result<(), Stop> {
-        let bounds = self.ingest.limits.times.bounds();
+        let bounds = self.bounds();
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(0));
         while let Some((number, token)) = scanner.finish() {
             self.judge(number, token, bounds)?;
@@ -297,7 +307,7 @@ impl<'a> Session<'a> {
             match verdict {
                 Ok(reading) => self.add(&reading),
                 Err(reason) => {
-                    if let Some(format) = foreign(raw) {
+                    if let Some(format) = foreign_value(raw) {
                         // Behind a line that was cut off.
                         return Err(Stop::Foreign(format));
                     }
@@ -330,11 +340,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Whether nothing was a reading so far, and the values are no text: then no line is a bad line.
+    /// Whether the values are no text, and hardly any was a reading so far: then no line is a bad line. Compressed data
+    /// may hold a reading as it is, the first one above all.
     fn is_binary(&self) -> bool {
         let counts = &self.counts;
-        let others = counts.accepted + self.builder.readings() + counts.deferred + counts.forbidden;
-        counts.rejects.is_binary() && others == 0 && self.under_way.is_empty()
+        let under_way: u64 = self.under_way.iter().map(|(readings, _)| readings).sum();
+        let readings = counts.accepted + under_way + self.builder.readings() + counts.deferred + counts.forbidden;
+        counts.rejects.is_binary()
+            && (readings == 0 || (counts.rejects.begins_binary && readings < counts.rejects.count / 4))
     }
 
     /// Judges a value of a document; its braces match.

@@ -3,7 +3,7 @@
 //! A body comes in one of two forms, known by its beginning:
 //! - **lines**, the usual one. A line holds values one after the other (`values.rs` finds them). A bad line
 //!   spoils no other line.
-//! - **a document**: objects over several lines, or one array of objects. It begins with `[`, or its first
+//! - **a document**: objects over several lines, or arrays of objects. It begins with `[`, or its first
 //!   line is only the beginning of an object and its second line begins with no object. Its syntax is strict:
 //!   after an error, it is unknown where a value begins.
 //!

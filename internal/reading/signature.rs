@@ -10,7 +10,7 @@ pub enum Foreign {
     Zstd,
     /// UTF-16 or UTF-32 in either order, with or without a mark.
     Utf16,
-    /// Percent-encoded, as of a form, or base64.
+    /// Percent-encoded, as of a form, in base64 or hexadecimal digits, or in a string of JSON.
     Coded,
     /// Bytes that are no text, of a format without a signature, such as Brotli.
     Binary,
@@ -41,10 +41,11 @@ const NOT_TAKEN: [&[u8]; 14] = [
     b"x\xda",
 ];
 /// `{` and `[` percent-encoded; in base64 `{` with a blank or a name, `[` with a blank or a `{`, a byte order mark with
-/// `{`, gzip and zstd.
-const CODED: [&[u8]; 18] = [
+/// `{`, gzip and zstd; `{"` with a letter and `[{"` in hexadecimal digits; and JSON in a string of JSON.
+const CODED: [&[u8]; 26] = [
     b"%7B%", b"%7b%", b"%5B%", b"%5b%", b"eyJ", b"eyAi", b"ewog", b"ewoi", b"ewoJ", b"ew0K", b"W3si", b"W3sK", b"WyB7",
-    b"Wwog", b"Wwp7", b"77u/e", b"H4sI", b"KLUv/",
+    b"Wwog", b"Wwp7", b"77u/e", b"H4sI", b"KLUv/", b"7b226", b"7b227", b"7B226", b"7B227", b"5b7b22", b"5B7B22",
+    b"\"{\\", b"\"[{\\",
 ];
 /// Longest name of a field of a form.
 const FIELD: usize = 64;
@@ -61,10 +62,19 @@ pub fn foreign(start: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// The foreign format at the start of a line that is no reading. It may also be the field of a form that holds
-/// percent-encoded JSON, such as `data=%7B%22`.
+/// The same, where runs of NULs were cut to two.
+pub fn foreign_value(start: &[u8]) -> Option<Foreign> {
+    match &start[blanks(start)..] {
+        // UTF-32 has three zeros beside each of these signs.
+        [b'{' | b'[', 0, 0, 1..=0xff, 0, 0, 1..=0xff, 0, ..] => Some(Foreign::Utf16),
+        rest => foreign(rest),
+    }
+}
+
+/// The same at the start of a line that is no reading. It may also be the field of a form that holds percent-encoded
+/// JSON, such as `data=%7B%22`.
 pub fn foreign_line(start: &[u8]) -> Option<Foreign> {
-    foreign(start).or_else(|| is_field(&start[blanks(start)..]).then_some(Foreign::Coded))
+    foreign_value(start).or_else(|| is_field(&start[blanks(start)..]).then_some(Foreign::Coded))
 }
 
 /// How many bytes at `start` are blanks: white space, NULs, record separators and UTF-8 byte order marks.
@@ -194,6 +204,13 @@ mod tests {
             (b"77u/eyJzZW5zb3Ii".to_vec(), Some(Foreign::Coded)),
             (b"H4sIAAAAAAAAA6tW".to_vec(), Some(Foreign::Coded)),
             (b"KLUv/SQNaQAAeyJz".to_vec(), Some(Foreign::Coded)),
+            (b"7b2273656e736f72".to_vec(), Some(Foreign::Coded)),
+            (b"5B7B2273656E736F72".to_vec(), Some(Foreign::Coded)),
+            (br#""{\"sensor\":\"x\"}""#.to_vec(), Some(Foreign::Coded)),
+            (br#""[{\"sensor\":\"x\"}]""#.to_vec(), Some(Foreign::Coded)),
+            (br#""{}""#.to_vec(), None),
+            (b"7b2".to_vec(), None),
+            (b"7b22f\"".to_vec(), None),
             (b"eyes".to_vec(), None),
             (b"%7".to_vec(), None),
             (b"{\0\0\0\"\0\0\0s\0\0\0".to_vec(), Some(Foreign::Utf16)),
@@ -257,6 +274,25 @@ mod tests {
             &long[..],
         ] {
             assert_eq!(foreign_line(other), None, "{other:x?}");
+        }
+    }
+
+    #[test]
+    fn utf32_whose_runs_of_nulls_are_cut() {
+        for line in [
+            &b"{\0\0\"\0\0s\0\0"[..],
+            b"\0\0[\0\0{\0\0\"\0\0",
+            b" \0\0{\0\0\n\0\0 \0\0",
+        ] {
+            assert_eq!(foreign_line(line), Some(Foreign::Utf16), "{line:x?}");
+        }
+        for torn in [
+            &b"{\0\0{\"sensor\":1}"[..],
+            b"{\0\0\"sensor\"",
+            b"{\"sensor\":\0\0",
+            b"{\0\0",
+        ] {
+            assert_eq!(foreign_line(torn), None, "{torn:x?}");
         }
     }
 

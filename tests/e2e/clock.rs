@@ -5,6 +5,8 @@ use crate::system::{self, KEY, LONG, client};
 use serde_json::Value;
 use std::path::Path;
 use testutil::{Clock, Process, Program, Signal, nats_url, poll, unique};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 /// A reading of now, by a right clock.
 fn reading() -> String {
@@ -154,6 +156,38 @@ async fn an_ingestor_behind_its_event_bus_judges_nothing_unless_its_clock_is_tru
     let (status, answer, _) = post(&url, &reading()).await;
     assert_eq!((status, answer["rejected"].as_u64()), (400, Some(1)), "{answer}");
     ends(trusting).await;
+}
+
+/// A part of an upload was judged by a wrong clock. That the clock is right at the end makes no verdict of it.
+#[tokio::test]
+async fn a_clock_that_is_set_back_and_forth_during_an_upload_judges_nothing() {
+    let clock = Clock::new("+0");
+    let mut process = system::ingestor(&nats_url(&unique("readings")))
+        .clock(&clock)
+        .start()
+        .await;
+    accepts(&mut process).await;
+    let mut stream = system::half_an_upload(process.address("main").await, KEY).await;
+    clock.set("-2d");
+    // Once the old reading is stored, the one before it has been judged.
+    let old = "{\"sensor\":\"speed\",\"value\":1,\"timestamp\":\"2024-05-01T12:00:00Z\"}\n";
+    let lines = reading() + old;
+    stream.write_all(lines.as_bytes()).await.unwrap();
+    let metrics = format!("http://{}/metrics", process.address("admin").await);
+    poll(LONG, async || {
+        let told = client().get(&metrics).send().await.unwrap().text().await.unwrap();
+        told.lines()
+            .any(|line| line == "ingestor_readings_accepted_total 2")
+            .then_some(())
+    })
+    .await;
+    clock.set("+0");
+    let rest = "\n".repeat(system::HALF - lines.len());
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(LONG, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 503");
+    ends(process).await;
 }
 
 /// A clock that is ahead deletes no dead letters, days of receipts or months.

@@ -117,6 +117,18 @@ async fn a_body_that_is_something_else_is_refused_whole() {
         // As `curl --data-urlencode readings@FILE` sends it.
         ([b"readings=", &percent[..]].concat(), "", "percent-encoded"),
         (b"eyJzZW5zb3IiOiJzcGVlZCIsInZhbHVlIjoxfQ==".to_vec(), "", "as it is"),
+        (b"7b2273656e736f72223a227370656564227d0a".to_vec(), "", "hexadecimal"),
+        // As `JSON.stringify` twice gives it.
+        (
+            serde_json::to_vec(&readings(0, 1)).unwrap(),
+            "",
+            "a string that holds JSON",
+        ),
+        (
+            serde_json::to_vec(&[readings(0, 1)]).unwrap(),
+            "",
+            "a string that holds JSON",
+        ),
         // Gzip in base64.
         (b"H4sIAAAAAAAAA6tWKk7NK84vUrJSKi5ITU1RqgUA".to_vec(), "", "as it is"),
     ] {
@@ -131,6 +143,11 @@ async fn a_body_that_is_something_else_is_refused_whole() {
     let mixed = [day.trim_end().as_bytes(), &zipped].concat();
     let (status, answer) = send(&system, mixed, "").await;
     assert_eq!((status, counts(&answer)), (415, (2000, 0)), "{answer}");
+    // Compressed without a signature, as by Snappy: the first reading is as it was, and no other.
+    let garbage = b"\xfe\x42\x01 3\xf1\n".repeat(20);
+    let mixed = [b"\xb0\x9c\x01\xf0\x40", readings(0, 1).as_bytes(), &garbage].concat();
+    let (status, answer) = send(&system, mixed, "").await;
+    assert_eq!((status, counts(&answer)), (415, (1, 0)), "{answer}");
     // Erased memory is no other format.
     let (status, answer) = send(&system, vec![0xff; 1000], "").await;
     assert_eq!((status, counts(&answer)), (400, (0, 1)), "{answer}");

@@ -156,6 +156,8 @@ async fn documents_are_read_as_such() {
             10,
         ),
         ("[]".into(), 0),
+        // A file to which arrays are appended.
+        (format!("{}\n[]\n{}\n", array(0, 5, ","), array(5, 10, ",\n")), 10),
     ] {
         assert_eq!(told(&system.post(body).await), (200, json!(accepted), json!(0)));
     }
@@ -180,8 +182,24 @@ async fn documents_are_read_as_such() {
 async fn what_is_no_json_is_told_from_bad_lines() {
     let system = System::start(1).await;
     let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
-    let utf16: Vec<u8> = reading(9).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for foreign in [&gzip[..], &[0x28, 0xb5, 0x2f, 0xfd, 4, 0], &utf16, b"PK\x03\x04\x14\0"] {
+    let utf16 = |order: fn(u16) -> [u8; 2]| reading(9).encode_utf16().flat_map(order).collect::<Vec<_>>();
+    let utf32 = |order: fn(u32) -> [u8; 4]| {
+        let text = reading(9);
+        text.chars().flat_map(|sign| order(u32::from(sign))).collect::<Vec<_>>()
+    };
+    for foreign in [
+        &gzip[..],
+        &[0x28, 0xb5, 0x2f, 0xfd, 4, 0],
+        // A skippable frame.
+        &[0x5a, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7],
+        &utf16(u16::to_le_bytes),
+        &utf16(u16::to_be_bytes),
+        &utf32(u32::to_le_bytes),
+        &utf32(u32::to_be_bytes),
+        b"PK\x03\x04\x14\0",
+        b"7b2273656e736f72223a",
+        br#""{\"sensor\":1}""#,
+    ] {
         let body = [reading(0).as_bytes(), b"\n", reading(1).as_bytes(), b"\n\0\0", foreign].concat();
         assert_eq!(told(&system.post(body).await), (415, json!(2), json!(0)));
     }

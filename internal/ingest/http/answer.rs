@@ -111,10 +111,10 @@ fn broken(limits: &Limits, end: &End) -> Problem {
                     "A line is in UTF-16 or UTF-32. Readings before it are accepted; send the rest in UTF-8."
                 }
                 Foreign::Coded => {
-                    "A line is percent-encoded or in base64. Readings before it are accepted; send the rest as it is (curl --data-binary @FILE)."
+                    "A line is percent-encoded, in base64 or hexadecimal digits, or a string that holds JSON. Readings before it are accepted; send the rest as it is (curl --data-binary @FILE)."
                 }
                 Foreign::Binary => {
-                    "No line is a reading, and the body is no text. Is it compressed or encrypted? Send lines of JSON, plain, or with Content-Encoding gzip or zstd."
+                    "Hardly any line is a reading, and the body is no text. Readings are accepted. Is it compressed or encrypted? Send lines of JSON, plain, or with Content-Encoding gzip or zstd."
                 }
             },
         ),
@@ -156,7 +156,7 @@ fn broken(limits: &Limits, end: &End) -> Problem {
         ),
         End::Body(body::Error::Foreign(Foreign::Coded)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body is percent-encoded or in base64; send it as it is (curl --data-binary @FILE).",
+            "The body is percent-encoded, in base64 or hexadecimal digits, or a string that holds JSON; send it as it is (curl --data-binary @FILE).",
         ),
         End::Body(body::Error::Foreign(Foreign::Compressed | Foreign::Binary)) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,4 +1,4 @@
-//! The values of a document: objects one after the other, or one array of objects.
+//! The values of a document: objects one after the other, or arrays of objects.
 //!
 //! Each byte is read once here, to find where an object ends; the decoder judges its content. Of a value that is
 //! too long, the objects in it are returned. The next values are kept.
@@ -47,7 +47,7 @@ enum Expect {
     Element,
     /// `,` or `]`.
     Comma,
-    /// The end of the body.
+    /// Another array, or the end of the body.
     End,
     /// More of a value.
     Inside,
@@ -193,6 +193,8 @@ impl Document {
                 self.array = true;
                 Expect::First
             }
+            // A file to which arrays are appended.
+            (Expect::End, b'[') if self.mark == 0 => Expect::First,
             (Expect::Start | Expect::Value | Expect::First | Expect::Element, b'{') if self.mark == 0 => {
                 self.ordinal += 1;
                 self.begun = (self.number, self.ordinal);

@@ -146,6 +146,11 @@ fn objects_in_a_value_that_is_too_long_are_found() {
 fn documents() {
     check("[]", 9, &[]);
     check(" \n[{} , {}\n,{}]\n", 9, &["2.1 {}", "2.2 {}", "3.1 {}"]);
+    check(
+        "[{}]\n[]\n\u{feff}[{},{}][{}]",
+        9,
+        &["1.1 {}", "3.1 {}", "3.2 {}", "3.3 {}"],
+    );
     check("{\n}\n{\n} {}", 9, &["1.1 {\n}", "3.1 {\n}", "4.1 {}"]);
     // As a JSON text sequence.
     check("\u{1e}{\n}\n\u{1e}{\n}\n", 9, &["1.1 {\n}", "3.1 {\n}"]);
@@ -159,6 +164,8 @@ fn what_is_no_document() {
     check("[{},]", 9, &["1.1 {}", "1 syntax ]"]);
     check("[{}]\nabcdef", 9, &["1.1 {}", "2 syntax abcd"]);
     check("[1]", 9, &["1 syntax 1]"]);
+    check("[{}],[{}]", 9, &["1.1 {}", "1 syntax ,[{}"]);
+    check("[{}]{}", 9, &["1.1 {}", "1 syntax {}"]);
     check("[{}{}]", 9, &["1.1 {}", "1 syntax {}]"]);
     check("{\n\"a\":", 9, &["1 syntax "]);
     check("[{},\n\n{\n\"a\":\n1,\n", 20, &["1.1 {}", "3 syntax "]);

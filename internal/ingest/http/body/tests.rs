@@ -41,6 +41,15 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// The same with all fields that a header may have.
+fn named_gzip(plain: &[u8]) -> Vec<u8> {
+    let header = flate2::GzBuilder::new().filename("day.ndjson").comment("{}\n");
+    let header = header.extra(b"\x1f\x8b\x08\n{".to_vec()).mtime(1_714_521_600);
+    let mut encoder = header.write(Vec::new(), flate2::Compression::default());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
 async fn zstd(plain: &[u8], window: u32) -> Vec<u8> {
     use async_compression::Level;
     use async_compression::tokio::bufread::ZstdEncoder;
@@ -211,6 +220,8 @@ async fn what_the_head_does_not_say_is_seen() {
     let skipped = [skippable(), frames.clone(), skippable()].concat();
     let cases = [
         (zipped.clone(), Identity, &plain),
+        (named_gzip(&plain), Identity, &plain),
+        (named_gzip(&plain), Gzip, &plain),
         (frames.clone(), Identity, &plain),
         (skipped.clone(), Identity, &plain),
         (skipped, Zstd, &plain),
