@@ -16,7 +16,7 @@ use reading::decode::{Decoded, First, Malformed, breaks_off, decode, first, not_
 use reading::scan::{Scanner, Token};
 use reading::segment::{Builder, Origin, UploadTotals};
 use reading::signature::{Foreign, foreign, foreign_line, foreign_value};
-use reading::values::{READ_AGAIN, Value, Values, without_runs, wraps};
+use reading::values::{READ_AGAIN, Value, Values, device_around, without_runs, wraps};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -61,8 +61,10 @@ pub(crate) struct Counts {
     pub(crate) deferred: u64,
     /// Why one of them has no room.
     pub(crate) no_room: Option<NoRoom>,
-    /// Readings of devices that the key may not write for.
+    /// Readings of devices that the key may not write for, or that the credentials do not name.
     pub(crate) forbidden: u64,
+    /// An object around some of them names their device.
+    pub(crate) is_wrapped: bool,
     /// Rejected values.
     pub(crate) rejects: Rejects,
 }
@@ -82,6 +84,8 @@ struct Present {
     values: u64,
     /// Bytes that may still be read again behind invalid text.
     again: usize,
+    /// An object around the next values names another device than the credentials.
+    is_of_another: bool,
 }
 
 /// An upload under way.
@@ -279,6 +283,7 @@ impl<'a> Session<'a> {
                     // The scanner reads again what it keeps.
                     let again = self.present.again.checked_sub(READ_AGAIN / WRAPPERS);
                     self.present.again = again.ok_or(Stop::Torn(number))?;
+                    self.note_device_around(bytes);
                 }
                 let reason = format!("longer than {} bytes", self.ingest.limits.max_line());
                 let value = match ordinal {
@@ -304,18 +309,15 @@ impl<'a> Session<'a> {
         while let Some(Value { raw, verdict }) = values.next() {
             self.present.values += 1;
             let value = self.present.values;
-            match verdict {
-                Ok(reading) => self.add(&reading),
-                Err(reason) => {
-                    if let Some(format) = foreign_value(raw) {
-                        // Behind a line that was cut off.
-                        return Err(Stop::Foreign(format));
-                    }
-                    let several = part || value > 1 || !values.is_empty();
-                    let value = several.then_some(value);
-                    self.reject(At { line: number, value }, reason, raw, false);
-                }
+            if verdict.is_err()
+                && let Some(format) = foreign_value(raw)
+            {
+                // Behind a line that was cut off.
+                return Err(Stop::Foreign(format));
             }
+            let several = part || value > 1 || !values.is_empty();
+            let value = several.then_some(value);
+            self.judged(At { line: number, value }, raw, verdict);
         }
         self.present.again = values.again();
         if values.is_exhausted() {
@@ -336,6 +338,7 @@ impl<'a> Session<'a> {
             number,
             values: 0,
             again: READ_AGAIN,
+            is_of_another: false,
         };
         Ok(())
     }
@@ -361,7 +364,10 @@ impl<'a> Session<'a> {
                 self.add(&reading);
                 return Ok(());
             }
-            First::Whole(Err(_), _) if wraps(bytes) => return self.judge_within(number, ordinal, bytes, bounds),
+            First::Whole(Err(_), _) | First::Malformed(Malformed::Field(_)) if wraps(bytes) => {
+                self.present.is_of_another = false;
+                return self.judge_within(number, ordinal, bytes, bounds);
+            }
             First::Whole(Err(reason), _) | First::Malformed(Malformed::Field(reason)) => reason,
             First::Malformed(Malformed::Syntax(..)) => return Err(Stop::Syntax(number)),
             First::Open => breaks_off(bytes.len()),
@@ -375,18 +381,37 @@ impl<'a> Session<'a> {
     fn judge_within(&mut self, number: u64, ordinal: u64, bytes: &[u8], bounds: Bounds) -> Result<(), Stop> {
         let mut values = Values::new(bytes, bounds, READ_AGAIN);
         for Value { raw, verdict } in values.by_ref() {
-            match verdict {
-                Ok(reading) => self.add(&reading),
-                Err(reason) => {
-                    let value = Some(ordinal);
-                    self.reject(At { line: number, value }, reason, raw, false);
-                }
-            }
+            let value = Some(ordinal);
+            self.judged(At { line: number, value }, raw, verdict);
         }
         if values.is_exhausted() {
             return Err(Stop::Torn(number));
         }
         Ok(())
+    }
+
+    /// Takes the verdict on one of several values. An object around them may name the device of all.
+    fn judged(&mut self, at: At, raw: &[u8], verdict: Result<Decoded<'_>, String>) {
+        match verdict {
+            Ok(reading) if reading.device.is_none() && self.present.is_of_another => {
+                self.counts.forbidden += 1;
+                self.counts.is_wrapped = true;
+            }
+            Ok(reading) => self.add(&reading),
+            Err(reason) => {
+                self.note_device_around(raw);
+                self.reject(at, reason, raw, false);
+            }
+        }
+    }
+
+    /// Notes the device that an object names which begins like this around the next values, or ends like this.
+    fn note_device_around(&mut self, text: &[u8]) {
+        if let Some(device) = device_around(text) {
+            self.present.is_of_another = *device != *self.caller.device.as_bytes();
+        } else if text.starts_with(b"]") {
+            self.present.is_of_another = false;
+        }
     }
 
     fn reject(&mut self, at: At, reason: String, raw: &[u8], cut: bool) {

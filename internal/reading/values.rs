@@ -214,6 +214,19 @@ pub fn wraps(object: &[u8]) -> bool {
     object.len() > BAD && next_object(object).is_some()
 }
 
+/// The device that an object names which begins like this around readings, as `{"device":"lada","readings":[` does. It is
+/// empty where it is no string.
+pub fn device_around(beginning: &[u8]) -> Option<&[u8]> {
+    const FIELD: &[u8] = b"\"device\"";
+    let text = trimmed(beginning).strip_suffix(b"[")?;
+    let behind = memchr::memmem::find(text, FIELD)? + FIELD.len();
+    let value = text[behind..].trim_ascii_start().strip_prefix(b":")?;
+    let Some(name) = value.trim_ascii_start().strip_prefix(b"\"") else {
+        return Some(b"");
+    };
+    Some(&name[..memchr::memchr(b'"', name)?])
+}
+
 /// Bytes before the next object in `rest`, behind its first byte.
 fn next_object(rest: &[u8]) -> Option<usize> {
     Some(memchr::memchr(b'{', rest.get(1..)?)? + 1)
@@ -310,6 +323,22 @@ mod tests {
         let (good, bad) = judge(&format!("{long}{GOOD}"));
         assert_eq!((good, bad.len()), (1, 1));
         assert_eq!(bad[0].0, long);
+    }
+
+    #[test]
+    fn the_device_that_an_object_around_readings_names() {
+        for (beginning, expected) in [
+            (r#"{"device":"lada","readings":["#, Some("lada")),
+            ("{ \"device\" : \"lada\", \"more\": [ \0", Some("lada")),
+            (r#"{"device":7,"readings":["#, Some("")),
+            (r#"{"readings":["#, None),
+            (r#"{"device":"lada","sensor":"x","value":"#, None),
+            (r#"{"device":"lada"}"#, None),
+            ("", None),
+        ] {
+            let found = device_around(beginning.as_bytes());
+            assert_eq!(found, expected.map(str::as_bytes), "{beginning}");
+        }
     }
 
     /// A line of beginnings alone is not read as often as it has braces.

@@ -107,6 +107,37 @@ async fn readings_in_a_long_wrapper_are_kept() {
         let (status, answer) = system.post(format!("[{object}]")).await;
         assert_eq!((status, counts(&answer)), told, "[{count}{blank:?}]: {answer}");
     }
+    // The object names a device that the credentials do not: a reading without one is not stored as another's, and the
+    // device keeps its file.
+    let niva = |count: usize| {
+        format!(
+            "{{\"device\":\"niva\",\"readings\":[{}]}}",
+            goods(count).replace('\n', ",")
+        )
+    };
+    for count in [100, 3000] {
+        for body in [
+            format!("{}{}", niva(count), good(0)),
+            format!("[{},{}]", niva(count), good(0)),
+        ] {
+            let (status, answer) = system.post(body.clone()).await;
+            assert_eq!((status, counts(&answer)), (403, (1, 2)), "{count}: {answer}");
+            assert_eq!(answer["forbidden"], count, "{answer}");
+            let named = system.http.post(&system.ingest_url).basic_auth("niva", Some(KEY));
+            let (status, answer) = system::answer(named.body(body).send().await.unwrap()).await;
+            let told = (400, (count as u64 + 1, 2));
+            assert_eq!((status, counts(&answer)), told, "{count}: {answer}");
+        }
+    }
+    // A byte that is no text costs its own reading only.
+    let readings = goods(100).replace('\n', ",");
+    let bad = [
+        &b"[{\"readings\":[{\"sensor\":\"\xff\"},"[..],
+        readings.as_bytes(),
+        b"]}]",
+    ];
+    let (status, answer) = system.post(bad.concat()).await;
+    assert_eq!((status, counts(&answer)), (400, (100, 3)), "{answer}");
     // A document that breaks off within the object: what is before the break is safe, and the device keeps its file.
     let broken = format!("[{{\"readings\":[{},{{\"sensor\":\"sp", goods(3000).replace('\n', ","));
     let (status, answer) = system.post(broken).await;
@@ -116,7 +147,8 @@ async fn readings_in_a_long_wrapper_are_kept() {
     let (status, answer) = system.post(object.repeat(20)).await;
     assert_eq!(status, 422, "{answer}");
     assert!(counts(&answer).0 >= 10_000, "{answer}");
-    system.wait_for_rows(3000).await;
+    // Once of the device `default`, and once of `niva`.
+    system.wait_for_rows(6000).await;
 }
 
 #[tokio::test]

@@ -82,6 +82,12 @@ fn read(counts: &Counts) -> Option<Problem> {
         }
         None => {}
     }
+    if counts.is_wrapped {
+        return new(
+            StatusCode::FORBIDDEN,
+            "An object around some readings names another device than the credentials. The rest is accepted; write the device in each reading, or send those with its name as the user name.",
+        );
+    }
     if counts.forbidden > 0 {
         return new(
             StatusCode::FORBIDDEN,
