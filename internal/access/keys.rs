@@ -428,6 +428,12 @@ mod tests {
         let (of_device, _kept) = keys(&line);
         assert_eq!(&*of_device.find(&key, None).unwrap().device, "lada");
         assert_eq!(of_device.user(&key), None);
+        // An IMEI, and a VIN that begins with a digit.
+        for device in ["356000000000017", "5ABCD12E3FG000017"] {
+            let (key, line) = generate(None, Some(device));
+            let (of_device, _kept) = keys(&line);
+            assert_eq!(&*of_device.find(&key, Some(device)).unwrap().device, device);
+        }
         let (key, line) = generate(Some("Ana, 50 % #"), Some("lada"));
         let (of_user, _kept) = keys(&line);
         let user = of_user.user(&key).unwrap();

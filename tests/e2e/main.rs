@@ -7,6 +7,7 @@ mod answers;
 mod arrival;
 mod bad_input;
 mod bus;
+mod cases;
 mod clock;
 mod cluster;
 mod database_encodings;

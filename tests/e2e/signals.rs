@@ -41,10 +41,10 @@ fn up(program: Program, folder: &Path) -> Program {
     program.args(["up", "--api-port", "0", "--data-dir"]).arg(folder)
 }
 
-/// Sends SIGUSR1 and SIGUSR2, then the ending signal; returns the exit code.
+/// Sends SIGUSR1, SIGUSR2 and SIGPIPE, then the ending signal; returns the exit code.
 async fn end(mut process: Process, signal: Signal) -> i32 {
     catches(&process, Signal::SIGUSR2).await;
-    for harmless in [Signal::SIGUSR1, Signal::SIGUSR2, signal] {
+    for harmless in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE, signal] {
         process.signal(harmless);
     }
     process.wait(LONG).await
@@ -52,7 +52,7 @@ async fn end(mut process: Process, signal: Signal) -> i32 {
 
 #[tokio::test]
 async fn services_end_alike_by_each_signal() {
-    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
         let (database, bus) = (testutil::database().await, nats_url(&unique("readings")));
         let (ingestor, persistor, api, notifier, messages, journal) = tokio::join!(
             system::ingestor(&bus).start(),

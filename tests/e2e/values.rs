@@ -280,6 +280,10 @@ async fn names_without_room_are_deferred_by_key() {
     let (answer, wait) = post(&made[10], names(1)).await;
     assert_eq!(told(&answer), (503, json!(0), json!(0)));
     assert_eq!((&answer.1["deferred"], wait.as_deref()), (&json!(1), Some("300")));
+    let metrics = format!("http://{}/metrics", system.ingestor.address("admin").await);
+    let told = system.http.get(metrics).send().await.unwrap().text().await.unwrap();
+    let (help, count) = ("(--max-series)", "\ningestor_readings_deferred_total 3\n");
+    assert!(told.contains(help) && told.contains(count), "{told}");
     system.wait_for_rows(5).await;
     system.ingestor.signal(Signal::SIGTERM);
     assert_eq!(system.ingestor.wait(LONG).await, 0);
