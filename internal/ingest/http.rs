@@ -134,6 +134,8 @@ struct Plan {
     caller: Caller,
     encoding: Encoding,
     is_lines: bool,
+    /// The head names a charset that is not UTF-8.
+    other_charset: bool,
     _turn: Turn,
 }
 
@@ -212,6 +214,7 @@ fn plan(ingest: &Ingest, head: &Parts) -> Result<Plan, Problem> {
         caller,
         encoding,
         is_lines: says_lines(text(header::CONTENT_TYPE)),
+        other_charset: says_other_charset(text(header::CONTENT_TYPE)),
         _turn: turn,
     })
 }
@@ -243,7 +246,7 @@ fn conclude(ingest: &Ingest, plan: &Plan, origin: &Origin, end: &End, counts: Co
         ingest.warn_of_deferred(&plan.caller.key);
     }
     let read = matches!(end, End::Whole);
-    let response = answer(&ingest.limits, origin.upload, end, counts);
+    let response = answer(&ingest.limits, origin.upload, end, counts, plan.other_charset);
     let (correlation_id, status) = (&origin.correlation, response.status().as_u16());
     if matches!(status, 200 | 400) {
         tracing::debug!(correlation_id, upload = %origin.upload, key = %plan.caller.key, accepted, rejected, "upload finished");
@@ -312,10 +315,23 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 /// Whether the client says that its body has lines alone, `application/x-ndjson; form=lines`: no line begins a document.
 fn says_lines(content_type: Option<&str>) -> bool {
-    let parameters = content_type.unwrap_or_default().split(';').skip(1);
-    parameters
-        .map(str::trim)
-        .any(|parameter| parameter.eq_ignore_ascii_case("form=lines"))
+    parameters(content_type).any(|parameter| parameter.eq_ignore_ascii_case("form=lines"))
+}
+
+/// Whether the client says that its body is in a charset that is not UTF-8, or ASCII, which is a part of it.
+fn says_other_charset(content_type: Option<&str>) -> bool {
+    parameters(content_type)
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .any(|(_, charset)| {
+            let charset = charset.trim().trim_matches('"').to_ascii_lowercase();
+            !matches!(&*charset, "utf-8" | "utf8" | "us-ascii" | "ascii" | "")
+        })
+}
+
+/// The parameters of a content type.
+fn parameters(content_type: Option<&str>) -> impl Iterator<Item = &str> {
+    content_type.unwrap_or_default().split(';').skip(1).map(str::trim)
 }
 
 /// The caller that the credentials name; `device` is the device in the address.
@@ -388,6 +404,16 @@ mod tests {
             ("form=lines", false),
         ] {
             assert_eq!(says_lines(Some(kind)), expected, "{kind}");
+        }
+        for (kind, expected) in [
+            ("application/json; charset=ISO-8859-1", true),
+            ("application/json;Charset = \"windows-1252\"", true),
+            ("application/json; charset=\"UTF-8\"; form=lines", false),
+            ("application/json; charset=us-ascii", false),
+            ("application/json; form=lines", false),
+            ("charset=latin1", false),
+        ] {
+            assert_eq!(says_other_charset(Some(kind)), expected, "{kind}");
         }
         for bad in ["text/html", "multipart/form-data; boundary=x", "application/xml"] {
             assert!(!is_ndjson(Some(bad)), "{bad}");

@@ -74,6 +74,8 @@ pub(crate) struct Rejects {
     pub(crate) shown: Vec<Invalid>,
     /// Set once a line is not kept; from then on, none is kept.
     pub(crate) lost: Option<Lost>,
+    /// Some are not UTF-8.
+    pub(crate) altered: bool,
     /// The first value is no text.
     pub(crate) begins_binary: bool,
     /// Bytes of the values before any was published, and of those among them that are no text.
@@ -91,6 +93,8 @@ impl Rejects {
     pub(crate) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &ByteQuota, rejected: Rejected<'_>) {
         let Rejected { at, reason, raw, cut } = rejected;
         self.count += 1;
+        let altered = std::str::from_utf8(raw).is_err();
+        self.altered |= altered;
         if !self.published {
             let is_binary = is_binary(raw);
             self.begins_binary |= is_binary && self.count == 1;
@@ -109,7 +113,6 @@ impl Rejects {
             *wait = (*wait).max(quota.wait_for(self.bytes));
         }
         if self.lost.is_none() {
-            let altered = std::str::from_utf8(raw).is_err();
             let kept = Line {
                 upload,
                 ordinal: Some(self.count),

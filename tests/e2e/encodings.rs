@@ -168,6 +168,31 @@ async fn a_body_that_is_something_else_is_refused_whole() {
     system.wait_for_rows(2000).await;
 }
 
+/// Text in Latin-1 is right by its head, and so no bad line.
+#[tokio::test]
+async fn a_charset_that_is_not_utf8() {
+    let system = System::start(1).await;
+    let plain = readings(0, 10);
+    let latin = readings(10, 1).replace("\"value\"", "\"driver\":\"J?rgen\",\"value\"");
+    let latin: Vec<u8> = latin
+        .bytes()
+        .map(|byte| if byte == b'?' { 0xfc } else { byte })
+        .collect();
+    let latin = [plain.as_bytes(), &latin].concat();
+    for (body, charset, expected) in [
+        (plain.as_bytes(), "; charset=ISO-8859-1", (200, (10, 0))),
+        (&latin[..], "; charset=ISO-8859-1", (415, (10, 1))),
+        (&latin[..], "; charset=utf-8", (400, (10, 1))),
+        (&latin[..], "", (400, (10, 1))),
+    ] {
+        let kind = format!("application/x-ndjson{charset}");
+        let upload = system.upload(body.to_vec()).header("content-type", kind);
+        let (status, answer) = system::answer(upload.send().await.unwrap()).await;
+        assert_eq!((status, counts(&answer)), expected, "{charset}: {answer}");
+    }
+    system.wait_for_rows(10).await;
+}
+
 #[tokio::test]
 async fn a_file_that_was_cut_is_told_from_an_upload_that_was() {
     let system = System::start(1).await;

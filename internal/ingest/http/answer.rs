@@ -19,10 +19,10 @@ const SERIES_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// Retry delay while the server's clock is wrong.
 const CLOCK_RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Answers an upload by how it ended.
-pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Response {
+/// Answers an upload by how it ended. `other_charset`: its head names a charset that is not UTF-8.
+pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts, other_charset: bool) -> Response {
     let problem = match end {
-        End::Whole => read(&counts),
+        End::Whole => read(&counts, other_charset),
         end => Some(broken(limits, end)),
     };
     let Some(problem) = problem else {
@@ -47,7 +47,7 @@ pub(super) fn answer(limits: &Limits, id: Uuid, end: &End, counts: Counts) -> Re
 }
 
 /// The reason why the client must not discard an upload that was read to its end; none if it may.
-fn read(counts: &Counts) -> Option<Problem> {
+fn read(counts: &Counts, other_charset: bool) -> Option<Problem> {
     let new = |status, detail| Some(Problem::new(status, detail));
     match counts.rejects.lost {
         Some(Lost::Upload) => {
@@ -92,6 +92,12 @@ fn read(counts: &Counts) -> Option<Problem> {
         return new(
             StatusCode::FORBIDDEN,
             "This key writes for one device only, and some readings are of other devices. The rest is accepted; send those with a key of their own.",
+        );
+    }
+    if other_charset && counts.rejects.altered {
+        return new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The Content-Type names a charset that is not UTF-8, and some lines are not UTF-8. Readings are accepted; send the body in UTF-8.",
         );
     }
     None
