@@ -6,7 +6,8 @@ mod end;
 
 use crate::Ingest;
 use crate::admission::{Refusal, Turn};
-use crate::session::{Counts, Session};
+use crate::counts::Counts;
+use crate::session::Session;
 use access::{Caller, Keys};
 use answer::{answer, too_large, wrong_clock};
 use axum::Router;

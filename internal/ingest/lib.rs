@@ -18,6 +18,7 @@
 
 mod admission;
 mod clock;
+mod counts;
 mod http;
 mod limits;
 mod publish;

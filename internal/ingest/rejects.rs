@@ -46,6 +46,8 @@ pub(crate) struct Rejected<'a> {
     /// Its bytes, or only the first ones where `cut`.
     pub(crate) raw: &'a [u8],
     pub(crate) cut: bool,
+    /// It is the first value of the body.
+    pub(crate) begins: bool,
 }
 
 /// A rejected line, as the answer shows it.
@@ -91,13 +93,19 @@ pub(crate) struct Rejects {
 impl Rejects {
     /// Adds a rejected value of an upload, or only counts it.
     pub(crate) fn add(&mut self, upload: Uuid, caller: &Caller, quota: &ByteQuota, rejected: Rejected<'_>) {
-        let Rejected { at, reason, raw, cut } = rejected;
+        let Rejected {
+            at,
+            reason,
+            raw,
+            cut,
+            begins,
+        } = rejected;
         self.count += 1;
         let altered = std::str::from_utf8(raw).is_err();
         self.altered |= altered;
         if !self.published {
             let is_binary = is_binary(raw);
-            self.begins_binary |= is_binary && self.count == 1;
+            self.begins_binary |= is_binary && begins;
             self.looked_at += raw.len();
             self.binary += if is_binary { raw.len() } else { 0 };
         }

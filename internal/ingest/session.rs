@@ -4,9 +4,9 @@
 //! [`Session::due`], and ends with [`Session::last`] and [`Session::finish`].
 
 use crate::Ingest;
+use crate::counts::Counts;
 use crate::publish::{Ticket, Unavailable};
 use crate::rejects::{At, Rejected, Rejects};
-use crate::series::NoRoom;
 use access::Caller;
 use bytes::Bytes;
 use event::Lane;
@@ -50,30 +50,6 @@ pub(crate) enum Stop {
     Clock,
     /// The bus is not connected, or not prepared.
     NoBus,
-}
-
-/// Counts of an upload.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    /// Readings that the bus has stored.
-    pub(crate) accepted: u64,
-    /// Readings of series that have no room now.
-    pub(crate) deferred: u64,
-    /// Why one of them has no room.
-    pub(crate) no_room: Option<NoRoom>,
-    /// Readings of devices that the key may not write for, or that the credentials do not name.
-    pub(crate) forbidden: u64,
-    /// An object around some of them names their device.
-    pub(crate) is_wrapped: bool,
-    /// Rejected values.
-    pub(crate) rejects: Rejects,
-}
-
-impl Counts {
-    /// Whether every value was accepted.
-    fn clean(&self) -> bool {
-        self.rejects.count == 0 && self.deferred == 0 && self.forbidden == 0
-    }
 }
 
 /// The line that is being judged.
@@ -346,11 +322,14 @@ impl<'a> Session<'a> {
     /// Whether the values are no text, and hardly any was a reading so far: then no line is a bad line. Compressed data
     /// may hold a reading as it is, the first one above all.
     fn is_binary(&self) -> bool {
-        let counts = &self.counts;
+        let (rejects, readings) = (&self.counts.rejects, self.readings());
+        rejects.is_binary() && (readings == 0 || (rejects.begins_binary && readings < rejects.count / 4))
+    }
+
+    /// Readings so far.
+    fn readings(&self) -> u64 {
         let under_way: u64 = self.under_way.iter().map(|(readings, _)| readings).sum();
-        let readings = counts.accepted + under_way + self.builder.readings() + counts.deferred + counts.forbidden;
-        counts.rejects.is_binary()
-            && (readings == 0 || (counts.rejects.begins_binary && readings < counts.rejects.count / 4))
+        self.counts.accepted + under_way + self.builder.readings() + self.counts.deferred + self.counts.forbidden
     }
 
     /// Judges a value of a document; its braces match.
@@ -420,7 +399,14 @@ impl<'a> Session<'a> {
             return;
         }
         let (upload, quota) = (self.origin.upload, &self.ingest.quota);
-        let rejected = Rejected { at, reason, raw, cut };
+        let begins = self.counts.rejects.count == 0 && self.readings() == 0;
+        let rejected = Rejected {
+            at,
+            reason,
+            raw,
+            cut,
+            begins,
+        };
         self.counts.rejects.add(upload, self.caller, quota, rejected);
     }
 

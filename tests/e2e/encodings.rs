@@ -148,6 +148,10 @@ async fn a_body_that_is_something_else_is_refused_whole() {
     let mixed = [b"\xb0\x9c\x01\xf0\x40", readings(0, 1).as_bytes(), &garbage].concat();
     let (status, answer) = send(&system, mixed, "").await;
     assert_eq!((status, counts(&answer)), (415, (1, 0)), "{answer}");
+    // Behind a reading, the same is damage.
+    let mixed = [readings(0, 1).as_bytes(), b"\xb0\x9c\x01\xf0\x40\n", &garbage].concat();
+    let (status, answer) = send(&system, mixed, "").await;
+    assert_eq!((status, counts(&answer)), (400, (1, 21)), "{answer}");
     // Erased memory is no other format.
     let (status, answer) = send(&system, vec![0xff; 1000], "").await;
     assert_eq!((status, counts(&answer)), (400, (0, 1)), "{answer}");

@@ -3,9 +3,10 @@
 use super::body;
 use super::end::End;
 use crate::Limits;
+use crate::counts::Counts;
 use crate::rejects::{Invalid, Lost};
 use crate::series::NoRoom;
-use crate::session::{Counts, Stop};
+use crate::session::Stop;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reading::signature::Foreign;
