@@ -1,6 +1,7 @@
 //! The evaluator: holds the lease, takes changes, and commits what is to be told.
 
 mod ended;
+mod lease;
 mod look;
 mod metrics;
 mod new_rows;
@@ -34,7 +35,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -49,11 +50,11 @@ const LEASE: &str = "5 seconds";
 /// How long its holder relies on it, from before it asks.
 const RELIED: Duration = Duration::from_millis(4500);
 
-/// It is renewed when less than this is left.
-const RENEWED: Duration = Duration::from_secs(3);
-
 /// Between two tries to get the lease, and after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A look at the database that takes longer has failed: its server has stopped answering, and keeps the connection.
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Between two looks for devices that have become quiet, and at how far the sender is.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
@@ -184,14 +185,6 @@ impl Evaluator {
         self.looked = None;
     }
 
-    /// Lets another notifier take over at once.
-    async fn give_back(&self) {
-        let give = "UPDATE evaluator SET until = '-infinity' WHERE shard = 0 AND owner = $1";
-        let giving = async { Ok::<_, ::postgres::Error>(self.pool.get().await?.execute(give, &[&self.me]).await?) };
-        // Else it ends by itself.
-        let _ = tokio::time::timeout(PAUSE, giving).await;
-    }
-
     /// Works with the lease, if it is free; else returns.
     async fn work(&mut self) -> Result<(), Ended> {
         let mut client = self.pool.get().await.map_err(::postgres::Error::from)?;
@@ -204,50 +197,19 @@ impl Evaluator {
     }
 
     async fn work_over(&mut self, client: &mut Client) -> Result<(), Ended> {
-        let Some(mut term) = self.acquire(client).await? else {
+        let Some(mut term) = timeout(DEADLINE, self.acquire(client)).await?? else {
             return Ok(());
         };
         loop {
-            if !self.tick(client, &mut term).await? {
+            if !timeout(DEADLINE, self.tick(client, &mut term)).await?? {
                 sleep(LOOK).await;
             }
         }
     }
 
-    /// Takes the lease, if it is free, and reads what it needs.
-    async fn acquire(&mut self, client: &mut Client) -> Result<Option<Term>, Ended> {
-        let asked = Instant::now();
-        let take = format!(
-            "UPDATE evaluator SET owner = $1, until = now() + interval '{LEASE}', number = number + 1
-            WHERE shard = 0 AND (until < now() OR owner = $1) RETURNING number"
-        );
-        let Some(row) = client.query_opt(&take, &[&self.me]).await? else {
-            return Ok(None);
-        };
-        let term = Term {
-            number: row.try_get(0)?,
-            until: asked + RELIED,
-        };
-        tracing::info!(number = term.number, "this notifier evaluates and sends");
-        self.room.number(client).await?;
-        self.read_rules(client, &term).await?;
-        self.term.send_replace(Some(term));
-        Ok(Some(term))
-    }
-
     /// Looks at the database once, and does what there is to do. Returns whether there was anything.
     async fn tick(&mut self, client: &mut Client, term: &mut Term) -> Result<bool, Ended> {
-        if term.until.saturating_duration_since(Instant::now()) < RENEWED {
-            let asked = Instant::now();
-            let renew = format!(
-                "UPDATE evaluator SET until = now() + interval '{LEASE}' WHERE shard = 0 AND owner = $1 AND number = $2"
-            );
-            if client.execute(&renew, &[&self.me, &term.number]).await? == 0 {
-                return Err(Ended::Lost);
-            }
-            term.until = asked + RELIED;
-            self.term.send_replace(Some(*term));
-        }
+        self.renew(client, term).await?;
         let look = look::look(client, self.me, term.number).await?.ok_or(Ended::Lost)?;
         let has_slow_rule = self.active.iter().any(|rule| rule.cost.is_too_high());
         if has_slow_rule || look.edits != self.rules.edits {
@@ -265,13 +227,11 @@ impl Evaluator {
         if !has_work {
             return Ok(false);
         }
-        let asked = Instant::now();
         match self.step(client, term, enters).await {
             // What is in memory is as it was before, and the numbers are read again.
             Err(Ended::Again) => self.room.number(client).await?,
             stepped => {
                 stepped?;
-                term.until = asked + RELIED;
                 self.term.send_replace(Some(*term));
             }
         }
@@ -425,7 +385,7 @@ impl Evaluator {
         let enters = enters && (is_all && rest_.is_empty() || self.entering.as_ref().is_some_and(waited));
         let enters = enters || seen.is_none();
         if enters {
-            self.enter(&transaction, seen.is_none(), now).await?;
+            self.enter(&transaction, term, seen.is_none(), now).await?;
         }
         let (count, gaps) = self.room.queue(&transaction, events, now).await?;
         if let Some(new) = &new {
@@ -439,12 +399,14 @@ impl Evaluator {
         );
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&self.me, &term.number, &upto, &rest_.json(), &here];
+        let asked = Instant::now();
         // If another notifier took the lease meanwhile, this is a conflict, and the next look finds it out.
         if transaction.execute(&commit, &parameters).await? == 0 {
             return Err(Ended::Lost);
         }
         transaction.commit().await?;
         term.number += 1;
+        term.until = asked + RELIED;
         self.behind = behind;
         self.has_replays = replayed > 0;
         self.looks_quiet = false;
@@ -460,7 +422,13 @@ impl Evaluator {
     }
 
     /// Brings rules into force, in the snapshot of this transaction. They are active after its commit.
-    async fn enter(&mut self, transaction: &Transaction<'_>, all: bool, now: i64) -> Result<(), Ended> {
+    async fn enter(
+        &mut self,
+        transaction: &Transaction<'_>,
+        term: &mut Term,
+        all: bool,
+        now: i64,
+    ) -> Result<(), Ended> {
         let Some(entering) = &self.entering else {
             return Ok(());
         };
@@ -476,7 +444,10 @@ impl Evaluator {
                             name: &device,
                             series: &series,
                         };
+                        let asked = Instant::now();
                         self.judge.begin(transaction, rule, &entering.areas, &device).await?;
+                        // Of many devices, this takes long, and deliveries go on meanwhile.
+                        self.rely(term, asked);
                     }
                 }
             } else if rule.subscription.fire == Fire::Quiet && rule.subscription.topic == READINGS {

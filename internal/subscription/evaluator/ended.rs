@@ -1,5 +1,6 @@
 //! Why a look at the database ended early.
 
+use tokio::time::error::Elapsed;
 use tokio_postgres::error::SqlState;
 
 /// Why a look at the database ended early.
@@ -23,6 +24,12 @@ impl From<::postgres::Error> for Ended {
 impl From<tokio_postgres::Error> for Ended {
     fn from(error: tokio_postgres::Error) -> Self {
         ::postgres::Error::from(error).into()
+    }
+}
+
+impl From<Elapsed> for Ended {
+    fn from(elapsed: Elapsed) -> Self {
+        Self::Failed(::postgres::Error::Unavailable(elapsed.into()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Events against a computation of their own: plain, over all readings, after each arrival.
 
+mod lease;
 mod parts;
 mod plain;
 mod problems;
@@ -34,7 +35,7 @@ struct Setting {
     evaluator: Evaluator,
     client: deadpool_postgres::Object,
     term: Term,
-    _outputs: Outputs,
+    outputs: Outputs,
     _database: testutil::Database,
 }
 
@@ -60,7 +61,7 @@ impl Setting {
             evaluator,
             client,
             term,
-            _outputs: outputs,
+            outputs,
             _database: database,
         }
     }
