@@ -13,6 +13,7 @@ use axum::Router;
 use futures_util::FutureExt;
 use service::Service;
 use std::sync::Arc;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Everything of subscriptions that a program runs.
 pub struct Notifier {
@@ -107,7 +108,16 @@ impl Notifier {
             }
             sent.cancel();
         };
+        // A task of its own, which renews the lease: neither waits while the other is busy.
+        let evaluating = AbortOnDropHandle::new(tokio::spawn(self.evaluator.run(sent.clone())));
+        let evaluated = async {
+            if let Err(failed) = evaluating.await
+                && failed.is_panic()
+            {
+                std::panic::resume_unwind(failed.into_panic());
+            }
+        };
         let retaining = retention::run(self.pool, self.kept, service.stop());
-        tokio::join!(self.evaluator.run(sent.clone()), sending, retaining);
+        tokio::join!(evaluated, sending, retaining);
     }
 }
