@@ -93,6 +93,10 @@ impl Feed {
         {
             self.queue.hasten(now);
         }
+        if old.target_url != new.target_url {
+            // The next endpoint has not failed yet.
+            (self.failing.since, self.failing.told) = (None, false);
+        }
         if subscription.rate != self.subscription.rate {
             self.pace.limit(subscription.rate);
             self.not_before = None;

@@ -22,8 +22,12 @@ const DISABLED_AFTER: i64 = 5 * DAY;
 /// A note on a subscription that is still to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Note {
-    /// Disables it, and says why.
-    Disable { subscription: Uuid, problem: String },
+    /// Disables it, unless it names another target by now, and says why.
+    Disable {
+        subscription: Uuid,
+        target_url: String,
+        problem: String,
+    },
     /// Publishes a message, once.
     Tell {
         id: String,
@@ -66,6 +70,7 @@ fn disable(subscription: &Subscription, problem: String, since: i64) -> Vec<Note
     let told = tell(subscription, "disabled", &problem, since);
     let disabled = Note::Disable {
         subscription: subscription.id,
+        target_url: subscription.target_url.clone(),
         problem,
     };
     vec![disabled, told]
@@ -90,9 +95,18 @@ fn tell(subscription: &Subscription, state: &str, problem: &str, since: i64) -> 
 /// Writes a note. `now` in microseconds since 1970.
 pub(super) async fn write(database: &Database, note: &Note, now: i64) -> Result<(), Error> {
     match note {
-        Note::Disable { subscription, problem } => {
-            let statement = "UPDATE subscription SET enabled = false, problem = $2 WHERE id = $1 AND enabled";
-            let parameters = &[(subscription as _, Type::UUID), (problem as _, Type::TEXT)];
+        Note::Disable {
+            subscription,
+            target_url,
+            problem,
+        } => {
+            let statement = "UPDATE subscription SET enabled = false, problem = $2
+                WHERE id = $1 AND enabled AND target_url = $3";
+            let parameters = &[
+                (subscription as _, Type::UUID),
+                (problem as _, Type::TEXT),
+                (target_url as _, Type::TEXT),
+            ];
             database.query(statement, parameters).await?;
         }
         Note::Tell { id, key, data } => {

@@ -146,8 +146,14 @@ impl State {
     /// Takes what became of a try.
     pub(super) fn answered(&mut self, flight: &Flight, attempt: Attempt, number: i64, now: Now) {
         let tries = usize::try_from(flight.attempt.saturating_sub(flight.base)).unwrap_or(usize::MAX);
+        // What an endpoint says that the subscription no longer names tells nothing of the one that it names now.
+        let feed = self.feeds.get(&flight.subscription);
+        let is_former = feed
+            .filter(|feed| feed.epoch == flight.epoch)
+            .is_some_and(|feed| feed.plan.as_ref().is_none_or(|plan| plan.target != flight.plan.target));
         let (outcome, error, due) = match attempt.outcome {
             Outcome::Delivered => ("delivered", None, None),
+            Outcome::Gone if is_former => failed(flight, tries, webhook::Reason::Status(410), None),
             Outcome::Gone => ("gone", Some("the endpoint answered 410, it is gone".to_owned()), None),
             Outcome::Retry { reason, after } => failed(flight, tries, reason, after),
             Outcome::Refused(reason) => failed(flight, tries, reason, None),
@@ -162,7 +168,7 @@ impl State {
             }
             if success {
                 (feed.failing.since, feed.failing.told) = (None, false);
-            } else if !feed.stopped {
+            } else if !feed.stopped && !is_former {
                 let reason = error.as_deref().unwrap_or_default();
                 (notes, feed.stopped) = match outcome {
                     "gone" => (notes::gone(&feed.subscription, now.wall), true),

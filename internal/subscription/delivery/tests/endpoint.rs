@@ -46,6 +46,8 @@ pub(super) enum Say {
     After(u16, &'static str),
     /// Nothing until [`Endpoint::open`].
     Hang,
+    /// Nothing until [`Endpoint::open`], then a status.
+    Late(u16),
 }
 
 pub(super) struct Endpoint {
@@ -142,6 +144,10 @@ async fn answer(say: Say, gate: &Semaphore) -> Response {
         Say::Hang => {
             let _permit = gate.acquire().await.unwrap();
             StatusCode::OK.into_response()
+        }
+        Say::Late(code) => {
+            let _permit = gate.acquire().await.unwrap();
+            status(code).into_response()
         }
     }
 }

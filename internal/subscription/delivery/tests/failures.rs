@@ -144,6 +144,37 @@ async fn an_endpoint_that_is_gone_disables() {
     assert_eq!(told(&fixture, 1).await, ["disabled"]);
 }
 
+/// The target is corrected while a request to the one before is on its way.
+#[tokio::test]
+async fn a_former_endpoint_that_is_gone_disables_nothing() {
+    let fixture = Fixture::new().await;
+    let (former, next) = (
+        Endpoint::new(|_, _| Say::Late(410)).await,
+        Endpoint::new(|_, _| Say::Status(200)).await,
+    );
+    let retries = ("retries", "array_fill(interval '10 ms', ARRAY[3])");
+    let hot = fixture.subscribe("hot", &former.url, &[retries]).await;
+    fixture.deliver(hot, 0, (1, 2), "'lada'").await;
+    let running = fixture.run(1).await;
+    poll(LONG, || async { (former.at_once() == 1).then_some(()) }).await;
+    let update = format!("UPDATE subscription SET target_url = '{}'", next.url);
+    fixture.query(&update).await;
+    // The sender learns of the edit together with another subscription, whose delivery shows that.
+    let other = fixture.subscribe("other", &next.url, &[]).await;
+    fixture.deliver(other, 0, (1, 1), "'niva'").await;
+    running.sync(&fixture).await;
+    poll(LONG, || async { (next.seen().len() == 1).then_some(()) }).await;
+    former.open();
+    fixture.until("delivered", 3).await;
+    assert_eq!((fixture.count("retry").await, fixture.count("gone").await), (1, 0));
+    assert!(
+        fixture
+            .query("SELECT FROM subscription WHERE NOT enabled")
+            .await
+            .is_empty()
+    );
+}
+
 #[tokio::test]
 async fn failures_for_days_are_told_and_disable() {
     let fixture = Fixture::new().await;
