@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The longest wait that an endpoint may ask for.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The shortest wait that an endpoint may ask for: `Retry-After: 0` would use up all tries at once.
+/// The shortest wait that an endpoint may ask for, where the plan has none.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// How far a wait may be from its plan, either way.
 const SPREAD: f64 = 0.2;
@@ -29,7 +29,8 @@ impl Schedule {
 
     /// The wait after so many tries, spread at random. None after the last: the delivery is dead.
     ///
-    /// What the endpoint asked for (`Retry-After`) wins, within a second and a day; it adds no try.
+    /// What the endpoint asked for (`Retry-After`) makes the wait longer, up to a day. It adds no try and makes no wait
+    /// shorter: an endpoint that asks for a second, and fails for a minute, would use up all tries.
     #[must_use]
     pub fn wait(&self, tries: usize, asked: Option<Duration>) -> Option<Duration> {
         self.wait_at(tries, asked, fastrand::f64())
@@ -39,12 +40,10 @@ impl Schedule {
     #[must_use]
     pub fn wait_at(&self, tries: usize, asked: Option<Duration>, part: f64) -> Option<Duration> {
         let planned = self.0.get(tries)?;
-        if let Some(asked) = asked {
-            return Some(asked.clamp(SHORTEST, DAY));
-        }
         let spread = planned.as_secs_f64() * (1.0 + SPREAD * (2.0 * part.clamp(0.0, 1.0) - 1.0));
         // A wait too long to be spread, or a part that is no number.
-        Some(Duration::try_from_secs_f64(spread).unwrap_or(*planned))
+        let wait = Duration::try_from_secs_f64(spread).unwrap_or(*planned);
+        Some(asked.map_or(wait, |asked| wait.max(asked.clamp(SHORTEST, DAY))))
     }
 }
 
@@ -88,11 +87,25 @@ mod tests {
     }
 
     #[test]
-    fn what_an_endpoint_asks_for_wins() {
+    fn what_an_endpoint_asks_for_makes_a_wait_longer() {
         let schedule = Schedule::default();
-        for (asked, expected) in [(0, 1), (1, 1), (90, 90), (86_400, 86_400), (u64::MAX, 86_400)] {
+        let hours = 36_000;
+        for (tries, asked, expected) in [
+            (0, 0, 1),
+            (0, 90, 90),
+            (1, 1, 5),
+            (1, 90, 90),
+            (8, 0, hours),
+            (8, 90, hours),
+            (8, 86_400, 86_400),
+            (8, u64::MAX, 86_400),
+        ] {
             let asked = Some(Duration::from_secs(asked));
-            assert_eq!(schedule.wait(8, asked), Some(Duration::from_secs(expected)));
+            let found = schedule.wait_at(tries, asked, 0.5).unwrap();
+            assert!(
+                found.abs_diff(Duration::from_secs(expected)) < Duration::from_millis(1),
+                "{tries} {asked:?}: {found:?}"
+            );
             assert_eq!(schedule.wait(10, asked), None, "it adds no try");
         }
     }

@@ -14,7 +14,9 @@ async fn an_endpoint_may_ask_for_time() {
         _ => Say::Status(200),
     })
     .await;
-    let hot = fixture.subscribe("hot", &endpoint.url, &[]).await;
+    // The next try would be at once.
+    let retries = ("retries", "array_fill(interval '1 ms', ARRAY[3])");
+    let hot = fixture.subscribe("hot", &endpoint.url, &[retries]).await;
     fixture.deliver(hot, 0, (1, 2), "'key-' || n").await;
     let _running = fixture.run(1).await;
     fixture.until("delivered", 1).await;
