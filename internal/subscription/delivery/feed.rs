@@ -60,6 +60,8 @@ pub(super) struct Failing {
     pub(super) since: Option<i64>,
     /// As it is stored.
     pub(super) saved: Option<i64>,
+    /// The first failure since then that this process has seen.
+    pub(super) seen: Option<Instant>,
     /// It was told to the topic of troubles.
     pub(super) told: bool,
 }
@@ -95,7 +97,7 @@ impl Feed {
         }
         if old.target_url != new.target_url {
             // The next endpoint has not failed yet.
-            (self.failing.since, self.failing.told) = (None, false);
+            self.failing.end();
         }
         if subscription.rate != self.subscription.rate {
             self.pace.limit(subscription.rate);
@@ -254,6 +256,17 @@ impl Feed {
         known
             .and_then(|(lanes, at)| lanes.get(at))
             .is_some_and(|lane| seq <= lane.read)
+    }
+}
+
+impl Failing {
+    /// It fails no more.
+    pub(super) fn end(&mut self) {
+        let saved = self.saved;
+        *self = Self {
+            saved,
+            ..Self::default()
+        };
     }
 }
 

@@ -35,7 +35,9 @@ pub use notes::TROUBLES;
 pub use plan::check;
 pub use sender::Sender;
 
-/// Most that a sender has at once.
+use std::time::Duration;
+
+/// Most that a sender has at once, and when it gives an endpoint up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Requests on their way. Requests to slow endpoints, and to those that failed last, share half of it.
@@ -46,6 +48,9 @@ pub struct Limits {
     pub loaded: usize,
     /// Bytes of the bodies in memory; one more delivery may reach beyond.
     pub bytes: usize,
+    /// How long an endpoint has to fail in this process before its subscription is disabled for days of failures: days
+    /// without a notifier, and a clock that jumps, are none.
+    pub proven: Duration,
 }
 
 impl Default for Limits {
@@ -55,6 +60,7 @@ impl Default for Limits {
             loaded_each: 1_100,
             loaded: 30_000,
             bytes: 16 * 1024 * 1024,
+            proven: Duration::from_secs(3600),
         }
     }
 }

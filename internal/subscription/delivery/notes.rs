@@ -3,10 +3,12 @@
 use super::attempts::timestamp;
 use super::database::Database;
 use super::feed::Failing;
+use super::state::Now;
 use crate::subscription::Subscription;
 use ::postgres::Error;
 use reading::time::DAY;
 use serde_json::json;
+use std::time::Duration;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -36,17 +38,19 @@ pub(super) enum Note {
     },
 }
 
-/// What to note after a failure of an endpoint, and whether the subscription is to be disabled. Times are in
-/// microseconds since 1970.
+/// What to note after a failure of an endpoint, and whether the subscription is to be disabled. `proven`: see
+/// [`super::Limits`].
 pub(super) fn after_failure(
     subscription: &Subscription,
     failing: &mut Failing,
     reason: &str,
-    now: i64,
+    proven: Duration,
+    now: Now,
 ) -> (Vec<Note>, bool) {
-    let since = *failing.since.get_or_insert(now);
-    let lasts = now - since;
-    if lasts >= DISABLED_AFTER {
+    let since = *failing.since.get_or_insert(now.wall);
+    let seen = *failing.seen.get_or_insert(now.instant);
+    let lasts = now.wall - since;
+    if lasts >= DISABLED_AFTER && now.instant.saturating_duration_since(seen) >= proven {
         let problem = format!(
             "nothing was delivered for five days ({reason}); correct the endpoint, then resume the subscription"
         );

@@ -159,7 +159,7 @@ impl State {
             Outcome::Refused(reason) => failed(flight, tries, reason, None),
         };
         let due = due.map(|wait| now.after(wait));
-        let success = outcome == "delivered";
+        let (success, proven) = (outcome == "delivered", self.limits.proven);
         let mut notes = Vec::new();
         self.change(flight.subscription, flight.epoch, now, |feed| {
             feed.pace.end(success, flight.slow, feed.subscription.parallel);
@@ -167,12 +167,12 @@ impl State {
                 feed.queue.release(flight.place, now.instant);
             }
             if success {
-                (feed.failing.since, feed.failing.told) = (None, false);
+                feed.failing.end();
             } else if !feed.stopped && !is_former {
                 let reason = error.as_deref().unwrap_or_default();
                 (notes, feed.stopped) = match outcome {
                     "gone" => (notes::gone(&feed.subscription, now.wall), true),
-                    _ => notes::after_failure(&feed.subscription, &mut feed.failing, reason, now.wall),
+                    _ => notes::after_failure(&feed.subscription, &mut feed.failing, reason, proven, now),
                 };
                 if feed.stopped {
                     let subscription = &feed.subscription.name;

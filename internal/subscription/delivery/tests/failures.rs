@@ -2,7 +2,8 @@
 
 use super::endpoint::{Endpoint, Say};
 use super::fixture::{Fixture, LONG};
-use crate::delivery::TROUBLES;
+use crate::delivery::{Limits, TROUBLES};
+use std::time::Duration;
 use testutil::poll;
 
 #[tokio::test]
@@ -193,12 +194,23 @@ async fn failures_for_days_are_told_and_disable() {
     fixture
         .query("UPDATE subscription SET failing = now() - interval '121 h'")
         .await;
-    fixture.deliver(hot, 0, (2, 9), "'lada'").await;
-    let _running = fixture.run(2).await;
+    fixture.deliver(hot, 0, (2, 2), "'lada'").await;
+    // The notifier was off for days, perhaps.
+    let running = fixture.run(2).await;
+    fixture.until("dead", 2).await;
+    assert_eq!(told(&fixture, 2).await, ["failing", "failing"]);
+    running.kill().await;
+    assert_eq!(endpoint.seen().len(), 6, "failures after a start prove nothing");
+    fixture.deliver(hot, 0, (3, 9), "'lada'").await;
+    let limits = Limits {
+        proven: Duration::ZERO,
+        ..Limits::default()
+    };
+    let _running = fixture.run_with(3, limits).await;
     let problem = disabled(&fixture).await;
     assert!(problem.starts_with("nothing was delivered for five days"), "{problem}");
-    assert_eq!(told(&fixture, 2).await, ["failing", "disabled"]);
-    assert_eq!(endpoint.seen().len(), 4, "the rest waits");
+    assert_eq!(told(&fixture, 3).await, ["failing", "failing", "disabled"]);
+    assert_eq!(endpoint.seen().len(), 7, "the rest waits");
 }
 
 #[tokio::test]
