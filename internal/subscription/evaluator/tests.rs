@@ -8,6 +8,7 @@ mod rehearsal;
 mod retell;
 mod room;
 mod slow;
+mod untold;
 
 use super::*;
 use plain::{Episodes, LATITUDE, LONGITUDE};
