@@ -79,11 +79,11 @@ struct Args {
     api_keys_file: Option<PathBuf>,
 
     /// Clients that listen to GET /api/live at once; never more than three quarters of --max-connections
-    #[arg(long, env, default_value_t = 1000, value_name = "NUMBER")]
+    #[arg(long, env, default_value_t = LiveOptions::MOST, value_name = "NUMBER")]
     max_live: usize,
 
     /// Questions that may wait for the database; further ones are answered with 503
-    #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
+    #[arg(long, env, default_value_t = postgres::Database::QUEUE, value_name = "NUMBER")]
     max_waiting: usize,
 
     /// Port on which browsers reach POST /ingest at this host, if it is not that of the page; the page shows it while

@@ -18,9 +18,6 @@ const TIMEOUT: Duration = Duration::from_secs(35);
 /// How long cancelling a statement may take past the drain deadline.
 const CANCEL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Questions that wait for a connection, at the most, unless said otherwise.
-const QUEUE: usize = 256;
-
 /// Asks questions over a pool. Cheap to clone.
 ///
 /// The number of questions that wait for a connection is bounded; further ones fail at once. A question may be dropped at any moment: its client leaves, or its time is over. Its statement is then
@@ -35,11 +32,14 @@ pub struct Database {
 }
 
 impl Database {
+    /// Questions that wait for a connection, at the most, unless [`Database::queueing`] says otherwise.
+    pub const QUEUE: usize = 256;
+
     /// Asks over this pool. `service` awaits cancelled statements at its end.
     #[must_use]
     pub fn new(pool: Pool, service: Service) -> Self {
         Self {
-            turns: turns(&pool, QUEUE),
+            turns: turns(&pool, Self::QUEUE),
             pool,
             service,
         }

@@ -3,7 +3,7 @@
 use access::Secret;
 use axum::Router;
 use blob::Store;
-use postgres::Pool;
+use postgres::{Database, Pool};
 use query::{Admission, LiveOptions};
 use service::Service;
 use std::path::PathBuf;
@@ -39,11 +39,11 @@ pub(super) struct Flags {
     read_key: Vec<Secret>,
 
     /// Clients that listen to GET /api/live at once; never more than three quarters of --max-connections
-    #[arg(long, env, default_value_t = 1000, value_name = "NUMBER")]
+    #[arg(long, env, default_value_t = LiveOptions::MOST, value_name = "NUMBER")]
     max_live: usize,
 
     /// Questions to the API that may wait for the database; further ones are answered with 503
-    #[arg(long, env, default_value_t = 256, value_name = "NUMBER")]
+    #[arg(long, env, default_value_t = Database::QUEUE, value_name = "NUMBER")]
     max_waiting: usize,
 
     #[command(flatten)]

@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// How many may listen when nothing else is said.
-const MOST: usize = 1_000;
-
 /// How the live stream works.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
@@ -18,13 +15,16 @@ pub struct LiveOptions {
 impl Default for LiveOptions {
     fn default() -> Self {
         Self {
-            most: MOST,
+            most: Self::MOST,
             committed: None,
         }
     }
 }
 
 impl LiveOptions {
+    /// Listeners at once, unless a flag says otherwise.
+    pub const MOST: usize = 1_000;
+
     /// At most `most` listeners, and never in the last quarter of a server's `connections`: questions need room.
     #[must_use]
     pub fn within(most: usize, connections: usize) -> Self {
