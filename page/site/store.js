@@ -75,6 +75,25 @@ export function nameOf(id) {
   return devices.value?.find(({ device }) => device === id)?.name ?? id;
 }
 
+/** Times of a latitude and a longitude that are further apart are no place, in milliseconds: the server's default. */
+const TOLERANCE = 10_000;
+
+/**
+ * Where a device is by its latest values; null where these are no place, by the server's rules.
+ * @param {Map<string, Latest> | undefined} sensors
+ * @returns {{ latitude: number, longitude: number, ms: number } | null}
+ */
+export function placeOf(sensors) {
+  const latitude = sensors?.get('location_latitude');
+  const longitude = sensors?.get('location_longitude');
+  if (!latitude || !longitude) return null;
+  const times = [Date.parse(latitude.timestamp), Date.parse(longitude.timestamp)];
+  if (Math.abs(times[0] - times[1]) > TOLERANCE) return null;
+  const [north, east] = [latitude.value, longitude.value];
+  if (Math.abs(north) > 90 || Math.abs(east) > 180 || (north === 0 && east === 0)) return null;
+  return { latitude: north, longitude: east, ms: Math.max(...times) };
+}
+
 /**
  * When a device was heard last, in milliseconds.
  * @param {Map<string, Latest> | undefined} sensors its latest values

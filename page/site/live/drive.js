@@ -2,16 +2,13 @@
 // The drive that goes on, or the last one: its track, the car at its end, and every road driven so far.
 
 import { track, trips } from '../api.js';
-import { serverNow } from '../store.js';
+import { placeOf, serverNow } from '../store.js';
 
 /** Points of the track that are asked for. */
 const POINTS = 1000;
 
 /** Points that a track grows to, before every second one is left out. */
 const MOST = 3000;
-
-/** Places whose times are further apart are no place, in milliseconds. */
-const TOLERANCE = 10_000;
 
 /** A longer pause between two places begins a new segment, in milliseconds. */
 const GAP = 120_000;
@@ -116,7 +113,11 @@ export class Drive {
     let answer = await trips({ device: this.device, from: new Date(serverNow() - DAY).toISOString(), to }, signal);
     if (answer.trips.length === 0) answer = await trips({ device: this.device, to }, signal);
     const trip = answer.trips.at(-1);
-    if (!trip) return;
+    if (!trip) {
+      // The first drive has begun, perhaps: its places come from now on.
+      this.isKnown = true;
+      return;
+    }
     await this.loadTrack(trip, signal);
   }
 
@@ -169,13 +170,9 @@ export class Drive {
    * @returns {{ latitude: number, longitude: number } | null}
    */
   take(sensors, name) {
-    const latitude = sensors.get('location_latitude');
-    const longitude = sensors.get('location_longitude');
-    if (!latitude || !longitude) return null;
-    const times = [Date.parse(latitude.timestamp), Date.parse(longitude.timestamp)];
-    const ms = Math.max(...times);
-    if (ms - Math.min(...times) > TOLERANCE) return null;
-    const place = { latitude: latitude.value, longitude: longitude.value, ms };
+    const place = placeOf(sensors);
+    if (!place) return null;
+    const { ms } = place;
     const last = this.last;
     if (last?.ms === ms && last.latitude === place.latitude && last.longitude === place.longitude) return place;
     // A vehicle that was heard of lately is followed; of another one, the whole last drive is shown.

@@ -3,7 +3,7 @@
 
 import { effect, html, nothing, render } from '../vendor/view.js';
 import '../map/map.js';
-import { connection, devices, lastSeen, latest, nameOf, serverNow, shown } from '../store.js';
+import { connection, devices, lastSeen, latest, nameOf, placeOf, serverNow, shown } from '../store.js';
 import { set } from '../route.js';
 import { addStyles } from '../styles.js';
 import { t } from '../text.js';
@@ -256,8 +256,8 @@ class Live {
  * @param {Map<string, import('../store.js').Latest> | undefined} sensors
  */
 function dot(one, sensors) {
-  const latitude = sensors?.get('location_latitude')?.value ?? one.place?.latitude;
-  const longitude = sensors?.get('location_longitude')?.value ?? one.place?.longitude;
-  if (latitude === undefined || longitude === undefined) return null;
+  const place = placeOf(sensors) ?? one.place;
+  if (!place) return null;
+  const { latitude, longitude } = place;
   return { device: one.device, name: one.name ?? one.device, latitude, longitude };
 }
