@@ -5,8 +5,8 @@ import { computed, effect, signal, untracked } from './vendor/view.js';
 import { ApiError, devices as askDevices } from './api.js';
 import { frame } from './frame/frame.js';
 import { follow, route } from './route.js';
-import { connection, devices, language, latest, nameOf, shown, theme } from './store.js';
-import { listen } from './stream.js';
+import { devices, language, latest, nameOf, shown, theme } from './store.js';
+import { listen, suspect } from './stream.js';
 import { load, t } from './text.js';
 
 /**
@@ -54,7 +54,7 @@ effect(() => {
   if (language.value !== document.documentElement.lang) load().catch(() => {});
 });
 follow();
-const main = frame(document.body, { failure, announcement });
+const main = frame(document.body, { failure, announcement, fail });
 effect(() => {
   const vehicle = shown.value === null ? null : nameOf(shown.value);
   document.title = [t(`frame.${route.value.view}`), vehicle, 'Odograph'].filter(Boolean).join(' · ');
@@ -118,14 +118,20 @@ function begin(module, isReady) {
 /** Asks for the devices: at the start, until there is an answer, and again when values of an unknown one come. */
 function keepDevices() {
   let isAsking = false;
+  let hasFailed = false;
   const ask = async () => {
     if (isAsking) return;
     isAsking = true;
     try {
       devices.value = await askDevices();
-    } catch {
-      // Without the server, the page says so above.
-      connection.value = 'lost';
+      if (hasFailed) succeed();
+      hasFailed = false;
+    } catch (error) {
+      if (isNoAnswer(error)) suspect();
+      else {
+        hasFailed = true;
+        fail(error);
+      }
       setTimeout(ask, AGAIN);
     } finally {
       isAsking = false;
@@ -152,9 +158,14 @@ function keepDevices() {
 function fail(error, again) {
   if (error instanceof DOMException && error.name === 'AbortError') return;
   const isKnown = error instanceof ApiError && error.status > 0;
-  if (error instanceof ApiError && error.status === 0) connection.value = 'lost';
+  if (isNoAnswer(error)) suspect();
   else if (!isKnown) console.error(error);
   failure.value = { text: isKnown ? error.message : t('frame.failed'), again };
+}
+
+/** @param {unknown} error */
+function isNoAnswer(error) {
+  return error instanceof ApiError && error.status === 0;
 }
 
 function succeed() {

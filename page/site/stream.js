@@ -61,6 +61,15 @@ function open() {
   });
 }
 
+/** A question found no server. The stream is opened anew, since its first event says that the server is back. */
+export function suspect() {
+  if (connection.peek() === 'lost') return;
+  connection.value = 'lost';
+  if (!source) return;
+  close();
+  retry = setTimeout(follow, PAUSE);
+}
+
 function close() {
   clearTimeout(retry);
   source?.close();

@@ -1,7 +1,7 @@
 // @ts-check
 // What stands around every view: skip link, header with views, device and settings, banner, live region.
 
-import { effect, html, live, nothing, render, signal, svg } from '../vendor/view.js';
+import { computed, effect, html, live, nothing, render, signal, svg } from '../vendor/view.js';
 import { href, route, set } from '../route.js';
 import { connection, devices, latest, shown } from '../store.js';
 import { t } from '../text.js';
@@ -11,19 +11,16 @@ import { clock } from '../time.js';
 
 const NAMES = /** @type {const} */ (['live', 'drives', 'charts', 'data']);
 
-/** Opens the settings, whose code comes when it is needed. */
-const openSettings = async () => (await import('./settings.js')).openSettings();
-
 /** How long a connection may be lost before the page says so, in milliseconds. */
 const PATIENCE = 2000;
 
 /**
  * Draws the frame, and goes on doing so. Returns the element for the view.
  * @param {HTMLElement} body
- * @param {{ failure: Signal, announcement: Signal }} signals
+ * @param {{ failure: Signal, announcement: Signal, fail: import('../main.js').Context['fail'] }} page
  * @returns {HTMLElement}
  */
-export function frame(body, { failure, announcement }) {
+export function frame(body, { failure, announcement, fail }) {
   const top = document.createElement('div');
   top.className = 'frame';
   const main = document.createElement('main');
@@ -34,8 +31,16 @@ export function frame(body, { failure, announcement }) {
   said.setAttribute('role', 'status');
   body.replaceChildren(top, main, said);
   const isLost = lostForAWhile();
+  // The code of the settings comes when it is needed.
+  const openSettings = async () => {
+    try {
+      (await import('./settings.js')).openSettings();
+    } catch (error) {
+      fail(error, openSettings);
+    }
+  };
   effect(() => {
-    render(html`${skip()}${header()}${banner(isLost(), failure)}`, top);
+    render(html`${skip()}${header(openSettings)}${banner(isLost(), failure)}`, top);
   });
   effect(() => {
     said.textContent = announcement.value;
@@ -47,7 +52,8 @@ function skip() {
   return html`<a class="skip" href="#main">${t('frame.skip')}</a>`;
 }
 
-function header() {
+/** @param {() => void} openSettings */
+function header(openSettings) {
   return html`<header class="top">
     <a class="brand" href=${href('live')}>${mark()}<span>Odograph</span></a>
     <nav class="views" aria-label=${t('frame.views')}>${NAMES.map(link)}</nav>
@@ -86,20 +92,22 @@ function deviceMenu() {
       ${chosen === '' || all.some((one) => one.device === chosen) ? nothing : option(chosen, chosen)}
       ${all.map(({ device, name }) => option(device, name ?? device))}
     </select>
-    ${stateOf(chosen)}
+    ${state()}
   </label>`;
 }
 
-/**
- * Whether the values are live, and when the last one was, beside the device.
- * @param {string} chosen
- */
-function stateOf(chosen) {
-  const times = [...(latest.value.get(chosen)?.values() ?? [])].map(({ timestamp }) => Date.parse(timestamp));
-  const last = times.length > 0 ? clock(Math.max(...times)) : nothing;
+/** When the chosen vehicle's last value was. The frame is drawn anew where the text changes, not with each value. */
+const lastTime = computed(() => {
+  const values = [...(latest.value.get(shown.value ?? '')?.values() ?? [])];
+  const times = values.map(({ timestamp }) => Date.parse(timestamp));
+  return times.length > 0 ? clock(Math.max(...times)) : null;
+});
+
+/** Whether the values are live, and when the last one was, beside the device. */
+function state() {
   const isLive = connection.value === 'live';
   return html`<span class="state" data-live=${isLive}><span class="hidden">${t(`frame.${connection.value}`)}</span>
-    <span class="time">${last}</span></span>`;
+    <span class="time">${lastTime.value ?? nothing}</span></span>`;
 }
 
 /**
