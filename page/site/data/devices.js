@@ -1,7 +1,7 @@
 // @ts-check
 // Vehicles: when each was heard of last, and where it was then.
 
-import { html, nothing } from '../vendor/view.js';
+import { html, nothing, repeat } from '../vendor/view.js';
 import { placeWords } from '../map/places.js';
 import { href } from '../route.js';
 import { t } from '../text.js';
@@ -19,7 +19,7 @@ import { section, showMore } from './parts.js';
 export function devices(all, most, more) {
   const content = html`
     <ul class="list data-list">
-      ${all.slice(0, most).map(device)}
+      ${repeat(all.slice(0, most), (one) => one.device, device)}
     </ul>
     ${all.length > most ? showMore('devices', more) : nothing}
   `;

@@ -10,7 +10,7 @@ import { facts, list, row, section } from './parts.js';
 /** @typedef {import('../api.js').Answers['Dump']} Dump */
 
 /**
- * @param {ReturnType<typeof import('./pages.js').pages> | null} pages none without a blob store
+ * @param {ReturnType<typeof import('./pages.js').pages<any>> | null} pages none without a blob store
  * @param {string[]} unreadable days
  */
 export function dumps(pages, unreadable) {

@@ -12,7 +12,7 @@ import { list, section } from './parts.js';
 
 /** @typedef {import('../api.js').Answers['Message']} Entry */
 
-/** Nothing where there is no entry: most people have no journal. @param {ReturnType<typeof import('./pages.js').pages>} pages */
+/** Nothing where there is no entry: most people have no journal. @param {ReturnType<typeof import('./pages.js').pages<any>>} pages */
 export function journal(pages) {
   return pages.items.value.length === 0 ? nothing : section('journal', list(pages, 'journal', entry));
 }

@@ -69,5 +69,5 @@ export function pages(read, keyOf) {
   }
 
   refresh();
-  return { items, next, state, more, refresh, stop: () => leaving.abort() };
+  return { items, next, state, keyOf, more, refresh, stop: () => leaving.abort() };
 }

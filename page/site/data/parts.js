@@ -1,7 +1,7 @@
 // @ts-check
 // Parts that the lists share: a section, a row that opens, "show more".
 
-import { html, nothing, signal } from '../vendor/view.js';
+import { html, nothing, repeat, signal } from '../vendor/view.js';
 import { t } from '../text.js';
 
 /** Keys of the rows that are open. */
@@ -34,12 +34,12 @@ export function section(name, content, { text, last = nothing } = {}) {
 
 /**
  * What a list is before it has rows, and the button below them.
- * @param {ReturnType<typeof import('./pages.js').pages>} pages
+ * @param {ReturnType<typeof import('./pages.js').pages<any>>} pages
  * @param {string} name
  * @param {(item: any) => unknown} row
  */
 export function list(pages, name, row) {
-  const { items, next, state, more, refresh } = pages;
+  const { items, next, state, keyOf, more, refresh } = pages;
   const failed = html`
     <p class="data-none">
       ${t('data.failed')}
@@ -52,7 +52,7 @@ export function list(pages, name, row) {
   }
   return html`
     <ul class="list data-list">
-      ${items.value.map(row)}
+      ${repeat(items.value, keyOf, row)}
     </ul>
     ${state.value === 'failed' ? failed : nothing}
     ${next.value === null ? nothing : showMore(name, more)}

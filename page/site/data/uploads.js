@@ -9,7 +9,7 @@ import { facts, list, row, section } from './parts.js';
 
 /** @typedef {import('../api.js').Answers['Receipt']} Receipt */
 
-/** @param {ReturnType<typeof import('./pages.js').pages>} pages */
+/** @param {ReturnType<typeof import('./pages.js').pages<any>>} pages */
 export function uploads(pages) {
   return section('uploads', list(pages, 'uploads', upload), { text: t('data.uploads.text') });
 }
