@@ -40,7 +40,7 @@ export function calendar({ month, chosen, today, focus, days, isBusy }, toMonth,
     <header>
       <button class="button icon" type="button" aria-label=${t('drives.earlierMonth')}
         @click=${() => toMonth(addMonths(month, -1))}><span aria-hidden="true">‹</span></button>
-      <h2 aria-live="polite">${nameOf(month)}<small>${total > 0 ? html`${text} ${unit}` : nothing}</small></h2>
+      <h2><span aria-live="polite">${nameOf(month)}</span><small>${total > 0 ? html`${text} ${unit}` : nothing}</small></h2>
       <button class="button icon" type="button" aria-label=${t('drives.laterMonth')}
         @click=${() => toMonth(addMonths(month, 1))}><span aria-hidden="true">›</span></button>
     </header>

@@ -66,6 +66,8 @@ class Drives {
     this.focus = signal(/** @type {string | null} */ (null));
     this.isCalendarOpen = signal(false);
     this.asking = signal(0);
+    /** The questions that failed last. @type {Set<AbortController>} */
+    this.failed = new Set();
     /** Increments where the same question may have another answer. */
     this.again = signal(0);
     /** Whether the map has something to show: the world would only flash by before. */
@@ -241,17 +243,23 @@ class Drives {
             end();
             if (leaving.signal.aborted) return;
             take(answer);
-            this.context.succeed();
+            this.failed.delete(leaving);
+            if (this.failed.size === 0) this.context.succeed();
           }));
         },
         (error) => {
           untracked(end);
-          if (!leaving.signal.aborted) this.context.fail(error, begin);
+          if (leaving.signal.aborted) return;
+          this.failed.add(leaving);
+          this.context.fail(error, begin);
         },
       );
     };
     begin();
-    return () => leaving.abort();
+    return () => {
+      leaving.abort();
+      this.failed.delete(leaving);
+    };
   }
 
   /** A late upload changes drives, charts and calendar. */
