@@ -23,10 +23,25 @@ test('days are as long as the zone makes them', () => {
   assert.equal(hours('2026-10-25', 'Atlantic/Azores'), 25);
 });
 
+test('an address of years without days, and of a sensor twice, is read', () => {
+  const text =
+    'day=9999-12-31&trip=-000001-06-01T00:00:00Z&from=9999-01-01T00:00:00Z&to=9999-06-01T00:00:00Z&sensors=speed,fuel,speed,';
+  assert.deepEqual(read(new URLSearchParams(text)), {
+    day: null,
+    month: null,
+    trip: null,
+    span: null,
+    sensors: ['speed', 'fuel'],
+  });
+});
+
 test('dates that the calendar does not have are none', () => {
   for (const text of ['2026-02-29', '2026-13-01', '2026-6-1', 'today', '', null]) {
     assert.equal(isDay(text), false, text ?? 'null');
   }
+  // The days around these would have none.
+  for (const text of ['1969-12-31', '9999-01-01', '9999-12-31']) assert.equal(isDay(text), false, text);
+  for (const text of ['1970-01-01', '9998-12-31']) assert.equal(isDay(text), true, text);
   assert.equal(isDay('2028-02-29'), true);
   assert.equal(isMonth('2026-13'), false);
   assert.equal(addDays('2026-12-31', 1), '2027-01-01');

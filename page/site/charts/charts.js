@@ -9,6 +9,7 @@ import * as api from '../api.js';
 import '../chart/chart.js';
 import { figures, FUNCTIONS, seriesOf } from '../chart/series.js';
 import { route, set } from '../route.js';
+import { sensorsOf } from '../sensors.js';
 import { changes, device, devices, nameOf } from '../store.js';
 import { addStyles } from '../styles.js';
 import { locale, t } from '../text.js';
@@ -139,8 +140,8 @@ export function start(host, context) {
 
   /** @param {Sensor[]} known @returns {string[]} */
   function chosenOf(known) {
-    const asked = route.value.params.get('sensors');
-    if (asked !== null) return asked.split(',').filter(Boolean).slice(0, MOST);
+    const asked = sensorsOf(route.value.params);
+    if (asked !== null) return asked.slice(0, MOST);
     const names = known.map(({ sensor }) => sensor);
     const usual = USUAL.filter((name) => names.includes(name));
     return usual.length > 0 ? usual : names.slice(0, USUAL.length);

@@ -1,6 +1,7 @@
 // @ts-check
 // What the address says: the day, the drive of it, the span of that, and the sensors. The same address shows the same.
 
+import { sensorsOf } from '../sensors.js';
 import { isDay, isMonth, monthOf } from './days.js';
 
 /**
@@ -11,6 +12,9 @@ import { isDay, isMonth, monthOf } from './days.js';
  * @property {{ from: number, to: number } | null} span
  * @property {string[] | null} sensors
  */
+
+/** Times are before this one, in milliseconds, so that the days around them have dates. */
+const END = Date.UTC(9999, 0);
 
 /**
  * @param {URLSearchParams} params
@@ -26,7 +30,7 @@ export function read(params) {
     month: isMonth(month) ? month : day && monthOf(day),
     trip,
     span: from !== null && to !== null && from < to ? { from, to } : null,
-    sensors: params.get('sensors')?.split(',').filter(Boolean) ?? null,
+    sensors: sensorsOf(params),
   };
 }
 
@@ -41,5 +45,5 @@ export function iso(ms) {
 /** @param {string | null} text */
 function time(text) {
   const ms = text === null ? NaN : Date.parse(text);
-  return Number.isNaN(ms) ? null : ms;
+  return ms >= 0 && ms < END ? ms : null;
 }

@@ -5,11 +5,14 @@ import { moment } from '../chart/zone.js';
 
 const DAY = 86_400_000;
 
+/** The days that the page shows: those around them have dates, too. */
+const DAYS = ['1970-01-01', '9998-12-31'];
+
 /** @param {string | null} text */
 export function isDay(text) {
   if (!text || !/^\d{4}-\d\d-\d\d$/.test(text)) return false;
   const ms = Date.parse(`${text}T00:00:00Z`);
-  return !Number.isNaN(ms) && utc(ms) === text;
+  return !Number.isNaN(ms) && utc(ms) === text && DAYS[0] <= text && text <= DAYS[1];
 }
 
 /** @param {string | null} text */
