@@ -9,6 +9,9 @@ const UNKNOWN = '–';
 
 /** @typedef {{ text: string, unit: string }} Shown */
 
+/** Numbers from here on are written as powers of ten, since people do not count digits. */
+const LONG = 1e12;
+
 /** A place this near is the place itself, in metres. */
 const HERE = 1000;
 
@@ -77,7 +80,7 @@ export function show(sensor, value, unit = KNOWN[sensor]) {
   if (value === null || value === undefined) return { text: UNKNOWN, unit: shown };
   const digits = DIGITS[shown];
   const converted = convert(sensor, value, unit);
-  return { text: digits === undefined ? upTo(converted, 2) : number(converted, digits), unit: shown };
+  return { text: digits === undefined ? written(converted, 0, 2) : number(converted, digits), unit: shown };
 }
 
 /**
@@ -139,9 +142,7 @@ export function bytes(count) {
  */
 export function number(value, digits = 0) {
   if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
-  // No negative zero.
-  const rounded = Math.abs(value) < 0.5 / 10 ** digits ? 0 : value;
-  return format(locale.value, digits, digits).format(rounded);
+  return written(value, digits, digits);
 }
 
 /**
@@ -179,10 +180,14 @@ export function coordinates({ latitude, longitude }) {
 
 /**
  * @param {number} value
- * @param {number} digits
+ * @param {number} least digits behind the point
+ * @param {number} most
  */
-function upTo(value, digits) {
-  return format(locale.value, 0, digits).format(value);
+function written(value, least, most) {
+  if (Math.abs(value) >= LONG) return format(locale.value, 0, most, 'scientific').format(value);
+  // No negative zero.
+  const rounded = Math.abs(value) < 0.5 / 10 ** most ? 0 : value;
+  return format(locale.value, least, most).format(rounded);
 }
 
 /** @type {Map<string, Intl.NumberFormat>} */
@@ -192,12 +197,13 @@ const formats = new Map();
  * @param {string} code
  * @param {number} least
  * @param {number} most
+ * @param {'standard' | 'scientific'} [notation]
  */
-function format(code, least, most) {
-  const key = `${code} ${least} ${most}`;
+function format(code, least, most, notation = 'standard') {
+  const key = `${code} ${least} ${most} ${notation}`;
   let made = formats.get(key);
   if (!made) {
-    made = new Intl.NumberFormat(code, { minimumFractionDigits: least, maximumFractionDigits: most });
+    made = new Intl.NumberFormat(code, { minimumFractionDigits: least, maximumFractionDigits: most, notation });
     formats.set(key, made);
   }
   return made;
