@@ -60,15 +60,15 @@ export async function get(path, params = {}, signal) {
   let answer;
   try {
     answer = await fetch(text ? `${path}?${text}` : path, { signal, headers: { accept: 'application/json' } });
+    if (answer.ok) return await answer.json();
   } catch (error) {
     if (signal?.aborted) throw error;
+    // No answer, or one that breaks off.
     throw new ApiError(0, '', '');
   }
-  if (!answer.ok) {
-    const problem = await answer.json().catch(() => ({}));
-    throw new ApiError(answer.status, problem.title ?? '', problem.detail ?? '');
-  }
-  return await answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  signal?.throwIfAborted();
+  throw new ApiError(answer.status, problem.title ?? '', problem.detail ?? '');
 }
 
 /** Pages that {@link devices} reads at the most. */
