@@ -33,7 +33,7 @@ export function t(key, values = {}) {
   const plural = typeof values.count === 'number' ? `${key}.${new Intl.PluralRules(code).select(values.count)}` : key;
   const text = texts[plural] ?? texts[`${key}.other`] ?? texts[key] ?? key;
   const filled = text.replace(/\{(\w+)\}/g, (whole, name) => {
-    const value = values[name];
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
     return typeof value === 'number' ? new Intl.NumberFormat(locale.value).format(value) : (value ?? whole);
   });
   return isStretched ? stretched(filled) : filled;

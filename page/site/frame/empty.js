@@ -17,7 +17,14 @@ export function start(host) {
   const line = curl();
   const isCopied = signal(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(line);
+    try {
+      await navigator.clipboard.writeText(line);
+    } catch {
+      // Refused by the viewer or a policy. The line is selected instead, for the keys that copy.
+      const code = host.querySelector('code');
+      if (code) getSelection()?.selectAllChildren(code);
+      return;
+    }
     isCopied.value = true;
     setTimeout(() => (isCopied.value = false), THANKS);
   };
