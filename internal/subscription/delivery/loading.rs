@@ -1,7 +1,8 @@
 //! Which deliveries are read next.
 
+use super::now::Now;
 use super::read::{Ask, Cursor, Loaded, Page, Start};
-use super::state::{Now, State};
+use super::state::State;
 use reading::time::DAY;
 use uuid::Uuid;
 

@@ -14,6 +14,7 @@ mod jobs;
 mod loading;
 mod metrics;
 mod notes;
+mod now;
 mod pace;
 mod parked;
 mod parts;

@@ -3,7 +3,7 @@
 use super::attempts::timestamp;
 use super::database::Database;
 use super::feed::Failing;
-use super::state::Now;
+use super::now::Now;
 use crate::subscription::Subscription;
 use ::postgres::Error;
 use reading::time::DAY;

@@ -2,9 +2,10 @@
 
 use super::job::{Done, JOBS, Job, SAVE};
 use super::metrics::signed;
+use super::now::Now;
 use super::parts::Parts;
 use super::read::Cursor;
-use super::state::{Now, State};
+use super::state::State;
 use super::tries::Start;
 use crate::{Subscription, Term};
 use futures_util::StreamExt;

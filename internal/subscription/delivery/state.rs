@@ -1,16 +1,16 @@
 //! What the sender knows during a term: feeds, tries, and rows that are still to be written.
 
-use super::attempts::{Due, Row};
+use super::attempts::Row;
 use super::feed::Feed;
 use super::flights::{Flights, Stale};
 use super::metrics::signed;
 use super::notes::Note;
+use super::now::Now;
 use super::pace::Pace;
 use super::save::Save;
 use super::{Limits, Metrics};
 use crate::subscription::Subscription;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 use webhook::Allowed;
@@ -44,30 +44,6 @@ pub(super) struct State {
     pub(super) unstarted: BTreeSet<Uuid>,
     /// Feeds whose earlier redrives are still to be read.
     pub(super) fresh: BTreeSet<Uuid>,
-}
-
-/// Now, by both clocks; `wall` in microseconds since 1970.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    pub(super) instant: Instant,
-    pub(super) wall: i64,
-}
-
-impl Now {
-    pub(super) fn new() -> Self {
-        Self {
-            instant: Instant::now(),
-            wall: jiff::Timestamp::now().as_microsecond(),
-        }
-    }
-
-    pub(super) fn after(self, wait: Duration) -> Due {
-        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        Due {
-            at: self.wall.saturating_add(micros),
-            instant: self.instant + wait.min(Duration::from_secs(u64::from(u32::MAX))),
-        }
-    }
 }
 
 impl State {

@@ -3,8 +3,9 @@
 use super::attempts::Row;
 use super::flights::{Flight, Stale};
 use super::notes;
+use super::now::Now;
 use super::request;
-use super::state::{Now, State};
+use super::state::State;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
