@@ -65,13 +65,19 @@ pub fn workspace() -> PathBuf {
 /// The folder of real recordings beside the workspace. Prints a notice where it is missing.
 #[must_use]
 pub fn recordings() -> Option<PathBuf> {
-    let folder = workspace().parent()?.join("shared/data");
+    shared("data", "AGAINST REAL RECORDINGS")
+}
+
+/// A folder of `../shared`, beside the workspace. Where it is missing, prints a notice of what is not tested.
+#[must_use]
+pub fn shared(name: &str, what: &str) -> Option<PathBuf> {
+    let folder = workspace().parent()?.join("shared").join(name);
     if folder.is_dir() {
         return Some(folder);
     }
     let _ = writeln!(
         std::io::stderr(),
-        "\n*** NOT TESTED AGAINST REAL RECORDINGS: {} is not there ***\n",
+        "\n*** NOT TESTED {what}: {} is not there ***\n",
         folder.display()
     );
     None

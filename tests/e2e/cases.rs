@@ -3,26 +3,12 @@
 
 use crate::system::{System, counts};
 use serde_json::json;
-use std::io::Write;
-use std::path::PathBuf;
-
-/// The folder of cases beside the workspace. Prints a notice where it is missing.
-fn folder() -> Option<PathBuf> {
-    let folder = testutil::workspace().parent()?.join("shared/cases");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let _ = writeln!(
-        std::io::stderr(),
-        "\n*** NOT TESTED WITH THE BODIES OF PUBLIC REPORTS: {} is not there ***\n",
-        folder.display()
-    );
-    None
-}
 
 #[tokio::test]
 async fn bodies_of_public_reports_are_taken_whole() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = testutil::shared("cases", "WITH THE BODIES OF PUBLIC REPORTS") else {
+        return;
+    };
     let system = System::start(1).await;
     for (name, readings) in [
         ("05-gzip-unlabelled.ndjson.gz", 2000),
